@@ -1,0 +1,1 @@
+"""An OCI registry whose only state is one Azure Blob Storage container."""

@@ -1,0 +1,198 @@
+"""The error codes of the specification, and the exceptions that carry them.
+
+Sources: OCI distribution-spec, "Error Codes"; codes that only Docker's HTTP API V2 knows are marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+
+
+class ErrorCode(StrEnum):
+    """What a client may switch on. Codes without an OCI number come from Docker's HTTP API V2."""
+
+    BLOB_UNKNOWN = "BLOB_UNKNOWN"  # code-1
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"  # code-2
+    BLOB_UPLOAD_UNKNOWN = "BLOB_UPLOAD_UNKNOWN"  # code-3
+    DIGEST_INVALID = "DIGEST_INVALID"  # code-4
+    MANIFEST_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"  # code-5
+    MANIFEST_INVALID = "MANIFEST_INVALID"  # code-6
+    MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"  # code-7
+    NAME_INVALID = "NAME_INVALID"  # code-8
+    NAME_UNKNOWN = "NAME_UNKNOWN"  # code-9
+    SIZE_INVALID = "SIZE_INVALID"  # code-10
+    UNAUTHORIZED = "UNAUTHORIZED"  # code-11
+    DENIED = "DENIED"  # code-12
+    UNSUPPORTED = "UNSUPPORTED"  # code-13
+    TOOMANYREQUESTS = "TOOMANYREQUESTS"  # code-14
+    TAG_INVALID = "TAG_INVALID"
+    RANGE_INVALID = "RANGE_INVALID"
+    PAGINATION_NUMBER_INVALID = "PAGINATION_NUMBER_INVALID"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code says to people, and the HTTP status it usually travels with."""
+
+    message: str
+    status: HTTPStatus
+
+
+MEANINGS: Mapping[ErrorCode, Meaning] = {
+    ErrorCode.BLOB_UNKNOWN: Meaning("blob unknown to registry", HTTPStatus.NOT_FOUND),
+    ErrorCode.BLOB_UPLOAD_INVALID: Meaning("blob upload invalid", HTTPStatus.NOT_FOUND),
+    ErrorCode.BLOB_UPLOAD_UNKNOWN: Meaning("blob upload unknown to registry", HTTPStatus.NOT_FOUND),
+    ErrorCode.DIGEST_INVALID: Meaning(
+        "provided digest did not match uploaded content", HTTPStatus.BAD_REQUEST
+    ),
+    ErrorCode.MANIFEST_BLOB_UNKNOWN: Meaning(
+        "manifest references a manifest or blob unknown to registry", HTTPStatus.BAD_REQUEST
+    ),
+    ErrorCode.MANIFEST_INVALID: Meaning("manifest invalid", HTTPStatus.BAD_REQUEST),
+    ErrorCode.MANIFEST_UNKNOWN: Meaning("manifest unknown to registry", HTTPStatus.NOT_FOUND),
+    ErrorCode.NAME_INVALID: Meaning("invalid repository name", HTTPStatus.BAD_REQUEST),
+    ErrorCode.NAME_UNKNOWN: Meaning("repository name not known to registry", HTTPStatus.NOT_FOUND),
+    ErrorCode.SIZE_INVALID: Meaning(
+        "provided length did not match content length", HTTPStatus.BAD_REQUEST
+    ),
+    ErrorCode.UNAUTHORIZED: Meaning("authentication required", HTTPStatus.UNAUTHORIZED),
+    ErrorCode.DENIED: Meaning(
+        "requested access to the resource is denied", HTTPStatus.FORBIDDEN
+    ),
+    ErrorCode.UNSUPPORTED: Meaning(
+        "the operation is unsupported", HTTPStatus.METHOD_NOT_ALLOWED
+    ),
+    ErrorCode.TOOMANYREQUESTS: Meaning("too many requests", HTTPStatus.TOO_MANY_REQUESTS),
+    ErrorCode.TAG_INVALID: Meaning("invalid tag", HTTPStatus.BAD_REQUEST),
+    ErrorCode.RANGE_INVALID: Meaning(
+        "invalid content range", HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    ),
+    ErrorCode.PAGINATION_NUMBER_INVALID: Meaning(
+        "invalid number of results requested", HTTPStatus.BAD_REQUEST
+    ),
+    ErrorCode.UNAVAILABLE: Meaning("service unavailable", HTTPStatus.SERVICE_UNAVAILABLE),
+    ErrorCode.UNKNOWN: Meaning("unknown error", HTTPStatus.INTERNAL_SERVER_ERROR),
+}
+
+
+@dataclass(frozen=True)
+class ErrorDetail:
+    """One entry of the ``errors`` array."""
+
+    code: ErrorCode
+    message: str
+    detail: object = None
+
+
+@dataclass
+class RegistryError(Exception):
+    """What is raised anywhere and rendered once, as the specification's JSON.
+
+    ``message`` says what is wrong and what would be right; without one the code's own is used.
+    ``status`` and ``headers`` override what the code's table entry gives.
+    """
+
+    message: str = ""
+    detail: object = None
+    status: HTTPStatus | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    code = ErrorCode.UNKNOWN
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message or MEANINGS[self.code].message)
+
+    @property
+    def http_status(self) -> HTTPStatus:
+        return self.status or MEANINGS[self.code].status
+
+    @property
+    def errors(self) -> tuple[ErrorDetail, ...]:
+        return (ErrorDetail(self.code, self.message or MEANINGS[self.code].message, self.detail),)
+
+
+class BlobUnknown(RegistryError):
+    code = ErrorCode.BLOB_UNKNOWN
+
+
+class BlobUploadInvalid(RegistryError):
+    code = ErrorCode.BLOB_UPLOAD_INVALID
+
+
+class BlobUploadUnknown(RegistryError):
+    code = ErrorCode.BLOB_UPLOAD_UNKNOWN
+
+
+class DigestInvalid(RegistryError):
+    code = ErrorCode.DIGEST_INVALID
+
+
+class ManifestBlobUnknown(RegistryError):
+    """Raised with ``detail`` a list of the digests that are missing: one error entry for each."""
+
+    code = ErrorCode.MANIFEST_BLOB_UNKNOWN
+
+    @property
+    def errors(self) -> tuple[ErrorDetail, ...]:
+        if not isinstance(self.detail, list) or not self.detail:
+            return super().errors
+        message = MEANINGS[self.code].message
+        return tuple(
+            ErrorDetail(self.code, f"{message}: {digest}", {"digest": digest})
+            for digest in self.detail
+        )
+
+
+class ManifestInvalid(RegistryError):
+    code = ErrorCode.MANIFEST_INVALID
+
+
+class ManifestUnknown(RegistryError):
+    code = ErrorCode.MANIFEST_UNKNOWN
+
+
+class NameInvalid(RegistryError):
+    code = ErrorCode.NAME_INVALID
+
+
+class NameUnknown(RegistryError):
+    code = ErrorCode.NAME_UNKNOWN
+
+
+class SizeInvalid(RegistryError):
+    code = ErrorCode.SIZE_INVALID
+
+
+class Unauthorized(RegistryError):
+    code = ErrorCode.UNAUTHORIZED
+
+
+class Denied(RegistryError):
+    code = ErrorCode.DENIED
+
+
+class Unsupported(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+
+class TagInvalid(RegistryError):
+    code = ErrorCode.TAG_INVALID
+
+
+class RangeInvalid(RegistryError):
+    code = ErrorCode.RANGE_INVALID
+
+
+class PaginationNumberInvalid(RegistryError):
+    code = ErrorCode.PAGINATION_NUMBER_INVALID
+
+
+class Unavailable(RegistryError):
+    """A fault that retries did not cure; the client should try again later."""
+
+    code = ErrorCode.UNAVAILABLE

@@ -1,0 +1,32 @@
+"""Media types of manifests, and what kind of document each one is.
+
+Sources: OCI image-spec, "OCI Image Media Types"; Docker "Image Manifest Version 2, Schema 2".
+"""
+
+from __future__ import annotations
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+OCTET_STREAM = "application/octet-stream"
+
+IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
+MANIFESTS = IMAGE_MANIFESTS | INDEXES
+
+# image-spec, "Non-Distributable Layers": "SHOULD NOT be pushed", so registries do not hold them.
+_NON_DISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1."
+
+
+def is_non_distributable(media_type: str) -> bool:
+    """Whether a layer of this type may be absent from the registry that holds its manifest."""
+    return media_type == DOCKER_FOREIGN_LAYER or media_type.startswith(_NON_DISTRIBUTABLE)
+
+
+def bare(content_type: str) -> str:
+    """A ``Content-Type`` header's media type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()

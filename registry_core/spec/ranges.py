@@ -1,0 +1,79 @@
+"""``Range``, ``Content-Range`` and ``Link``: parsed and built.
+
+Sources: RFC 9110 section 14 (ranges of a download), OCI distribution-spec "Pushing a blob in chunks"
+(ranges of an upload: ``<start>-<end>``, inclusive, without a unit), RFC 8288 (``Link``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import RangeInvalid
+
+_BYTES_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.IGNORECASE)
+_CHUNK_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """Bytes ``start`` up to and including ``end``."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start + 1
+
+    def content_range(self, size: int) -> str:
+        """The value of ``Content-Range`` for this part of content of ``size`` bytes."""
+        return f"bytes {self.start}-{self.end}/{size}"
+
+
+def parse_range(header: str | None, size: int) -> ByteRange | None:
+    """The part that ``Range`` asks for of content of ``size`` bytes; None for all of it.
+
+    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows.
+
+    :raises RangeInvalid: when nothing of the range lies inside the content.
+    """
+    match = _BYTES_RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if first and last and int(last) < int(first):
+        return None
+    if not first:
+        start, end = max(size - int(last), 0), size - 1
+    else:
+        start, end = int(first), min(int(last), size - 1) if last else size - 1
+    if start > end:
+        raise RangeInvalid(
+            f"range {header!r} lies outside the {size} bytes of the content",
+            headers={"Content-Range": f"bytes */{size}"},
+        )
+    return ByteRange(start, end)
+
+
+def parse_content_range(header: str | None) -> ByteRange | None:
+    """Where a chunk of an upload goes; None when the header is absent.
+
+    :raises RangeInvalid: when it is malformed.
+    """
+    if header is None:
+        return None
+    match = _CHUNK_RANGE.fullmatch(header.strip())
+    if match is None or int(match[2]) < int(match[1]):
+        raise RangeInvalid(f"Content-Range {header!r} is not of the form <start>-<end>")
+    return ByteRange(int(match[1]), int(match[2]))
+
+
+def upload_range(offset: int) -> str:
+    """The ``Range`` of an upload that holds ``offset`` bytes; an empty one says ``0-0``, as clients expect."""
+    return f"0-{max(offset - 1, 0)}"
+
+
+def next_link(url: str) -> str:
+    """The value of ``Link`` that leads to the next page."""
+    return f'<{url}>; rel="next"'
