@@ -77,12 +77,6 @@ class HeadBlob(_OfBlob):
     method = "HEAD"
 
 
-class DeleteBlob(_OfBlob):
-    """end-10."""
-
-    method = "DELETE"
-
-
 @dataclass(frozen=True)
 class _OfManifest(_OfRepository):
     reference: Reference
@@ -108,12 +102,6 @@ class PushManifest(_OfManifest):
     """end-7."""
 
     method = "PUT"
-
-
-class DeleteManifest(_OfManifest):
-    """end-9."""
-
-    method = "DELETE"
 
 
 @dataclass(frozen=True)
