@@ -1,7 +1,7 @@
 """The local host as a process of its own: `python -m registry_core serve`, started and stopped by tests and benchmarks.
 
-    with start_host({"REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string}) as host:
-        httpx.get(f"{host.url}/v2/")
+with start_host({}, arguments=["--data", str(tmp_path)]) as host:
+    httpx.get(f"{host.url}/v2/")
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import Self
 from urllib.parse import urlsplit
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,16 +35,17 @@ class RunningHost:
     ``url`` is where it listens (``unix:PATH`` for a socket); ``port`` is 0 for a socket.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: int) -> None:
         self._process = process
         self._log = log
+        weakref.finalize(self, os.close, log)
         self.pid = process.pid
         self.url = ""
         self.port = 0
 
     def log(self) -> str:
         """What the host has written so far, output and errors in their order."""
-        return os.pread(self._log.fileno(), 1 << 30, 0).decode(errors="replace")
+        return os.pread(self._log, 1 << 30, 0).decode(errors="replace")
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -88,7 +90,7 @@ class RunningHost:
         if self.url.startswith("http"):
             self.port = urlsplit(self.url).port or 80
 
-    def __enter__(self) -> RunningHost:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -115,7 +117,8 @@ def start_process(
     ``cwd`` is the folder of the function_app.py to serve; the project's own by default.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
-    log = tempfile.TemporaryFile()
+    log, path = tempfile.mkstemp()
+    os.unlink(path)
     process = subprocess.Popen(
         [sys.executable, "-m", "registry_core", "serve", *arguments],
         cwd=cwd or PROJECT,
