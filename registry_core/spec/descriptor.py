@@ -6,7 +6,7 @@ Source: OCI image-spec, "OCI Content Descriptors".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .digest import Digest
 
@@ -19,5 +19,5 @@ class Descriptor:
     digest: Digest
     size: int
     urls: tuple[str, ...] = ()
-    annotations: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = field(default=None, hash=False)
     artifact_type: str | None = None

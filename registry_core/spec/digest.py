@@ -114,7 +114,14 @@ def new_hasher(algorithm: str = SHA256) -> Hasher:
 
 
 def resume_hasher(algorithm: str, state: bytes) -> Hasher | None:
-    """A hasher that goes on from an exported state; None where this machine cannot import it."""
-    if not hash_state.available() or len(state) != hash_state.state_size(algorithm):
+    """A hasher that goes on from an exported state.
+
+    None where that cannot be: this machine cannot import it, or ``state`` is not one, since it may
+    have lain where others can write. Then the content has to be hashed from its beginning.
+    """
+    if not hash_state.available():
         return None
-    return _ResumableHasher(algorithm, state)
+    try:
+        return _ResumableHasher(algorithm, state)
+    except ValueError:
+        return None

@@ -161,7 +161,7 @@ class FinishUpload(_OfUpload):
 
     @property
     def query(self) -> Mapping[str, str]:
-        return super().query | ({"digest": str(self.digest)} if self.digest else {})
+        return {**super().query, **({"digest": str(self.digest)} if self.digest else {})}
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,9 @@ def _blob(kind: type[_OfBlob]) -> _Parser:
 def _read_manifest(kind: type[_OfManifest]) -> _Parser:
     def parse_it(repository: str, reference: str, _: _Query) -> Endpoint:
         if ":" not in reference and not is_tag(reference):
-            raise ManifestUnknown(f"manifest unknown: {reference[:160]!r} is neither tag nor digest")
+            raise ManifestUnknown(
+                f"manifest unknown: {reference[:160]!r} is neither tag nor digest"
+            )
         return kind(repository, _reference(reference))
 
     return parse_it
@@ -260,9 +262,7 @@ def _finish_upload(repository: str, upload_id: str, query: _Query) -> Endpoint:
 
 
 def _upload(kind: type[_OfUpload]) -> _Parser:
-    return lambda repository, upload_id, query: kind(
-        repository, upload_id, query.get("_state", "")
-    )
+    return lambda repository, upload_id, query: kind(repository, upload_id, query.get("_state", ""))
 
 
 def _digest(query: _Query) -> Digest | None:

@@ -61,12 +61,8 @@ MEANINGS: Mapping[ErrorCode, Meaning] = {
         "provided length did not match content length", HTTPStatus.BAD_REQUEST
     ),
     ErrorCode.UNAUTHORIZED: Meaning("authentication required", HTTPStatus.UNAUTHORIZED),
-    ErrorCode.DENIED: Meaning(
-        "requested access to the resource is denied", HTTPStatus.FORBIDDEN
-    ),
-    ErrorCode.UNSUPPORTED: Meaning(
-        "the operation is unsupported", HTTPStatus.METHOD_NOT_ALLOWED
-    ),
+    ErrorCode.DENIED: Meaning("requested access to the resource is denied", HTTPStatus.FORBIDDEN),
+    ErrorCode.UNSUPPORTED: Meaning("the operation is unsupported", HTTPStatus.METHOD_NOT_ALLOWED),
     ErrorCode.TOOMANYREQUESTS: Meaning("too many requests", HTTPStatus.TOO_MANY_REQUESTS),
     ErrorCode.TAG_INVALID: Meaning("invalid tag", HTTPStatus.BAD_REQUEST),
     ErrorCode.RANGE_INVALID: Meaning(
@@ -89,7 +85,7 @@ class ErrorDetail:
     detail: object = None
 
 
-@dataclass
+@dataclass(eq=False)
 class RegistryError(Exception):
     """What is raised anywhere and rendered once, as the specification's JSON.
 
@@ -143,7 +139,7 @@ class ManifestBlobUnknown(RegistryError):
             return super().errors
         message = MEANINGS[self.code].message
         return tuple(
-            ErrorDetail(self.code, f"{message}: {digest}", {"digest": digest})
+            ErrorDetail(self.code, f"{message}: {digest}", {"digest": str(digest)})
             for digest in self.detail
         )
 
@@ -178,6 +174,10 @@ class Denied(RegistryError):
 
 class Unsupported(RegistryError):
     code = ErrorCode.UNSUPPORTED
+
+
+class TooManyRequests(RegistryError):
+    code = ErrorCode.TOOMANYREQUESTS
 
 
 class TagInvalid(RegistryError):

@@ -1,52 +1,62 @@
 """SHA-2 whose state can be exported: `hashlib` computes it with libcrypto, but keeps its state to itself.
 
 libcrypto's low-level functions work on a structure of plain integers, which holds no pointers and can
-be copied: ``SHA256_CTX`` and ``SHA512_CTX`` of openssl/sha.h.
+be copied. ``SHA256_CTX`` and ``SHA512_CTX`` of openssl/sha.h are alike but for the size of their words::
+
+    h[8]  Nl  Nh  data[16]  num  md_len      words of 4 (SHA-256) or 8 bytes (SHA-512), then 2 x 4 bytes
+
+``Nl`` and ``Nh`` count the bits so far, ``num`` the bytes that wait in ``data`` for a whole block.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import struct
 import sys
+from collections.abc import Callable
 from functools import cache
-
-import _hashlib
 
 Buffer = bytes | bytearray | memoryview
 
-# sizeof(SHA256_CTX): 8 words of state, 2 of length, 16 of pending data, 2 counters, 4 bytes each.
-# sizeof(SHA512_CTX): 8 words of state, 2 of length, 16 of pending data, 8 bytes each, 2 counters of 4.
-_LAYOUT = {"sha256": ("SHA256", 112, 32), "sha512": ("SHA512", 216, 64)}
+_WORD = {"sha256": 4, "sha512": 8}
 _SAMPLE = b"abc" * 100
 
 
 def state_size(algorithm: str) -> int:
     """The length of an exported state, in bytes."""
-    return _LAYOUT[algorithm][1]
+    return 26 * _WORD[algorithm] + 8
 
 
 class ResumableHash:
-    """SHA-256 or SHA-512 in progress. Use only where `available` says so."""
+    """SHA-256 or SHA-512 in progress. Use only where `available` says so.
+
+    :raises ValueError: ``state`` is not what `export_state` gave for this algorithm.
+    """
 
     def __init__(self, algorithm: str, state: bytes | None = None) -> None:
-        prefix, size, self._digest_size = _LAYOUT[algorithm]
-        library = _libcrypto()
-        self._update = getattr(library, f"{prefix}_Update")
-        self._final = getattr(library, f"{prefix}_Final")
-        self._context = ctypes.create_string_buffer(size)
+        self._digest_size = 8 * _WORD[algorithm]
+        self._update = _function(algorithm, "Update")
+        self._final = _function(algorithm, "Final")
+        self._context = ctypes.create_string_buffer(state_size(algorithm))
         if state is None:
-            getattr(library, f"{prefix}_Init")(self._context)
+            _function(algorithm, "Init")(self._context)
         else:
+            _check(algorithm, state)
             self._context.raw = state
 
     def update(self, data: Buffer) -> None:
-        length = ctypes.c_size_t(len(data))
         if isinstance(data, bytes):
-            self._update(self._context, data, length)
-        elif isinstance(data, memoryview) and data.readonly:
-            self._update(self._context, bytes(data), length)
-        else:
-            self._update(self._context, (ctypes.c_char * len(data)).from_buffer(data), length)
+            self._update(self._context, data, ctypes.c_size_t(len(data)))
+            return
+        view = memoryview(data)
+        if not view.c_contiguous:
+            raise BufferError("content must lie in one piece")
+        if view.readonly:
+            self.update(bytes(view))  # ctypes refuses to point into what it must not change
+        elif view.nbytes:
+            first = ctypes.c_char.from_buffer(view)
+            self._update(self._context, ctypes.byref(first), ctypes.c_size_t(view.nbytes))
 
     def digest(self) -> bytes:
         copy = ctypes.create_string_buffer(self._context.raw, len(self._context))
@@ -58,9 +68,31 @@ class ResumableHash:
         return self._context.raw
 
 
+def _check(algorithm: str, state: bytes) -> None:
+    # libcrypto trusts these counters: a wrong one would make it write outside the structure.
+    word = _WORD[algorithm]
+    if len(state) != state_size(algorithm):
+        raise ValueError(f"a state of {algorithm} has {state_size(algorithm)} bytes")
+    bits = int.from_bytes(state[8 * word : 9 * word], "little")
+    pending, digest_size = struct.unpack("<2I", state[-8:])
+    block = 16 * word
+    if pending >= block or bits % (8 * block) != 8 * pending or digest_size != 8 * word:
+        raise ValueError(f"not a state of {algorithm}: its counters contradict each other")
+
+
+@cache
 def _libcrypto() -> ctypes.CDLL:
-    # Symbols are looked up in the libraries that this extension module was linked with, too.
+    import _hashlib  # a Python built without OpenSSL has none
+
+    # Symbols are looked up in the libraries that this extension module was linked with, too. Where
+    # it is part of the interpreter it has no file, and None means the process itself.
     return ctypes.CDLL(getattr(_hashlib, "__file__", None))
+
+
+@cache
+def _function(algorithm: str, name: str) -> Callable[..., object]:
+    function: Callable[..., object] = getattr(_libcrypto(), f"{algorithm.upper()}_{name}")
+    return function
 
 
 @cache
@@ -69,14 +101,12 @@ def available() -> bool:
     if sys.byteorder != "little":
         return False  # a state must mean the same to every instance
     try:
-        return all(_works(algorithm) for algorithm in _LAYOUT)
-    except (AttributeError, OSError):
+        return all(_works(algorithm) for algorithm in _WORD)
+    except (ImportError, AttributeError, OSError, ValueError):
         return False
 
 
 def _works(algorithm: str) -> bool:
-    import hashlib
-
     first = ResumableHash(algorithm)
     first.update(_SAMPLE[:130])
     second = ResumableHash(algorithm, first.export_state())

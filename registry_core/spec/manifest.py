@@ -7,9 +7,11 @@ Docker "Image Manifest Version 2, Schema 2".
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeGuard
 
 from . import media_types
 from .descriptor import Descriptor
@@ -27,13 +29,18 @@ class Manifest:
     manifests: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
     artifact_type: str | None = None
-    annotations: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = field(default=None, hash=False)
 
     @property
     def required_blobs(self) -> tuple[Descriptor, ...]:
-        """What must be in the repository as a blob before this manifest may be."""
+        """What must be in the repository as a blob before this manifest may be.
+
+        A layer that is not to be distributed may be absent if its ``urls`` say where else it is.
+        """
         blobs = (self.config, *self.layers) if self.config else self.layers
-        return tuple(b for b in blobs if not media_types.is_non_distributable(b.media_type))
+        return tuple(
+            b for b in blobs if not (b.urls and media_types.is_non_distributable(b.media_type))
+        )
 
 
 def parse_manifest(content: bytes, content_type: str | None = None) -> Manifest:
@@ -44,65 +51,84 @@ def parse_manifest(content: bytes, content_type: str | None = None) -> Manifest:
     """
     document = _load(content)
     media_type = _media_type(document, content_type)
-    if media_type in media_types.INDEXES:
-        return Manifest(
-            media_type,
-            manifests=_descriptors(document, "manifests"),
-            subject=_optional_descriptor(document, "subject"),
-            artifact_type=_text(document, "artifactType"),
-            annotations=_annotations(document, ""),
-        )
+    is_index = media_type in media_types.INDEXES
+    if is_index and "manifests" not in document:
+        _fail("manifests is missing")
     return Manifest(
         media_type,
-        config=_descriptor(document.get("config"), "config"),
+        config=None if is_index else _descriptor(document.get("config"), "config"),
         layers=_descriptors(document, "layers"),
+        manifests=_descriptors(document, "manifests"),
         subject=_optional_descriptor(document, "subject"),
         artifact_type=_text(document, "artifactType"),
-        annotations=_annotations(document, ""),
+        annotations=_annotations(document),
     )
 
 
 def detect_media_type(content: bytes) -> str:
     """The media type of a stored manifest, from the document alone.
 
-    OCI documents may leave ``mediaType`` out; then what they hold tells them apart.
+    OCI documents may leave ``mediaType`` out; then what they hold tells them apart. For all that
+    `parse_manifest` takes, it is the same type; but it judges less, since other registries, which
+    check less, may have stored the manifest.
 
     :raises ManifestInvalid: when it is no manifest of a known type.
     """
-    return _media_type(_load(content), None)
+    document = _load(content, strict=False)
+    return _known(_text(document, "mediaType") or _guess(document))
 
 
 def _media_type(document: Mapping[str, object], content_type: str | None) -> str:
+    version = document.get("schemaVersion")
+    if type(version) is not int or version != 2:
+        _fail("schemaVersion must be 2; Docker's schema 1 is not supported")
     stated = _text(document, "mediaType")
     header = media_types.bare(content_type) if content_type else ""
-    if document.get("schemaVersion") != 2:
-        _fail("schemaVersion must be 2; Docker's schema 1 is not supported")
     if header and stated and header != stated:
-        _fail(f"mediaType {stated!r} disagrees with Content-Type {header!r}")
-    media_type = stated or header or _guess(document)
-    if media_type not in media_types.MANIFESTS:
-        known = ", ".join(sorted(media_types.MANIFESTS))
-        _fail(f"media type {media_type!r} is not that of a manifest; known are {known}")
-    if "manifests" in document and "layers" in document:
-        _fail("a manifest has layers, an index has manifests: not both")
+        _fail(f"mediaType {stated[:160]!r} disagrees with Content-Type {header[:160]!r}")
+    media_type = _known(stated or header or _guess(document))
+    if media_type in media_types.DOCKER and not stated:
+        _fail("mediaType is missing, which only OCI manifests may leave out")
+    _refuse_fields_of_others(document, media_type)
     return media_type
 
 
+def _known(media_type: str) -> str:
+    if media_type not in media_types.MANIFESTS:
+        known = ", ".join(sorted(media_types.MANIFESTS))
+        _fail(f"mediaType {media_type[:160]!r} is not that of a manifest; known are {known}")
+    return media_type
+
+
+def _refuse_fields_of_others(document: Mapping[str, object], media_type: str) -> None:
+    # CVE-2021-41190: what reads as both manifest and index is different things to different clients.
+    others = ("config", "layers") if media_type in media_types.INDEXES else ("manifests",)
+    for name in (*others, "fsLayers"):
+        if document.get(name) is not None:
+            _fail(f"{name} does not belong in a document of type {media_type}")
+
+
 def _guess(document: Mapping[str, object]) -> str:
+    if document.get("manifests") is not None:
+        return media_types.OCI_INDEX
+    if document.get("config") is not None:
+        return media_types.OCI_MANIFEST
     if "manifests" in document:
         return media_types.OCI_INDEX
-    if "config" in document:
-        return media_types.OCI_MANIFEST
-    _fail("neither mediaType nor config nor manifests tells what kind of manifest this is")
+    _fail("mediaType is missing, and neither config nor manifests tells what this is")
 
 
-def _load(content: bytes) -> Mapping[str, object]:
+def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
+    hook = _object if strict else None
     try:
-        document = json.loads(content, object_pairs_hook=_object)
+        # Decoded here, since json by itself takes UTF-16 and byte order marks too; clients do not.
+        document = json.loads(
+            content.decode(), object_pairs_hook=hook, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"manifest is not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        _fail("manifest is not a JSON object")
+        _fail("not a JSON object")
     return document
 
 
@@ -110,24 +136,27 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         # Parsers differ in which of the two they take, so a digest would not settle the meaning.
-        raise ValueError("a key occurs twice in one object")
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {key[:160]!r} occurs twice in one object")
     return result
 
 
-def _descriptors(document: Mapping[str, object], field: str) -> tuple[Descriptor, ...]:
-    values = document.get(field)
-    if values is None and field == "manifests":
-        _fail(f"{field} is missing")
-    if values is None:
-        values = []
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _descriptors(document: Mapping[str, object], name: str) -> tuple[Descriptor, ...]:
+    values = document.get(name)
+    if values is None:  # Go programs write an empty list as null
+        return ()
     if not isinstance(values, list):
-        _fail(f"{field} is not a list")
-    return tuple(_descriptor(value, f"{field}[{i}]") for i, value in enumerate(values))
+        _fail(f"{name} is not a list")
+    return tuple(_descriptor(value, f"{name}[{i}]") for i, value in enumerate(values))
 
 
-def _optional_descriptor(document: Mapping[str, object], field: str) -> Descriptor | None:
-    value = document.get(field)
-    return None if value is None else _descriptor(value, field)
+def _optional_descriptor(document: Mapping[str, object], name: str) -> Descriptor | None:
+    value = document.get(name)
+    return None if value is None else _descriptor(value, name)
 
 
 def _descriptor(value: object, where: str) -> Descriptor:
@@ -136,40 +165,66 @@ def _descriptor(value: object, where: str) -> Descriptor:
     media_type = _text(value, "mediaType", where)
     if not media_type:
         _fail(f"{where}.mediaType is missing")
-    size = value.get("size")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        _fail(f"{where}.size is not a number of bytes")
-    try:
-        digest = Digest.parse(_text(value, "digest", where) or "")
-    except DigestInvalid as error:
-        raise ManifestInvalid(f"{where}.digest: {error}") from error
-    urls = value.get("urls") or []
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        _fail(f"{where}.urls is not a list of texts")
     return Descriptor(
         media_type,
-        digest,
-        size,
-        urls=tuple(urls),
+        _digest(value, where),
+        _size(value, where),
+        urls=_urls(value, where),
         annotations=_annotations(value, where),
         artifact_type=_text(value, "artifactType", where),
     )
 
 
-def _text(document: Mapping[str, object], field: str, where: str = "") -> str | None:
-    value = document.get(field)
-    if value is not None and not isinstance(value, str):
-        _fail(f"{where}{'.' if where else ''}{field} is not a text")
+def _digest(document: Mapping[str, object], where: str) -> Digest:
+    text = _text(document, "digest", where)
+    if text is None:
+        _fail(f"{where}.digest is missing")
+    try:
+        return Digest.parse(text)
+    except DigestInvalid as error:
+        raise ManifestInvalid(f"manifest invalid: {where}.digest: {error}") from error
+
+
+def _size(document: Mapping[str, object], where: str) -> int:
+    size = document.get("size")
+    # "in bytes ... int64"
+    if type(size) is not int or not 0 <= size < 2**63:
+        _fail(f"{where}.size is not a number of bytes")
+    return size
+
+
+def _urls(document: Mapping[str, object], where: str) -> tuple[str, ...]:
+    urls = document.get("urls")
+    if urls is None:
+        return ()
+    if not isinstance(urls, list) or not all(_is_text(url) for url in urls):
+        _fail(f"{where}.urls is not a list of texts")
+    return tuple(urls)
+
+
+def _text(document: Mapping[str, object], name: str, where: str = "") -> str | None:
+    value = document.get(name)
+    if value is not None and not _is_text(value):
+        _fail(f"{_join(where, name)} is not a text")
     return value
 
 
-def _annotations(document: Mapping[str, object], where: str) -> Mapping[str, str] | None:
+def _annotations(document: Mapping[str, object], where: str = "") -> Mapping[str, str] | None:
     value = document.get("annotations")
     if value is None:
         return None
-    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        _fail(f"{where}{'.' if where else ''}annotations is not a map of texts")
+    if not isinstance(value, dict) or not all(map(_is_text, (*value, *value.values()))):
+        _fail(f"{_join(where, 'annotations')} is not a map of texts to texts")
     return value
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    # JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
 
 
 def _fail(message: str) -> NoReturn:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from .errors import RangeInvalid
 
-_BYTES_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.IGNORECASE)
-_CHUNK_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", re.IGNORECASE)
+_FLAGS = re.ASCII | re.IGNORECASE
+_BYTES_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", _FLAGS)
+_CHUNK_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", _FLAGS)
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class ByteRange:
 def parse_range(header: str | None, size: int) -> ByteRange | None:
     """The part that ``Range`` asks for of content of ``size`` bytes; None for all of it.
 
-    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows.
+    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range of
+    empty content, for which no ``Content-Range`` could be given.
 
     :raises RangeInvalid: when nothing of the range lies inside the content.
     """
-    match = _BYTES_RANGE.fullmatch(header.strip()) if header else None
+    match = _BYTES_RANGE.fullmatch(header.strip()) if header and size else None
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
