@@ -27,7 +27,7 @@ STOP_SECONDS = 30.0
 # Node ends, gracefully, with the holder of the other end of its standard input, even a killed one.
 _END_WITH_PARENT = (
     "data:text/javascript,"
-    "process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume()"
+    "process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume().unref()"
 )
 _LISTENS = re.compile(r"successfully listens on http://[^:]+:(\d+)")
 
