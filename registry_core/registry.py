@@ -13,6 +13,7 @@ from typing import Protocol
 from .spec.descriptor import Descriptor
 from .spec.digest import Digest
 from .spec.endpoints import Reference
+from .spec.errors import RangeInvalid
 
 Body = AsyncIterator[bytes]
 
@@ -37,6 +38,14 @@ class Chunk:
     body: Body
     start: int | None = None
     length: int | None = None
+
+
+class UploadOutOfOrder(RangeInvalid):
+    """The piece does not belong where the upload stands: at the end of ``upload``."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__(f"the upload has {upload.offset} bytes; the next piece starts there")
+        self.upload = upload
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class Writer(Protocol):
     async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
         """Add a piece. All of it is kept, or nothing.
 
-        :raises RangeInvalid: the piece does not belong at the upload's offset.
+        :raises UploadOutOfOrder: the piece does not belong at the upload's offset.
         :raises SizeInvalid: it does not have the length that was announced.
         :raises BlobUploadUnknown: the upload was finished or given up.
         """
@@ -97,7 +106,7 @@ class Writer(Protocol):
         """Add a last piece, which may be empty, and make the whole a blob of the repository.
 
         :raises DigestInvalid: the content is not what the digest says; the upload is given up.
-        :raises RangeInvalid, SizeInvalid, BlobUploadUnknown: as for `append_upload`.
+        :raises UploadOutOfOrder, SizeInvalid, BlobUploadUnknown: as for `append_upload`.
         """
 
     async def cancel_upload(self, upload: Upload) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,11 +9,10 @@ from ..registry import Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown
-from .object_store import NotFound, ObjectStore, StoredObject, if_match
+from .object_store import NotFound
+from .reading import open_pieces
 from .shelf import Shelf
 
-PIECE = 4 * 2**20
-_AHEAD = 2  # pieces fetched while the client takes one: memory is bounded by (1 + _AHEAD) pieces
 _URL_LIFETIME = timedelta(minutes=20)
 
 
@@ -43,36 +40,6 @@ class Blobs:
     async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
         path = self.shelf.layout.content(blob.digest)
         try:
-            first = await self.shelf.store.get(path, offset=offset, length=min(PIECE, length))
+            return await open_pieces(self.shelf.store, path, offset=offset, length=length)
         except NotFound:
             raise BlobUnknown(f"the content of {blob.digest} is not in storage") from None
-        return _pieces(self.shelf.store, path, first, offset=offset, length=length)
-
-
-async def _pieces(
-    store: ObjectStore, path: str, first: StoredObject, *, offset: int, length: int
-) -> AsyncIterator[bytes]:
-    """The rest is read on condition that the object is still the one that ``first`` came from."""
-    same = if_match(first.properties.etag)
-    end = offset + length
-    starts = iter(range(offset + len(first.content), end, PIECE))
-    ahead: list[asyncio.Task[StoredObject]] = []
-
-    def fetch_next() -> None:
-        start = next(starts, None)
-        if start is not None:
-            part = store.get(path, offset=start, length=min(PIECE, end - start), condition=same)
-            ahead.append(asyncio.ensure_future(part))
-
-    try:
-        for _ in range(_AHEAD):
-            fetch_next()
-        yield first.content
-        while ahead:
-            piece = await ahead.pop(0)
-            fetch_next()
-            yield piece.content
-    finally:
-        for task in ahead:
-            task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)

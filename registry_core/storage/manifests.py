@@ -17,7 +17,8 @@ from ..spec.endpoints import Reference
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
 from ..spec.manifest import Manifest, detect_media_type, parse_manifest
 from .concurrency import together
-from .object_store import IF_ABSENT, ConditionFailed, NotFound, WrongKind
+from .content import Content
+from .object_store import NotFound
 from .shelf import Shelf
 from .small_objects import Link, put_link, read_link
 
@@ -77,7 +78,8 @@ class Manifests:
         digest = _check_digest(reference, content)
         await self._check_references(repository, manifest)
         link = Link(digest, manifest.media_type, len(content))
-        await self._store_content(digest, content)
+        await Content(self.shelf.store, self.shelf.layout).put(digest, content)
+        self.shelf.content.put(digest, content)
         writes = [
             self.shelf.link_manifest(repository, link),
             self.shelf.mark_repository(repository),
@@ -104,15 +106,6 @@ class Manifests:
         unknown = [str(digest) for digest in missing if digest]
         if unknown:
             raise ManifestBlobUnknown(detail=unknown)
-
-    async def _store_content(self, digest: Digest, content: bytes) -> None:
-        try:
-            await self.shelf.store.put(
-                self.shelf.layout.content(digest), content, condition=IF_ABSENT
-            )
-        except (ConditionFailed, WrongKind):
-            pass  # content at its address hashes to its address: what is there is the same
-        self.shelf.content.put(digest, content)
 
 
 async def _missing(digest: Digest, lookup: Coroutine[Any, Any, object]) -> Digest | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from ..spec.errors import Unavailable
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -38,7 +40,7 @@ class RangeNotSatisfiable(StoreError):
     """Nothing of the range lies inside the object."""
 
 
-class StoreUnavailable(StoreError):
+class StoreUnavailable(StoreError, Unavailable):
     """A fault that bounded retries did not cure."""
 
 

@@ -88,11 +88,3 @@ class Shelf:
             content = (await self.store.get(self.layout.content(digest))).content
             self.content.put(digest, content)
         return content
-
-    async def is_in_storage(self, digest: Digest) -> bool:
-        """Whether any repository's content has this digest. One call."""
-        try:
-            await self.store.head(self.layout.content(digest))
-        except NotFound:
-            return False
-        return True

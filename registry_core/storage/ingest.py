@@ -1,0 +1,189 @@
+"""Content on its way in: received, hashed and staged at the same time, in bounded memory.
+
+Sources: REST "Put Block" (block ids of one blob are equally long) and "Scalability targets for Blob
+storage" (50,000 committed blocks).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..registry import Chunk
+from ..spec.digest import Hasher
+from ..spec.errors import SizeInvalid
+from .object_store import ObjectStore, WrongKind
+
+BLOCK = 8 * 2**20
+_LARGE_BLOCK = 64 * 2**20
+_LARGE_FROM = 30_000  # 234 GiB in blocks, and 20,000 larger ones make 1.4 TiB
+MAX_BLOCKS = 50_000
+_IN_FLIGHT = 4
+_INLINE = 64 * 2**10  # hashing less than this costs less than handing it to a thread
+
+
+@dataclass
+class Budget:
+    """How many blocks all uploads of a process may have in flight together.
+
+    A block that is still being received does not count, so a slow client keeps nobody waiting.
+    """
+
+    blocks: int = 16
+    _free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._free = asyncio.Semaphore(self.blocks)
+
+    async def take(self) -> None:
+        await self._free.acquire()
+
+    def give_back(self) -> None:
+        self._free.release()
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """``single`` holds all content when it fitted in one block; else ``block_ids`` are staged."""
+
+    size: int
+    single: bytearray | None
+    block_ids: Sequence[str] = ()
+
+
+def block_size(index: int) -> int:
+    """Bytes of an object's block number ``index``: they grow, so that 50,000 suffice."""
+    return BLOCK if index < _LARGE_FROM else _LARGE_BLOCK
+
+
+def new_nonce() -> str:
+    """What tells the blocks of one request from those of all others."""
+    return secrets.token_hex(8)
+
+
+def block_id(nonce: str, index: int) -> str:
+    """The id of an object's block number ``index``."""
+    return f"{nonce}-{index:06d}"
+
+
+async def ingest(
+    store: ObjectStore,
+    path: str,
+    chunk: Chunk,
+    hasher: Hasher | None,
+    budget: Budget,
+    *,
+    first_block: int = 0,
+) -> Ingested:
+    """Receive a chunk. What does not fit in one block is staged at ``path``, uncommitted.
+
+    :param hasher: takes the content, in order; None where it cannot be hashed now.
+    :param first_block: how many blocks the object has already; with any, even one block is staged.
+    :raises SizeInvalid: the chunk is not as long as announced.
+    """
+    stager = _Stager(store, path, hasher, budget, first_block)
+    try:
+        buffer, size = await _receive(chunk, stager)
+        _check_length(chunk, size, complete=True)
+        if stager.index == 0:
+            await _hash(hasher, buffer)
+            return Ingested(size, buffer)
+        if buffer:
+            await stager.stage(buffer)
+        return Ingested(size, None, await stager.finish())
+    except BaseException:
+        await stager.abort()
+        raise
+
+
+async def _receive(chunk: Chunk, stager: _Stager) -> tuple[bytearray, int]:
+    """Hand full blocks to the stager; return the last, incomplete one, and the size of all."""
+    buffer, size = bytearray(), 0
+    async for piece in chunk.body:
+        size += len(piece)
+        _check_length(chunk, size, complete=False)
+        view = memoryview(piece)
+        while len(buffer) + len(view) > block_size(stager.index):
+            room = block_size(stager.index) - len(buffer)
+            buffer += view[:room]
+            view = view[room:]
+            await stager.stage(buffer)
+            buffer = bytearray()
+        buffer += view
+    return buffer, size
+
+
+def _check_length(chunk: Chunk, size: int, *, complete: bool) -> None:
+    if chunk.length is None or size == chunk.length or (size < chunk.length and not complete):
+        return
+    raise SizeInvalid(f"{chunk.length} bytes were announced, {size} or more arrived")
+
+
+async def _hash(hasher: Hasher | None, content: bytearray) -> None:
+    if hasher is None:
+        return
+    if len(content) <= _INLINE:
+        hasher.update(content)
+    else:
+        await asyncio.to_thread(hasher.update, content)
+
+
+def _md5(content: bytearray) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+@dataclass
+class _Stager:
+    """Hashes blocks in order and stages them in parallel."""
+
+    store: ObjectStore
+    path: str
+    hasher: Hasher | None
+    budget: Budget
+    index: int
+    _nonce: str = field(default_factory=new_nonce)
+    _ids: list[str] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _order: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def stage(self, content: bytearray) -> None:
+        """Returns as soon as there is room for the next block."""
+        if self.index >= MAX_BLOCKS:
+            raise SizeInvalid(f"an upload takes at most {MAX_BLOCKS} pieces; send larger ones")
+        while len(self._tasks) >= _IN_FLIGHT:
+            await self._wait(asyncio.FIRST_COMPLETED)
+        await self.budget.take()
+        name = block_id(self._nonce, self.index)
+        task = asyncio.ensure_future(self._stage(name, content))
+        task.add_done_callback(lambda _: self.budget.give_back())
+        self._tasks.add(task)
+        self._ids.append(name)
+        self.index += 1
+
+    async def _stage(self, name: str, content: bytearray) -> None:
+        async with self._order:  # granted in the order of asking: blocks are hashed as they came
+            await _hash(self.hasher, content)
+        md5 = await asyncio.to_thread(_md5, content)
+        try:
+            await self.store.stage(self.path, name, content, md5=md5)
+        except WrongKind:
+            return  # complete as an append blob already: for the commit to tell
+
+    async def finish(self) -> Sequence[str]:
+        """The ids of all blocks, once all are staged."""
+        while self._tasks:
+            await self._wait(asyncio.ALL_COMPLETED)
+        return self._ids
+
+    async def _wait(self, when: str) -> None:
+        done, self._tasks = await asyncio.wait(self._tasks, return_when=when)
+        for task in done:
+            task.result()
+
+    async def abort(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
