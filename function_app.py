@@ -1,0 +1,29 @@
+"""The Functions app: HTTP routes bound to the registry. No logic.
+
+Every method is named: one that no function has would be answered by the host, and not as the registry does.
+"""
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from registry_core.config import read_settings
+from registry_core.wiring import Host
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+host = Host(read_settings())
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.function_name("home")
+@app.route(route="/", methods=METHODS)
+async def home(request: Request) -> Response:
+    """A page that says what this is."""
+    return await host.application.serve_home(request)
+
+
+@app.function_name("v2")
+@app.route(route="v2/{*path}", methods=METHODS)
+async def v2(request: Request) -> Response:
+    """The registry's API."""
+    return await host.application.serve_api(request)

@@ -1,0 +1,67 @@
+"""The application: a request is parsed to an endpoint, the endpoint's handler answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from ..spec import endpoints as e
+from . import blobs, manifests, tags, uploads
+from .call import Call, Service
+from .errors import render
+
+_Handler = Callable[[Call, Any], Awaitable[Response]]
+
+
+async def _check_version(call: Call, endpoint: e.CheckVersion) -> Response:
+    return JSONResponse({})
+
+
+HANDLERS: dict[type[e.Endpoint], _Handler] = {
+    e.CheckVersion: _check_version,  # end-1
+    e.GetBlob: blobs.get_blob,  # end-2
+    e.HeadBlob: blobs.head_blob,  # end-2
+    e.GetManifest: manifests.get_manifest,  # end-3
+    e.HeadManifest: manifests.head_manifest,  # end-3
+    e.StartUpload: uploads.start_upload,  # end-4a, end-4b
+    e.AppendUpload: uploads.append_upload,  # end-5
+    e.FinishUpload: uploads.finish_upload,  # end-6
+    e.PushManifest: manifests.push_manifest,  # end-7
+    e.ListTags: tags.list_tags,  # end-8a, end-8b
+    e.GetUpload: uploads.get_upload,  # end-13
+    e.CancelUpload: uploads.cancel_upload,  # Docker HTTP API V2, "Canceling an Upload"
+}
+
+_HOME = """\
+This is a container registry: OCI distribution-spec 1.1, kept in Azure Blob Storage.
+
+    docker pull {host}/NAME:TAG
+    docker push {host}/NAME:TAG
+
+Its API is at /v2/.
+"""
+
+
+class Application:
+    """Answers requests. It keeps nothing between them but what the registry remembers."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def serve_api(self, request: Request) -> Response:
+        """The answer to a request for ``/v2/`` or below. Raises nothing."""
+        try:
+            endpoint = e.parse(request.method, request.scope["path"], request.query_params)
+            handler = HANDLERS[type(endpoint)]
+            response = await handler(Call(self._service, request), endpoint)
+        except Exception as error:
+            response = render(error, request)
+        response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        return response
+
+    async def serve_home(self, request: Request) -> Response:
+        """A page that says what this is."""
+        return PlainTextResponse(_HOME.format(host=self._service.urls.host(request)))

@@ -1,0 +1,78 @@
+"""Blobs over HTTP. OCI distribution-spec, "Pulling blobs"."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from ..spec.descriptor import Descriptor
+from ..spec.endpoints import GetBlob, HeadBlob
+from ..spec.media_types import OCTET_STREAM
+from ..spec.ranges import ByteRange, parse_range
+from .call import Call
+from .conditional import is_current
+from .urls import host_name
+
+_LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
+
+
+async def head_blob(call: Call, endpoint: HeadBlob) -> Response:
+    blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
+    headers = _headers(blob)
+    if is_current(call.request, blob.digest):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(headers=headers | {"Content-Length": str(blob.size)})
+
+
+async def get_blob(call: Call, endpoint: GetBlob) -> Response:
+    blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
+    headers = _headers(blob)
+    if is_current(call.request, blob.digest):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    url = await call.registry.get_blob_url(blob)
+    if url is not None:
+        return RedirectResponse(_elsewhere(url, host_name(call.request)), headers=_digest(blob))
+    wanted = parse_range(call.header("range"), blob.size)
+    return await _stream(call, blob, wanted, headers)
+
+
+async def _stream(
+    call: Call, blob: Descriptor, wanted: ByteRange | None, headers: dict[str, str]
+) -> Response:
+    status, offset, length = HTTPStatus.OK, 0, blob.size
+    if wanted is not None:
+        status, offset, length = HTTPStatus.PARTIAL_CONTENT, wanted.start, wanted.length
+        headers["Content-Range"] = wanted.content_range(blob.size)
+    headers["Content-Length"] = str(length)
+    if length == 0:
+        return Response(headers=headers)
+    body = await call.registry.get_blob(blob, offset=offset, length=length)
+    return StreamingResponse(body, status_code=status, headers=headers)
+
+
+def _digest(blob: Descriptor) -> dict[str, str]:
+    return {"Docker-Content-Digest": str(blob.digest)}
+
+
+def _headers(blob: Descriptor) -> dict[str, str]:
+    return _digest(blob) | {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "max-age=31536000",
+        "Content-Type": OCTET_STREAM,
+        "ETag": f'"{blob.digest}"',
+    }
+
+
+def _elsewhere(url: str, asked: str) -> str:
+    """The same URL under a name that the client did not use for the registry.
+
+    Go's clients forward ``Authorization`` to the same host name whatever the port, and storage refuses
+    a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names be the same.
+    """
+    parts = urlsplit(url)
+    other = _LOOPBACK.get(asked)
+    if other is None or parts.hostname != asked:
+        return url
+    return parts._replace(netloc=f"{other}:{parts.port}" if parts.port else other).geturl()

@@ -1,0 +1,78 @@
+"""What every handler gets: the registry, the request, and how to name things to the client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from ..registry import Chunk, Registry, Upload
+from ..spec.errors import SizeInvalid
+from ..spec.ranges import parse_content_range
+from .upload_token import UploadTokens
+from .urls import Urls
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is the same for all requests."""
+
+    registry: Registry
+    uploads: UploadTokens
+    urls: Urls
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request."""
+
+    service: Service
+    request: Request
+
+    @property
+    def registry(self) -> Registry:
+        return self.service.registry
+
+    def header(self, name: str) -> str | None:
+        return self.request.headers.get(name)
+
+    def upload(self, repository: str, upload_id: str, token: str) -> Upload:
+        """The upload that the URL names. :raises BlobUploadUnknown, BlobUploadInvalid:"""
+        return self.service.uploads.verify(repository, upload_id, token)
+
+    def chunk(self) -> Chunk:
+        """The body, with what the headers say of it.
+
+        :raises RangeInvalid: ``Content-Range`` is malformed.
+        :raises SizeInvalid: it disagrees with ``Content-Length``.
+        """
+        placed = parse_content_range(self.header("content-range"))
+        length = self._content_length()
+        if placed is None:
+            return Chunk(self._body(), length=length)
+        if length is not None and length != placed.length:
+            raise SizeInvalid(
+                f"Content-Range is {placed.length} bytes long, Content-Length says {length}"
+            )
+        return Chunk(self._body(), start=placed.start, length=placed.length)
+
+    def _content_length(self) -> int | None:
+        text = self.header("content-length")
+        return int(text) if text and text.isdecimal() else None
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        """:raises ClientDisconnect: when the client hangs up before the end."""
+        async for piece in self.request.stream():
+            yield piece
+
+    async def read(self, limit: int) -> bytes | None:
+        """The whole body, or None if it is longer than ``limit`` bytes."""
+        if (self._content_length() or 0) > limit:
+            return None
+        content = bytearray()
+        async for piece in self._body():
+            content += piece
+            if len(content) > limit:
+                return None
+        return bytes(content)

@@ -1,0 +1,44 @@
+"""Errors, rendered: the only place that turns them into answers.
+
+Source: OCI distribution-spec, "Error Codes".
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from ..spec.errors import ErrorCode, ErrorDetail, RegistryError
+
+_log = logging.getLogger(__name__)
+
+_RETRY_AFTER_SECONDS = "5"
+_CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody receives it, the log shows it
+
+
+class _Unknown(RegistryError):
+    code = ErrorCode.UNKNOWN
+
+
+def render(error: Exception, request: Request) -> Response:
+    """The answer that says what went wrong, and nothing of how it is built."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    if not isinstance(error, RegistryError):
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        error = _Unknown("an error in the registry; its log tells more")
+    headers = dict(error.headers)
+    if error.code is ErrorCode.UNAVAILABLE:
+        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        headers.setdefault("Retry-After", _RETRY_AFTER_SECONDS)
+    body = {"errors": [_render(detail) for detail in error.errors]}
+    return JSONResponse(body, status_code=error.http_status, headers=headers)
+
+
+def _render(error: ErrorDetail) -> dict[str, object]:
+    rendered: dict[str, object] = {"code": error.code.value, "message": error.message}
+    if error.detail is not None:
+        rendered["detail"] = error.detail
+    return rendered

@@ -1,0 +1,55 @@
+"""Manifests over HTTP. OCI distribution-spec, "Pulling manifests" and "Pushing manifests"."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from ..spec.descriptor import Descriptor
+from ..spec.endpoints import GetManifest, HeadManifest, PushManifest
+from ..spec.errors import ManifestInvalid
+from .call import Call
+from .conditional import is_current
+
+# "registries SHOULD ... support manifests of at least 4 mebibytes"
+MANIFEST_LIMIT = 4 * 2**20
+
+
+async def head_manifest(call: Call, endpoint: HeadManifest) -> Response:
+    manifest = await call.registry.resolve_manifest(endpoint.repository, endpoint.reference)
+    headers = _headers(manifest)
+    if is_current(call.request, manifest.digest):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(headers=headers | {"Content-Length": str(manifest.size)})
+
+
+async def get_manifest(call: Call, endpoint: GetManifest) -> Response:
+    manifest = await call.registry.get_manifest(endpoint.repository, endpoint.reference)
+    headers = _headers(manifest.descriptor)
+    if is_current(call.request, manifest.descriptor.digest):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(manifest.content, headers=headers)
+
+
+async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
+    content = await call.read(MANIFEST_LIMIT)
+    if content is None:
+        raise ManifestInvalid(
+            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
+            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        )
+    pushed = await call.registry.push_manifest(
+        endpoint.repository, endpoint.reference, content, call.header("content-type")
+    )
+    location = call.service.urls.of(GetManifest(endpoint.repository, pushed.digest), call.request)
+    headers = {"Location": location, "Docker-Content-Digest": str(pushed.digest)}
+    return Response(status_code=HTTPStatus.CREATED, headers=headers)
+
+
+def _headers(manifest: Descriptor) -> dict[str, str]:
+    return {
+        "Content-Type": manifest.media_type,
+        "Docker-Content-Digest": str(manifest.digest),
+        "ETag": f'"{manifest.digest}"',
+    }

@@ -1,0 +1,62 @@
+"""The state of an upload as it travels in ``Location``: signed, so that a client can only hand it back."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import jwt
+
+from ..registry import Upload
+from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown
+
+LIFETIME = timedelta(days=7)
+_ALGORITHM = "HS256"
+
+
+@dataclass(frozen=True)
+class UploadTokens:
+    """``secret`` is shared by all instances: any of them can serve any request of an upload."""
+
+    secret: str = field(repr=False)
+    now: Callable[[], float] = time.time
+
+    @property
+    def _key(self) -> bytes:
+        return hashlib.sha256(b"upload state\0" + self.secret.encode()).digest()
+
+    def sign(self, upload: Upload) -> str:
+        claims = {
+            "repository": upload.repository,
+            "id": upload.id,
+            "offset": upload.offset,
+            "state": upload.state,
+            "exp": int(self.now() + LIFETIME.total_seconds()),
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def verify(self, repository: str, upload_id: str, token: str) -> Upload:
+        """The upload that ``token`` was signed for.
+
+        :raises BlobUploadUnknown: without a token.
+        :raises BlobUploadInvalid: the token is altered, too old, or another upload's.
+        """
+        if not token:
+            raise BlobUploadUnknown("the upload's URL lacks its state; use Location as it was given")
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                options={"require": ["exp"], "verify_exp": False},
+            )
+        except jwt.InvalidTokenError as error:
+            raise BlobUploadInvalid("the upload's state is not one that was given out") from error
+        if claims["exp"] < self.now():
+            raise BlobUploadInvalid("the upload's state has expired; begin again")
+        if (claims["repository"], claims["id"]) != (repository, upload_id):
+            raise BlobUploadInvalid("the upload's state belongs to another upload")
+        return Upload(repository, upload_id, claims["offset"], claims["state"])

@@ -1,0 +1,86 @@
+"""Uploads over HTTP. OCI distribution-spec, "Pushing blobs"."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from ..registry import Upload, UploadOutOfOrder
+from ..spec.digest import Digest
+from ..spec.endpoints import (
+    AppendUpload,
+    CancelUpload,
+    FinishUpload,
+    GetBlob,
+    GetUpload,
+    StartUpload,
+)
+from ..spec.errors import DigestInvalid
+from ..spec.ranges import upload_range
+from .call import Call
+
+
+async def start_upload(call: Call, endpoint: StartUpload) -> Response:
+    upload = await call.registry.start_upload(endpoint.repository)
+    if endpoint.digest is not None:
+        return await _finish(call, upload, endpoint.digest)
+    return _progress(call, upload, HTTPStatus.ACCEPTED)
+
+
+async def get_upload(call: Call, endpoint: GetUpload) -> Response:
+    given = call.upload(endpoint.repository, endpoint.upload_id, endpoint.state)
+    upload = await call.registry.get_upload(given)
+    return _progress(call, upload, HTTPStatus.NO_CONTENT)
+
+
+async def append_upload(call: Call, endpoint: AppendUpload) -> Response:
+    given = call.upload(endpoint.repository, endpoint.upload_id, endpoint.state)
+    try:
+        upload = await call.registry.append_upload(given, call.chunk())
+    except UploadOutOfOrder as error:
+        raise _with_progress(call, error) from error
+    return _progress(call, upload, HTTPStatus.ACCEPTED)
+
+
+async def finish_upload(call: Call, endpoint: FinishUpload) -> Response:
+    given = call.upload(endpoint.repository, endpoint.upload_id, endpoint.state)
+    if endpoint.digest is None:
+        raise DigestInvalid("the query lacks the blob's digest; add digest=<algorithm>:<hex>")
+    try:
+        return await _finish(call, given, endpoint.digest)
+    except UploadOutOfOrder as error:
+        raise _with_progress(call, error) from error
+
+
+async def cancel_upload(call: Call, endpoint: CancelUpload) -> Response:
+    given = call.upload(endpoint.repository, endpoint.upload_id, endpoint.state)
+    await call.registry.cancel_upload(given)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
+    blob = await call.registry.finish_upload(upload, digest, call.chunk())
+    location = call.service.urls.of(GetBlob(upload.repository, blob.digest), call.request)
+    headers = {"Location": location, "Docker-Content-Digest": str(blob.digest)}
+    return Response(status_code=HTTPStatus.CREATED, headers=headers)
+
+
+def _progress(call: Call, upload: Upload, status: HTTPStatus) -> Response:
+    return Response(status_code=status, headers=_progress_headers(call, upload))
+
+
+def _with_progress(call: Call, error: UploadOutOfOrder) -> UploadOutOfOrder:
+    """The client can resume from what the answer says."""
+    error.headers = _progress_headers(call, error.upload)
+    return error
+
+
+def _progress_headers(call: Call, upload: Upload) -> dict[str, str]:
+    state = call.service.uploads.sign(upload)
+    endpoint = AppendUpload(upload.repository, upload.id, state)
+    return {
+        "Location": call.service.urls.of(endpoint, call.request),
+        "Range": upload_range(upload.offset),
+        "Docker-Upload-UUID": upload.id,
+    }

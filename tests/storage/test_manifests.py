@@ -1,0 +1,204 @@
+"""Manifests and tags, on the memory store: what is refused, in which order things are written."""
+
+import pytest
+
+from registry_core.spec import media_types
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+    NameUnknown,
+)
+from registry_core.storage.layout import Layout
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.shelf import Shelf
+from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.content import (
+    CONFIG,
+    descriptor,
+    image_index,
+    image_manifest,
+    push_blob,
+    push_image,
+)
+from tests.support.counting import CountingStore
+
+pytestmark = pytest.mark.anyio
+
+LAYER = b"a layer"
+MANIFEST = image_manifest(LAYER)
+DIGEST = Digest.of(MANIFEST)
+LAYOUT = Layout()
+
+
+async def test_a_pushed_manifest_is_pulled_by_tag_and_by_digest(registry: StoredRegistry) -> None:
+    pushed = await push_image(registry, "a/b", "v1", [LAYER])
+    assert (pushed.digest, pushed.media_type) == (DIGEST, media_types.OCI_MANIFEST)
+    for reference in ("v1", DIGEST):
+        assert await registry.resolve_manifest("a/b", reference) == pushed
+        got = await registry.get_manifest("a/b", reference)
+        assert (got.descriptor, got.content) == (pushed, MANIFEST)
+
+
+async def test_the_tag_becomes_visible_last_and_its_manifests_content_first(
+    registry: StoredRegistry, store: CountingStore
+) -> None:
+    for content in (CONFIG, LAYER):
+        await push_blob(registry, "a", content)
+    store.calls.clear()
+    await registry.push_manifest("a", "v1", MANIFEST, None)
+    paths = [path for _, path in store.calls]
+    assert paths[0] == LAYOUT.content(DIGEST)
+    assert set(paths[1:-1]) == {
+        LAYOUT.revision_link("a", DIGEST),
+        LAYOUT.tag_index_link("a", "v1", DIGEST),
+        LAYOUT.catalog_marker("a"),
+    }
+    assert paths[-1] == LAYOUT.tag_link("a", "v1")
+    assert set(store.take()) == {"put"}
+
+
+async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_written(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await push_blob(registry, "a", CONFIG)
+    await push_blob(registry, "elsewhere", LAYER)
+    before = dict(memory.objects)
+    with pytest.raises(ManifestBlobUnknown) as error:
+        await registry.push_manifest("a", "v1", MANIFEST, None)
+    assert [e.detail for e in error.value.errors] == [{"digest": str(Digest.of(LAYER))}]
+    with pytest.raises(ManifestBlobUnknown):
+        await registry.push_manifest("a", "v1", image_index(MANIFEST), None)
+    assert memory.objects == before
+
+
+async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
+    await push_image(registry, "a", DIGEST, [LAYER])
+    index = await registry.push_manifest("a", "multi", image_index(MANIFEST), None)
+    assert (await registry.get_manifest("a", "multi")).descriptor == index
+    assert index.media_type == media_types.OCI_INDEX
+
+
+async def test_layers_that_must_not_be_pushed_need_not_be_there(registry: StoredRegistry) -> None:
+    foreign = descriptor(b"windows", media_types.DOCKER_FOREIGN_LAYER) | {"urls": ["https://x/y"]}
+    await push_blob(registry, "a", CONFIG)
+    await registry.push_manifest("a", "v1", image_manifest(layers=[foreign]), None)
+
+
+async def test_a_manifest_must_be_what_its_digest_says(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    for content in (CONFIG, LAYER):
+        await push_blob(registry, "a", content)
+    before = dict(memory.objects)
+    with pytest.raises(DigestInvalid):
+        await registry.push_manifest("a", Digest.of(b"other"), MANIFEST, None)
+    with pytest.raises(ManifestInvalid):
+        await registry.push_manifest("a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
+    assert memory.objects == before
+
+
+async def test_a_manifest_can_be_pushed_by_its_sha512(registry: StoredRegistry) -> None:
+    digest = Digest.of(MANIFEST, "sha512")
+    pushed = await push_image(registry, "a", digest, [LAYER])
+    assert pushed.digest == digest
+    assert (await registry.get_manifest("a", digest)).content == MANIFEST
+
+
+async def test_a_tag_moves(registry: StoredRegistry) -> None:
+    first = await push_image(registry, "a", "latest", [LAYER])
+    second = await push_image(registry, "a", "latest", [b"another layer"])
+    assert (await registry.get_manifest("a", "latest")).descriptor == second
+    assert (await registry.get_manifest("a", first.digest)).descriptor == first
+
+
+async def test_manifests_of_other_repositories_are_unknown(registry: StoredRegistry) -> None:
+    await push_image(registry, "a", "v1", [LAYER])
+    for reference in ("v1", DIGEST):
+        with pytest.raises(ManifestUnknown):
+            await registry.get_manifest("b", reference)
+        with pytest.raises(ManifestUnknown):
+            await registry.resolve_manifest("b", reference)
+
+
+async def test_links_that_another_registry_wrote_say_less_and_are_read_all_the_same(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    """Distribution's links are append blobs without metadata; it names no media type anywhere."""
+    await memory.append(LAYOUT.content(DIGEST), MANIFEST)
+    for path in (LAYOUT.revision_link("a", DIGEST), LAYOUT.tag_link("a", "v1")):
+        await memory.append(path, str(DIGEST).encode())
+    await memory.append(LAYOUT.content(Digest.of(LAYER)), LAYER)
+    await memory.append(LAYOUT.blob_link("a", Digest.of(LAYER)), str(Digest.of(LAYER)).encode())
+    for reference in ("v1", DIGEST):
+        described = await registry.resolve_manifest("a", reference)
+        assert (described.media_type, described.size) == (media_types.OCI_MANIFEST, len(MANIFEST))
+        assert (await registry.get_manifest("a", reference)).descriptor == described
+    assert (await registry.resolve_blob("a", Digest.of(LAYER))).size == len(LAYER)
+
+
+async def test_a_push_replaces_append_blobs_silently(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    for path in (LAYOUT.revision_link("a", DIGEST), LAYOUT.tag_link("a", "v1")):
+        await memory.append(path, b"sha256:" + b"0" * 64)
+    await push_image(registry, "a", "v1", [LAYER])
+    assert (await registry.get_manifest("a", "v1")).content == MANIFEST
+    assert not any(found.properties.is_append for found in memory.objects.values())
+
+
+async def test_a_link_found_empty_is_read_again_until_it_is_filled(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Distribution 3.0 creates a link and fills it in a second step."""
+    registry = StoredRegistry(Shelf(memory))
+    await push_image(registry, "a", "v1", [LAYER])
+    path = LAYOUT.tag_link("a", "v1")
+    await memory.delete(path)
+    await memory.append(path, b"")
+    get, looks = memory.get, []
+
+    async def fill_after_the_second_look(*args: object, **kwargs: object) -> object:
+        looks.append(args)
+        found = await get(*args, **kwargs)  # type: ignore[arg-type]
+        if len(looks) == 2:
+            await memory.append(path, str(DIGEST).encode())
+        return found
+
+    monkeypatch.setattr(memory, "get", fill_after_the_second_look)
+    assert (await registry.get_manifest("a", "v1")).content == MANIFEST
+    assert len(looks) == 3
+
+
+@pytest.mark.parametrize("content", [b"not a digest", b"sha256:short", b"\xff\xfe"])
+async def test_a_link_that_holds_no_digest_counts_as_absent(
+    registry: StoredRegistry, memory: MemoryStore, content: bytes
+) -> None:
+    await memory.put(LAYOUT.tag_link("a", "v1"), content)
+    with pytest.raises(ManifestUnknown):
+        await registry.get_manifest("a", "v1")
+
+
+async def test_tags_are_listed_in_lexical_order_and_in_pages(registry: StoredRegistry) -> None:
+    tags = ["a", "a-b", "a.b", "a0", "B", "_"]
+    for tag in tags:
+        await push_image(registry, "r", tag, [])
+    assert (await registry.list_tags("r", limit=None, last=None)).tags == tuple(sorted(tags))
+    seen: list[str] = []
+    more, last = True, None
+    while more:
+        page = await registry.list_tags("r", limit=2, last=last)
+        seen += page.tags
+        more, last = page.more, seen[-1]
+    assert seen == sorted(tags)
+
+
+async def test_a_repository_without_tags_has_none_and_an_unknown_one_is_unknown(
+    registry: StoredRegistry,
+) -> None:
+    await push_image(registry, "a", DIGEST, [LAYER])
+    assert (await registry.list_tags("a", limit=None, last=None)).tags == ()
+    with pytest.raises(NameUnknown):
+        await registry.list_tags("b", limit=None, last=None)

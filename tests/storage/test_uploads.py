@@ -1,0 +1,252 @@
+"""Uploads, on the memory store: their states, their calls, and what they leave behind."""
+
+import pytest
+
+from registry_core.registry import Upload, UploadOutOfOrder
+from registry_core.spec import digest as digest_module
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import (
+    BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    DigestInvalid,
+    SizeInvalid,
+)
+from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.shelf import Shelf
+from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.content import chunk, push_blob, random_bytes
+from tests.support.counting import CountingStore
+
+pytestmark = pytest.mark.anyio
+
+SMALL = b"a small layer"
+LARGE = random_bytes(2 * BLOCK + 12345)
+
+
+async def pull(registry: StoredRegistry, repository: str, digest: Digest) -> bytes:
+    blob = await registry.resolve_blob(repository, digest)
+    pieces = [p async for p in await registry.get_blob(blob, offset=0, length=blob.size)]
+    return b"".join(pieces)
+
+
+def leftovers(memory: MemoryStore) -> list[str]:
+    """Uploads that still lie in storage."""
+    return [path for path in memory.objects if "/_uploads/" in path]
+
+
+async def test_a_small_blob_by_patch_takes_one_call_and_another_to_link_it(
+    registry: StoredRegistry, store: CountingStore
+) -> None:
+    upload = await registry.start_upload("a/b")
+    upload = await registry.append_upload(upload, chunk(SMALL))
+    assert (upload.offset, store.take()) == (len(SMALL), ["put"])
+    await registry.finish_upload(upload, Digest.of(SMALL), chunk())
+    assert store.take() == ["put"]
+    assert await pull(registry, "a/b", Digest.of(SMALL)) == SMALL
+
+
+async def test_a_large_blob_by_patch_is_staged_committed_and_copied(
+    registry: StoredRegistry, store: CountingStore, memory: MemoryStore
+) -> None:
+    upload = await registry.append_upload(await registry.start_upload("a/b"), chunk(LARGE))
+    assert store.take() == ["stage", "stage", "stage", "commit"]
+    await registry.finish_upload(upload, Digest.of(LARGE), chunk())
+    assert store.take() == ["copy", "put", "delete"]
+    assert await pull(registry, "a/b", Digest.of(LARGE)) == LARGE
+    assert not leftovers(memory)
+
+
+async def test_a_large_blob_by_put_is_staged_where_it_belongs(
+    registry: StoredRegistry, store: CountingStore
+) -> None:
+    await push_blob(registry, "a/b", LARGE)
+    assert store.take() == ["stage", "stage", "stage", "commit", "put"]
+    assert await pull(registry, "a/b", Digest.of(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize(
+    "sizes",
+    [(0,), (5,), (5, 7), (5, BLOCK + 1), (BLOCK, 1), (BLOCK + 1, 5), (2 * BLOCK, BLOCK, 9)],
+    ids=str,
+)
+async def test_any_chunks_make_the_whole(
+    registry: StoredRegistry, memory: MemoryStore, sizes: tuple[int, ...], algorithm: str
+) -> None:
+    """By PATCHes alone, and with the last chunk in the PUT."""
+    for last_in_put in (False, True):
+        upload, content = await registry.start_upload("a"), b""
+        pieces = [random_bytes(size, seed) for seed, size in enumerate(sizes)]
+        last = pieces.pop() if last_in_put else b""
+        for piece in pieces:
+            upload = await registry.append_upload(upload, chunk(piece, start=len(content)))
+            content += piece
+            assert upload.offset == len(content)
+        digest = Digest.of(content + last, algorithm)
+        await registry.finish_upload(upload, digest, chunk(last))
+        assert await pull(registry, "a", digest) == content + last
+    assert not leftovers(memory)
+
+
+async def test_an_upload_goes_on_without_a_carried_hash(
+    registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where libcrypto is out of reach, what was committed is read back before it is published."""
+    monkeypatch.setattr(digest_module.hash_state, "available", lambda: False)
+    for first in (SMALL, LARGE):
+        upload = await registry.start_upload("a")
+        upload = await registry.append_upload(upload, chunk(first))
+        upload = await registry.append_upload(upload, chunk(b"the end"))
+        with pytest.raises(DigestInvalid):
+            await registry.finish_upload(upload, Digest.of(b"something else"), chunk())
+        upload = await registry.start_upload("a")
+        upload = await registry.append_upload(upload, chunk(first))
+        upload = await registry.append_upload(upload, chunk(b"the end"))
+        digest = Digest.of(first + b"the end")
+        await registry.finish_upload(upload, digest, chunk())
+        assert await pull(registry, "a", digest) == first + b"the end"
+
+
+async def test_the_state_stays_small_however_many_requests_an_upload_takes(
+    registry: StoredRegistry,
+) -> None:
+    upload = await registry.start_upload("a")
+    lengths = set()
+    for _ in range(12):
+        upload = await registry.append_upload(upload, chunk(b"x" * 100))
+        lengths.add(len(upload.state))
+    assert max(lengths) < 400
+
+
+async def test_of_two_requests_that_continue_the_same_state_only_one_commits(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+    won = await registry.append_upload(upload, chunk(b"one"))
+    with pytest.raises(UploadOutOfOrder) as lost:
+        await registry.append_upload(upload, chunk(b"other"))
+    assert lost.value.upload == won
+    await registry.finish_upload(won, Digest.of(LARGE + b"one"), chunk())
+    assert await pull(registry, "a", Digest.of(LARGE + b"one")) == LARGE + b"one"
+
+
+async def test_a_client_that_lost_an_answer_learns_what_arrived(registry: StoredRegistry) -> None:
+    first = await registry.start_upload("a")
+    second = await registry.append_upload(first, chunk(LARGE))
+    third = await registry.append_upload(second, chunk(b"more"))
+    for known in (first, second, third):
+        assert await registry.get_upload(known) == third
+    digest = Digest.of(LARGE + b"more")
+    await registry.finish_upload(await registry.get_upload(first), digest, chunk())
+
+
+async def test_finishing_again_after_a_lost_answer_succeeds(
+    registry: StoredRegistry,
+) -> None:
+    for content in (b"", SMALL, LARGE):
+        upload = await registry.append_upload(await registry.start_upload("a"), chunk(content))
+        done = await registry.finish_upload(upload, Digest.of(content), chunk())
+        assert await registry.finish_upload(upload, Digest.of(content), chunk()) == done
+
+
+async def test_a_chunk_elsewhere_than_at_the_end_is_refused_and_changes_nothing(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+    before = dict(memory.objects)
+    for start in (0, upload.offset - 1, upload.offset + 1):
+        with pytest.raises(UploadOutOfOrder) as error:
+            await registry.append_upload(upload, chunk(b"x", start=start))
+        assert error.value.upload == upload
+        with pytest.raises(UploadOutOfOrder):
+            await registry.finish_upload(upload, Digest.of(LARGE), chunk(b"x", start=start))
+    assert memory.objects == before
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("difference", [-1, 1])
+async def test_a_chunk_of_another_length_than_announced_leaves_nothing(
+    registry: StoredRegistry, memory: MemoryStore, content: bytes, difference: int
+) -> None:
+    upload = await registry.start_upload("a")
+    announced = len(content) + difference
+    with pytest.raises(SizeInvalid):
+        await registry.append_upload(upload, chunk(content, length=announced))
+    with pytest.raises(SizeInvalid):
+        await registry.finish_upload(
+            upload, Digest.of(content), chunk(content, length=announced)
+        )
+    assert not memory.objects
+
+
+@pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
+async def test_a_wrong_digest_on_put_leaves_nothing(
+    registry: StoredRegistry, memory: MemoryStore, content: bytes
+) -> None:
+    with pytest.raises(DigestInvalid):
+        await registry.finish_upload(
+            await registry.start_upload("a"), Digest.of(b"other"), chunk(content)
+        )
+    assert not memory.objects
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+    with pytest.raises(DigestInvalid):
+        await registry.finish_upload(upload, Digest.of(b"other"), chunk(content))
+    assert not memory.objects
+    with pytest.raises(BlobUploadUnknown):
+        await registry.get_upload(upload)
+
+
+async def test_a_cancelled_upload_is_gone(registry: StoredRegistry, memory: MemoryStore) -> None:
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+    await registry.cancel_upload(upload)
+    assert not memory.objects
+    with pytest.raises(BlobUploadUnknown):
+        await registry.cancel_upload(upload)
+    with pytest.raises(BlobUploadUnknown):
+        await registry.append_upload(upload, chunk(b"x"))
+    with pytest.raises(BlobUploadUnknown):
+        await registry.finish_upload(upload, Digest.of(LARGE), chunk())
+
+
+async def test_a_blob_belongs_to_the_repository_it_was_pushed_to(registry: StoredRegistry) -> None:
+    await push_blob(registry, "a", SMALL)
+    with pytest.raises(BlobUnknown):
+        await registry.resolve_blob("b", Digest.of(SMALL))
+
+
+async def test_content_that_is_an_append_blob_already_is_taken_as_it_is(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    """Distribution's uploads are append blobs."""
+    layout = Shelf(memory).layout
+    for content in (SMALL, LARGE):
+        path = layout.content(Digest.of(content))
+        await memory.append(path, content)
+        before = memory.objects[path]
+        await push_blob(registry, "a", content)
+        upload = await registry.append_upload(await registry.start_upload("b"), chunk(content))
+        await registry.finish_upload(upload, Digest.of(content), chunk())
+        assert memory.objects[path] == before
+        assert await pull(registry, "b", Digest.of(content)) == content
+
+
+async def test_another_registrys_upload_cannot_be_continued(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    upload = await registry.start_upload("a")
+    await memory.append(Shelf(memory).layout.upload("a", upload.id), b"begun elsewhere")
+    with pytest.raises(BlobUploadInvalid):
+        await registry.get_upload(upload)
+
+
+@pytest.mark.parametrize("state", ["x", "[]", "{}", '{"a":"sha256","h":"?"}', '{"a":1,"b":"z"}'])
+async def test_a_state_that_is_none_is_refused(registry: StoredRegistry, state: str) -> None:
+    with pytest.raises(BlobUploadInvalid):
+        await registry.append_upload(Upload("a", "id", 5, state), chunk(b"x"))
+
+
+def test_blocks_grow_so_that_their_number_suffices() -> None:
+    """A layer of 1 TiB takes fewer than 50,000 blocks."""
+    assert sum(block_size(index) for index in range(MAX_BLOCKS)) > 2**40

@@ -1,0 +1,77 @@
+"""Blobs and manifests to push, and the ways to hand them over."""
+
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+
+from registry_core.registry import Chunk, Registry
+from registry_core.spec import media_types
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+
+CONFIG = b'{"architecture":"amd64","os":"linux"}'
+
+
+def random_bytes(size: int, seed: int = 0) -> bytes:
+    """The same bytes every time, and no two stretches of them alike."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 - data for tests, not secrets
+
+
+async def in_pieces(content: bytes, piece: int = 64 * 2**10) -> AsyncIterator[bytes]:
+    """A body as a host hands it over."""
+    for start in range(0, len(content), piece):
+        yield content[start : start + piece]
+
+
+def chunk(content: bytes = b"", *, start: int | None = None, length: int | None = None) -> Chunk:
+    """A request's body."""
+    return Chunk(in_pieces(content), start=start, length=length)
+
+
+async def push_blob(registry: Registry, repository: str, content: bytes) -> Descriptor:
+    """A blob pushed by one PUT."""
+    upload = await registry.start_upload(repository)
+    return await registry.finish_upload(upload, Digest.of(content), chunk(content))
+
+
+def descriptor(content: bytes, media_type: str = media_types.OCTET_STREAM) -> dict[str, object]:
+    """What a manifest says of content."""
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+def image_manifest(
+    *layers: bytes, config: bytes = CONFIG, **fields: object
+) -> bytes:
+    """An OCI image manifest; further ``fields`` are added or replaced, None removes."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": media_types.OCI_MANIFEST,
+        "config": descriptor(config, media_types.OCI_CONFIG),
+        "layers": [descriptor(layer, f"{LAYER}.tar") for layer in layers],
+    } | fields
+    return json.dumps({k: v for k, v in document.items() if v is not None}).encode()
+
+
+def image_index(*manifests: bytes, **fields: object) -> bytes:
+    """An OCI image index of image manifests."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": media_types.OCI_INDEX,
+        "manifests": [descriptor(manifest, media_types.OCI_MANIFEST) for manifest in manifests],
+    } | fields
+    return json.dumps({k: v for k, v in document.items() if v is not None}).encode()
+
+
+async def push_image(
+    registry: Registry, repository: str, reference: str | Digest, layers: Sequence[bytes]
+) -> Descriptor:
+    """An image, its blobs first."""
+    for content in (CONFIG, *layers):
+        await push_blob(registry, repository, content)
+    manifest = image_manifest(*layers)
+    return await registry.push_manifest(
+        repository, reference, manifest, media_types.OCI_MANIFEST
+    )
+
+
+LAYER = "application/vnd.oci.image.layer.v1"

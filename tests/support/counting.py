@@ -1,0 +1,132 @@
+"""An object store that writes down which calls were made of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from registry_core.storage.object_store import (
+    ANYWAY,
+    Buffer,
+    Condition,
+    ObjectStore,
+    Page,
+    Properties,
+    StoredObject,
+)
+
+
+@dataclass
+class CountingStore:
+    """See `ObjectStore`. ``calls`` are method and path, in order."""
+
+    inner: ObjectStore
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def take(self) -> list[str]:
+        """The methods called since the last time."""
+        methods = [method for method, _ in self.calls]
+        self.calls.clear()
+        return methods
+
+    async def head(self, path: str) -> Properties:
+        self.calls.append(("head", path))
+        return await self.inner.head(path)
+
+    async def get(
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        condition: Condition = ANYWAY,
+    ) -> StoredObject:
+        self.calls.append(("get", path))
+        return await self.inner.get(path, offset=offset, length=length, condition=condition)
+
+    async def put(
+        self,
+        path: str,
+        content: Buffer,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        self.calls.append(("put", path))
+        return await self.inner.put(path, content, metadata=metadata, condition=condition)
+
+    async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
+        self.calls.append(("stage", path))
+        await self.inner.stage(path, block_id, content, md5=md5)
+
+    async def stage_from(
+        self,
+        path: str,
+        block_id: str,
+        source: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        source_etag: str | None = None,
+    ) -> None:
+        self.calls.append(("stage_from", path))
+        await self.inner.stage_from(
+            path, block_id, source, offset=offset, length=length, source_etag=source_etag
+        )
+
+    async def commit(
+        self,
+        path: str,
+        block_ids: Sequence[str],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        self.calls.append(("commit", path))
+        return await self.inner.commit(path, block_ids, metadata=metadata, condition=condition)
+
+    async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
+        self.calls.append(("committed_blocks", path))
+        return await self.inner.committed_blocks(path)
+
+    async def copy(
+        self,
+        path: str,
+        source: str,
+        *,
+        size: int,
+        source_etag: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        self.calls.append(("copy", path))
+        return await self.inner.copy(
+            path,
+            source,
+            size=size,
+            source_etag=source_etag,
+            metadata=metadata,
+            condition=condition,
+        )
+
+    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+        self.calls.append(("delete", path))
+        await self.inner.delete(path, condition=condition)
+
+    async def list_page(
+        self,
+        prefix: str,
+        *,
+        by_folder: bool = False,
+        metadata: bool = False,
+        continuation: str | None = None,
+        limit: int = 5000,
+    ) -> Page:
+        self.calls.append(("list_page", prefix))
+        return await self.inner.list_page(
+            prefix, by_folder=by_folder, metadata=metadata, continuation=continuation, limit=limit
+        )
+
+    async def signed_url(self, path: str, *, seconds: int) -> str:
+        return await self.inner.signed_url(path, seconds=seconds)
+
+    async def close(self) -> None:
+        await self.inner.close()
