@@ -1,4 +1,4 @@
-"""The local host as a process of its own: `python -m registry_core serve`, started and stopped by tests and benchmarks.
+"""The local host as a process of its own: `python -m registry_core serve`, started and stopped.
 
 with start_host({}, arguments=["--data", str(tmp_path)]) as host:
     httpx.get(f"{host.url}/v2/")
@@ -26,7 +26,7 @@ _READY = re.compile(r"^registry ready at (\S+)", re.MULTILINE)
 
 
 class HostFailed(AssertionError):
-    """The host did not start, or did not stop, as it should; the message ends with what it wrote."""
+    """The host did not start or stop as it should; the message ends with what it wrote."""
 
 
 class RunningHost:
@@ -118,7 +118,7 @@ def start_process(
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
     log, path = tempfile.mkstemp()
-    os.unlink(path)
+    Path(path).unlink()
     process = subprocess.Popen(
         [sys.executable, "-m", "registry_core", "serve", *arguments],
         cwd=cwd or PROJECT,

@@ -1,0 +1,192 @@
+"""`python -m registry_core serve`: how it starts, says what is wrong, and stops."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from tests.support.host import PROJECT, RunningHost, start_process
+
+from .sample import CONFIGURED, launch_sample, start_sample
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+
+
+def begin_slow_request(host: RunningHost, until: Path) -> http.client.HTTPResponse:
+    """A request that is under way: its answer has begun and goes on when ``until`` is there."""
+    connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=30)
+    connection.request("GET", f"/slow?{urlencode({'until': until})}")
+    response = connection.getresponse()
+    assert response.read(7) == b"begun, "
+    return response
+
+
+def refuses_connections(host: RunningHost) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", host.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_it_says_when_it_is_ready_and_how_to_push(host: RunningHost) -> None:
+    assert (
+        f"registry ready at http://127.0.0.1:{host.port}  (storage as configured)\n" in host.log()
+    )
+    image = f"127.0.0.1:{host.port}/NAME:TAG"
+    assert f"docker tag IMAGE {image} && docker push {image}\n" in host.log()
+
+
+def test_the_second_on_a_port_says_that_it_is_taken(host: RunningHost, tmp_path: Path) -> None:
+    """In one line, before it starts an Azurite of its own."""
+    arguments = ["--port", str(host.port), "--data", str(tmp_path)]
+    second = start_process({}, arguments=arguments)
+    assert second.wait() == 1
+    assert second.log() == (
+        f"registry: port {host.port} is taken: something already listens at {host.url}; "
+        "choose another with --port (0 picks a free one)\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_under_way_at_sigterm_is_finished(tmp_path: Path) -> None:
+    with start_sample() as host:
+        response = begin_slow_request(host, tmp_path / "go")
+        host.send(signal.SIGTERM)
+        wait_for(lambda: refuses_connections(host))
+        (tmp_path / "go").touch()
+        assert response.read() == b"done"
+        assert host.wait() == 0
+
+
+def test_idle_connections_do_not_delay_a_stop() -> None:
+    with start_sample() as host, httpx.Client() as client:
+        client.get(f"{host.url}/v2/")
+        begin = time.monotonic()
+        assert host.stop() == 0
+        assert time.monotonic() - begin < 10
+
+
+def test_a_request_that_outlasts_the_grace_is_cut_off(tmp_path: Path) -> None:
+    with start_sample("--grace", "1") as host:
+        response = begin_slow_request(host, tmp_path / "never")
+        assert host.stop(20) == 0
+        with pytest.raises((http.client.HTTPException, OSError)):
+            response.read()
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    with start_sample("--grace", "3600") as host:
+        begin_slow_request(host, tmp_path / "never")
+        host.send(signal.SIGINT)
+        wait_for(lambda: refuses_connections(host))
+        host.send(signal.SIGINT)
+        assert host.wait(20) == 0
+
+
+def test_timers_run_and_end_before_the_app_is_closed(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    settings = {"SAMPLE_NOTES": str(notes), "SAMPLE_BOOT_SECONDS": "2"}
+    with start_sample(environment=settings) as host:
+        wait_for(lambda: notes.exists() and "tick" in notes.read_text())
+        assert host.stop() == 0
+    events = notes.read_text().split("\n")
+    assert events[0] == "boot begins"
+    assert events[-3:] == ["boot ends", "closed", ""]
+
+
+def test_the_access_log_can_be_switched_off() -> None:
+    with start_sample("--no-access-log") as host:
+        httpx.get(f"{host.url}/v2/silent")
+        httpx.get(f"{host.url}/broken")
+        assert "this function is broken" in host.log()
+        assert "/v2/silent" not in host.log()
+
+
+def test_it_serves_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with start_sample("--uds", str(path)) as host:
+        assert host.url == f"unix:{path}"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+            told = client.get("http://any.name/v2/", headers={"X-Forwarded-Proto": "https"}).json()
+        assert told["headers"]["host"] == "any.name"
+        assert told["scheme"] == "https"
+        second = launch_sample("--uds", str(path))
+        assert second.wait() == 1
+        assert second.log() == f"registry: something already listens at unix:{path}\n"
+    assert not path.exists()
+
+
+def test_a_unix_socket_that_a_killed_host_left_behind_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with start_sample("--uds", str(path)) as host:
+        host.kill()
+    assert path.exists()
+    with (
+        start_sample("--uds", str(path)),
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client,
+    ):
+        assert client.get("http://any.name/v2/").status_code == 200
+
+
+def test_a_file_is_not_replaced_by_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    host = launch_sample("--uds", str(path))
+    assert host.wait() == 1
+    assert host.log() == f"registry: {path} is there already, and is no socket\n"
+    assert path.read_text() == "data"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "no.such.name.invalid"])
+def test_an_address_of_another_machine_is_refused(address: str) -> None:
+    host = launch_sample("--host", address)
+    assert host.wait() == 1
+    assert host.log().startswith(f"registry: cannot listen on {address} port 5000: ")
+    assert host.log().count("\n") == 1
+
+
+def test_bad_settings_are_told_line_by_line_without_a_traceback() -> None:
+    settings = {"REGISTRY_STORAGE_AZURE_CONTAINER": "No", "REGISTRY_HTTP_SECRET": "short"}
+    host = start_process({**CONFIGURED, **settings}, arguments=["--port", "0"], cwd=PROJECT)
+    assert host.wait() == 2
+    lines = host.log().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("registry: REGISTRY_") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["--prot", "5000"], "unrecognized arguments: --prot 5000"),
+        (["--port", "65536"], "argument --port: '65536' is not a number from 0 to 65535"),
+        (["--grace", "soon"], "argument --grace: 'soon' is not a number from 0 to 86400"),
+    ],
+)
+def test_a_bad_option_is_told_in_one_line(arguments: list[str], complaint: str) -> None:
+    host = launch_sample(*arguments)
+    assert host.wait() == 2
+    assert host.log().splitlines()[-1].endswith(complaint)
+
+
+def test_without_a_function_app_it_says_where_to_start_it(tmp_path: Path) -> None:
+    package = tmp_path / "registry_core"
+    package.symlink_to(PROJECT / "registry_core")
+    host = start_process({**CONFIGURED, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
+    assert host.wait() == 1
+    assert host.log() == (
+        "registry: no function_app.py here; start it in the folder that holds it\n"
+    )
