@@ -1,0 +1,100 @@
+"""One HTTP/1.1 connection that is kept open, and costs the client little.
+
+`http.client` sends what it is given and reads into a buffer: next to no CPU per megabyte, and no
+pool, redirect or retry that would hide what the registry does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from .scale import MIB
+
+TIMEOUT_SECONDS = 120.0
+_EXCERPT = 300
+
+
+class Unexpected(Exception):
+    """The answer is not one that a measure can go on with; the text says which, and to what."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response whose body has been read; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    size: int
+    body: bytes
+    """The body's beginning, up to 1 MiB."""
+
+    def header(self, name: str) -> str:
+        """:raises Unexpected: when the response has no such header."""
+        try:
+            return self.headers[name.lower()]
+        except KeyError:
+            raise Unexpected(f"the answer {self.status} has no {name}") from None
+
+
+class Connection:
+    """A connection to the server of `url`, opened by the first request."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or parts.hostname is None:
+            raise ValueError(f"not an http URL: {url!r}")
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._http = kind(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        self._buffer = bytearray(MIB)
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        expect: Collection[int],
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and read its answer to the end.
+
+        An iterator is sent as it is: `headers` must say how long it is, or that it is chunked.
+
+        :raises Unexpected: when the status is none of `expect`.
+        :raises OSError, http.client.HTTPException: when the connection fails.
+        """
+        self._http.request(method, target, body, dict(headers or {}), encode_chunked=False)
+        with self._http.getresponse() as response:
+            answer = self._read(response)
+        if answer.status not in expect:
+            excerpt = answer.body[:_EXCERPT].decode(errors="replace")
+            raise Unexpected(f"{method} {target[:200]} answered {answer.status}: {excerpt}")
+        return answer
+
+    def _read(self, response: HTTPResponse) -> Answer:
+        size, beginning = 0, b""
+        while count := response.readinto(self._buffer):
+            beginning = beginning or bytes(self._buffer[:count])
+            size += count
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, size, beginning)
+
+    def close(self) -> None:
+        """The next request opens it again."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

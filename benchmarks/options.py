@@ -1,0 +1,129 @@
+"""What the command line says, as values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .run import Registry
+
+GROUPS = ("calls", "throughput", "rates", "latency", "memory")
+SERVED = "ours"
+
+EXAMPLES = """
+examples:
+  python -m benchmarks --serve --quick
+  python -m benchmarks --serve --registry distribution=http://127.0.0.1:5001 --pid distribution=4711
+  python -m benchmarks --registry a=http://127.0.0.1:5000 --storage-log a=azurite.log --only calls
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`registries` in the order of the columns; ours comes first when it is served."""
+
+    registries: tuple[Registry, ...]
+    groups: tuple[str, ...]
+    serve: bool
+    quick: bool
+    json: Path | None
+
+
+def read_options(arguments: Sequence[str] | None = None) -> Options:
+    """Ends the process with a line that says what is wrong when the command line makes no sense."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        registries = _registries(given)
+        groups = _groups(given.only)
+    except ValueError as error:
+        parser.error(str(error))
+    if not registries and not given.serve:
+        parser.error("nothing to measure: name a --registry, or --serve ours")
+    return Options(registries, groups, given.serve, given.quick, given.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure container registries side by side; benchmarks/README.md explains.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help=f"start our own registry, called {SERVED}, and Azurite"
+    )
+    for flag, text in (
+        ("--registry", "NAME=URL: a registry to measure; may be repeated, as all that follow"),
+        ("--pid", "NAME=PID: its process, for memory and CPU"),
+        ("--storage-log", "NAME=FILE: the access log of its storage, for storage calls"),
+        ("--seed", "NAME=URL: another instance on the same storage, so that the first is cold"),
+        ("--streaming", "NAME=URL: another instance on the same storage, without redirects"),
+        ("--streaming-pid", "NAME=PID: the process of that one"),
+    ):
+        metavar = text.partition(":")[0]
+        parser.add_argument(flag, action="append", default=[], metavar=metavar, help=text)
+    parser.add_argument("--only", metavar="GROUP,...", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    return parser
+
+
+def _registries(given: argparse.Namespace) -> tuple[Registry, ...]:
+    urls = _named("--registry", given.registry)
+    pids = _named("--pid", given.pid)
+    logs = _named("--storage-log", given.storage_log)
+    seeds = _named("--seed", given.seed)
+    streaming = _named("--streaming", given.streaming)
+    streaming_pids = _named("--streaming-pid", given.streaming_pid)
+    if given.serve and SERVED in urls:
+        raise ValueError(f"--serve calls our own registry {SERVED}: give yours another name")
+    for name in {*pids, *logs, *seeds, *streaming, *streaming_pids} - {*urls}:
+        raise ValueError(f"{name} is not a --registry")
+    for url in (*urls.values(), *seeds.values(), *streaming.values()):
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError(f"{url!r} is not a URL like http://127.0.0.1:5000")
+    return tuple(
+        Registry(
+            name,
+            url,
+            pid=_pid(pids.get(name)),
+            storage_log=Path(logs[name]) if name in logs else None,
+            seed_url=seeds.get(name),
+            streaming_url=streaming.get(name),
+            streaming_pid=_pid(streaming_pids.get(name)),
+        )
+        for name, url in urls.items()
+    )
+
+
+def _named(flag: str, values: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in values:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise ValueError(f"{flag} {text!r}: NAME=VALUE is wanted")
+        if name in named:
+            raise ValueError(f"{flag} is given twice for {name}")
+        named[name] = value
+    return named
+
+
+def _pid(text: str | None) -> int | None:
+    if text is not None and not text.isdecimal():
+        raise ValueError(f"{text!r} is not a process id")
+    return int(text) if text else None
+
+
+def _groups(only: str | None) -> tuple[str, ...]:
+    if only is None:
+        return GROUPS
+    chosen = only.split(",")
+    for group in chosen:
+        if group not in GROUPS:
+            raise ValueError(f"--only {group!r}: {', '.join(GROUPS)} are there")
+    return tuple(group for group in GROUPS if group in chosen)

@@ -1,0 +1,143 @@
+"""Requests to a registry, as container clients send them (OCI distribution-spec, "API")."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from .connection import Answer, Connection, Unexpected
+from .content import MANIFEST_TYPE, Content, Image
+
+OCTETS = "application/octet-stream"
+REDIRECTS = (302, 303, 307, 308)
+
+
+class RegistryClient:
+    """A client of the registry at `url` that works in one repository, over one connection."""
+
+    def __init__(self, url: str, repository: str) -> None:
+        parts = urlsplit(url)
+        self._connection = Connection(url)
+        self._prefix = f"{parts.path.rstrip('/')}/v2/"
+        self.repository = repository
+
+    def ping(self) -> None:
+        """end-1: opens the connection, so that what follows does not count that."""
+        self._connection.request("GET", self._prefix, expect=[200])
+
+    def head_blob(self, digest: str) -> bool:
+        """end-2: whether the repository has the blob."""
+        return self._connection.request("HEAD", self.blob(digest), expect=[200, 404]).status == 200
+
+    def get_blob(self, digest: str) -> Answer:
+        """end-2, without following a redirect."""
+        return self._connection.request("GET", self.blob(digest), expect=[200, *REDIRECTS])
+
+    def pull_blob(self, content: Content) -> bool:
+        """end-2, all of it, wherever it is. Returns whether a redirect was followed.
+
+        :raises Unexpected: when the size is not the content's.
+        """
+        answer = self.get_blob(content.digest)
+        redirected = answer.status != 200
+        if redirected:
+            location = answer.header("location")
+            parts = urlsplit(location)
+            with Connection(location) as storage:
+                answer = storage.request("GET", f"{parts.path}?{parts.query}", expect=[200])
+        if answer.size != content.size:
+            raise Unexpected(f"{answer.size} bytes came where {content.size} were pushed")
+        return redirected
+
+    def push_by_patch(self, content: Content) -> None:
+        """end-4a, end-5, end-6: as docker and podman push a layer, in one chunked PATCH."""
+        location = self._start_upload()
+        headers = {"Content-Type": OCTETS, "Transfer-Encoding": "chunked"}
+        answer = self._connection.request(
+            "PATCH", location, body=content.chunked_pieces(), headers=headers, expect=[202]
+        )
+        closing = _with_digest(_target(answer), content.digest)
+        self._connection.request("PUT", closing, expect=[201])
+
+    def push_by_put(self, content: Content) -> None:
+        """end-4a, end-6: as containerd and buildx push a layer, in one PUT with a length."""
+        target = _with_digest(self._start_upload(), content.digest)
+        headers = {"Content-Type": OCTETS, "Content-Length": str(content.size)}
+        self._connection.request(
+            "PUT", target, body=content.pieces(), headers=headers, expect=[201]
+        )
+
+    def push_image(self, image: Image, tag: str) -> None:
+        """What docker sends for an image of one layer, one request after the other."""
+        if not self.head_blob(image.layer.digest):
+            self.push_by_patch(image.layer)
+        if not self.head_blob(image.config.digest):
+            self.push_by_put(image.config)
+        self.push_manifest(image, tag)
+
+    def push_manifest(self, image: Image, tag: str) -> None:
+        """end-7"""
+        self._connection.request(
+            "PUT",
+            self.manifest(tag),
+            body=image.manifest,
+            headers={"Content-Type": MANIFEST_TYPE},
+            expect=[201],
+        )
+
+    def get_manifest(self, reference: str) -> Answer:
+        """end-3"""
+        return self._read_manifest("GET", reference)
+
+    def head_manifest(self, reference: str) -> Answer:
+        """end-3, by HEAD."""
+        return self._read_manifest("HEAD", reference)
+
+    def list_tags(self) -> Answer:
+        """end-8a"""
+        target = f"{self._prefix}{self.repository}/tags/list"
+        return self._connection.request("GET", target, expect=[200])
+
+    def blob(self, digest: str) -> str:
+        """The request target of a blob."""
+        return f"{self._prefix}{self.repository}/blobs/{digest}"
+
+    def manifest(self, reference: str) -> str:
+        """The request target of a manifest."""
+        return f"{self._prefix}{self.repository}/manifests/{reference}"
+
+    def _read_manifest(self, method: str, reference: str) -> Answer:
+        return self._connection.request(
+            method, self.manifest(reference), headers={"Accept": MANIFEST_TYPE}, expect=[200]
+        )
+
+    def _start_upload(self) -> str:
+        target = f"{self._prefix}{self.repository}/blobs/uploads/"
+        return _target(self._connection.request("POST", target, expect=[202]))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        self.ping()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _target(answer: Answer) -> str:
+    """Path and query of where the upload goes on: this connection leads to the same registry."""
+    parts = urlsplit(answer.header("location"))
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _with_digest(target: str, digest: str) -> str:
+    return f"{target}{'&' if '?' in target else '?'}digest={digest}"

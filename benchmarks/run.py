@@ -1,0 +1,93 @@
+"""One run: registries side by side, the sheet they fill, and what follows when a measure fails."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+
+from .connection import Unexpected
+from .process_meter import ProcessMeter
+from .scale import Scale
+from .sheet import Row, Sheet
+from .storage import BareStorage
+
+FAILURES = (Unexpected, HTTPException, OSError)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry to measure, and where to look besides its URL."""
+
+    name: str
+    url: str
+    pid: int | None = None
+    """The serving process, on this machine."""
+    storage_log: Path | None = None
+    """The access log of its storage."""
+    seed_url: str | None = None
+    """Another instance on the same storage, which has seen what the measured one has not."""
+    streaming_url: str | None = None
+    """Another instance on the same storage, which does not redirect."""
+    streaming_pid: int | None = None
+
+    def meter(self) -> ProcessMeter | None:
+        """The meter of the serving process, where it is known."""
+        return None if self.pid is None else ProcessMeter(self.pid)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What an action took: seconds by the clock, and of the serving process's CPU where known."""
+
+    seconds: float
+    cpu_seconds: float | None
+
+
+@dataclass
+class Run:
+    """Registries, and bare storage beside them, measured at one scale into one sheet."""
+
+    registries: Sequence[Registry]
+    scale: Scale
+    storage: BareStorage | None = None
+    sheet: Sheet = field(init=False)
+    namespace: str = field(init=False)
+    """What the names of this run's repositories begin with."""
+
+    def __post_init__(self) -> None:
+        names = [registry.name for registry in self.registries]
+        bare = [self.storage.name] if self.storage else []
+        self.sheet = Sheet([*names, *bare], compared=names)
+        self.namespace = f"benchmark-{os.urandom(4).hex()}"
+        self._deadline = time.monotonic() + self.scale.limit_seconds
+
+    def attempt(self, column: str, what: str, measure: Callable[[], None]) -> None:
+        """Do `measure`; when it fails, or time is up, write that down and let the run go on."""
+        if time.monotonic() > self._deadline:
+            self._problem(f"{what}, {column}: after {self.scale.limit_seconds:g} s, time was up")
+            return
+        try:
+            measure()
+        except FAILURES as error:
+            self._problem(f"{what}, {column}: {type(error).__name__}: {error}")
+
+    def add(self, row: Row, registry: Registry, value: float) -> None:
+        """A sample of `registry`."""
+        self.sheet.add(row, registry.name, value)
+
+    def _problem(self, text: str) -> None:
+        if text not in self.sheet.problems:
+            self.sheet.problems.append(text)
+
+
+def timed(action: Callable[[], object], meter: ProcessMeter | None = None) -> Timing:
+    """Do `action` and say what it took."""
+    cpu = meter.cpu_seconds() if meter else 0.0
+    started = time.perf_counter()
+    action()
+    seconds = time.perf_counter() - started
+    return Timing(seconds, meter.cpu_seconds() - cpu if meter else None)

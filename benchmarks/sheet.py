@@ -1,0 +1,88 @@
+"""What was measured: rows of measures, columns of registries, and how it is written down."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. Rows of one group are shown in one table."""
+
+    group: str
+    name: str
+    unit: str
+
+
+@dataclass
+class Sheet:
+    """Samples by row and column. Rows appear in the order in which they were first filled."""
+
+    columns: Sequence[str]
+    compared: Sequence[str] = ()
+    """The columns that are registries: where they are two, a ratio is shown."""
+    samples: dict[Row, dict[str, list[float]]] = field(default_factory=dict)
+    details: dict[Row, dict[str, list[str]]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, row: Row, column: str, value: float, detail: Sequence[str] = ()) -> None:
+        """One more sample; `detail`, what it is made of, is kept for the latest."""
+        self.samples.setdefault(row, {}).setdefault(column, []).append(value)
+        if detail:
+            self.details.setdefault(row, {})[column] = list(detail)
+
+    def value(self, row: Row, column: str) -> float | None:
+        """The median of the samples; None where there are none."""
+        samples = self.samples.get(row, {}).get(column)
+        return statistics.median(samples) if samples else None
+
+    def markdown(self) -> str:
+        """A table per group, and below them what could not be measured."""
+        groups = dict.fromkeys(row.group for row in self.samples)
+        parts = [self._table(group) for group in groups]
+        if self.problems:
+            parts.append("\n".join(["Not measured:", "", *(f"- {text}" for text in self.problems)]))
+        return "\n\n".join(parts)
+
+    def as_json(self) -> dict[str, object]:
+        """Every sample."""
+        rows = [
+            {
+                "group": row.group,
+                "name": row.name,
+                "unit": row.unit,
+                "samples": samples,
+                "details": self.details.get(row, {}),
+            }
+            for row, samples in self.samples.items()
+        ]
+        return {"columns": list(self.columns), "rows": rows, "problems": self.problems}
+
+    def _table(self, group: str) -> str:
+        rows = [row for row in self.samples if row.group == group]
+        columns = [name for name in self.columns if any(name in self.samples[row] for row in rows)]
+        ratio = [f"{self.compared[0]} / {self.compared[1]}"] if len(self.compared) == 2 else []
+        header = [group, "unit", *columns, *ratio]
+        lines = [_line(header), _line(["---", "---", *("---:" for _ in header[2:])])]
+        for row in rows:
+            cells = [_number(self.value(row, column)) for column in columns]
+            lines.append(_line([row.name, row.unit, *cells, *(self._ratio(row) for _ in ratio)]))
+        return "\n".join(lines)
+
+    def _ratio(self, row: Row) -> str:
+        first, second = (self.value(row, column) for column in self.compared)
+        return f"{first / second:.2f}" if first is not None and second else ""
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    if value == round(value):
+        return f"{value:.0f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,138 @@
+"""Bare storage, measured as the registries are: what they are judged beside.
+
+Speaks to Azure Blob Storage or Azurite with an account SAS, so that no request need be signed
+(learn.microsoft.com/rest/api/storageservices/create-account-sas).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from .connection import Connection, Unexpected
+from .content import Content
+from .scale import MIB
+
+BLOCK_SIZE = 8 * MIB
+BLOCKS_AT_ONCE = 4
+_VERSION = "2021-12-02"
+_SAS_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a blob: its Base64 id, its Base64 MD5, its bytes."""
+
+    id: str
+    md5: str
+    data: bytes
+
+
+class BareStorage:
+    """One container, made when it is not there."""
+
+    def __init__(self, name: str, connection_string: str, container: str) -> None:
+        pairs = (part.partition("=") for part in connection_string.split(";") if part)
+        settings = {key: value for key, _, value in pairs}
+        self.name = name
+        self.url = settings["BlobEndpoint"]
+        self._container = container
+        self._path = f"{urlsplit(self.url).path.rstrip('/')}/{container}"
+        self._sas = _account_sas(settings["AccountName"], settings["AccountKey"])
+
+    def create_container(self) -> None:
+        """:raises Unexpected: when it is refused."""
+        with Connection(self.url) as connection:
+            target = f"{self._path}?restype=container&{self._sas}"
+            connection.request("PUT", target, expect=[201, 409])
+
+    def target(self, blob: str, **query: str) -> str:
+        """Path and query of a blob, with the right to use it."""
+        return f"{self._path}/{blob}?{urlencode(query)}{'&' if query else ''}{self._sas}"
+
+    def put(self, blob: str, body: bytes) -> None:
+        """Put Blob."""
+        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": _VERSION}
+        with Connection(self.url) as connection:
+            connection.request("PUT", self.target(blob), body=body, headers=headers, expect=[201])
+
+    def put_blocks(self, blob: str, blocks: list[Block]) -> None:
+        """Put Block for each, a few at once, then Put Block List."""
+        with ThreadPoolExecutor(BLOCKS_AT_ONCE) as pool:
+            shares = (blocks[start::BLOCKS_AT_ONCE] for start in range(BLOCKS_AT_ONCE))
+            list(pool.map(lambda share: self._stage(blob, share), shares))
+        names = "".join(f"<Latest>{block.id}</Latest>" for block in blocks)
+        with Connection(self.url) as connection:
+            connection.request(
+                "PUT",
+                self.target(blob, comp="blocklist"),
+                body=f"<BlockList>{names}</BlockList>".encode(),
+                headers={"x-ms-version": _VERSION},
+                expect=[201],
+            )
+
+    def _stage(self, blob: str, blocks: list[Block]) -> None:
+        with Connection(self.url) as connection:
+            for block in blocks:
+                target = self.target(blob, comp="block", blockid=block.id)
+                headers = {"x-ms-version": _VERSION, "Content-MD5": block.md5}
+                connection.request("PUT", target, body=block.data, headers=headers, expect=[201])
+
+    def get(self, blob: str, size: int) -> None:
+        """Get Blob, all of it. :raises Unexpected: when it has another size."""
+        with Connection(self.url) as connection:
+            answer = connection.request("GET", self.target(blob), expect=[200])
+        if answer.size != size:
+            raise Unexpected(f"{answer.size} bytes came where {size} were put")
+
+
+def blocks_of(content: Content) -> list[Block]:
+    """The content in blocks of 8 MiB, ready to be sent."""
+    return [
+        Block(_base64(b"%08d" % number), _base64(hashlib.md5(data).digest()), data)
+        for number, data in enumerate(_batches(content))
+    ]
+
+
+def _batches(content: Content) -> Iterator[bytes]:
+    batch: list[bytes] = []
+    for piece in content.pieces():
+        batch.append(piece)
+        if len(batch) * MIB >= BLOCK_SIZE:
+            yield b"".join(batch)
+            batch = []
+    if batch:
+        yield b"".join(batch)
+
+
+def new_blob_name() -> str:
+    """A name that no blob has."""
+    return f"benchmark-{os.urandom(8).hex()}"
+
+
+def _account_sas(account: str, key: str) -> str:
+    now = time.time()
+    start, expiry = (_iso(now - 300), _iso(now + _SAS_SECONDS))
+    fields = {"sp": "rwdlac", "ss": "b", "srt": "sco", "st": start, "se": expiry}
+    # Account, permissions, services, resource types, start, expiry, no IP range, protocols,
+    # version, no encryption scope: each ends with a newline.
+    signed = [account, *fields.values(), "", "https,http", _VERSION, ""]
+    text = "".join(f"{value}\n" for value in signed)
+    signature = hmac.new(base64.b64decode(key), text.encode(), "sha256").digest()
+    fields |= {"spr": "https,http", "sv": _VERSION, "sig": _base64(signature)}
+    return urlencode(fields)
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
