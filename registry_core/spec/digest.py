@@ -35,8 +35,9 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """
-        :raises DigestInvalid: when ``text`` is not a digest, or of an algorithm that is not registered.
+        """The digest that ``text`` spells.
+
+        :raises DigestInvalid: when it is not a digest, or of an algorithm that is not registered.
         """
         match = _DIGEST.fullmatch(text)
         if match is None:
@@ -49,7 +50,7 @@ class Digest:
             )
         if len(encoded) != length or _HEX.fullmatch(encoded) is None:
             raise DigestInvalid(
-                f"invalid digest {text[:160]!r}: {algorithm} takes {length} lowercase hexadecimal digits"
+                f"invalid digest {text[:160]!r}: {algorithm} takes {length} lowercase hex digits"
             )
         return cls(algorithm, encoded)
 
@@ -65,7 +66,12 @@ class Hasher(Protocol):
     algorithm: str
 
     def update(self, data: Buffer) -> None:
-        """Take the next piece. Releases the interpreter lock for large ones, so that a thread helps."""
+        """Take the next piece, which lies in memory in one part.
+
+        Releases the interpreter lock for large ones, so that a thread helps.
+
+        :raises BufferError: when it has holes, as a memoryview with a step.
+        """
 
     def digest(self) -> Digest:
         """The digest of all pieces so far; more may follow."""

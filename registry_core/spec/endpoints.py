@@ -1,6 +1,6 @@
-"""The endpoints of the specification: a request parsed to a value, and the value built back to a URL.
+"""The endpoints of the specification: a request parsed to a value, and the value built to a URL.
 
-Source: OCI distribution-spec, "Endpoints"; ``/v2/_catalog`` and upload cancellation are Docker's HTTP API V2.
+Source: OCI distribution-spec, "Endpoints"; upload cancellation is Docker's HTTP API V2.
 `parse` and `build` are exact inverses, so that server and client cannot drift apart.
 """
 
@@ -16,7 +16,7 @@ from .digest import Digest
 from .errors import ManifestUnknown, NameUnknown, PaginationNumberInvalid, Unsupported
 from .names import is_tag, parse_name, parse_tag
 
-# A manifest's reference: "a reference ... MUST be either (a) the digest of the manifest or (b) a tag".
+# "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
 
 _Query = Mapping[str, str]

@@ -1,6 +1,6 @@
 """The error codes of the specification, and the exceptions that carry them.
 
-Sources: OCI distribution-spec, "Error Codes"; codes that only Docker's HTTP API V2 knows are marked.
+Source: OCI distribution-spec, "Error Codes"; codes that only Docker's HTTP API V2 knows are marked.
 """
 
 from __future__ import annotations

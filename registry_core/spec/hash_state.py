@@ -1,11 +1,14 @@
-"""SHA-2 whose state can be exported: `hashlib` computes it with libcrypto, but keeps its state to itself.
+"""SHA-2 whose state can be exported.
 
-libcrypto's low-level functions work on a structure of plain integers, which holds no pointers and can
-be copied. ``SHA256_CTX`` and ``SHA512_CTX`` of openssl/sha.h are alike but for the size of their words::
+`hashlib` computes SHA-2 with libcrypto, but keeps the state to itself. libcrypto's low-level
+functions work on a structure of plain integers, which holds no pointers and can be copied.
+``SHA256_CTX`` and ``SHA512_CTX`` of openssl/sha.h are alike but for the size of their words::
 
-    h[8]  Nl  Nh  data[16]  num  md_len      words of 4 (SHA-256) or 8 bytes (SHA-512), then 2 x 4 bytes
+    h[8]  Nl  Nh  data[16]      words of 4 bytes (SHA-256) or 8 (SHA-512)
+    num  md_len                 4 bytes each
 
-``Nl`` and ``Nh`` count the bits so far, ``num`` the bytes that wait in ``data`` for a whole block.
+``Nl`` and ``Nh`` count the bits so far, ``num`` the bytes that wait in ``data`` for a whole block,
+``md_len`` the bytes of the digest.
 """
 
 from __future__ import annotations

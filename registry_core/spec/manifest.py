@@ -46,7 +46,7 @@ class Manifest:
 def parse_manifest(content: bytes, content_type: str | None = None) -> Manifest:
     """What ``content`` says, read as the type that its ``mediaType`` or ``content_type`` names.
 
-    :param content_type: the header the manifest came with, if any; it must agree with ``mediaType``.
+    :param content_type: the header it came with, if any; it must agree with ``mediaType``.
     :raises ManifestInvalid: naming the field that is wrong.
     """
     document = _load(content)
@@ -101,7 +101,7 @@ def _known(media_type: str) -> str:
 
 
 def _refuse_fields_of_others(document: Mapping[str, object], media_type: str) -> None:
-    # CVE-2021-41190: what reads as both manifest and index is different things to different clients.
+    # CVE-2021-41190: clients do not agree on what reads as both a manifest and an index.
     others = ("config", "layers") if media_type in media_types.INDEXES else ("manifests",)
     for name in (*others, "fsLayers"):
         if document.get(name) is not None:
@@ -113,9 +113,9 @@ def _guess(document: Mapping[str, object]) -> str:
         return media_types.OCI_INDEX
     if document.get("config") is not None:
         return media_types.OCI_MANIFEST
-    if "manifests" in document:
-        return media_types.OCI_INDEX
-    _fail("mediaType is missing, and neither config nor manifests tells what this is")
+    if "manifests" not in document:
+        _fail("mediaType is missing, and neither config nor manifests tells what this is")
+    return media_types.OCI_INDEX
 
 
 def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:

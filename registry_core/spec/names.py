@@ -58,5 +58,5 @@ def parse_tag(text: str) -> str:
     if is_tag(text):
         return text
     raise TagInvalid(
-        f"invalid tag {text[:160]!r}: a letter, digit or '_', then at most 127 of these or '.' or '-'"
+        f"invalid tag {text[:160]!r}: a letter, digit or '_', then at most 127 of these, '.' or '-'"
     )

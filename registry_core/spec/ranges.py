@@ -1,7 +1,7 @@
 """``Range``, ``Content-Range`` and ``Link``: parsed and built.
 
-Sources: RFC 9110 section 14 (ranges of a download), OCI distribution-spec "Pushing a blob in chunks"
-(ranges of an upload: ``<start>-<end>``, inclusive, without a unit), RFC 8288 (``Link``).
+Sources: RFC 9110 section 14 (ranges of a download); OCI distribution-spec, "Pushing a blob in
+chunks" (ranges of an upload: ``<start>-<end>``, inclusive, without a unit); RFC 8288 (``Link``).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class ByteRange:
 def parse_range(header: str | None, size: int) -> ByteRange | None:
     """The part that ``Range`` asks for of content of ``size`` bytes; None for all of it.
 
-    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range of
-    empty content, for which no ``Content-Range`` could be given.
+    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range
+    of empty content, for which no ``Content-Range`` could be given.
 
     :raises RangeInvalid: when nothing of the range lies inside the content.
     """
@@ -67,12 +67,15 @@ def parse_content_range(header: str | None) -> ByteRange | None:
         return None
     match = _CHUNK_RANGE.fullmatch(header.strip())
     if match is None or int(match[2]) < int(match[1]):
-        raise RangeInvalid(f"Content-Range {header!r} is not of the form <start>-<end>")
+        raise RangeInvalid(f"Content-Range {header[:160]!r} is not of the form <start>-<end>")
     return ByteRange(int(match[1]), int(match[2]))
 
 
 def upload_range(offset: int) -> str:
-    """The ``Range`` of an upload that holds ``offset`` bytes; an empty one says ``0-0``, as clients expect."""
+    """The ``Range`` of an upload that holds ``offset`` bytes.
+
+    An empty one says ``0-0``, as clients expect.
+    """
     return f"0-{max(offset - 1, 0)}"
 
 

@@ -1,0 +1,40 @@
+"""Hypothesis strategies for the specification's values, made so that examples are quick to find."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from registry_core.spec.digest import SHA256, SHA512, Digest
+from registry_core.spec.names import NAME_MAX_LENGTH
+
+# Components that are words of the endpoints, too.
+ODD_COMPONENTS = ("blobs", "manifests", "tags", "list", "uploads", "referrers", "v2", "sha256")
+SEPARATORS = (".", "_", "__", "-", "--", "-----", "/")
+
+_RUN = st.sampled_from(ODD_COMPONENTS) | st.text("abz09", min_size=1, max_size=4)
+
+
+@st.composite
+def names(draw: st.DrawFn) -> str:
+    """Repository names of all allowed lengths, many of them confusable with endpoints."""
+    name = draw(_RUN)
+    for separator in draw(st.lists(st.sampled_from(SEPARATORS) | st.just("/"), max_size=6)):
+        name += separator + draw(_RUN)
+    return name + "a" * draw(st.sampled_from([0, 0, 0, NAME_MAX_LENGTH - len(name)]))
+
+
+def tags() -> st.SearchStrategy[str]:
+    """Tags of all allowed lengths."""
+    first, rest = st.sampled_from("aZ0_"), st.text("aZ0_.-", max_size=127)
+    return st.sampled_from(ODD_COMPONENTS) | st.builds("".join, st.tuples(first, rest))
+
+
+def digests() -> st.SearchStrategy[Digest]:
+    sha256 = st.binary(min_size=32, max_size=32).map(lambda raw: Digest(SHA256, raw.hex()))
+    sha512 = st.binary(min_size=64, max_size=64).map(lambda raw: Digest(SHA512, raw.hex()))
+    return sha256 | sha512
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Any text that can be written as UTF-8."""
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -1,0 +1,122 @@
+"""Every error code means something, travels with a status, and is carried by one exception."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from http import HTTPStatus
+
+import pytest
+
+from registry_core.spec import errors
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import (
+    MEANINGS,
+    BlobUnknown,
+    ErrorCode,
+    ErrorDetail,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    RegistryError,
+)
+
+# OCI distribution-spec, "Endpoints" and "Error Codes"; where it is silent, CNCF distribution.
+STATUSES = {
+    "BLOB_UNKNOWN": 404,
+    "BLOB_UPLOAD_INVALID": 404,
+    "BLOB_UPLOAD_UNKNOWN": 404,
+    "DIGEST_INVALID": 400,
+    "MANIFEST_BLOB_UNKNOWN": 400,
+    "MANIFEST_INVALID": 400,
+    "MANIFEST_UNKNOWN": 404,
+    "NAME_INVALID": 400,
+    "NAME_UNKNOWN": 404,
+    "SIZE_INVALID": 400,
+    "UNAUTHORIZED": 401,
+    "DENIED": 403,
+    "UNSUPPORTED": 405,
+    "TOOMANYREQUESTS": 429,
+    "TAG_INVALID": 400,
+    "RANGE_INVALID": 416,
+    "PAGINATION_NUMBER_INVALID": 400,
+    "UNAVAILABLE": 503,
+    "UNKNOWN": 500,
+}
+EXCEPTIONS = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, RegistryError) and value is not RegistryError
+]
+
+
+def test_every_code_travels_with_the_status_that_clients_expect() -> None:
+    assert {str(code): meaning.status for code, meaning in MEANINGS.items()} == STATUSES
+
+
+def test_every_code_has_a_meaning_in_words() -> None:
+    assert set(MEANINGS) == set(ErrorCode)
+    assert all(meaning.message for meaning in MEANINGS.values())
+
+
+def test_every_code_but_unknown_is_carried_by_one_exception() -> None:
+    """What has no name is a `RegistryError` itself."""
+    assert RegistryError.code is ErrorCode.UNKNOWN
+    carried = [error.code for error in EXCEPTIONS]
+    assert sorted(carried) == sorted(set(ErrorCode) - {ErrorCode.UNKNOWN})
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS)
+def test_an_exception_has_its_codes_name(error: type[RegistryError]) -> None:
+    """BlobUnknown is BLOB_UNKNOWN; only TOOMANYREQUESTS is written without underscores."""
+    assert error.__name__.upper() == error.code.replace("_", "")
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS)
+def test_an_exception_without_words_says_what_its_code_means(error: type[RegistryError]) -> None:
+    meaning = MEANINGS[error.code]
+    assert str(error()) == meaning.message
+    assert error().errors == (ErrorDetail(error.code, meaning.message),)
+    assert error().http_status == meaning.status
+
+
+def test_an_exception_may_say_more_and_override_status_and_headers() -> None:
+    error = ManifestInvalid(
+        "of 5 MiB; at most 4 MiB are allowed",
+        {"size": 5},
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        {"Retry-After": "1"},
+    )
+    assert str(error) == "of 5 MiB; at most 4 MiB are allowed"
+    assert error.http_status == 413
+    assert error.headers == {"Retry-After": "1"}
+    assert error.errors == (ErrorDetail(error.code, str(error), {"size": 5}),)
+
+
+def test_missing_references_are_one_entry_each() -> None:
+    missing = [Digest.of(b"one"), str(Digest.of(b"two"))]
+    entries = ManifestBlobUnknown(detail=missing).errors
+    assert [entry.detail for entry in entries] == [{"digest": str(digest)} for digest in missing]
+    assert all(str(d) in entry.message for d, entry in zip(missing, entries, strict=True))
+    assert json.dumps([entry.detail for entry in entries])
+
+
+@pytest.mark.parametrize("detail", [None, [], "one"])
+def test_missing_references_that_are_not_listed_are_one_entry(detail: object) -> None:
+    (entry,) = ManifestBlobUnknown(detail=detail).errors
+    assert entry == ErrorDetail(
+        ErrorCode.MANIFEST_BLOB_UNKNOWN, MEANINGS[entry.code].message, detail
+    )
+
+
+def test_two_errors_that_say_the_same_are_still_two() -> None:
+    """Exceptions are told apart by identity, as contexts, groups and tracebacks rely on."""
+    first, second = BlobUnknown("gone"), BlobUnknown("gone")
+    assert len({first, second}) == 2
+
+
+def test_an_error_survives_being_copied_and_pickled() -> None:
+    error = BlobUnknown(detail={"digest": "x"}, headers={"A": "b"})
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is BlobUnknown
+        assert (str(other), other.errors, other.headers) == (str(error), error.errors, {"A": "b"})

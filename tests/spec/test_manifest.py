@@ -1,0 +1,195 @@
+"""Manifests that real programs write are understood: what they are and what they reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry_core.spec import media_types
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import ManifestInvalid
+from registry_core.spec.manifest import Manifest, detect_media_type, parse_manifest
+
+from . import documents
+from .documents import ABSENT, DOCUMENTS, changed, encode
+
+EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
+
+
+def parse(document: object, content_type: str | None = None) -> Manifest:
+    return parse_manifest(encode(document), content_type)
+
+
+def digests(descriptors: tuple[Descriptor, ...]) -> list[str]:
+    return [str(descriptor.digest) for descriptor in descriptors]
+
+
+def test_an_oci_image_manifest_is_read_in_full() -> None:
+    tar = "application/vnd.oci.image.layer.v1.tar"
+    assert parse(documents.OCI_IMAGE) == Manifest(
+        media_types.OCI_MANIFEST,
+        config=Descriptor(media_types.OCI_CONFIG, Digest.parse(documents.CONFIG), 7023),
+        layers=(
+            Descriptor(f"{tar}+gzip", Digest.parse(documents.LAYER), 32654),
+            Descriptor(
+                f"{tar}+zstd",
+                Digest.parse(documents.OTHER_LAYER),
+                16724,
+                annotations={"com.example.key1": "value1"},
+            ),
+        ),
+        annotations={"org.opencontainers.image.created": "2026-11-23T00:00:00Z"},
+    )
+
+
+def test_an_index_may_list_indexes() -> None:
+    assert parse(documents.OCI_INDEX) == Manifest(
+        media_types.OCI_INDEX,
+        manifests=(
+            Descriptor(media_types.OCI_MANIFEST, Digest.parse(documents.CHILD), 7143),
+            Descriptor(
+                media_types.OCI_INDEX,
+                Digest.parse(documents.SUBJECT),
+                7682,
+                artifact_type="application/vnd.example.sbom",
+            ),
+        ),
+        annotations={"com.example.index": "nested"},
+    )
+
+
+def test_a_docker_manifest_list_lists_its_manifests() -> None:
+    manifest = parse(documents.DOCKER_LIST)
+    assert digests(manifest.manifests) == [documents.CHILD]
+    assert manifest.required_blobs == ()
+
+
+def test_an_artifact_names_its_type_and_subject() -> None:
+    manifest = parse(documents.ARTIFACT)
+    assert manifest.artifact_type == "application/vnd.example.sbom.v1"
+    assert manifest.subject == Descriptor(
+        media_types.OCI_MANIFEST, Digest.parse(documents.SUBJECT), 7682
+    )
+    assert digests(manifest.required_blobs) == [documents.EMPTY["digest"]] * 2
+
+
+def test_an_index_may_have_a_subject_and_a_type() -> None:
+    subject = documents.ARTIFACT["subject"]
+    manifest = parse(documents.OCI_INDEX | {"subject": subject, "artifactType": "a/b"})
+    assert manifest.subject is not None
+    assert (str(manifest.subject.digest), manifest.artifact_type) == (documents.SUBJECT, "a/b")
+
+
+def test_config_and_layers_must_be_in_the_repository_before_the_manifest() -> None:
+    required = parse(documents.OCI_IMAGE).required_blobs
+    assert digests(required) == [documents.CONFIG, documents.LAYER, documents.OTHER_LAYER]
+
+
+def test_a_foreign_layer_that_lies_elsewhere_need_not_be_in_the_repository() -> None:
+    manifest = parse(documents.DOCKER_IMAGE)
+    assert manifest.layers[0].urls == ("https://example.com/windows/base.tar.gz",)
+    assert digests(manifest.required_blobs) == [documents.CONFIG, documents.OTHER_LAYER]
+
+
+@pytest.mark.parametrize("urls", [ABSENT, None, []])
+def test_a_foreign_layer_that_lies_nowhere_else_must_be_in_the_repository(urls: object) -> None:
+    manifest = parse(changed(documents.DOCKER_IMAGE, "layers.0.urls", urls))
+    assert documents.LAYER in digests(manifest.required_blobs)
+
+
+def test_an_ordinary_layer_must_be_in_the_repository_even_if_it_lies_elsewhere_too() -> None:
+    manifest = parse(changed(documents.OCI_IMAGE, "layers.0.urls", ["https://example.com/"]))
+    assert documents.LAYER in digests(manifest.required_blobs)
+
+
+def test_a_subject_need_not_be_in_the_repository() -> None:
+    """The spec: "the registry MUST accept" a `subject` that "does not exist"."""
+    manifest = parse(documents.ARTIFACT)
+    assert documents.SUBJECT not in digests(manifest.required_blobs + manifest.manifests)
+
+
+@EVERY_DOCUMENT
+def test_fields_that_are_not_known_are_left_alone(document: dict[str, Any]) -> None:
+    more = {"x": [{"a": None}], "History": 1.5e300, "": "\ud800", "huge": 10**4000}
+    assert parse(document | more) == parse(document)
+
+
+@EVERY_DOCUMENT
+@pytest.mark.parametrize("field", ["subject", "artifactType", "annotations"])
+def test_an_optional_field_may_be_null(document: dict[str, Any], field: str) -> None:
+    rest = {name: value for name, value in document.items() if name != field}
+    assert parse(document | {field: None}) == parse(rest)
+
+
+@pytest.mark.parametrize("value", [ABSENT, None, []])
+def test_an_image_may_have_no_layers(value: object) -> None:
+    """The spec says: "the list of blobs MAY be empty". Go programs write an empty list as null."""
+    assert parse(changed(documents.OCI_IMAGE, "layers", value)).layers == ()
+
+
+@pytest.mark.parametrize("value", [None, []])
+@pytest.mark.parametrize("media_type", [media_types.OCI_INDEX, ABSENT])
+def test_an_index_may_list_nothing(value: object, media_type: object) -> None:
+    document = changed(documents.OCI_INDEX, "manifests", value)
+    manifest = parse(changed(document, "mediaType", media_type))
+    assert (manifest.media_type, manifest.manifests) == (media_types.OCI_INDEX, ())
+
+
+@pytest.mark.parametrize("document", [documents.OCI_IMAGE, documents.OCI_INDEX, documents.ARTIFACT])
+def test_an_oci_document_may_leave_its_media_type_to_the_header(document: dict[str, Any]) -> None:
+    untyped = changed(document, "mediaType", ABSENT)
+    assert parse(untyped, document["mediaType"]) == parse(document)
+
+
+@pytest.mark.parametrize("document", [documents.OCI_IMAGE, documents.OCI_INDEX, documents.ARTIFACT])
+@pytest.mark.parametrize("media_type", [ABSENT, None, ""])
+def test_an_oci_document_without_any_media_type_is_known_by_what_it_holds(
+    document: dict[str, Any], media_type: object
+) -> None:
+    assert parse(changed(document, "mediaType", media_type)) == parse(document)
+
+
+def test_a_docker_document_must_name_its_type_itself() -> None:
+    """Otherwise it could not be told from an OCI one later, when its header is gone."""
+    untyped = changed(documents.DOCKER_IMAGE, "mediaType", ABSENT)
+    with pytest.raises(ManifestInvalid, match="mediaType is missing, which only OCI manifests may"):
+        parse(untyped, media_types.DOCKER_MANIFEST)
+
+
+@EVERY_DOCUMENT
+@pytest.mark.parametrize("suffix", ["", "; charset=utf-8", ";charset=utf-8 ; x=y"])
+def test_the_headers_parameters_are_ignored(document: dict[str, Any], suffix: str) -> None:
+    assert parse(document, document["mediaType"] + suffix) == parse(document)
+
+
+@EVERY_DOCUMENT
+@pytest.mark.parametrize("header", [*sorted(media_types.MANIFESTS), "application/json", "x"])
+def test_a_header_that_disagrees_with_the_document_is_refused(
+    document: dict[str, Any], header: str
+) -> None:
+    if header == document["mediaType"]:
+        assert parse(document, header).media_type == header
+    else:
+        with pytest.raises(ManifestInvalid, match=r"mediaType .* disagrees with Content-Type"):
+            parse(document, header)
+
+
+@EVERY_DOCUMENT
+def test_a_stored_manifest_tells_its_type(document: dict[str, Any]) -> None:
+    assert detect_media_type(encode(document)) == document["mediaType"]
+
+
+def test_a_stored_manifest_tells_its_type_even_if_it_would_not_be_taken_today() -> None:
+    """Distribution takes manifests that are refused here; they must still be served."""
+    twice = b'{"a": 1, "a": 2, ' + encode(documents.OCI_IMAGE)[1:]
+    with pytest.raises(ManifestInvalid):
+        parse_manifest(twice)
+    assert detect_media_type(twice) == media_types.OCI_MANIFEST
+
+
+def test_descriptors_and_manifests_can_be_kept_in_sets() -> None:
+    manifest = parse(documents.OCI_IMAGE)
+    assert len({manifest, parse(documents.OCI_IMAGE)}) == 1
+    assert len({*manifest.layers, *parse(documents.OCI_IMAGE).layers}) == 2
