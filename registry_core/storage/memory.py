@@ -23,8 +23,11 @@ from .object_store import (
     Properties,
     RangeNotSatisfiable,
     StoredObject,
-    StoreError,
+    StoreUnavailable,
     WrongKind,
+    check_block_id,
+    check_metadata,
+    check_source_range,
 )
 
 
@@ -50,7 +53,12 @@ class MemoryStore:
         return self._find(path).properties
 
     async def get(
-        self, path: str, *, offset: int = 0, length: int | None = None, condition: Condition = ANYWAY
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        condition: Condition = ANYWAY,
     ) -> StoredObject:
         found = self._find(path)
         self._check(path, condition)
@@ -76,7 +84,7 @@ class MemoryStore:
         self._refuse_append(path)
         data = bytes(content)
         if hashlib.md5(data, usedforsecurity=False).digest() != md5:
-            raise StoreError(f"{path}: the block is not the one that was hashed")
+            raise StoreUnavailable(f"{path}: the block is not the one that was hashed")
         self._stage(path, block_id, data)
 
     async def stage_from(
@@ -89,10 +97,13 @@ class MemoryStore:
         length: int | None = None,
         source_etag: str | None = None,
     ) -> None:
+        check_source_range(offset, length)
         found = self._find(source)
         self._check(source, Condition(if_match=source_etag))
         self._refuse_append(path)
-        end = None if length is None else offset + length
+        end = found.properties.size if length is None else offset + length
+        if end > found.properties.size:
+            raise StoreUnavailable(f"{source} ends before {end}")
         self._stage(path, block_id, found.content[offset:end])
 
     async def commit(
@@ -114,6 +125,7 @@ class MemoryStore:
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         found = self._find(path)
+        self._refuse_append(path)
         return found.properties.etag, [block_id for block_id in found.blocks if block_id]
 
     async def copy(
@@ -122,14 +134,18 @@ class MemoryStore:
         source: str,
         *,
         size: int,
+        metadata: Mapping[str, str],
         source_etag: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         condition: Condition = ANYWAY,
     ) -> str:
+        if not metadata:
+            raise ValueError("storage would copy the source's metadata: give some")
         found = self._find(source)
+        self._refuse_append(source)
         self._check(source, Condition(if_match=source_etag))
         self._check(path, condition)
         self._refuse_append(path)
+        self.staged.pop(path, None)
         return self._write(path, {"": found.content}, metadata)
 
     async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
@@ -190,7 +206,7 @@ class MemoryStore:
             raise WrongKind(path)
 
     def _stage(self, path: str, block_id: str, content: bytes) -> None:
-        self.staged.setdefault(path, {})[block_id] = content
+        self.staged.setdefault(path, {})[check_block_id(block_id)] = content
 
     def _write(
         self,
@@ -202,6 +218,6 @@ class MemoryStore:
     ) -> str:
         etag = f'"{next(self._versions)}"'
         size = sum(len(block) for block in blocks.values())
-        properties = Properties(etag, size, datetime.now(UTC), dict(metadata or {}), is_append)
+        properties = Properties(etag, size, datetime.now(UTC), check_metadata(metadata), is_append)
         self.objects[path] = _Object(properties, blocks)
         return etag

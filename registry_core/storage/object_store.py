@@ -1,11 +1,12 @@
 """The seam to storage: what the registry needs of an object store, in the object store's own words.
 
-`azure_blob` and `memory` implement it; tests/contracts/object_store.py holds both to the same behaviour.
+`azure_blob` and `memory` implement it, held to one behaviour by tests/contracts/object_store.py.
 Paths are relative to the container and go to storage as they are. ETags are opaque texts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,12 @@ from typing import Protocol
 from ..spec.errors import Unavailable
 
 Buffer = bytes | bytearray | memoryview
+
+BLOCK_ID_LENGTH = 23
+"""Of every block id: those of one object must be equally long, and copies stage blocks as well."""
+
+_METADATA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_METADATA_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class StoreError(Exception):
@@ -74,7 +81,7 @@ class Properties:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object, or the part of it that was asked for; ``properties.size`` is always the whole's."""
+    """An object, or the part of it that was asked for; ``properties.size`` is the whole's."""
 
     properties: Properties
     content: bytes
@@ -82,7 +89,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a listing: an object, or with ``properties`` None a common prefix, its '/' included."""
+    """One row of a listing: an object, or without ``properties`` a common prefix with its '/'."""
 
     path: str
     properties: Properties | None = None
@@ -96,20 +103,60 @@ class Page:
     continuation: str | None = None
 
 
+def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Metadata that storage takes and gives back as they are.
+
+    :raises ValueError: for names that are no lowercase identifiers, for values that are empty, not
+        printable ASCII or with spaces at an end, and for more than 8 KiB.
+    """
+    checked = dict(metadata or {})
+    for name, value in checked.items():
+        if not _METADATA_NAME.fullmatch(name) or not _METADATA_VALUE.fullmatch(value):
+            raise ValueError(f"not storable as metadata: {name}={value!r}")
+    if sum(len(name) + len(value) for name, value in checked.items()) > 8192:
+        raise ValueError("more than 8 KiB of metadata")
+    return checked
+
+
+def check_block_id(block_id: str) -> str:
+    """:raises ValueError: when it is not `BLOCK_ID_LENGTH` ASCII characters."""
+    if len(block_id) != BLOCK_ID_LENGTH or not block_id.isascii():
+        raise ValueError(f"not a block id: {block_id!r}")
+    return block_id
+
+
+def check_source_range(offset: int, length: int | None) -> None:
+    """:raises ValueError: for an end that storage would have to find itself, or an empty range."""
+    if length == 0 or (offset and length is None):
+        raise ValueError("a part of the source needs an offset and a length")
+
+
 class ObjectStore(Protocol):
-    """Every method raises `StoreUnavailable` when storage does not answer as it should."""
+    """Every method raises `StoreUnavailable` when storage does not answer as it should.
+
+    Calls are repeated when their answer is lost. A condition may fail because an earlier try of the
+    same call took place: who sees `ConditionFailed` may look whether what is there is its own.
+    """
 
     async def head(self, path: str) -> Properties:
         """One call. :raises NotFound:"""
 
     async def get(
-        self, path: str, *, offset: int = 0, length: int | None = None, condition: Condition = ANYWAY
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        condition: Condition = ANYWAY,
     ) -> StoredObject:
-        """Content in memory, all of it or ``length`` bytes (fewer at the end) from ``offset``. One call.
+        """Content in memory: all from ``offset``, or ``length`` bytes (fewer at the end). One call.
+
+        From offset 0 there is always something to get, if only nothing; a length asked of an empty
+        object takes a second call.
 
         :raises NotFound:
         :raises ConditionFailed: when it changed since ``if_match``.
-        :raises RangeNotSatisfiable: when ``offset`` lies beyond the end.
+        :raises RangeNotSatisfiable: when ``offset`` lies beyond the last byte.
         """
 
     async def put(
@@ -122,8 +169,7 @@ class ObjectStore(Protocol):
     ) -> str:
         """Write a whole object atomically, in one call. Returns its ETag.
 
-        Metadata: names are lowercase identifiers, values printable ASCII, 8 KiB together.
-
+        :raises ValueError: for metadata that `check_metadata` does not let pass.
         :raises ConditionFailed:
         :raises WrongKind: when an append blob is there.
         """
@@ -131,7 +177,8 @@ class ObjectStore(Protocol):
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         """Upload a block that no reader sees until it is committed. One call.
 
-        ``block_id``: ASCII, the same length for all blocks of an object. ``md5``: of ``content``, verified.
+        ``block_id``: `BLOCK_ID_LENGTH` ASCII characters. ``md5``: of ``content``, which is refused
+        (`StoreUnavailable`) when it arrives damaged.
 
         :raises WrongKind: when an append blob is there.
         """
@@ -148,6 +195,8 @@ class ObjectStore(Protocol):
     ) -> None:
         """Stage a block (up to 4000 MiB) copied from another object, on the server side. One call.
 
+        All of the source, or ``length`` bytes from ``offset``, which must all be there.
+
         :raises NotFound: when the source is not there.
         :raises ConditionFailed: when the source is not the one with ``source_etag``.
         :raises WrongKind:
@@ -161,7 +210,7 @@ class ObjectStore(Protocol):
         metadata: Mapping[str, str] | None = None,
         condition: Condition = ANYWAY,
     ) -> str:
-        """Make these blocks, in this order, the object; all other blocks are dropped. Returns its ETag.
+        """Make these blocks, in this order, the object, and drop all others. Returns its ETag.
 
         :raises ConditionFailed:
         :raises BlockListInvalid: when a block is neither staged nor part of the object.
@@ -169,7 +218,11 @@ class ObjectStore(Protocol):
         """
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
-        """The object's ETag and the ids of its blocks, in order. One call. :raises NotFound:"""
+        """The object's ETag and the ids of its blocks in order, none if it was put whole. One call.
+
+        :raises NotFound:
+        :raises WrongKind:
+        """
 
     async def copy(
         self,
@@ -177,13 +230,15 @@ class ObjectStore(Protocol):
         source: str,
         *,
         size: int,
+        metadata: Mapping[str, str],
         source_etag: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         condition: Condition = ANYWAY,
     ) -> str:
-        """Copy an object of ``size`` bytes on the server side; complete when it returns the new ETag.
+        """Copy ``size`` bytes, an object, on the server side; complete when it returns the ETag.
 
-        One call up to 256 MiB, above that one for each 256 MiB and one more.
+        One call up to 256 MiB, above that one for each 256 MiB and one more. ``metadata`` are all
+        that the copy has; at least one pair, as storage would copy the source's instead of none.
+        An append blob cannot be the source: storage copies block blobs only.
 
         :raises NotFound: when the source is not there.
         :raises ConditionFailed: when a condition on source or target does not hold.
@@ -202,7 +257,7 @@ class ObjectStore(Protocol):
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
-        """One call's worth of the objects whose paths begin with ``prefix``, at most ``limit`` <= 5000.
+        """One call's worth, at most ``limit`` <= 5000, of the paths that begin with ``prefix``.
 
         ``by_folder`` groups what lies behind the next '/' into one entry.
         """
