@@ -1,9 +1,10 @@
 """Programs that tests drive: container clients and what they need, found or skipped by name.
 
-A developer's machine need not have them all; CI must, so there a missing one is a failure. In a test or a fixture:
+A developer's machine need not have them all; CI must, so there a missing one is a failure.
+In a test or a fixture:
 
-    podman = program("podman")            # its path; skips, or fails in CI, when it is not installed
-    require("dockerd", "containerd")      # the same for several, when the paths do not matter
+    podman = program("podman")          # its path; skips, or fails in CI, when it is not installed
+    require("dockerd", "containerd")    # the same for several, when the paths do not matter
 
 Both work at the top of a module too, where they skip the whole of it.
 """
@@ -20,7 +21,6 @@ DEBIAN_PACKAGES = {
     "containerd": "containerd",
     "crun": "crun",
     "ctr": "containerd",
-    "debootstrap": "debootstrap",
     "docker": "docker.io",
     "dockerd": "docker.io",
     "podman": "podman",
