@@ -1,6 +1,5 @@
 """Storage calls are counted one by one, on Azurite's own log."""
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from benchmarks.content import new_content
 from benchmarks.scale import MIB
 from benchmarks.serve import LoggedAzurite
 from benchmarks.storage import BareStorage, blocks_of
-from registry_core.local.azurite import AzuriteError
+
+pytestmark = pytest.mark.usefixtures("azurite")  # skips where there is none to be had
 
 LINE = '127.0.0.1 - - [01/Aug/2026:00:00:00 +0000] "{} HTTP/1.1" 200 -\n'
 
@@ -23,17 +23,10 @@ Watched = tuple[BareStorage, AccessLog]
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A container in an Azurite of its own, and what that writes."""
-    azurite = LoggedAzurite(tmp_path_factory.mktemp("azurite"))
-    try:
-        azurite.start()
-    except AzuriteError as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
-    storage = BareStorage("bare", azurite.connection_string, "calls")
-    storage.create_container()
-    yield storage, AccessLog(azurite.access_log)
-    azurite.stop()
+    with LoggedAzurite(tmp_path_factory.mktemp("azurite")) as logged:
+        storage = BareStorage("bare", logged.connection_string, "calls")
+        storage.create_container()
+        yield storage, AccessLog(logged.access_log)
 
 
 def test_each_call_is_one_line(watched: Watched) -> None:
