@@ -35,6 +35,11 @@ class Timers:
         """To be called once, in a running event loop."""
         self._tasks = [asyncio.create_task(self._follow(f), name=f.name) for f in self._functions]
 
+    def cancel(self) -> None:
+        """Cancel runs under way, and start no more."""
+        for task in self._tasks:
+            task.cancel()
+
     async def stop(self, grace: float) -> None:
         """Start no more runs; give those under way ``grace`` seconds, then cancel them."""
         self._stopping.set()

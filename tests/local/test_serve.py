@@ -6,7 +6,8 @@ import http.client
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -25,13 +26,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def begin_slow_request(host: RunningHost, until: Path) -> http.client.HTTPResponse:
+@contextmanager
+def slow_request(host: RunningHost, until: Path) -> Iterator[http.client.HTTPResponse]:
     """A request that is under way: its answer has begun and goes on when ``until`` is there."""
     connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=30)
-    connection.request("GET", f"/slow?{urlencode({'until': until})}")
-    response = connection.getresponse()
-    assert response.read(7) == b"begun, "
-    return response
+    with closing(connection):
+        connection.request("GET", f"/slow?{urlencode({'until': until})}")
+        with connection.getresponse() as response:
+            assert response.read(7) == b"begun, "
+            yield response
 
 
 def refuses_connections(host: RunningHost) -> bool:
@@ -63,8 +66,7 @@ def test_the_second_on_a_port_says_that_it_is_taken(host: RunningHost, tmp_path:
 
 
 def test_a_request_under_way_at_sigterm_is_finished(tmp_path: Path) -> None:
-    with start_sample() as host:
-        response = begin_slow_request(host, tmp_path / "go")
+    with start_sample() as host, slow_request(host, tmp_path / "go") as response:
         host.send(signal.SIGTERM)
         wait_for(lambda: refuses_connections(host))
         (tmp_path / "go").touch()
@@ -81,16 +83,17 @@ def test_idle_connections_do_not_delay_a_stop() -> None:
 
 
 def test_a_request_that_outlasts_the_grace_is_cut_off(tmp_path: Path) -> None:
-    with start_sample("--grace", "1") as host:
-        response = begin_slow_request(host, tmp_path / "never")
+    with (
+        start_sample("--grace", "1") as host,
+        slow_request(host, tmp_path / "never") as response,
+    ):
         assert host.stop(20) == 0
         with pytest.raises((http.client.HTTPException, OSError)):
             response.read()
 
 
 def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
-    with start_sample("--grace", "3600") as host:
-        begin_slow_request(host, tmp_path / "never")
+    with start_sample("--grace", "3600") as host, slow_request(host, tmp_path / "never"):
         host.send(signal.SIGINT)
         wait_for(lambda: refuses_connections(host))
         host.send(signal.SIGINT)

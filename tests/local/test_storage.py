@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def container_of(host: RunningHost) -> ContainerClient:
 def test_it_starts_azurite_with_a_container_and_keeps_data_and_secret(tmp_path: Path) -> None:
     """Over a clean stop, a restart, and a kill without warning."""
     secrets = set()
-    for run, end in enumerate([RunningHost.stop, RunningHost.kill, RunningHost.stop]):
+    ends: list[Callable[[RunningHost], object]] = [RunningHost.stop, RunningHost.kill]
+    for run, end in enumerate([*ends, RunningHost.stop]):
         with start(tmp_path) as host:
             assert f"(data in {tmp_path}/azurite)" in host.log()
             secrets.add(environment_of(host)[SECRET])
@@ -153,7 +155,9 @@ def test_clients_elsewhere_are_not_redirected_to_our_azurite(tmp_path: Path) -> 
         ("::", "http://[::1]", False),
     ],
 )
-def test_an_address_has_a_url_and_is_local_or_not(address: str, url: str, local_only: bool) -> None:
+def test_an_address_has_a_url_and_is_local_or_not(
+    address: str, url: str, local_only: object
+) -> None:
     listener = listen_tcp(address, 0)
     port = listener.socket.getsockname()[1]
     assert (listener.url, listener.local_only) == (f"{url}:{port}", local_only)
