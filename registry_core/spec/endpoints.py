@@ -7,9 +7,9 @@ Source: OCI distribution-spec, "Endpoints"; upload cancellation is Docker's HTTP
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 from .digest import Digest
@@ -199,34 +199,25 @@ def parse(method: str, path: str, query: _Query) -> Endpoint:
     :raises Unsupported: the path has endpoints, but none with this method.
     """
     if path in ("/v2", "/v2/"):
-        return _select(method, {"GET": CheckVersion, "HEAD": CheckVersion})
+        return _select(method, {"GET": CheckVersion(), "HEAD": CheckVersion()})
     for pattern, parsers in _ROUTES:
         match = pattern.fullmatch(path)
         if match:
-            make = _select_parser(method, parsers)
+            make = _select(method, parsers)
             return make(parse_name(match[1]), match[2] if pattern.groups > 1 else "", query)
     raise NameUnknown(f"no such endpoint: {path[:300]!r}")
 
 
 _Parser = Callable[[str, str, _Query], Endpoint]
+_Choice = TypeVar("_Choice")
 
 
-def _select(method: str, endpoints: Mapping[str, type[CheckVersion]]) -> Endpoint:
-    if method not in endpoints:
-        raise _unsupported(method, endpoints)
-    return endpoints[method]()
-
-
-def _select_parser(method: str, parsers: Mapping[str, _Parser]) -> _Parser:
-    if method not in parsers:
-        raise _unsupported(method, parsers)
-    return parsers[method]
-
-
-def _unsupported(method: str, allowed: Iterable[str]) -> Unsupported:
-    names = ", ".join(sorted(allowed))
-    return Unsupported(
-        f"method {method[:40]} is not supported here; use {names}", headers={"Allow": names}
+def _select(method: str, by_method: Mapping[str, _Choice]) -> _Choice:
+    if method in by_method:
+        return by_method[method]
+    names = ", ".join(sorted(by_method))
+    raise Unsupported(
+        f"method {method[:40]!r} is not supported here; use {names}", headers={"Allow": names}
     )
 
 
