@@ -1,0 +1,99 @@
+"""The registry that the clients talk to, the clients, and the images they push.
+
+The registry is two local hosts on one container. `E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002` names
+others to test instead: two hosts of one registry, or one twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from registry_core.local.azurite import Azurite
+from tests.support.azurite import create_container
+from tests.support.daemons import containerd, dockerd
+from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
+from tests.support.host import PROJECT, start_host
+from tests.support.images import LayoutImage, debian_image, two_platform_index
+
+CLIENTS = ("docker", "podman", "skopeo", "ctr")
+
+_PACKAGES = PROJECT / ".local/cache/debian-packages"
+
+
+@pytest.fixture(scope="session")
+def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """Two hosts of one registry, each as `host:port`."""
+    if named := os.environ.get("E2E_REGISTRIES"):
+        first, second = named.split(",")
+        yield first, second
+        return
+    azurite: Azurite = request.getfixturevalue("azurite")
+    environment = {
+        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
+        "REGISTRY_HTTP_SECRET": "the same secret for both",
+    }
+    with start_host(environment) as first_host, start_host(environment) as second_host:
+        yield f"127.0.0.1:{first_host.port}", f"127.0.0.1:{second_host.port}"
+
+
+@pytest.fixture(scope="session")
+def registry(registries: tuple[str, str]) -> str:
+    """One of the hosts."""
+    return registries[0]
+
+
+@pytest.fixture(scope="session")
+def client_named(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], ImageClient]:
+    """Gives the client of a name; it and its daemon start when first asked for."""
+    made: dict[str, ImageClient] = {}
+
+    def client(name: str) -> ImageClient:
+        if name not in made:
+            made[name] = _make_client(name, request, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return client
+
+
+def _make_client(name: str, request: pytest.FixtureRequest, folder: Path) -> ImageClient:
+    match name:
+        case "docker":
+            return Docker(request.getfixturevalue("docker_socket"), folder)
+        case "ctr":
+            return Ctr(request.getfixturevalue("containerd_socket"), folder)
+        case "podman":
+            return Podman(folder)
+        case "skopeo":
+            return Skopeo(folder)
+    raise LookupError(name)
+
+
+@pytest.fixture(scope="session")
+def docker_socket() -> Iterator[str]:
+    with dockerd() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def containerd_socket() -> Iterator[str]:
+    with containerd() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> LayoutImage:
+    """An image of three layers, made of Debian packages."""
+    return debian_image(tmp_path_factory.mktemp("images") / "debian", _PACKAGES)
+
+
+@pytest.fixture(scope="session")
+def two_platforms(tmp_path_factory: pytest.TempPathFactory) -> LayoutImage:
+    """An image index for amd64 and arm64."""
+    return two_platform_index(tmp_path_factory.mktemp("images") / "index", _PACKAGES)

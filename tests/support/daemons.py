@@ -1,0 +1,96 @@
+"""dockerd and containerd, each in a new folder of its own, beside whatever the machine runs already.
+
+    with dockerd() as socket: ...       # "unix:///…/docker.sock", for docker's --host
+    with containerd() as socket: ...    # "/…/containerd.sock", for ctr's --address
+
+They run no containers, only store, push and pull images: no network, and storage drivers that need
+nothing of the kernel. When they end, so does everything in their folders.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.clients import program
+
+_START_SECONDS = 60
+_STOP_SECONDS = 30
+
+_CONTAINERD_CONFIG = """\
+version = 2
+root = "{folder}/root"
+state = "{folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{folder}/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+path = "{folder}/opt"
+"""
+
+
+@contextmanager
+def dockerd() -> Iterator[str]:
+    """Run dockerd, which starts a containerd of its own."""
+    docker = program("docker")
+    with _folder("dockerd-") as folder:
+        (folder / "daemon.json").write_text("{}")
+        socket = f"unix://{folder}/docker.sock"
+        command = [
+            program("dockerd"),
+            f"--host={socket}",
+            f"--config-file={folder}/daemon.json",
+            f"--data-root={folder}/data",
+            f"--exec-root={folder}/exec",
+            f"--pidfile={folder}/dockerd.pid",
+            "--storage-driver=vfs",
+            "--bridge=none",
+            "--iptables=false",
+        ]
+        with _running(command, folder, ready=[docker, f"--host={socket}", "version"]):
+            yield socket
+
+
+@contextmanager
+def containerd() -> Iterator[str]:
+    """Run containerd."""
+    ctr = program("ctr")
+    with _folder("containerd-") as folder:
+        config, socket = folder / "config.toml", str(folder / "containerd.sock")
+        config.write_text(_CONTAINERD_CONFIG.format(folder=folder))
+        command = [program("containerd"), f"--config={config}"]
+        with _running(command, folder, ready=[ctr, f"--address={socket}", "version"]):
+            yield socket
+
+
+@contextmanager
+def _folder(prefix: str) -> Iterator[Path]:
+    """A short path: those of sockets may not be longer than 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as path:
+        yield Path(path)
+
+
+@contextmanager
+def _running(command: Sequence[str], folder: Path, ready: Sequence[str]) -> Iterator[None]:
+    """Run a daemon from when the command `ready` succeeds until the block ends."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while subprocess.run(ready, capture_output=True).returncode != 0:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-4000:]}")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
