@@ -1,0 +1,129 @@
+"""The HTTP front end: what the Functions host does between a client and the worker.
+
+For each request: find the function, start an invocation, forward the request to the worker's own
+HTTP server at the same time, relay the answer as it comes. Source: `DefaultHttpProxyService` and
+its neighbours (Azure/azure-functions-host).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any, Self
+
+from .body import ClientGone, Receive, RequestBody
+from .invocations import Invocations
+from .relay import Relay, Scope, Send, worker_client
+from .routes import HttpFunction, decoded
+from .worker import Worker
+
+DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
+_TIMERS = "/admin/functions/"
+_FAILED_SECONDS = 5.0  # how long the worker's own 500 may take once an invocation failed
+
+logger = logging.getLogger(__name__)
+
+
+class FrontEnd:
+    """The ASGI application in front of a worker. It is an async context manager."""
+
+    def __init__(self, worker: Worker, body_limit: int = DEFAULT_BODY_LIMIT) -> None:
+        self._worker = worker
+        self._body_limit = body_limit
+        self._invocations = Invocations()
+        self._client = worker_client(worker.http_uri)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._invocations.close()
+        await self._client.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            scope["path"] = decoded(scope["raw_path"].decode("latin-1"))
+        except ValueError:
+            await _answer(send, 400)
+            return
+        if scope["method"] == "POST" and scope["path"].startswith(_TIMERS):
+            await self._start_timer(scope["path"].removeprefix(_TIMERS), send)
+            return
+        for function in self._worker.http_functions:
+            parameters = function.match(scope["method"], scope["path"])
+            if parameters is not None:
+                await self._serve(function, parameters, scope, receive, send)
+                return
+        await _answer(send, 404)
+
+    async def _start_timer(self, name: str, send: Send) -> None:
+        """The host's administration endpoint: run a function that is not triggered by HTTP, now."""
+        known = name in self._worker.timers
+        if known:
+            self._invocations.start(name, partial(self._worker.invoke_timer, name))
+        await _answer(send, 202 if known else 404)
+
+    async def _serve(
+        self,
+        function: HttpFunction,
+        parameters: dict[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        body = RequestBody(dict(scope["headers"]), receive, self._body_limit)
+        relay = Relay(self._client, scope, body, send)
+        try:
+            await body.prepare()
+            await self._exchange(function, parameters, relay, body)
+        except ClientGone:
+            logger.info("The client disconnected from %s %s", scope["method"], scope["path"])
+        except Exception:
+            if relay.started:  # uvicorn breaks the connection off, so that the client sees it
+                raise
+            logger.exception("%s %s could not be forwarded", scope["method"], scope["path"])
+            # Not 413 where the body is too large: azure-functions-host issue 10519.
+            await _answer(send, 500)
+        finally:
+            body.close()
+
+    async def _exchange(
+        self, function: HttpFunction, parameters: dict[str, str], relay: Relay, body: RequestBody
+    ) -> None:
+        """One invocation, and at the same time its HTTP request. Raises what ended them early."""
+        run = partial(self._worker.invoke_http, function, parameters)
+        invocation_id, invocation = self._invocations.start(function.name, run)
+        forwarding = asyncio.create_task(relay.run(invocation_id))
+        gone = asyncio.create_task(body.until_gone())
+        try:
+            await _first({forwarding, gone, invocation}, None)
+            failed = invocation.done() and not invocation.result()
+            await _first({forwarding, gone}, _FAILED_SECONDS if failed else None)
+            if body.failure is not None:
+                raise body.failure
+            if not forwarding.done():
+                raise ClientGone if gone.done() else TimeoutError("the worker does not answer")
+            self._invocations.exchange_over(invocation)
+            forwarding.result()
+        finally:
+            await _cancelled(forwarding, gone)
+
+
+async def _first(tasks: set[asyncio.Task[Any]], seconds: float | None) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=seconds)
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _answer(send: Send, status: int) -> None:
+    """What the host answers by itself has no body."""
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]}
+    )
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,108 @@
+"""Forwards a request to the worker and relays the answer, both as they come.
+
+Sources for the headers: `DefaultHttpProxyService` (invocation id), YARP's `HttpTransformer.Default`
+(`X-Forwarded-*`, loopback `Host`; what the client sent under these names is replaced).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from .body import RequestBody
+from .routes import forwarded
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_ACTIVITY_SECONDS = 240.0  # ForwarderRequestConfig.ActivityTimeout
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+
+def worker_client(http_uri: str) -> aiohttp.ClientSession:
+    """A client for the worker: it adds nothing to requests and takes nothing from answers."""
+    return aiohttp.ClientSession(
+        http_uri,
+        auto_decompress=False,
+        # The worker drops a connection that was idle for 5 s: let go of it before.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        timeout=aiohttp.ClientTimeout(total=None, sock_read=_ACTIVITY_SECONDS),
+    )
+
+
+class Relay:
+    """The HTTP half of an invocation. `started` says whether an answer has begun to be relayed."""
+
+    def __init__(
+        self, client: aiohttp.ClientSession, scope: Scope, body: RequestBody, send: Send
+    ) -> None:
+        self._client = client
+        self._scope = scope
+        self._body = body
+        self._send = send
+        self.started = False
+
+    async def run(self, invocation_id: str) -> None:
+        """Forward the request and relay its answer.
+
+        Cancelled, it closes the worker's connection.
+
+        :raises aiohttp.ClientError: when the worker breaks off.
+        """
+        answer = await self._client.request(
+            self._scope["method"],
+            self._url(),
+            headers=self._headers(invocation_id),
+            data=self._body.chunks(),
+            allow_redirects=False,
+        )
+        try:
+            await self._relay(answer)
+        finally:
+            if self._body.taken:
+                answer.release()
+            else:  # answered before the body was taken: nobody waits for the rest
+                answer.close()
+
+    async def _relay(self, answer: aiohttp.ClientResponse) -> None:
+        headers = [
+            (name.lower(), value)
+            for name, value in answer.raw_headers
+            if name.decode("latin-1").lower() not in _HOP_BY_HOP
+        ]
+        self.started = True
+        await self._send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        async for piece in answer.content.iter_any():
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def _url(self) -> URL:
+        query = self._scope["query_string"].decode("latin-1")
+        return URL(forwarded(self._scope["path"]) + (f"?{query}" if query else ""), encoded=True)
+
+    def _headers(self, invocation_id: str) -> CIMultiDict[str]:
+        received = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._scope["headers"]]
+        headers = CIMultiDict((n, v) for n, v in received if n.lower() not in _HOP_BY_HOP)
+        headers["X-Forwarded-Host"] = headers.popall("host", [""])[0]
+        headers["X-Forwarded-Proto"] = self._scope["scheme"]
+        headers["X-Forwarded-For"] = self._scope["client"][0]
+        headers["x-ms-invocation-id"] = invocation_id
+        return headers
