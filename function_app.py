@@ -16,14 +16,14 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.function_name("home")
-@app.route(route="/", methods=METHODS)
+@app.route("/", trigger_arg_name="request", methods=METHODS)
 async def home(request: Request) -> Response:
     """A page that says what this is."""
     return await host.application.serve_home(request)
 
 
 @app.function_name("v2")
-@app.route(route="v2/{*path}", methods=METHODS)
+@app.route("v2/{*path}", trigger_arg_name="request", methods=METHODS)
 async def v2(request: Request) -> Response:
     """The registry's API."""
     return await host.application.serve_api(request)

@@ -200,13 +200,12 @@ class _Reader:
             if self.text(name):
                 self.problems.append(f"{name} contradicts {CONNECTION_STRING}; set only one of the two")
         text = self.text(CONNECTION_STRING)
-        parts = [part for part in text.split(";") if part]
-        if text != "UseDevelopmentStorage=true" and (
-            not all("=" in part for part in parts) or "Account" not in text
-        ):
+        names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
+        if not names >= {"accountname", "accountkey"}:
             self.problems.append(
-                f"{CONNECTION_STRING} must be of the form AccountName=...;AccountKey=...;..., as the "
-                "portal shows it under access keys"
+                f"{CONNECTION_STRING} must hold AccountName=...;AccountKey=...;..., as the portal shows "
+                "it under access keys; without a key, set "
+                f"{ACCOUNT_NAME} instead and sign in with an identity"
             )
         return AzureStorage(container, connection_string=text)
 

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from ..spec.descriptor import Descriptor
 from ..spec.endpoints import GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
-from ..spec.ranges import ByteRange, parse_range
+from ..spec.ranges import ByteRange, is_suffix, parse_range
 from .call import Call
 from .conditional import is_current
 from .urls import host_name
@@ -31,10 +31,10 @@ async def get_blob(call: Call, endpoint: GetBlob) -> Response:
     headers = _headers(blob)
     if is_current(call.request, blob.digest):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    url = await call.registry.get_blob_url(blob)
+    wanted = parse_range(call.header("range"), blob.size)
+    url = None if is_suffix(call.header("range")) else await call.registry.get_blob_url(blob)
     if url is not None:
         return RedirectResponse(_elsewhere(url, host_name(call.request)), headers=_digest(blob))
-    wanted = parse_range(call.header("range"), blob.size)
     return await _stream(call, blob, wanted, headers)
 
 

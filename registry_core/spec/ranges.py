@@ -58,6 +58,11 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     return ByteRange(start, end)
 
 
+def is_suffix(header: str | None) -> bool:
+    """Whether ``Range`` asks for the last bytes, which Blob storage does not understand."""
+    return header is not None and header.strip().lower().startswith("bytes=-")
+
+
 def parse_content_range(header: str | None) -> ByteRange | None:
     """Where a chunk of an upload goes; None when the header is absent.
 

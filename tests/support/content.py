@@ -39,14 +39,12 @@ def descriptor(content: bytes, media_type: str = media_types.OCTET_STREAM) -> di
     return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
 
 
-def image_manifest(
-    *layers: bytes, config: bytes = CONFIG, **fields: object
-) -> bytes:
-    """An OCI image manifest; further ``fields`` are added or replaced, None removes."""
+def image_manifest(*layers: bytes, **fields: object) -> bytes:
+    """An OCI image manifest; its config is `CONFIG`; ``fields`` are added or replaced, None removes."""
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_MANIFEST,
-        "config": descriptor(config, media_types.OCI_CONFIG),
+        "config": descriptor(CONFIG, media_types.OCI_CONFIG),
         "layers": [descriptor(layer, f"{LAYER}.tar") for layer in layers],
     } | fields
     return json.dumps({k: v for k, v in document.items() if v is not None}).encode()

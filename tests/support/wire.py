@@ -1,0 +1,94 @@
+"""A registry's HTTP API as tests use it: requests by hand, and what most tests have to do first."""
+
+import uuid
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from registry_core.spec import media_types
+from registry_core.spec.digest import Digest
+from tests.support.content import CONFIG, image_manifest
+
+OCTETS = {"Content-Type": media_types.OCTET_STREAM}
+
+
+def fresh_name() -> str:
+    """A repository that nobody used before."""
+    return f"test/{uuid.uuid4().hex}"
+
+
+@dataclass
+class Wire:
+    """``paths`` lists what is committed in storage."""
+
+    client: httpx.AsyncClient
+    repository: str
+    paths: Callable[[], set[str]]
+
+    @property
+    def base(self) -> str:
+        return f"/v2/{self.repository}"
+
+    async def start(self) -> str:
+        """Start an upload. Returns its location."""
+        answer = await self.client.post(f"{self.base}/blobs/uploads/")
+        assert answer.status_code == 202, answer.text
+        return answer.headers["Location"]
+
+    async def patch(self, location: str, content: bytes, **headers: str) -> httpx.Response:
+        """Send a chunk with a length."""
+        return await self.client.patch(location, content=content, headers=OCTETS | headers)
+
+    async def finish(
+        self, location: str, digest: object, content: bytes = b"", **headers: str
+    ) -> httpx.Response:
+        """Close an upload; ``digest`` is added to what the location's query has."""
+        url = httpx.URL(location).copy_add_param("digest", str(digest))
+        return await self.client.put(url, content=content, headers=OCTETS | headers)
+
+    async def push_blob(self, content: bytes) -> Digest:
+        """By POST and PUT."""
+        digest = Digest.of(content)
+        answer = await self.finish(await self.start(), digest, content)
+        assert answer.status_code == 201, answer.text
+        return digest
+
+    async def put_manifest(
+        self, reference: object, content: bytes, media_type: str | None = media_types.OCI_MANIFEST
+    ) -> httpx.Response:
+        headers = {"Content-Type": media_type} if media_type else {}
+        return await self.client.put(
+            f"{self.base}/manifests/{reference}", content=content, headers=headers
+        )
+
+    async def push_image(self, tag: str, layer: bytes) -> bytes:
+        """Blobs and manifest. Returns the manifest."""
+        for content in (CONFIG, layer):
+            await self.push_blob(content)
+        manifest = image_manifest(layer)
+        answer = await self.put_manifest(tag, manifest)
+        assert answer.status_code == 201, answer.text
+        return manifest
+
+    @contextmanager
+    def nothing_new_in_storage(self) -> Iterator[None]:
+        """What happens inside must leave no object that was not there before."""
+        before = self.paths()
+        yield
+        assert self.paths() - before == set()
+
+
+def assert_error(answer: httpx.Response, status: int, code: str) -> str:
+    """The answer is the specification's error JSON. Returns its message."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.headers["Content-Type"] == "application/json"
+    errors = answer.json()["errors"]
+    assert [error["code"] for error in errors] == [code] * len(errors)
+    assert errors
+    message: str = errors[0]["message"]
+    assert message
+    assert "Traceback" not in answer.text
+    return message

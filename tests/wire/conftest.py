@@ -1,0 +1,68 @@
+"""The stacks that the wire suite runs over: the same requests, the same answers."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from registry_core.config import AzureStorage, Settings
+from registry_core.local.azurite import Azurite
+from registry_core.storage.memory import MemoryStore
+from registry_core.wiring import build_application, build_registry
+from tests.support.asgi import asgi
+from tests.support.azurite import create_container, everything_in
+from tests.support.host import start_host
+from tests.support.wire import Wire, fresh_name
+
+SECRET = "a secret for tests, long enough"
+STACKS = ("memory", "redirected", "streamed")
+
+
+@pytest.fixture(scope="session")
+def hosts(request: pytest.FixtureRequest) -> Iterator[dict[str, tuple[str, str]]]:
+    """URL and container of each local host, started when the first test asks for it."""
+    with ExitStack() as stack:
+        yield _Hosts(request, stack)
+
+
+class _Hosts(dict[str, tuple[str, str]]):
+    def __init__(self, request: pytest.FixtureRequest, stack: ExitStack) -> None:
+        super().__init__()
+        self._request, self._stack = request, stack
+
+    def __missing__(self, name: str) -> tuple[str, str]:
+        azurite: Azurite = self._request.getfixturevalue("azurite")
+        container = create_container(azurite)
+        environment = {
+            "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+            "REGISTRY_STORAGE_AZURE_CONTAINER": container,
+            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(name == "streamed").lower(),
+            "REGISTRY_HTTP_SECRET": SECRET,
+        }
+        host = self._stack.enter_context(start_host(environment))
+        self[name] = (host.url, container)
+        return self[name]
+
+
+@pytest.fixture(params=STACKS)
+async def wire(
+    request: pytest.FixtureRequest, hosts: Mapping[str, tuple[str, str]]
+) -> AsyncIterator[Wire]:
+    """A registry to talk HTTP to, with a repository of its own."""
+    if request.param == "memory":
+        memory = MemoryStore()
+        settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
+        app = asgi(build_application(settings, build_registry(settings, memory)))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+            yield Wire(client, fresh_name(), lambda: set(memory.objects))
+        return
+    url, container = hosts[request.param]
+    azurite: Azurite = request.getfixturevalue("azurite")
+
+    def paths() -> set[str]:
+        return {found.path for found in everything_in(azurite, container) if found.committed}
+
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        yield Wire(client, fresh_name(), paths)
