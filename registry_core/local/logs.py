@@ -9,6 +9,8 @@ def configure_logging(*, access_log: bool) -> None:
     """Everybody's warnings, what the registry has to say, and a line for each request if wanted."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("registry_core").setLevel(logging.INFO)
+    # A client that finds out whether we speak TLS would leave a warning each time.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     access = logging.getLogger("uvicorn.access")
     access.setLevel(logging.INFO if access_log else logging.CRITICAL)
     access.addFilter(_without_query)

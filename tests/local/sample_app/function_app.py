@@ -3,8 +3,8 @@
 A query parameter ``until`` is a file: the function goes on once it is there.
 """
 
-# ruff: noqa: ARG001, ASYNC110, INP001
-# Bindings fix what handlers take; files raise no events; it is found by the folder that it is in.
+# ruff: noqa: ARG001, ASYNC110
+# Bindings fix what handlers take; files raise no events.
 
 from __future__ import annotations
 
