@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from registry_core.local.azurite import Azurite
+from tests.support.azurite import create_container
 from tests.support.functions_host.process import start_functions_host, what_is_missing
-from tests.support.host import RunningHost
+from tests.support.host import PROJECT, RunningHost
 
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 
@@ -34,3 +37,30 @@ def sample(start: Start) -> Iterator[RunningHost]:
     """The sample app under the runtime."""
     with start(SAMPLE_APP, {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(512 << 20)}) as host:
         yield host
+
+
+@pytest.fixture(scope="session")
+def settings(azurite: Azurite) -> dict[str, str]:
+    """The registry's app settings, with a container of its own in Azurite."""
+    return {
+        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
+        "REGISTRY_HTTP_SECRET": "a secret of the tests, and of nobody else",
+    }
+
+
+@pytest.fixture(scope="session")
+def host(start: Start, settings: dict[str, str]) -> Iterator[RunningHost]:
+    """The project's function_app under the runtime. Nothing in it may fail or be left hanging."""
+    with start(PROJECT, settings) as host:
+        yield host
+        log = host.log()
+        assert "Traceback" not in log, log
+        assert "Hanging" not in log, log
+
+
+@pytest.fixture
+def registry(host: RunningHost) -> Iterator[httpx.Client]:
+    """A client of the project's registry under the runtime."""
+    with httpx.Client(base_url=host.url, timeout=60) as client:
+        yield client

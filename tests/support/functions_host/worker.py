@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 
 from .protos import InputBinding, Message, Protos, StatusResult, TypedData
 from .routes import HttpFunction, http_function, route_prefix
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 30.0
@@ -122,6 +125,10 @@ class Worker:
             await self._load(metadata)
         # The host tries routes in the order of function names, not by how specific they are.
         self.http_functions.sort(key=lambda function: function.name.lower())
+        for function in self.http_functions:
+            methods = ",".join(sorted(function.methods or ["all"]))
+            route = function.route.strip("/")
+            logger.info("Mapped function route '/%s' [%s] to '%s'", route, methods, function.name)
         if self.http_functions and not self.http_uri:
             raise WorkerFailed("HTTP streams are off: the extension was not imported by the app")
 

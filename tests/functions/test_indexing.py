@@ -1,0 +1,27 @@
+"""Microsoft's runtime takes function_app as it is, and finds in it what it should."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.functions.conftest import Start
+from tests.support.host import PROJECT, HostFailed, RunningHost
+
+METHODS = "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT"
+
+
+def test_the_functions_are_indexed_with_their_routes_and_every_method(host: RunningHost) -> None:
+    """Without the prefix `api`, and no route that would take what is FastAPI's."""
+    mapped = [line.partition("Mapped ")[2] for line in host.log().splitlines() if "Mapped " in line]
+    assert mapped == [
+        f"function route '/' [{METHODS}] to 'home'",
+        f"function route '/v2/{{*path}}' [{METHODS}] to 'v2'",
+    ]
+
+
+def test_a_missing_setting_stops_the_start_and_is_named(
+    start: Start, settings: dict[str, str]
+) -> None:
+    without = {name: value for name, value in settings.items() if name != "REGISTRY_HTTP_SECRET"}
+    with pytest.raises(HostFailed, match="REGISTRY_HTTP_SECRET is missing"):
+        start(PROJECT, without)
