@@ -36,7 +36,7 @@ QUICK = Scale(
     tags=20,
     rate_seconds=0.2,
     images=3,
-    limit_seconds=120.0,
+    limit_seconds=300.0,
 )
 
 

@@ -35,7 +35,7 @@ def test_a_run_ends_when_its_time_is_up(nowhere: str) -> None:
 
 
 @pytest.mark.usefixtures("azurite")  # skips where there is none to be had
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_our_registry_is_measured_without_a_gap(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
