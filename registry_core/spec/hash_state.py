@@ -72,14 +72,15 @@ class ResumableHash:
 
 
 def _check(algorithm: str, state: bytes) -> None:
-    # libcrypto trusts these counters: a wrong one would make it write outside the structure.
+    # libcrypto trusts num and md_len: a wrong one would make it write outside the structure. Nl
+    # leaves num no choice, and none beyond the block.
     word = _WORD[algorithm]
     if len(state) != state_size(algorithm):
         raise ValueError(f"a state of {algorithm} has {state_size(algorithm)} bytes")
     bits = int.from_bytes(state[8 * word : 9 * word], "little")
     pending, digest_size = struct.unpack("<2I", state[-8:])
     block = 16 * word
-    if pending >= block or bits % (8 * block) != 8 * pending or digest_size != 8 * word:
+    if bits % (8 * block) != 8 * pending or digest_size != 8 * word:
         raise ValueError(f"not a state of {algorithm}: its counters contradict each other")
 
 
