@@ -8,7 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-EXAMPLES = """
+SERVE = """\
+Serve the registry from this machine, with the functions and timers of function_app.py.
+Storage is what REGISTRY_STORAGE_AZURE_... in the environment says; when it says nothing,
+an Azurite of its own is started. SIGTERM or Ctrl-C stops it, a second one at once.
+"""
+EXAMPLES = """\
 examples:
   python -m registry_core serve
   python -m registry_core serve --host 0.0.0.0 --port 8080
@@ -38,9 +43,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "serve",
         help="serve the registry from this machine",
-        description="Serve the registry from this machine, with the functions and timers of "
-        "function_app.py. Storage is what REGISTRY_STORAGE_AZURE_... in the environment says; "
-        "when it says nothing, an Azurite of its own is started.",
+        description=SERVE,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ..config import CONNECTION_STRING
+from ..config import CONNECTION_STRING, CONTAINER
 from .azurite import STOP_SECONDS, Azurite
 
 # Signs the state of uploads (REGISTRY_HTTP_SECRET); long enough for HMAC with SHA-512.
@@ -75,8 +75,8 @@ def own_azurite(folder: Path, *, port: int) -> Iterator[Azurite]:
 def _in_use(location: Path, connection_string: str) -> str:
     value = CONNECTION_STRING + (f"='{connection_string}'" if connection_string else " to its own")
     return (
-        f"another local host has its Azurite on {location}: share it by setting {value}, "
-        "or choose another folder with --data"
+        f"another local host has its Azurite on {location}: share it by setting {value} and "
+        f"{CONTAINER} to the same, or choose another folder with --data"
     )
 
 

@@ -76,8 +76,8 @@ def test_a_second_host_on_the_same_data_says_how_to_share(tmp_path: Path) -> Non
         assert second.wait() == 1
         assert second.log() == (
             f"registry: another local host has its Azurite on {tmp_path}/azurite: share it by "
-            f"setting {CONNECTION_STRING}='{connection_string}', or choose another folder with "
-            "--data\n"
+            f"setting {CONNECTION_STRING}='{connection_string}' and {CONTAINER} to the same, "
+            "or choose another folder with --data\n"
         )
         shared = start(tmp_path, **{CONNECTION_STRING: connection_string, CONTAINER: "registry"})
         with shared, container_of(shared) as container:
