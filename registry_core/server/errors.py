@@ -25,6 +25,7 @@ class _Unknown(RegistryError):
 def render(error: Exception, request: Request) -> Response:
     """The answer that says what went wrong, and nothing of how it is built."""
     if isinstance(error, ClientDisconnect):
+        _log.info("%s %s: the client hung up", request.method, request.url.path)
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     if not isinstance(error, RegistryError):
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)

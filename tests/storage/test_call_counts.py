@@ -1,0 +1,184 @@
+"""Each storage call is billed and costs a round trip: they are counted, call for call, on Azurite.
+
+The rows are those of the table in README.md, "Storage calls".
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from registry_core.config import AzureStorage, Settings
+from registry_core.local.azurite import Azurite
+from registry_core.spec.digest import Digest
+from registry_core.storage.azure_blob import AzureBlobStore
+from registry_core.wiring import build_application, build_registry
+from tests.support.asgi import asgi
+from tests.support.content import CONFIG, image_manifest, random_bytes
+from tests.support.wire import OCTETS, Wire
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough")
+LAYER = b"a small layer"
+MANIFEST = image_manifest(LAYER)
+LARGE = random_bytes(16 * 2**20)
+
+
+@dataclass
+class Stack:
+    """A registry on Azurite, with every HTTP request to storage written down."""
+
+    store: AzureBlobStore
+    calls: list[str]
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def new_instance(self, repository: str = "a/b") -> Wire:
+        """Another instance of the app, which has seen nothing yet."""
+        application = build_application(SETTINGS, build_registry(SETTINGS, self.store))
+        transport = httpx.ASGITransport(asgi(application))
+        client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
+        self._clients.append(client)
+        return Wire(client, repository, set)
+
+    async def calls_of(self, request: Awaitable[object]) -> list[str]:
+        """What a request asks of storage, in order."""
+        self.calls.clear()
+        await request
+        return list(self.calls)
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@pytest.fixture
+async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
+    calls: list[str] = []
+    store = AzureBlobStore.from_connection_string(
+        azurite.connection_string,
+        container_name,
+        on_call=lambda method, operation: calls.append(operation),
+    )
+    stack = Stack(store, calls)
+    yield stack
+    await stack.close()
+    await store.close()
+
+
+async def pull(wire: Wire, path: str, method: str = "GET") -> None:
+    answer = await wire.client.request(method, f"{wire.base}/{path}")
+    assert answer.status_code in (200, 307), answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "cold", "warm"),
+    [
+        ("GET", "manifests/v1", ["get", "get"], ["get"]),
+        ("GET", f"manifests/{Digest.of(MANIFEST)}", ["get", "head"], []),
+        ("HEAD", "manifests/v1", ["get"], ["get"]),
+        ("HEAD", f"manifests/{Digest.of(MANIFEST)}", ["head"], []),
+        ("HEAD", f"blobs/{Digest.of(LAYER)}", ["head"], []),
+        ("GET", f"blobs/{Digest.of(LAYER)}", ["head"], []),
+    ],
+    ids=[
+        "GET manifest by tag",
+        "GET manifest by digest",
+        "HEAD manifest by tag",
+        "HEAD manifest by digest",
+        "HEAD blob",
+        "GET blob, redirected",
+    ],
+)
+async def test_a_pull(
+    stack: Stack, method: str, path: str, cold: list[str], warm: list[str]
+) -> None:
+    await stack.new_instance().push_image("v1", LAYER)
+    wire = stack.new_instance()
+    assert sorted(await stack.calls_of(pull(wire, path, method))) == cold
+    assert await stack.calls_of(pull(wire, path, method)) == warm
+
+
+async def push_small_image(wire: Wire, layer: bytes) -> None:
+    """As docker does it, of an image of two blobs: ask, send what is missing, then the manifest."""
+    config = image_manifest(layer)  # any JSON that no other image has
+    for content in (config, layer):
+        answer = await wire.client.head(f"{wire.base}/blobs/{Digest.of(content)}")
+        assert answer.status_code == 404
+    location = (await wire.patch(await wire.start(), layer)).headers["Location"]
+    assert (await wire.finish(location, Digest.of(layer))).status_code == 201
+    await wire.push_blob(config)
+    manifest = image_manifest(layer, config=_descriptor(config))
+    assert (await wire.put_manifest("v1", manifest)).status_code == 201
+
+
+def _descriptor(content: bytes) -> dict[str, object]:
+    media_type = "application/vnd.oci.image.config.v1+json"
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+async def test_a_push_of_a_new_image_of_two_blobs(stack: Stack) -> None:
+    """The first into its repository writes the marker that the catalog lists."""
+    wire = stack.new_instance()
+    cold = await stack.calls_of(push_small_image(wire, b"first"))
+    assert cold == ["head"] * 2 + ["put"] * 9
+    warm = await stack.calls_of(push_small_image(wire, b"second"))
+    assert warm == ["head"] * 2 + ["put"] * 8
+
+
+async def test_a_push_of_16_mib_by_patch(stack: Stack) -> None:
+    wire = stack.new_instance()
+
+    async def push() -> None:
+        location = (await wire.patch(await wire.start(), LARGE)).headers["Location"]
+        assert (await wire.finish(location, Digest.of(LARGE))).status_code == 201
+
+    calls = await stack.calls_of(push())
+    assert calls == ["stage", "stage", "commit", "copy", "put", "delete"]
+
+
+@pytest.mark.parametrize("by", ["PUT", "POST"])
+async def test_a_push_of_16_mib_by_one_request(stack: Stack, by: str) -> None:
+    wire = stack.new_instance()
+    digest = Digest.of(LARGE)
+
+    async def post() -> None:
+        url = f"{wire.base}/blobs/uploads/?digest={digest}"
+        answer = await wire.client.post(url, content=LARGE, headers=OCTETS)
+        assert answer.status_code == 201
+
+    push: Callable[[], Awaitable[object]] = post if by == "POST" else lambda: wire.push_blob(LARGE)
+    assert await stack.calls_of(push()) == ["stage", "stage", "commit", "put"]
+
+
+async def test_starting_an_upload_asking_for_the_version_and_the_root_cost_nothing(
+    stack: Stack,
+) -> None:
+    wire = stack.new_instance()
+    assert await stack.calls_of(wire.start()) == []
+    assert await stack.calls_of(wire.client.get("/v2/")) == []
+    assert await stack.calls_of(wire.client.get("/")) == []
+
+
+async def test_a_list_of_200_tags(stack: Stack) -> None:
+    wire = stack.new_instance()
+    await wire.push_image("v0", LAYER)
+    for number in range(1, 200):
+        answer = await wire.put_manifest(f"v{number}", MANIFEST)
+        assert answer.status_code == 201
+    assert await stack.calls_of(pull(stack.new_instance(), "tags/list")) == ["list"]
+
+
+async def test_without_a_membership_cache_every_request_asks_again(stack: Stack) -> None:
+    """REGISTRY_STORAGE_CACHE_MEMBERSHIP=0; content by its digest is remembered all the same."""
+    settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, membership_seconds=0)
+    await stack.new_instance().push_image("v1", LAYER)
+    application = build_application(settings, build_registry(settings, stack.store))
+    transport = httpx.ASGITransport(asgi(application))
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        wire = Wire(client, "a/b", set)
+        manifest, blob = f"manifests/{Digest.of(MANIFEST)}", f"blobs/{Digest.of(CONFIG)}"
+        assert sorted(await stack.calls_of(pull(wire, manifest))) == ["get", "head"]
+        for path in (manifest, blob):
+            assert await stack.calls_of(pull(wire, path)) == ["head"]
