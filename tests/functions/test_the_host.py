@@ -198,6 +198,7 @@ def test_a_refusal_in_the_middle_of_an_upload_arrives(sample: RunningHost) -> No
     [
         ("/fail", "LookupError: the sample fails"),
         ("/nothing", "No http response found"),
+        ("/cancelled", "CancelledError('the sample is cancelled')"),
     ],
 )
 def test_a_function_that_fails_is_500_and_the_log_says_why(

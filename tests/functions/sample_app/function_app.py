@@ -112,6 +112,11 @@ async def fail(req: Request) -> Response:
     raise LookupError("the sample fails")
 
 
+@app.route(route="cancelled", methods=["GET"])
+async def cancelled(req: Request) -> Response:
+    raise asyncio.CancelledError("the sample is cancelled")
+
+
 @app.route(route="nothing", methods=["GET"])
 async def nothing(req: Request) -> Response:
     return None  # type: ignore[return-value]

@@ -64,6 +64,12 @@ async def _run(label: str, run: Coroutine[None, None, None]) -> bool:
     except WorkerFailed as failure:
         logger.error("Executed %s: Failed\n%s", label, failure)  # noqa: TRY400 - it has a traceback
         return False
+    except asyncio.CancelledError as cancelled:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        # Raised by the function itself: the library lets it pass, and its request waits for ever.
+        logger.error("Executed %s: Failed\n%r", label, cancelled)  # noqa: TRY400 - it is all there is
+        return False
     except Exception:  # the library itself failed; the request must not wait for it
         logger.exception("Executed %s: Failed in the runtime", label)
         return False
