@@ -10,6 +10,8 @@ import pytest
 from registry_core.local.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
 
+pytest.register_assert_rewrite("tests.contracts")
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

@@ -1,6 +1,6 @@
 """The seam to storage: what the registry needs of an object store, in the object store's own words.
 
-`azure_blob` and `memory` implement it, held to one behaviour by tests/contracts/object_store.py.
+`azure_blob` and `memory` implement it, held to one behaviour by tests/contracts/object_store/.
 Paths are relative to the container and go to storage as they are. ETags are opaque texts.
 """
 
@@ -246,7 +246,11 @@ class ObjectStore(Protocol):
         """
 
     async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
-        """One call. :raises NotFound: :raises ConditionFailed:"""
+        """One call. Staged blocks are not there to be deleted.
+
+        :raises NotFound:
+        :raises ConditionFailed: one or the other for ``if_match`` of an object that is gone.
+        """
 
     async def list_page(
         self,

@@ -36,10 +36,13 @@ class Connection:
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
         """:raises ValueError: when it is no connection string, or one without an account key."""
-        told = BlobServiceClient.from_connection_string(connection_string)
+        try:
+            told = BlobServiceClient.from_connection_string(connection_string)
+        except ValueError as error:
+            raise ValueError(f"not a usable connection string: {error}") from None
         key = getattr(told.credential, "account_key", None)
         if key is None:
-            raise ValueError("the connection string has no AccountKey")
+            raise ValueError("not a usable connection string: it has no AccountKey")
         return cls.from_key(told.url, container, told.credential.account_name, key, **options)
 
     @classmethod

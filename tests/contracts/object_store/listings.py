@@ -1,0 +1,95 @@
+"""Pages of what is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_core.storage.object_store import (
+    ObjectStore,
+    list_all,
+)
+
+
+class Listings:
+    """Pages of what is there."""
+
+    pytestmark = pytest.mark.anyio
+
+    PATHS = ("p/a", "p/a-b", "p/a.b", "p/a/1", "p/a/2", "p/a_b", "p/ab", "p/b/x/y", "q")
+    FOLDERS = ("p/a", "p/a-b", "p/a.b", "p/a/", "p/a_b", "p/ab", "p/b/")
+
+    async def _fill(self, store: ObjectStore) -> None:
+        for path in reversed(self.PATHS):
+            await store.put(path, path.encode(), metadata={"digest": path})
+
+    async def test_nothing_is_an_empty_page(self, store: ObjectStore) -> None:
+        page = await store.list_page("p/")
+        assert (list(page.entries), page.continuation) == ([], None)
+
+    async def test_paths_come_in_lexical_order(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        page = await store.list_page("")
+        assert [entry.path for entry in page.entries] == list(self.PATHS)
+        assert page.continuation is None
+
+    async def test_a_prefix_need_not_end_with_a_slash(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/a/")
+        assert [entry.path for entry in page.entries] == ["p/a/1", "p/a/2"]
+        page = await store.list_page("p/a_")
+        assert [entry.path for entry in page.entries] == ["p/a_b"]
+
+    async def test_rows_say_what_head_says(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/", metadata=True)
+        for entry in page.entries:
+            assert entry.properties == await store.head(entry.path)
+
+    async def test_metadata_come_when_asked_for(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        for by_folder in (False, True):
+            page = await store.list_page("p/", by_folder=by_folder)
+            assert all(not row.properties.metadata for row in page.entries if row.properties)
+            page = await store.list_page("p/", by_folder=by_folder, metadata=True)
+            found = {row.path: row.properties.metadata for row in page.entries if row.properties}
+            assert found == {path: {"digest": path} for path in found}
+            assert "p/a_b" in found
+
+    async def test_folders_and_objects_come_in_one_lexical_order(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/", by_folder=True)
+        assert [entry.path for entry in page.entries] == list(self.FOLDERS)
+        assert [row.path for row in page.entries if row.properties is None] == ["p/a/", "p/b/"]
+        page = await store.list_page("", by_folder=True)
+        assert [entry.path for entry in page.entries] == ["p/", "q"]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])
+    @pytest.mark.parametrize("by_folder", [False, True])
+    async def test_pages_continue_where_the_last_one_ended(
+        self, store: ObjectStore, limit: int, *, by_folder: bool
+    ) -> None:
+        await self._fill(store)
+        paths: list[str] = []
+        continuation = None
+        for _ in range(len(self.PATHS) + 1):
+            page = await store.list_page(
+                "p/", by_folder=by_folder, limit=limit, continuation=continuation
+            )
+            assert len(page.entries) <= limit
+            paths += [entry.path for entry in page.entries]
+            continuation = page.continuation
+            if continuation is None:
+                break
+        assert continuation is None
+        assert paths == list(self.FOLDERS if by_folder else self.PATHS[:-1])
+
+    async def test_a_page_that_is_followed_is_full(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/", limit=3)
+        assert [entry.path for entry in page.entries] == ["p/a", "p/a-b", "p/a.b"]
+        assert page.continuation is not None
+
+    async def test_list_all_goes_through_every_page(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        rows = [row async for row in list_all(store, "p/", by_folder=True, metadata=True)]
+        assert [row.path for row in rows] == list(self.FOLDERS)

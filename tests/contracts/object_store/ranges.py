@@ -1,0 +1,61 @@
+"""Parts of an object."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_core.storage.object_store import (
+    ObjectStore,
+    RangeNotSatisfiable,
+)
+
+from .words import CONTENT
+
+
+class Ranges:
+    """Parts of an object."""
+
+    pytestmark = pytest.mark.anyio
+
+    @pytest.mark.parametrize(
+        "offset, length, expected",
+        [
+            (0, None, CONTENT),
+            (0, 10, CONTENT),
+            (0, 3, b"012"),
+            (3, 4, b"3456"),
+            (3, None, b"3456789"),
+            (9, 1, b"9"),
+            (8, 100, b"89"),
+            (0, 100, CONTENT),
+            (3, 0, b""),
+            (0, 0, b""),
+        ],
+    )
+    async def test_a_range_is_what_lies_in_it(
+        self, store: ObjectStore, offset: int, length: int | None, expected: bytes
+    ) -> None:
+        await store.put("a", CONTENT, metadata={"digest": "x"})
+        found = await store.get("a", offset=offset, length=length)
+        assert found.content == expected
+        assert found.properties == await store.head("a")
+
+    @pytest.mark.parametrize("offset", [10, 11, 1000])
+    @pytest.mark.parametrize("length", [None, 0, 1, 10])
+    async def test_behind_the_last_byte_there_is_no_range(
+        self, store: ObjectStore, offset: int, length: int | None
+    ) -> None:
+        await store.put("a", CONTENT)
+        with pytest.raises(RangeNotSatisfiable):
+            await store.get("a", offset=offset, length=length)
+
+    @pytest.mark.parametrize("length", [None, 0, 8 * 2**20])
+    async def test_an_empty_object_is_got_from_its_start(
+        self, store: ObjectStore, length: int | None
+    ) -> None:
+        await store.put("a", b"", metadata={"digest": "x"})
+        found = await store.get("a", length=length)
+        assert found.content == b""
+        assert found.properties == await store.head("a")
+        with pytest.raises(RangeNotSatisfiable):
+            await store.get("a", offset=1, length=length)

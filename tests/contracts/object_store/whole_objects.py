@@ -1,0 +1,168 @@
+"""Put, head, get, delete, and their conditions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from registry_core.storage.object_store import (
+    IF_ABSENT,
+    ConditionFailed,
+    NotFound,
+    ObjectStore,
+    if_match,
+    list_all,
+)
+
+from .words import CONTENT, PATHS, STALE, content_of, named
+
+
+class WholeObjects:
+    """Put, head, get, delete."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_what_was_put_is_what_is_got(self, store: ObjectStore) -> None:
+        etag = await store.put("a", CONTENT, metadata={"digest": "sha256:x", "size": "10"})
+        found = await store.get("a")
+        assert found.content == CONTENT
+        assert found.properties == await store.head("a")
+        assert found.properties.etag == etag
+        assert found.properties.size == 10
+        assert found.properties.metadata == {"digest": "sha256:x", "size": "10"}
+        assert not found.properties.is_append
+        age = datetime.now(UTC) - found.properties.last_modified
+        assert timedelta(minutes=-5) < age < timedelta(minutes=5)
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    async def test_any_buffer_can_be_put_and_staged(
+        self, store: ObjectStore, kind: type[bytes]
+    ) -> None:
+        content = bytes(range(256)) * 8192
+        await store.put("put", kind(content))
+        md5 = hashlib.md5(content, usedforsecurity=False).digest()
+        await store.stage("staged", named("a"), kind(content), md5=md5)
+        await store.commit("staged", [named("a")])
+        assert await content_of(store, "put") == content
+        assert await content_of(store, "staged") == content
+
+    async def test_a_put_replaces_content_and_metadata(self, store: ObjectStore) -> None:
+        before = await store.put("a", CONTENT, metadata={"old": "1"})
+        after = await store.put("a", b"new", metadata={"new": "2"})
+        found = await store.get("a")
+        assert after != before
+        assert (found.content, found.properties.metadata) == (b"new", {"new": "2"})
+
+    async def test_what_is_not_there_is_not_found(self, store: ObjectStore) -> None:
+        with pytest.raises(NotFound):
+            await store.head("a")
+        with pytest.raises(NotFound):
+            await store.get("a")
+        with pytest.raises(NotFound):
+            await store.get("a", offset=1, length=1)
+        with pytest.raises(NotFound):
+            await store.delete("a")
+        with pytest.raises(NotFound):
+            await store.committed_blocks("a")
+
+    @pytest.mark.parametrize("path", PATHS)
+    async def test_a_path_goes_to_storage_as_it_is(self, store: ObjectStore, path: str) -> None:
+        await store.put(path, CONTENT)
+        assert await content_of(store, path) == CONTENT
+        assert [entry.path async for entry in list_all(store, "")] == [path]
+        await store.copy("copy", path, size=10, metadata={"a": "b"})
+        assert await content_of(store, "copy") == CONTENT
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"Upper": "x"},
+            {"a-b": "x"},
+            {"1a": "x"},
+            {"": "x"},
+            {"a": ""},
+            {"a": "ä"},
+            {"a": "two\nlines"},
+            {"a": " x"},
+            {"a": "x "},
+            {"a": "x" * 8192},
+        ],
+    )
+    async def test_metadata_that_would_not_come_back_as_they_are_are_refused(
+        self, store: ObjectStore, metadata: dict[str, str]
+    ) -> None:
+        with pytest.raises(ValueError, match="metadata"):
+            await store.put("a", CONTENT, metadata=metadata)
+        with pytest.raises(NotFound):
+            await store.head("a")
+
+    async def test_metadata_of_all_printable_characters_come_back(self, store: ObjectStore) -> None:
+        metadata = {"text": "".join(map(chr, range(0x21, 0x7F))), "with_space": 'a "b"  c'}
+        await store.put("a", CONTENT, metadata=metadata)
+        assert (await store.head("a")).metadata == metadata
+
+    async def test_a_put_if_absent_meets_an_object_that_is_there(self, store: ObjectStore) -> None:
+        etag = await store.put("a", CONTENT, condition=IF_ABSENT)
+        with pytest.raises(ConditionFailed):
+            await store.put("a", b"other", condition=IF_ABSENT)
+        assert (await store.head("a")).etag == etag
+        assert await content_of(store, "a") == CONTENT
+
+    async def test_a_put_if_match_needs_the_very_same_object(self, store: ObjectStore) -> None:
+        with pytest.raises(ConditionFailed):
+            await store.put("a", CONTENT, condition=STALE)
+        first = await store.put("a", CONTENT)
+        second = await store.put("a", b"second", condition=if_match(first))
+        with pytest.raises(ConditionFailed):
+            await store.put("a", b"third", condition=if_match(first))
+        assert (await store.head("a")).etag == second
+
+    async def test_a_get_if_match_needs_the_very_same_object(self, store: ObjectStore) -> None:
+        etag = await store.put("a", CONTENT)
+        assert (await store.get("a", condition=if_match(etag))).content == CONTENT
+        assert (await store.get("a", offset=9, condition=if_match(etag))).content == b"9"
+        with pytest.raises(ConditionFailed):
+            await store.get("a", condition=STALE)
+        with pytest.raises(ConditionFailed):
+            await store.get("a", offset=2, length=2, condition=STALE)
+
+    async def test_of_many_puts_if_absent_one_wins(self, store: ObjectStore) -> None:
+        contents = [str(number).encode() for number in range(8)]
+        puts = [store.put("a", content, condition=IF_ABSENT) for content in contents]
+        results = await asyncio.gather(*puts, return_exceptions=True)
+        won = [index for index, result in enumerate(results) if isinstance(result, str)]
+        assert len(won) == 1
+        assert sum(isinstance(result, ConditionFailed) for result in results) == 7
+        assert await content_of(store, "a") == contents[won[0]]
+
+    async def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
+        await store.put("a", CONTENT)
+        await store.delete("a")
+        with pytest.raises(NotFound):
+            await store.head("a")
+
+    async def test_a_delete_if_match_spares_what_was_written_since(
+        self, store: ObjectStore
+    ) -> None:
+        seen = await store.put("a", CONTENT)
+        written = await store.put("a", b"since")
+        with pytest.raises(ConditionFailed):
+            await store.delete("a", condition=if_match(seen))
+        assert await content_of(store, "a") == b"since"
+        await store.delete("a", condition=if_match(written))
+
+    async def test_a_delete_if_match_does_not_find_what_is_gone(self, store: ObjectStore) -> None:
+        etag = await store.put("a", CONTENT)
+        await store.delete("a")
+        with pytest.raises((NotFound, ConditionFailed)):
+            await store.delete("a", condition=if_match(etag))
+
+    async def test_of_two_deletes_at_once_one_wins(self, store: ObjectStore) -> None:
+        etag = await store.put("a", CONTENT)
+        deletes = [store.delete("a", condition=if_match(etag)) for _ in range(2)]
+        results = await asyncio.gather(*deletes, return_exceptions=True)
+        [failed] = [result for result in results if result is not None]
+        assert isinstance(failed, NotFound | ConditionFailed)
