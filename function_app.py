@@ -1,6 +1,7 @@
 """The Functions app: HTTP routes bound to the registry. No logic.
 
-Every method is named: one that no function has would be answered by the host, and not as the registry does.
+Every method is named: what no function takes would be answered by the host, and not as the registry
+does.
 """
 
 import azure.functions as func

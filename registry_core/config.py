@@ -1,7 +1,7 @@
 """Settings, parsed once from the environment; the only reader of it.
 
-Names are those of distribution's own environment overrides wherever the thing exists there. The table in
-the README says what each one does.
+Names are those of distribution's own environment overrides wherever the thing exists there. The
+table in the README says what each one does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT_DIRECTORY = f"{_AZURE}ROOTDIRECTORY"
 REDIRECT_DISABLE = "REGISTRY_STORAGE_REDIRECT_DISABLE"
 CACHE_MEMBERSHIP = "REGISTRY_STORAGE_CACHE_MEMBERSHIP"
 CACHE_MANIFESTS = "REGISTRY_STORAGE_CACHE_MANIFESTS"
-HTTP_SECRET = "REGISTRY_HTTP_SECRET"
+HTTP_SECRET = "REGISTRY_HTTP_SECRET"  # noqa: S105 - the name of the setting
 HTTP_HOST = "REGISTRY_HTTP_HOST"
 HTTP_RELATIVE_URLS = "REGISTRY_HTTP_RELATIVEURLS"
 
@@ -71,8 +71,9 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class AzureStorage:
-    """Where the container is, and how to get in: by ``connection_string``, by ``account_key``, or, with
-    neither, as who the process is signed in as.
+    """Where the container is, and how to get in.
+
+    By ``connection_string``, by ``account_key``, or, with neither, by the process's identity.
     """
 
     container: str
@@ -84,8 +85,10 @@ class AzureStorage:
 
 @dataclass(frozen=True)
 class Settings:
-    """``root`` is the folder in the container, ``membership_seconds`` how long an instance remembers that
-    a repository has some content, ``manifest_cache_bytes`` how many bytes of manifests it keeps.
+    """What the registry is told.
+
+    ``root`` is the folder in the container, ``membership_seconds`` how long an instance remembers
+    that a repository has some content, ``manifest_cache_bytes`` how much it keeps of manifests.
     """
 
     storage: AzureStorage
@@ -101,7 +104,8 @@ class Settings:
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
     """Whether the environment says where storage is, rightly or not."""
     return any(
-        environment.get(name) for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
+        environment.get(name)
+        for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
     )
 
 
@@ -181,15 +185,17 @@ class _Reader:
         if not text:
             return None
         if not _is_base_url(text):
-            self.problems.append(f"{HTTP_HOST}={text!r} must be a URL like https://registry.example.com")
+            self.problems.append(
+                f"{HTTP_HOST}={text!r} must be a URL like https://registry.example.com"
+            )
         return text
 
     def azure_storage(self) -> AzureStorage:
         container = self.text(CONTAINER)
         if not _CONTAINER_NAME.fullmatch(container):
             self.problems.append(
-                f"{CONTAINER}={container!r} must name a container: 3 to 63 lowercase letters, digits "
-                "and single dashes"
+                f"{CONTAINER}={container!r} must name a container: 3 to 63 lowercase letters, "
+                "digits and single dashes"
             )
         if self.text(CONNECTION_STRING):
             return self._by_connection_string(container)
@@ -198,14 +204,16 @@ class _Reader:
     def _by_connection_string(self, container: str) -> AzureStorage:
         for name in (ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL, REALM):
             if self.text(name):
-                self.problems.append(f"{name} contradicts {CONNECTION_STRING}; set only one of the two")
+                self.problems.append(
+                    f"{name} contradicts {CONNECTION_STRING}; set only one of the two"
+                )
         text = self.text(CONNECTION_STRING)
         names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
         if not names >= {"accountname", "accountkey"}:
             self.problems.append(
-                f"{CONNECTION_STRING} must hold AccountName=...;AccountKey=...;..., as the portal shows "
-                "it under access keys; without a key, set "
-                f"{ACCOUNT_NAME} instead and sign in with an identity"
+                f"{CONNECTION_STRING} must hold AccountName=...;AccountKey=...;..., as the portal "
+                f"shows it under access keys; without a key, set {ACCOUNT_NAME} instead and sign "
+                "in with an identity"
             )
         return AzureStorage(container, connection_string=text)
 
@@ -225,7 +233,9 @@ class _Reader:
         if key and not _is_base64(key):
             self.problems.append(f"{ACCOUNT_KEY} must be base64, as the portal shows it")
         if url and not urlsplit(url).netloc:
-            self.problems.append(f"{SERVICE_URL}={url!r} must be a URL like https://ACCOUNT.blob.core.windows.net")
+            self.problems.append(
+                f"{SERVICE_URL}={url!r} must be a URL like https://ACCOUNT.blob.core.windows.net"
+            )
         realm = self.text(REALM) or "core.windows.net"
         return AzureStorage(container, url or f"https://{account}.blob.{realm}", account, key)
 

@@ -20,7 +20,7 @@ Body = AsyncIterator[bytes]
 
 @dataclass(frozen=True)
 class Upload:
-    """A blob on its way in. ``offset`` bytes have arrived; ``state`` is the registry's own, opaque to others."""
+    """A blob on its way in. ``offset`` bytes have arrived; ``state`` is the registry's own."""
 
     repository: str
     id: str

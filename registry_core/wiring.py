@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakSet
-
 from .config import AzureStorage, Settings
 from .registry import Registry
 from .server.application import Application
@@ -21,9 +19,7 @@ from .storage.stored_registry import StoredRegistry
 def build_store(storage: AzureStorage) -> AzureBlobStore:
     """The object store. Call it where an event loop runs; close it there."""
     if storage.connection_string:
-        return AzureBlobStore.from_connection_string(
-            storage.connection_string, storage.container
-        )
+        return AzureBlobStore.from_connection_string(storage.connection_string, storage.container)
     if storage.account_key:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
@@ -49,20 +45,10 @@ def build_application(settings: Settings, registry: Registry) -> Application:
     return Application(Service(registry, UploadTokens(settings.http_secret), urls))
 
 
-_hosts: WeakSet[Host] = WeakSet()
-
-
-async def close() -> None:
-    """Close every host of this process."""
-    for host in list(_hosts):
-        await host.close()
-
-
 class Host:
     """The application, built when the first request arrives: only then does the event loop run."""
 
     def __init__(self, settings: Settings) -> None:
-        _hosts.add(self)
         self._settings = settings
         self._store: AzureBlobStore | None = None
         self._application: Application | None = None

@@ -16,7 +16,7 @@ from .errors import render
 _Handler = Callable[[Call, Any], Awaitable[Response]]
 
 
-async def _check_version(call: Call, endpoint: e.CheckVersion) -> Response:
+async def _check_version(_call: Call, _endpoint: e.CheckVersion) -> Response:
     return JSONResponse({})
 
 
@@ -57,7 +57,7 @@ class Application:
             endpoint = e.parse(request.method, request.scope["path"], request.query_params)
             handler = HANDLERS[type(endpoint)]
             response = await handler(Call(self._service, request), endpoint)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response

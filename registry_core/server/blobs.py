@@ -68,8 +68,9 @@ def _headers(blob: Descriptor) -> dict[str, str]:
 def _elsewhere(url: str, asked: str) -> str:
     """The same URL under a name that the client did not use for the registry.
 
-    Go's clients forward ``Authorization`` to the same host name whatever the port, and storage refuses
-    a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names be the same.
+    Go's clients forward ``Authorization`` to the same host name whatever the port, and storage
+    refuses a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names
+    be the same.
     """
     parts = urlsplit(url)
     other = _LOOPBACK.get(asked)

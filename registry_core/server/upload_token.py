@@ -1,4 +1,4 @@
-"""The state of an upload as it travels in ``Location``: signed, so that a client can only hand it back."""
+"""The state of an upload as it travels in ``Location``: signed, a client can only hand it back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class UploadTokens:
         :raises BlobUploadInvalid: the token is altered, too old, or another upload's.
         """
         if not token:
-            raise BlobUploadUnknown("the upload's URL lacks its state; use Location as it was given")
+            raise BlobUploadUnknown(
+                "the upload's URL lacks its state; use Location as it was given"
+            )
         try:
             claims = jwt.decode(
                 token,

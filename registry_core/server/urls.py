@@ -1,7 +1,7 @@
 """The URLs that answers name: what the client sees, whatever stands between it and here.
 
-Sources: RFC 7239 ``Forwarded``; ``X-Forwarded-*`` as proxies send it; distribution's ``http.host`` and
-``http.relativeurls``.
+Sources: RFC 7239 ``Forwarded``; ``X-Forwarded-*`` as proxies send it; distribution's ``http.host``
+and ``http.relativeurls``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCHEMES = ("http", "https")
 
 @dataclass(frozen=True)
 class Urls:
-    """``public`` is the registry's own idea of its URL (scheme and host); it comes before what requests say."""
+    """``public``, the registry's own URL (scheme and host), comes before what requests say."""
 
     public: str | None = None
     relative: bool = False
@@ -34,7 +34,7 @@ class Urls:
         return path if self.relative else f"{self._base(request)}{path}"
 
     def host(self, request: Request) -> str:
-        """The registry's name as the client writes it: host, and port unless it is the usual one."""
+        """The registry's name as the client writes it: host, and port unless it is usual."""
         return urlsplit(self._base(request)).netloc
 
     def _base(self, request: Request) -> str:

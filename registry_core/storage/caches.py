@@ -1,4 +1,4 @@
-"""What an instance may remember: content by its digest for ever, memberships for a while, tags never."""
+"""What an instance may remember: content for ever, memberships for a while, tags never."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ..spec.digest import Digest
-
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")

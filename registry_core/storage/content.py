@@ -65,7 +65,7 @@ class Content:
         return got.size
 
     async def copy(self, digest: Digest, source: str, size: int, etag: str | None) -> bool:
-        """Content that is known to lie at ``source``. False if it is not the one with ``etag`` any more.
+        """Content that is known to lie at ``source``. False if that has another ETag by now.
 
         :raises NotFound: nothing is at ``source``.
         """

@@ -3,16 +3,18 @@
 ::
 
     <root>docker/registry/v2/
-      blobs/<algorithm>/<first two hex>/<hex>/data                  content: layers, configs and manifests alike
+      blobs/<algorithm>/<first two hex>/<hex>/data          content: layers, configs, manifests
       repositories/<name>/
-        _layers/<algorithm>/<hex>/link                              the repository has this blob
-        _manifests/revisions/<algorithm>/<hex>/link                 the repository has this manifest
-        _manifests/tags/<tag>/current/link                          what the tag points to now
-        _manifests/tags/<tag>/index/<algorithm>/<hex>/link          what it has ever pointed to
-        _uploads/<upload id>/data                                   an upload under way
-    <root>docker/registry/v2/_catalog/<name, escaped>               one marker per repository; not distribution's
+        _layers/<algorithm>/<hex>/link                      the repository has this blob
+        _manifests/revisions/<algorithm>/<hex>/link         the repository has this manifest
+        _manifests/tags/<tag>/current/link                  what the tag points to now
+        _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has ever pointed to
+        _uploads/<upload id>/data                           an upload under way
+    <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours
 
-Source: CNCF distribution, registry/storage/paths.go; what begins with ``_`` and it does not know, it skips.
+
+Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
+own.
 """
 
 from __future__ import annotations

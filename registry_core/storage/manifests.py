@@ -1,7 +1,8 @@
 """Manifests and the tags that point to them.
 
-The order of writes is what keeps readers whole: what a manifest references is there before its content,
-its content before the revision link, and all of it before the tag's current link makes it visible.
+The order of writes is what keeps readers whole: what a manifest references is there before its
+content, its content before the revision link, and all of it before the tag's current link makes it
+visible.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Manifests:
             content = await self.shelf.read_content(digest)
 
         await together((find(), read()))
-        assert link is not None and content is not None
+        assert link is not None
+        assert content is not None
         return link, content
 
     async def push_manifest(

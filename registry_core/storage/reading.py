@@ -14,9 +14,9 @@ _AHEAD = 2  # memory is bounded by (1 + _AHEAD) pieces
 async def open_pieces(
     store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = ANYWAY
 ) -> AsyncGenerator[bytes, None]:
-    """``length`` bytes from ``offset``; the first piece is there when this returns. One call a piece.
+    """``length`` bytes from ``offset``; the first piece is there when this returns. A call a piece.
 
-    All pieces come from the same version of the object: a change in between raises `ConditionFailed`.
+    All pieces come from the same version of the object; a change raises `ConditionFailed`.
 
     :raises NotFound, RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get`.
     """

@@ -1,4 +1,4 @@
-"""What the parts of the stored registry share: the store, its layout, and what this instance remembers."""
+"""What the parts of the stored registry share: store, layout, and what this instance remembers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..spec.digest import Digest
 from ..spec.media_types import OCTET_STREAM
 from .caches import ContentCache, ExpiringCache
 from .layout import Layout
-from .object_store import NotFound, ObjectStore
+from .object_store import ObjectStore
 from .small_objects import Link, put_link, put_small
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
@@ -32,8 +32,9 @@ class Shelf:
     marked: ExpiringCache[str, bool] = field(default_factory=lambda: ExpiringCache(24 * 3600.0))
 
     async def find_blob(self, repository: str, digest: Digest) -> Descriptor:
-        """The blob, if the repository has it. One call, none when remembered; two where the link
-        was written by another registry and does not tell the size.
+        """The blob, if the repository has it. One call, none when remembered.
+
+        Two where the link was written by another registry and does not tell the size.
 
         :raises NotFound:
         """
@@ -73,7 +74,7 @@ class Shelf:
         self.manifests.put((repository, link.digest), link)
 
     async def mark_repository(self, repository: str) -> None:
-        """See that the catalog lists the repository. One call, none when this instance did it before."""
+        """See that the catalog lists the repository. One call, none when remembered."""
         if self.marked.get(repository) is None:
             await put_small(self.store, self.layout.catalog_marker(repository), b"")
             self.marked.put(repository, True)

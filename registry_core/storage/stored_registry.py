@@ -17,9 +17,7 @@ class StoredRegistry:
     """`Registry` over an object store. Stateless but for what a `Shelf` remembers."""
 
     def __init__(self, shelf: Shelf, *, redirect: bool = True) -> None:
-        """
-        :param redirect: whether clients are sent to storage for blobs.
-        """
+        """``redirect``: whether clients are sent to storage for blobs."""
         self._blobs = Blobs(shelf, redirect)
         self._uploads = Uploads(shelf)
         self._manifests = Manifests(shelf)

@@ -1,16 +1,16 @@
 """Where an upload stands, as a value that travels with the client and lies beside the data.
 
-The states, and what moves an upload from one to the next (the rule: bytes are committed only at the end of a
-request that brought all that it announced, and published only once their hash is known):
+The states, and what moves an upload from one to the next (the rule: bytes are committed only at the
+end of a request that brought all that it announced, and published only once their hash is known):
 
-=========  =====================================  ====================================================
-state      what storage holds                     next
-=========  =====================================  ====================================================
-EMPTY      nothing                                a piece of one block -> WHOLE; a larger one -> STAGED
-WHOLE      the bytes at their content address     another piece -> STAGED (the bytes are its first block)
-STAGED     the bytes at ``_uploads/<id>/data``    another piece -> STAGED, with another ETag
-any        -                                      finished -> a blob; cancelled, wrong digest -> gone
-=========  =====================================  ====================================================
+======  ====================================  ==================================================
+state   what storage holds                    next
+======  ====================================  ==================================================
+EMPTY   nothing                               a piece of one block: WHOLE; a larger one: STAGED
+WHOLE   the bytes at their content address    another piece: STAGED, the bytes its first block
+STAGED  the bytes at ``_uploads/<id>/data``   another piece: STAGED, with another ETag
+any                                           finished: a blob; cancelled, wrong digest: gone
+======  ====================================  ==================================================
 
 Its size is constant, however many requests the upload takes.
 """
@@ -35,8 +35,8 @@ _METADATA_STATE = "state"
 class UploadState:
     """``hash_state`` is None where it cannot be carried; then what was committed is read back.
 
-    ``whole`` is the content address in the state WHOLE, ``etag`` the committed data's in the state STAGED,
-    ``blocks`` how many blocks hold what arrived.
+    ``whole`` is the content address in the state WHOLE, ``etag`` the committed data's in the state
+    STAGED, ``blocks`` how many blocks hold what arrived.
     """
 
     algorithm: str = SHA256
@@ -90,7 +90,7 @@ class UploadState:
 
 
 def upload_metadata(offset: int, state: UploadState) -> Mapping[str, str]:
-    """What is written beside committed data, for a client that lost the answer. The ETag is not known yet."""
+    """What is written beside committed data, for a client that lost the answer: not the ETag."""
     encoded = replace(state, etag=None).encode()
     return {_METADATA_OFFSET: str(offset), _METADATA_STATE: encoded}
 

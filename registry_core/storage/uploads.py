@@ -1,7 +1,8 @@
 """Uploads: any instance can serve any request of one. See `upload_state` for the states.
 
-Storage calls: none to start; one to append or finish with a body that fits in one block; a stage for each
-block and one commit otherwise; one copy to publish what was committed before its digest was known.
+Storage calls: none to start; one to append or finish with a body that fits in one block; a stage
+for each block and one commit otherwise; one copy to publish what was committed before its digest
+was known.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Uploads:
     async def _committed(
         self, upload: Upload, state: UploadState
     ) -> tuple[Sequence[str], Condition]:
-        """The blocks that hold what arrived before, and what must hold for a commit to go on from them."""
+        """The blocks that hold what arrived before, and what must hold for a commit to follow."""
         if state.etag is not None:
             _, known = await self.shelf.store.committed_blocks(self._path(upload))
             return known, if_match(state.etag)

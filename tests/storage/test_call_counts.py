@@ -59,7 +59,7 @@ async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
     store = AzureBlobStore.from_connection_string(
         azurite.connection_string,
         container_name,
-        on_call=lambda method, operation: calls.append(operation),
+        on_call=lambda _, operation: calls.append(operation),
     )
     stack = Stack(store, calls)
     yield stack
@@ -73,7 +73,7 @@ async def pull(wire: Wire, path: str, method: str = "GET") -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "cold", "warm"),
+    "method, path, cold, warm",
     [
         ("GET", "manifests/v1", ["get", "get"], ["get"]),
         ("GET", f"manifests/{Digest.of(MANIFEST)}", ["get", "head"], []),

@@ -3,7 +3,7 @@
 import pytest
 
 from registry_core.registry import Upload, UploadOutOfOrder
-from registry_core.spec import digest as digest_module
+from registry_core.spec import hash_state
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import (
     BlobUnknown,
@@ -94,7 +94,7 @@ async def test_an_upload_goes_on_without_a_carried_hash(
     registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where libcrypto is out of reach, what was committed is read back before it is published."""
-    monkeypatch.setattr(digest_module.hash_state, "available", lambda: False)
+    monkeypatch.setattr(hash_state, "available", lambda: False)
     for first in (SMALL, LARGE):
         upload = await registry.start_upload("a")
         upload = await registry.append_upload(upload, chunk(first))
@@ -121,7 +121,7 @@ async def test_the_state_stays_small_however_many_requests_an_upload_takes(
 
 
 async def test_of_two_requests_that_continue_the_same_state_only_one_commits(
-    registry: StoredRegistry, memory: MemoryStore
+    registry: StoredRegistry,
 ) -> None:
     upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
     won = await registry.append_upload(upload, chunk(b"one"))
@@ -175,9 +175,7 @@ async def test_a_chunk_of_another_length_than_announced_leaves_nothing(
     with pytest.raises(SizeInvalid):
         await registry.append_upload(upload, chunk(content, length=announced))
     with pytest.raises(SizeInvalid):
-        await registry.finish_upload(
-            upload, Digest.of(content), chunk(content, length=announced)
-        )
+        await registry.finish_upload(upload, Digest.of(content), chunk(content, length=announced))
     assert not memory.objects
 
 

@@ -14,7 +14,7 @@ CONFIG = b'{"architecture":"amd64","os":"linux"}'
 
 def random_bytes(size: int, seed: int = 0) -> bytes:
     """The same bytes every time, and no two stretches of them alike."""
-    return random.Random(seed).randbytes(size)  # noqa: S311 - data for tests, not secrets
+    return random.Random(seed).randbytes(size)
 
 
 async def in_pieces(content: bytes, piece: int = 64 * 2**10) -> AsyncIterator[bytes]:
@@ -40,7 +40,7 @@ def descriptor(content: bytes, media_type: str = media_types.OCTET_STREAM) -> di
 
 
 def image_manifest(*layers: bytes, **fields: object) -> bytes:
-    """An OCI image manifest; its config is `CONFIG`; ``fields`` are added or replaced, None removes."""
+    """An OCI image manifest with `CONFIG`; ``fields`` are added or replaced, None removes."""
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_MANIFEST,
@@ -67,9 +67,7 @@ async def push_image(
     for content in (CONFIG, *layers):
         await push_blob(registry, repository, content)
     manifest = image_manifest(*layers)
-    return await registry.push_manifest(
-        repository, reference, manifest, media_types.OCI_MANIFEST
-    )
+    return await registry.push_manifest(repository, reference, manifest, media_types.OCI_MANIFEST)
 
 
 LAYER = "application/vnd.oci.image.layer.v1"

@@ -93,8 +93,8 @@ class CountingStore:
         source: str,
         *,
         size: int,
+        metadata: Mapping[str, str],
         source_etag: str | None = None,
-        metadata: Mapping[str, str] | None = None,
         condition: Condition = ANYWAY,
     ) -> str:
         self.calls.append(("copy", path))

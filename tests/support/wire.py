@@ -1,9 +1,8 @@
 """A registry's HTTP API as tests use it: requests by hand, and what most tests have to do first."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx

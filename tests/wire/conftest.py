@@ -55,7 +55,9 @@ async def wire(
         settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
         app = asgi(build_application(settings, build_registry(settings, memory)))
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://registry.test"
+        ) as client:
             yield Wire(client, fresh_name(), lambda: set(memory.objects))
         return
     url, container = hosts[request.param]

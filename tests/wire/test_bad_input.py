@@ -1,4 +1,4 @@
-"""Bad input: each kind gets the specification's error, says what is wrong, and leaves nothing behind."""
+"""Bad input: each kind gets the specification's error, with what is wrong, and leaves nothing."""
 
 import time
 
@@ -47,7 +47,14 @@ async def test_bad_tags(wire: Wire, tag: str) -> None:
 
 @pytest.mark.parametrize(
     "digest",
-    ["sha256:abc", f"sha256:{'G' * 64}", f"sha256:{'A' * 64}", f"md5:{'a' * 32}", f"{DIGEST}0", ":"],
+    [
+        "sha256:abc",
+        f"sha256:{'G' * 64}",
+        f"sha256:{'A' * 64}",
+        f"md5:{'a' * 32}",
+        f"{DIGEST}0",
+        ":",
+    ],
 )
 async def test_bad_digests(wire: Wire, digest: str) -> None:
     location = await wire.start()
@@ -112,7 +119,7 @@ async def test_an_upload_state_that_was_not_given_out(wire: Wire) -> None:
         "another secret's": UploadTokens("another secret, just as long").sign(
             Upload(wire.repository, upload_id)
         ),
-        "unsigned": jwt.encode({"repository": wire.repository, "id": upload_id}, None, "none"),
+        "unsigned": jwt.encode({"repository": wire.repository, "id": upload_id}, "", "none"),
         "expired": UploadTokens(
             SECRET, now=lambda: time.time() - LIFETIME.total_seconds() - 1
         ).sign(Upload(wire.repository, upload_id)),
@@ -139,7 +146,7 @@ async def test_an_upload_is_bound_to_its_repository(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "content_type"),
+    "content, content_type",
     [
         (b"", None),
         (b"not json", media_types.OCI_MANIFEST),
@@ -209,7 +216,7 @@ async def test_unknown_routes(wire: Wire, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "methods"),
+    "path, methods",
     [
         ("/v2/", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         ("/v2/a/tags/list", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),

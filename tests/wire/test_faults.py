@@ -1,4 +1,4 @@
-"""What goes wrong in the middle: clients that hang up, storage that is away, instances that change."""
+"""What goes wrong in between: clients hang up, storage is away, instances change."""
 
 import socket
 import time
@@ -59,6 +59,7 @@ def one_chunk(content: bytes) -> bytes:
 @pytest.mark.parametrize("size", [1000, 18 * 2**20], ids=["small", "large"])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_a_client_that_hangs_up_in_the_middle_leaves_nothing(
+    *,
     host: RunningHost,
     azurite: Azurite,
     container_name: str,

@@ -40,7 +40,7 @@ async def test_a_blob_is_pulled_whole(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "part"),
+    "asked, part",
     [
         ("bytes=0-0", slice(0, 1)),
         ("bytes=5-9", slice(5, 10)),

@@ -85,7 +85,7 @@ async def test_the_first_status_is_empty(wire: Wire) -> None:
 
 
 async def test_a_chunk_out_of_order_tells_where_to_resume(wire: Wire) -> None:
-    """"If a chunk is uploaded out of order, the registry MUST respond with ... 416"."""
+    """The specification: a chunk out of order MUST be answered with 416."""
     answer = await wire.patch(await wire.start(), LARGE)
     late = await wire.patch(answer.headers["Location"], b"x", **{"Content-Range": "0-0"})
     assert (late.status_code, late.headers["Range"]) == (416, f"0-{len(LARGE) - 1}")
