@@ -151,6 +151,13 @@ def test_an_oci_document_without_any_media_type_is_known_by_what_it_holds(
     assert parse(changed(document, "mediaType", media_type)) == parse(document)
 
 
+def test_a_field_that_is_null_says_nothing_of_the_type() -> None:
+    untyped = changed(documents.OCI_IMAGE, "mediaType", ABSENT) | {"manifests": None}
+    for header in (None, media_types.OCI_MANIFEST):
+        assert parse(untyped, header) == parse(documents.OCI_IMAGE)
+    assert detect_media_type(encode(untyped)) == media_types.OCI_MANIFEST
+
+
 def test_a_docker_document_must_name_its_type_itself() -> None:
     """Otherwise it could not be told from an OCI one later, when its header is gone."""
     untyped = changed(documents.DOCKER_IMAGE, "mediaType", ABSENT)
