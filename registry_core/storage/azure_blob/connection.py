@@ -108,5 +108,7 @@ class Connection:
     def _blob(self, path: str) -> BlobClient:
         return self._container.get_blob_client(path)
 
-    def _calling(self, operation: str, path: str) -> AbstractAsyncContextManager[None]:
-        return calling(operation, path, seconds=self._limits.total)
+    def _calling(
+        self, operation: str, path: str, *, seconds: float | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        return calling(operation, path, seconds=seconds or self._limits.total)

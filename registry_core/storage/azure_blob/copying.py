@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ..concurrency import together
 from ..object_store import BlockListInvalid, Condition, ConditionFailed, ObjectStore
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 
 
 async def copy_in_pieces(

@@ -30,12 +30,14 @@ class Limits:
 
     connect: float = 5.0
     silence: float = 30.0
-    """Without a single byte from storage; a copy on the server side is silent until it is done."""
+    """Without a single byte from storage."""
     retries: int = 3
     first_delay: float = 0.2
     """Before the first retry; doubled for each further one, and varied by half."""
     total: float = 100.0
     """For one operation with its retries."""
+    copy: float = 200.0
+    """In place of both for a copy on the server side, which is silent until it is done."""
     copy_piece: int = 256 * MIB
     """In bytes. Copy Blob From URL and our use of Put Block From URL take no more in one call."""
 
@@ -88,7 +90,7 @@ def _complete_range(response: PipelineResponse[Any, Any]) -> None:
 class Body:
     """A request's body, sent in slices without a copy, from the beginning again for each retry."""
 
-    _SLICE = 256 * 1024
+    _SLICE = MIB
 
     def __init__(self, content: bytes | bytearray | memoryview) -> None:
         self._content = memoryview(content).cast("B")

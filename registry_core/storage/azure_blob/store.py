@@ -115,13 +115,14 @@ class AzureBlobStore(Connection):
         url = await self.signed_url(source, seconds=_COPY_SECONDS)
         # The SDK has no parameter for it.
         condition = {"x-ms-source-if-match": source_etag} if source_etag else {}
-        async with self._calling("stage_from", path):
+        async with self._calling("stage_from", path, seconds=self._limits.copy):
             await self._blob(path).stage_block_from_url(
                 check_block_id(block_id),
                 url,
                 source_offset=None if length is None else offset,
                 source_length=length,
                 headers=condition,
+                read_timeout=self._limits.copy,
             )
 
     async def commit(
@@ -176,13 +177,13 @@ class AzureBlobStore(Connection):
                 condition=condition,
             )
         url = await self.signed_url(source, seconds=_COPY_SECONDS)
-        options = _conditions(condition)
+        options = _conditions(condition, read_timeout=self._limits.copy)
         if source_etag:
             options |= {
                 "source_etag": source_etag,
                 "source_match_condition": MatchConditions.IfNotModified,
             }
-        async with self._calling("copy", path):
+        async with self._calling("copy", path, seconds=self._limits.copy):
             answer = await self._blob(path).start_copy_from_url(
                 url, metadata=check_metadata(metadata), requires_sync=True, **options
             )
