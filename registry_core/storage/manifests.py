@@ -7,6 +7,7 @@ visible.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from .content import Content
 from .object_store import NotFound
 from .shelf import Shelf
 from .small_objects import Link, put_link, read_link
+
+# Bytes. The worst JSON of 4 MiB takes more than half a second, which is not the event loop's to spend.
+_PARSED_INLINE = 64 * 2**10
 
 
 @dataclass
@@ -76,7 +80,7 @@ class Manifests:
     async def push_manifest(
         self, repository: str, reference: Reference, content: bytes, content_type: str | None
     ) -> Descriptor:
-        manifest = parse_manifest(content, content_type)
+        manifest = await _parse(content, content_type)
         digest = _check_digest(reference, content)
         await self._check_references(repository, manifest)
         link = Link(digest, manifest.media_type, len(content))
@@ -108,6 +112,12 @@ class Manifests:
         unknown = [str(digest) for digest in missing if digest]
         if unknown:
             raise ManifestBlobUnknown(detail=unknown)
+
+
+async def _parse(content: bytes, content_type: str | None) -> Manifest:
+    if len(content) <= _PARSED_INLINE:
+        return parse_manifest(content, content_type)
+    return await asyncio.to_thread(parse_manifest, content, content_type)
 
 
 async def _missing(digest: Digest, lookup: Coroutine[Any, Any, object]) -> Digest | None:
