@@ -1,13 +1,13 @@
 """The registry that the clients talk to, the clients, and the images they push.
 
-The registry is two local hosts on one container. `E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002` names
-others to test instead: two hosts of one registry, or one twice.
+The registry is two local hosts on one container. To test another, name two of its hosts, or one of
+them twice: `E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +16,31 @@ from registry_core.local.azurite import Azurite
 from tests.support.azurite import create_container
 from tests.support.daemons import containerd, dockerd
 from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
-from tests.support.host import PROJECT, start_host
+from tests.support.host import PROJECT, RunningHost, start_host
 from tests.support.images import LayoutImage, debian_image, two_platform_index
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
 
 _PACKAGES = PROJECT / ".local/cache/debian-packages"
+_HOSTS = pytest.StashKey[tuple[RunningHost, ...]]()
+_LOG_END = 5000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Clients say little about why they fail: show what the registry wrote last."""
+    report = yield
+    if report.failed:
+        for host in item.config.stash.get(_HOSTS, ()):
+            report.sections.append((f"Log of {host.url}", host.log()[-_LOG_END:]))
+    return report
 
 
 @pytest.fixture(scope="session")
 def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """Two hosts of one registry, each as `host:port`."""
+    """Two hosts of one registry, each as `host:port`; one redirects to blobs, one streams them."""
     if named := os.environ.get("E2E_REGISTRIES"):
         first, second = named.split(",")
         yield first, second
@@ -37,7 +51,9 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
         "REGISTRY_HTTP_SECRET": "the same secret for both",
     }
-    with start_host(environment) as first_host, start_host(environment) as second_host:
+    streaming = {**environment, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
+    with start_host(environment) as first_host, start_host(streaming) as second_host:
+        request.config.stash[_HOSTS] = (first_host, second_host)
         yield f"127.0.0.1:{first_host.port}", f"127.0.0.1:{second_host.port}"
 
 

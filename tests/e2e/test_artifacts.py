@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oras.client import OrasClient
+from oras.client import OrasClient  # type: ignore[import-untyped]
 
 
 def test_an_artifact_comes_back_as_it_went(registry: str, tmp_path: Path) -> None:

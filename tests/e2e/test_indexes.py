@@ -18,7 +18,7 @@ def pushed(
     registry: str,
     two_platforms: LayoutImage,
 ) -> str:
-    """Where the index is, pushed with all its images by each client that pushes several platforms."""
+    """Where the index is, pushed with all its images by each client that can."""
     reference = f"{registry}/indexes/by-{request.param}:latest"
     assert client_named(request.param).push(two_platforms, reference) == two_platforms.digest
     return reference

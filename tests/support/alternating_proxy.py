@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 
 # They belong to one connection, not to the message (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
@@ -57,11 +57,13 @@ class AlternatingProxy:
     async def _serve(self, ready: Future[str]) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         self._stop: Callable[[], object] = lambda: loop.call_soon_threadsafe(stopped.set)
-        options = {"auto_decompress": False, "timeout": ClientTimeout(total=None)}
-        # No connection is used twice: one that the host closes meanwhile could not be told from a
-        # failed request, and a streamed body cannot be sent again.
-        connector = TCPConnector(force_close=True)
-        async with ClientSession(connector=connector, cookie_jar=DummyCookieJar(), **options) as out:
+        async with ClientSession(
+            # No connection is used twice: when a host has just closed one, the request fails, and
+            # a streamed body cannot be sent again.
+            connector=TCPConnector(force_close=True),
+            timeout=ClientTimeout(total=None),
+            auto_decompress=False,
+        ) as out:
             server = web.Server(lambda request: self._forward(out, request))
             runner = web.ServerRunner(server)
             await runner.setup()

@@ -1,20 +1,23 @@
-"""dockerd and containerd, each in a new folder of its own, beside whatever the machine runs already.
+"""dockerd and containerd, each in a new folder of its own, beside what the machine runs already.
 
     with dockerd() as socket: ...       # "unix:///…/docker.sock", for docker's --host
     with containerd() as socket: ...    # "/…/containerd.sock", for ctr's --address
 
 They run no containers, only store, push and pull images: no network, and storage drivers that need
-nothing of the kernel. When they end, so does everything in their folders.
+nothing of the kernel. When they end, so does everything in their folders. Both must run as root.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.support.clients import program
 
@@ -37,6 +40,7 @@ path = "{folder}/opt"
 def dockerd() -> Iterator[str]:
     """Run dockerd, which starts a containerd of its own."""
     docker = program("docker")
+    _require_root()
     with _folder("dockerd-") as folder:
         (folder / "daemon.json").write_text("{}")
         socket = f"unix://{folder}/docker.sock"
@@ -59,12 +63,19 @@ def dockerd() -> Iterator[str]:
 def containerd() -> Iterator[str]:
     """Run containerd."""
     ctr = program("ctr")
+    _require_root()
     with _folder("containerd-") as folder:
         config, socket = folder / "config.toml", str(folder / "containerd.sock")
         config.write_text(_CONTAINERD_CONFIG.format(folder=folder))
         command = [program("containerd"), f"--config={config}"]
         with _running(command, folder, ready=[ctr, f"--address={socket}", "version"]):
             yield socket
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing("dockerd and containerd run as root only")
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def _running(command: Sequence[str], folder: Path, ready: Sequence[str]) -> Iter
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while subprocess.run(ready, capture_output=True).returncode != 0:
+        while subprocess.run(ready, capture_output=True, check=False).returncode != 0:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-4000:]}")
             time.sleep(0.1)

@@ -35,7 +35,7 @@ class ImageClient(Protocol):
     """What the tests ask of a client. Both methods raise `CommandFailed` where the client fails."""
 
     def push(self, image: LayoutImage, reference: str) -> str:
-        """Push `image`; an index with all its images. Returns the digest that the client reports."""
+        """Push `image`, an index with all its images. Returns the digest the client reports."""
 
     def pull(self, reference: str, platform: str = "linux/amd64") -> Pulled:
         """Pull an image, from an index the one for `platform`."""

@@ -1,8 +1,8 @@
 """Images for real clients to push, each in an OCI image layout of its own on disk.
 
-They are made of real Debian packages, unpacked into layers, or of noise where only the size matters.
-Packages rather than a debootstrap root file system: the same real files, without root, without
-mounts, in two seconds instead of forty, and small enough for storage drivers that copy every layer.
+They are made of real Debian packages, unpacked into layers, or of noise where only size matters.
+Packages rather than a debootstrap root file system: the same real files without root and mounts, in
+seconds instead of a minute, and few enough for storage drivers that copy every file of every layer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.clients import program
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 _CREATED = "2026-01-01T00:00:00Z"
 _MIB = 1 << 20
@@ -87,15 +93,8 @@ class LayoutImage:
         return content
 
 
-_REF_NAME = "org.opencontainers.image.ref.name"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar"
-
-
 def debian_image(folder: Path, packages: Path) -> LayoutImage:
-    """An image of three layers, written into the new `folder`; `packages` keeps what was downloaded."""
+    """An image of three layers in the new `folder`; `packages` keeps what was downloaded."""
     return _build(folder, "debian", DEBIAN_LAYERS, packages)
 
 
@@ -114,7 +113,7 @@ def two_platform_index(folder: Path, packages: Path) -> LayoutImage:
 
 
 def noise_image(folder: Path, size: int) -> LayoutImage:
-    """An image of one uncompressed layer with one file of `size` bytes that cannot be compressed."""
+    """An image of one uncompressed layer: a file of `size` bytes that nothing can compress."""
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     layer = _add_noise_layer(folder, size)
@@ -143,7 +142,7 @@ def _build(
     packages: Path,
     architecture: str = "amd64",
 ) -> LayoutImage:
-    """Tag a new image in the layout at `folder`: a layer from each of `layers`' lists of packages."""
+    """Tag a new image in the layout at `folder`, with a layer for each list of packages."""
     umoci, image = program("umoci"), f"{folder}:{tag}"
     if not folder.exists():
         _run(umoci, "init", "--layout", str(folder))
@@ -227,6 +226,8 @@ def _write_index(layout: Path, descriptor: Mapping[str, Any], tag: str) -> None:
 
 
 def _run(*command: str, cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
