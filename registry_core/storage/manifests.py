@@ -24,7 +24,7 @@ from .object_store import NotFound
 from .shelf import Shelf
 from .small_objects import Link, put_link, read_link
 
-# Bytes. The worst JSON of 4 MiB takes more than half a second, which is not the event loop's to spend.
+# Bytes. The worst JSON of 4 MiB takes more than half a second, too long for the event loop.
 _PARSED_INLINE = 64 * 2**10
 
 

@@ -236,7 +236,7 @@ class ObjectStore(Protocol):
     ) -> str:
         """Copy ``size`` bytes, an object, on the server side; complete when it returns the ETag.
 
-        One call up to 256 MiB, above that one for each 256 MiB and one more. ``metadata`` are all
+        One call up to 256 MiB, above that one for each 64 MiB and one more. ``metadata`` are all
         that the copy has; at least one pair, as storage would copy the source's instead of none.
         An append blob cannot be the source: storage copies block blobs only.
 

@@ -35,7 +35,7 @@ async def store(
     async with opened(
         azurite,
         container_name,
-        limits=Limits(copy_piece=4),
+        limits=Limits(copy_whole=4, copy_piece=4),
         on_call=lambda method, operation: calls.append((method, operation)),
     ) as store:
         yield store

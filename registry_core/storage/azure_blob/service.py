@@ -38,8 +38,10 @@ class Limits:
     """For one operation with its retries."""
     copy: float = 200.0
     """In place of both for a copy on the server side, which is silent until it is done."""
-    copy_piece: int = 256 * MIB
-    """In bytes. Copy Blob From URL and our use of Put Block From URL take no more in one call."""
+    copy_whole: int = 256 * MIB
+    """In bytes. Copy Blob From URL takes no more in one call."""
+    copy_piece: int = 64 * MIB
+    """In bytes. Larger objects are copied in ranges: a call that fails loses little."""
 
 
 def make_service(

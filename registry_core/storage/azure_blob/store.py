@@ -165,7 +165,7 @@ class AzureBlobStore(Connection):
     ) -> str:
         if not metadata:
             raise ValueError("storage would copy the source's metadata: give some")
-        if size > self._limits.copy_piece:
+        if size > self._limits.copy_whole:
             return await copy_in_pieces(
                 self,
                 path,
