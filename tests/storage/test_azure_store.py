@@ -33,7 +33,9 @@ class TestCopiesInPieces(Copies):
 
     @pytest.fixture
     async def store(self, azurite: Azurite, container_name: str) -> AsyncIterator[AzureBlobStore]:
-        async with opened(azurite, container_name, limits=Limits(copy_whole=3, copy_piece=3)) as store:
+        async with opened(
+            azurite, container_name, limits=Limits(copy_whole=3, copy_piece=3)
+        ) as store:
             yield store
 
 
