@@ -33,18 +33,6 @@ class HostFailed(Exception):
     """A local host did not start; the text ends with what it wrote."""
 
 
-class LoggedAzurite(Azurite):
-    """Azurite that writes a line for every request to `access_log`."""
-
-    @property
-    def access_log(self) -> Path:
-        """Grows with every request that has been answered."""
-        return self._log
-
-    def _command(self) -> list[str]:
-        return [argument for argument in super()._command() if argument != "--silent"]
-
-
 @dataclass(frozen=True)
 class Host:
     """A local host that is ready."""
@@ -61,7 +49,7 @@ def served(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
     :raises registry_core.local.azurite.AzuriteError: when Azurite does not.
     """
     with contextlib.ExitStack() as stack:
-        azurite = stack.enter_context(LoggedAzurite(folder / "azurite"))
+        azurite = stack.enter_context(Azurite(folder / "azurite", access_log=True))
         storage = BareStorage("bare Azurite", azurite.connection_string, CONTAINER)
         storage.create_container()
         settings = {
@@ -77,7 +65,7 @@ def served(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
             name,
             measured.url,
             pid=measured.pid,
-            storage_log=azurite.access_log,
+            storage_log=azurite.log,
             seed_url=seed.url,
             streaming_url=streaming.url,
             streaming_pid=streaming.pid,

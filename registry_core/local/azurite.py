@@ -80,7 +80,8 @@ class Azurite:
     """One Azurite on loopback, with its data in ``location``, where they survive a restart.
 
     It ends when its parent does, however that ends. ``port`` 0 takes a free one, known once it is
-    started. ``arguments`` go to Azurite's command line as they are.
+    started. ``arguments`` go to Azurite's command line as they are. With ``access_log`` each request
+    is a line in ``log``.
     """
 
     def __init__(
@@ -90,10 +91,11 @@ class Azurite:
         port: int = 0,
         tools: Path | None = None,
         arguments: Sequence[str] = (),
+        access_log: bool = False,
     ) -> None:
         self.location = location
         self.port = port
-        self.arguments = tuple(arguments)
+        self.arguments = (*arguments, *(() if access_log else ("--silent",)))
         self._tools = tools or DEFAULT_TOOLS
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -119,7 +121,7 @@ class Azurite:
         """Returns when it listens. :raises AzuriteError: when it does not, with what it printed."""
         command = self._command()
         self.location.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -161,7 +163,8 @@ class Azurite:
         self.stop()
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """What it prints, of this start only."""
         return self.location / "azurite.log"
 
     def _command(self) -> list[str]:
@@ -176,7 +179,6 @@ class Azurite:
             "--disableTelemetry",
             # The SDK speaks newer versions of the protocol than Azurite has heard of.
             "--skipApiVersionCheck",
-            "--silent",
             *self.arguments,
         ]
 
@@ -195,4 +197,4 @@ class Azurite:
         )
 
     def _printed(self) -> str:
-        return self._log.read_text(errors="replace").strip()
+        return self.log.read_text(errors="replace").strip()

@@ -12,7 +12,7 @@ from ..spec.endpoints import GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
 from ..spec.ranges import ByteRange, is_suffix, parse_range
 from .call import Call
-from .conditional import is_current
+from .conditional import not_modified
 from .urls import host_name
 
 _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
@@ -21,16 +21,16 @@ _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 async def head_blob(call: Call, endpoint: HeadBlob) -> Response:
     blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob)
-    if is_current(call.request, blob.digest):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(headers=headers | {"Content-Length": str(blob.size)})
+    known = not_modified(call.request, blob.digest, headers)
+    return known or Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
 async def get_blob(call: Call, endpoint: GetBlob) -> Response:
     blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob)
-    if is_current(call.request, blob.digest):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    known = not_modified(call.request, blob.digest, headers)
+    if known is not None:
+        return known
     wanted = parse_range(call.header("range"), blob.size)
     url = None if is_suffix(call.header("range")) else await call.registry.get_blob_url(blob)
     if url is not None:

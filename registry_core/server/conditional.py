@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from http import HTTPStatus
+
 from starlette.requests import Request
+from starlette.responses import Response
 
 from ..spec.digest import Digest
 
 
-def is_current(request: Request, digest: Digest) -> bool:
+def not_modified(request: Request, digest: Digest, headers: Mapping[str, str]) -> Response | None:
+    """304 with ``headers`` for a client that has the content already, None for any other."""
+    if not _has(request, digest):
+        return None
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+
+
+def _has(request: Request, digest: Digest) -> bool:
     """Whether ``If-None-Match`` (RFC 9110 section 13.1.2) names the digest, quoted or bare."""
     candidates = ",".join(request.headers.getlist("if-none-match")).split(",")
     named = {candidate.strip().removeprefix("W/").strip('"') for candidate in candidates}

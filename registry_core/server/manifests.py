@@ -10,7 +10,7 @@ from ..spec.descriptor import Descriptor
 from ..spec.endpoints import GetManifest, HeadManifest, PushManifest
 from ..spec.errors import ManifestInvalid
 from .call import Call
-from .conditional import is_current
+from .conditional import not_modified
 
 # "registries SHOULD ... support manifests of at least 4 mebibytes"
 MANIFEST_LIMIT = 4 * 2**20
@@ -19,17 +19,15 @@ MANIFEST_LIMIT = 4 * 2**20
 async def head_manifest(call: Call, endpoint: HeadManifest) -> Response:
     manifest = await call.registry.resolve_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest)
-    if is_current(call.request, manifest.digest):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(headers=headers | {"Content-Length": str(manifest.size)})
+    known = not_modified(call.request, manifest.digest, headers)
+    return known or Response(headers=headers | {"Content-Length": str(manifest.size)})
 
 
 async def get_manifest(call: Call, endpoint: GetManifest) -> Response:
     manifest = await call.registry.get_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest.descriptor)
-    if is_current(call.request, manifest.descriptor.digest):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(manifest.content, headers=headers)
+    known = not_modified(call.request, manifest.descriptor.digest, headers)
+    return known or Response(manifest.content, headers=headers)
 
 
 async def push_manifest(call: Call, endpoint: PushManifest) -> Response:

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.access_log import AccessLog
 from benchmarks.content import new_content
 from benchmarks.scale import MIB
-from benchmarks.serve import LoggedAzurite
 from benchmarks.storage import BareStorage, blocks_of
+from registry_core.local.azurite import Azurite
 
 pytestmark = pytest.mark.usefixtures("azurite")  # skips where there is none to be had
 
@@ -23,10 +23,10 @@ Watched = tuple[BareStorage, AccessLog]
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """A container in an Azurite of its own, and what that writes."""
-    with LoggedAzurite(tmp_path_factory.mktemp("azurite")) as logged:
+    with Azurite(tmp_path_factory.mktemp("azurite"), access_log=True) as logged:
         storage = BareStorage("bare", logged.connection_string, "calls")
         storage.create_container()
-        yield storage, AccessLog(logged.access_log)
+        yield storage, AccessLog(logged.log)
 
 
 def test_each_call_is_one_line(watched: Watched) -> None:
