@@ -80,8 +80,8 @@ class Azurite:
     """One Azurite on loopback, with its data in ``location``, where they survive a restart.
 
     It ends when its parent does, however that ends. ``port`` 0 takes a free one, known once it is
-    started. ``arguments`` go to Azurite's command line as they are. With ``access_log`` each request
-    is a line in ``log``.
+    started. ``arguments`` go to Azurite's command line as they are. With ``access_log`` it writes
+    a line to ``log`` for each request.
     """
 
     def __init__(
