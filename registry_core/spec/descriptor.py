@@ -21,3 +21,18 @@ class Descriptor:
     urls: tuple[str, ...] = ()
     annotations: Mapping[str, str] | None = field(default=None, hash=False)
     artifact_type: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The descriptor as it stands in a document; what is not known is left out."""
+        document: dict[str, object] = {
+            "mediaType": self.media_type,
+            "digest": str(self.digest),
+            "size": self.size,
+        }
+        if self.urls:
+            document["urls"] = list(self.urls)
+        if self.annotations is not None:
+            document["annotations"] = dict(self.annotations)
+        if self.artifact_type:
+            document["artifactType"] = self.artifact_type
+        return document

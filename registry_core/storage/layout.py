@@ -10,7 +10,9 @@
         _manifests/tags/<tag>/current/link                  what the tag points to now
         _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has ever pointed to
         _uploads/<upload id>/data                           an upload under way
-    <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours
+        _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link who names this subject; ours
+    <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
+                                                            name with ".~" for each "/"
 
 
 Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
@@ -20,7 +22,6 @@ own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from ..spec.digest import Digest
 
@@ -58,11 +59,41 @@ class Layout:
     def tag_link(self, name: str, tag: str) -> str:
         return f"{self.tags(name)}{tag}/current/link"
 
+    def tag_of(self, name: str, path: str) -> str | None:
+        """The tag whose `tag_link` this path is; None when it is none."""
+        tag, _, rest = path.removeprefix(self.tags(name)).partition("/")
+        return tag if rest == "current/link" else None
+
+    def tag_index(self, name: str, tag: str) -> str:
+        """The prefix of what the tag has ever pointed to."""
+        return f"{self.tags(name)}{tag}/index/"
+
+    def revisions(self, name: str) -> str:
+        """The prefix of the repository's manifests."""
+        return f"{self.manifests(name)}revisions/"
+
     def tag_index_link(self, name: str, tag: str, digest: Digest) -> str:
         return f"{self.tags(name)}{tag}/index/{digest.algorithm}/{digest.hex}/link"
 
     def upload(self, name: str, upload_id: str) -> str:
         return f"{self.repository(name)}/_uploads/{upload_id}/data"
 
+    def referrers(self, name: str, subject: Digest) -> str:
+        """The prefix of all manifests that name ``subject``."""
+        return f"{self.repository(name)}/_referrers/{subject.algorithm}/{subject.hex}/"
+
+    def referrer_link(self, name: str, subject: Digest, digest: Digest) -> str:
+        return f"{self.referrers(name, subject)}{digest.algorithm}/{digest.hex}/link"
+
+    @property
+    def catalog(self) -> str:
+        """The prefix of all catalog markers."""
+        return f"{self._base}/_catalog/"
+
     def catalog_marker(self, name: str) -> str:
-        return f"{self._base}/_catalog/{quote(name, safe='')}"
+        # ".~" sorts among the characters of names as "/" does, so storage lists names in order.
+        return f"{self.catalog}{name.replace('/', '.~')}"
+
+    def marked_repository(self, path: str) -> str:
+        """The name in a catalog marker's path."""
+        return path.removeprefix(self.catalog).replace(".~", "/")

@@ -1,0 +1,27 @@
+"""Referrers over HTTP. OCI distribution-spec, "Listing Referrers"."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+
+from ..spec.endpoints import ListReferrers
+from ..spec.media_types import OCI_INDEX
+from ..spec.ranges import next_link
+from .call import Call
+
+
+async def list_referrers(call: Call, endpoint: ListReferrers) -> Response:
+    repository, subject, wanted = endpoint.repository, endpoint.digest, endpoint.artifact_type
+    listing = await call.registry.list_referrers(repository, subject, wanted, endpoint.page)
+    headers = {}
+    if wanted is not None:
+        headers["OCI-Filters-Applied"] = "artifactType"
+    if listing.next is not None:
+        following = ListReferrers(repository, subject, wanted, listing.next)
+        headers["Link"] = next_link(call.service.urls.of(following, call.request))
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [referrer.to_json() for referrer in listing.entries],
+    }
+    return JSONResponse(index, headers=headers, media_type=OCI_INDEX)

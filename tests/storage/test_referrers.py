@@ -1,0 +1,334 @@
+"""Lists of referrers on the memory store: what is in them, in what order, at which price."""
+
+import json
+from base64 import urlsafe_b64encode
+
+import pytest
+
+from registry_core.registry import Listing
+from registry_core.spec import media_types
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import ALL, PageQuery
+from registry_core.spec.errors import PaginationNumberInvalid
+from registry_core.spec.manifest import parse_manifest
+from registry_core.storage.content import Content
+from registry_core.storage.layout import Layout
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.object_store import check_metadata
+from registry_core.storage.referrers import Referrers, fallback_tag
+from registry_core.storage.shelf import Shelf
+from registry_core.storage.small_objects import Link, put_link
+from tests.support.content import descriptor, image_index, image_manifest
+from tests.support.counting import CountingStore
+
+pytestmark = pytest.mark.anyio
+
+LAYOUT = Layout()
+SUBJECT = image_manifest(b"the subject")
+OF_SUBJECT = Digest.of(SUBJECT)
+SIGNATURE = "application/vnd.example.signature"
+SBOM = "application/vnd.example.sbom"
+
+
+@pytest.fixture
+def referrers(store: CountingStore) -> Referrers:
+    return Referrers(Shelf(store))
+
+
+def artifact(name: str, artifact_type: str | None = SIGNATURE, **fields: object) -> bytes:
+    """A manifest that names the subject; ``name`` makes it another one."""
+    subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
+    return image_manifest(name.encode(), artifactType=artifact_type, subject=subject, **fields)
+
+
+async def push(referrers: Referrers, content: bytes, repository: str = "a") -> Descriptor:
+    """Content and entry, as `push_manifest` writes them. Returns what is to be listed."""
+    manifest = parse_manifest(content)
+    link = Link(Digest.of(content), manifest.media_type, len(content))
+    await Content(referrers.shelf.store, LAYOUT).put(link.digest, content)
+    await referrers.add(repository, link, manifest)
+    return Descriptor(
+        manifest.media_type,
+        link.digest,
+        len(content),
+        annotations=manifest.annotations,
+        artifact_type=manifest.artifact_type,
+    )
+
+
+async def push_fallback(memory: MemoryStore, content: bytes, subject: Digest = OF_SUBJECT) -> None:
+    """What a client writes that takes the registry for one without referrers."""
+    link = Link(Digest.of(content), media_types.OCI_INDEX, len(content))
+    await Content(memory, LAYOUT).put(link.digest, content)
+    await put_link(memory, LAYOUT.tag_link("a", fallback_tag(subject)), link)
+
+
+def index_of(*entries: Descriptor) -> bytes:
+    return image_index(manifests=[entry.to_json() for entry in entries])
+
+
+async def pages(
+    referrers: Referrers, n: int | None, artifact_type: str | None = None
+) -> list[Listing[Descriptor]]:
+    """Every page, as a client that follows the links sees them."""
+    page: PageQuery | None = PageQuery(n)
+    found = []
+    while page:
+        found.append(await referrers.list_referrers("a", OF_SUBJECT, artifact_type, page))
+        page = found[-1].next
+    return found
+
+
+async def everything(
+    referrers: Referrers, artifact_type: str | None = None, n: int | None = None
+) -> list[Descriptor]:
+    return [entry for page in await pages(referrers, n, artifact_type) for entry in page.entries]
+
+
+def in_order(*entries: Descriptor) -> list[Descriptor]:
+    return sorted(entries, key=lambda entry: entry.digest)
+
+
+async def test_who_has_no_referrers_has_an_empty_list(referrers: Referrers) -> None:
+    await push(referrers, artifact("one"), "elsewhere")
+    assert await referrers.list_referrers("a", OF_SUBJECT, None, ALL) == Listing(())
+    other = Digest.of(b"other")
+    assert await referrers.list_referrers("elsewhere", other, None, ALL) == Listing(())
+
+
+async def test_a_manifest_without_subject_is_entered_nowhere(
+    referrers: Referrers, memory: MemoryStore
+) -> None:
+    manifest = parse_manifest(SUBJECT)
+    await referrers.add("a", Link(OF_SUBJECT, manifest.media_type, 1), manifest)
+    await referrers.remove("a", OF_SUBJECT, manifest)
+    assert memory.objects == {}
+
+
+async def test_an_entry_costs_one_put_and_a_list_one_listing_beside_the_look_for_the_fallback(
+    referrers: Referrers, store: CountingStore
+) -> None:
+    pushed = []
+    for number in range(3):
+        content = artifact(f"{number}", annotations={"number": f"{number}"})
+        pushed.append(await push(referrers, content))
+        path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed[-1].digest)
+        assert store.calls[-1:] == [("put", path)]
+        assert (await store.get(path)).content == str(pushed[-1].digest).encode()
+        store.calls.clear()
+    assert await everything(referrers) == in_order(*pushed)
+    assert sorted(store.take()) == ["get", "list_page"]
+
+
+async def test_a_list_without_filter_has_all_types_and_one_with_it_only_its_own(
+    referrers: Referrers,
+) -> None:
+    signature = await push(referrers, artifact("one"))
+    sbom = await push(referrers, artifact("two", SBOM))
+    assert await everything(referrers) == in_order(signature, sbom)
+    assert await everything(referrers, SBOM) == [sbom]
+    assert await everything(referrers, "no such type") == []
+
+
+@pytest.mark.parametrize("stated", [None, ""])
+async def test_an_image_without_artifact_type_has_that_of_its_config(
+    referrers: Referrers, stated: str | None
+) -> None:
+    await push(referrers, artifact("one", stated))
+    [listed] = await everything(referrers)
+    assert listed.artifact_type == media_types.OCI_CONFIG
+
+
+@pytest.mark.parametrize("stated, listed", [(None, None), ("", None), (SBOM, SBOM)])
+async def test_an_index_has_the_artifact_type_that_it_states_or_none(
+    referrers: Referrers, stated: str | None, listed: str | None
+) -> None:
+    subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
+    await push(referrers, image_index(subject=subject, artifactType=stated))
+    [entry] = await everything(referrers)
+    assert (entry.media_type, entry.artifact_type) == (media_types.OCI_INDEX, listed)
+    assert ("artifactType" in entry.to_json()) == (listed is not None)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        None,
+        {},
+        {"": ""},
+        {"org.opencontainers.image.created": "2026-01-02T03:04:05Z"},
+        {
+            "é": "ß 語 🦭",
+            "tab": "\t",
+            "newline": "\r\nX-Injected: yes",
+            "null": "\0",
+            "del": "\x7f",
+        },
+        {"percent": "%41%", "quotes": "\"'\\", "xml": "<&>", "blanks": "  a   b  "},
+    ],
+)
+async def test_annotations_come_back_as_they_were(
+    referrers: Referrers, store: CountingStore, annotations: dict[str, str] | None
+) -> None:
+    pushed = await push(referrers, artifact("one", annotations=annotations))
+    store.calls.clear()
+    assert await everything(referrers) == [pushed]
+    assert pushed.annotations == annotations
+    assert sorted(store.take()) == ["get", "list_page"], "they lie in the entry's metadata"
+
+
+@pytest.mark.parametrize("length", [6000, 7000, 8000, 8192, 9000, 100_000])
+async def test_annotations_that_metadata_cannot_hold_are_read_from_the_manifest(
+    referrers: Referrers, memory: MemoryStore, store: CountingStore, length: int
+) -> None:
+    pushed = await push(referrers, artifact("one", annotations={"long": "x" * length}))
+    store.calls.clear()
+    assert await everything(referrers, SIGNATURE) == [pushed]
+    content = LAYOUT.content(pushed.digest)
+    assert (("get", content) in store.calls) == (length >= 7000)
+    metadata = memory.objects[LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)].properties
+    assert check_metadata(metadata.metadata)["digest"] == str(pushed.digest)
+
+
+async def test_an_artifact_type_may_be_any_text(referrers: Referrers) -> None:
+    for name, artifact_type in enumerate(["ü", " a  b ", "%25", "x" * 20_000, "a\nb"]):
+        pushed = await push(referrers, artifact(f"{name}", artifact_type))
+        assert await everything(referrers, artifact_type) == [pushed]
+
+
+async def test_an_entry_that_says_nothing_is_completed_from_the_manifest(
+    referrers: Referrers, memory: MemoryStore
+) -> None:
+    """As a rebuilt one, or one whose metadata were lost when the container was copied."""
+    pushed = await push(referrers, artifact("one", annotations={"a": "b"}))
+    path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
+    for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata):
+        await memory.put(path, str(pushed.digest).encode(), metadata=metadata)
+        assert await everything(referrers, SIGNATURE) == [pushed]
+
+
+async def test_an_entry_without_metadata_and_content_is_not_listed(
+    referrers: Referrers, memory: MemoryStore
+) -> None:
+    pushed = await push(referrers, artifact("one"))
+    for digest, content in ((Digest.of(b"gone"), None), (Digest.of(b"text"), b"text")):
+        await memory.put(LAYOUT.referrer_link("a", OF_SUBJECT, digest), str(digest).encode())
+        if content:
+            await memory.put(LAYOUT.content(digest), content)
+    await memory.put(f"{LAYOUT.referrers('a', OF_SUBJECT)}sha256", b"")
+    assert await everything(referrers) == [pushed]
+
+
+async def test_a_removed_manifest_is_listed_no_more(
+    referrers: Referrers, store: CountingStore
+) -> None:
+    content = artifact("one")
+    kept = await push(referrers, artifact("two"))
+    gone = await push(referrers, content)
+    store.calls.clear()
+    for _ in range(2):
+        await referrers.remove("a", gone.digest, parse_manifest(content))
+        assert store.take() == ["delete"]
+    assert await everything(referrers) == [kept]
+
+
+def test_the_fallback_tag_is_cut_as_the_specification_says() -> None:
+    sha512 = Digest.of(SUBJECT, "sha512")
+    assert fallback_tag(OF_SUBJECT) == f"sha256-{OF_SUBJECT.hex}"
+    assert fallback_tag(sha512) == f"sha512-{sha512.hex[:64]}"
+
+
+async def test_what_clients_listed_under_the_fallback_tag_is_merged_in(
+    referrers: Referrers, memory: MemoryStore
+) -> None:
+    both = await push(referrers, artifact("both", annotations={"who": "registry"}))
+    ours = await push(referrers, artifact("ours"))
+    theirs = [
+        Descriptor(media_types.OCI_MANIFEST, Digest.of(b"1"), 1, artifact_type=SIGNATURE),
+        Descriptor(media_types.OCI_MANIFEST, Digest.of(b"2"), 2, artifact_type=SBOM),
+    ]
+    stale = Descriptor(both.media_type, both.digest, both.size)
+    await push_fallback(memory, index_of(stale, *theirs, *theirs))
+    assert await everything(referrers) == in_order(both, ours, *theirs)
+    assert await everything(referrers, SBOM) == theirs[1:]
+
+
+@pytest.mark.parametrize("content", [image_manifest(), b"no manifest", None])
+async def test_a_fallback_tag_that_holds_no_index_does_not_matter(
+    referrers: Referrers, memory: MemoryStore, content: bytes | None
+) -> None:
+    pushed = await push(referrers, artifact("one"))
+    await push_fallback(memory, content or b"")
+    if content is None:
+        await memory.delete(LAYOUT.content(Digest.of(b"")))
+    assert await everything(referrers) == [pushed]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 1000, 10**17, None])
+@pytest.mark.parametrize("artifact_type", [None, SIGNATURE, "no such type"])
+async def test_pages_have_every_referrer_exactly_once_in_order(
+    referrers: Referrers, memory: MemoryStore, n: int | None, artifact_type: str | None
+) -> None:
+    pushed = [await push(referrers, artifact(f"{i}", [SIGNATURE, SBOM][i % 2])) for i in range(8)]
+    theirs = [
+        Descriptor(media_types.OCI_MANIFEST, Digest.of(f"{i}".encode()), i, artifact_type=SIGNATURE)
+        for i in range(5)
+    ]
+    await push_fallback(memory, index_of(*pushed[2:5], *theirs))
+    expected = [
+        entry
+        for entry in in_order(*pushed, *theirs)
+        if artifact_type in (None, entry.artifact_type)
+    ]
+    found = await pages(referrers, n, artifact_type)
+    assert [entry for page in found for entry in page.entries] == expected
+    assert all(len(page.entries) <= (n or 1000) for page in found)
+    assert all(page.entries for page in found[:-1])
+
+
+async def test_a_page_of_nothing_is_empty_and_the_last(referrers: Referrers) -> None:
+    await push(referrers, artifact("one"))
+    assert await pages(referrers, 0) == [Listing(())]
+
+
+async def test_a_page_is_cut_before_its_json_exceeds_four_mebibytes(referrers: Referrers) -> None:
+    note = {"long": "é" * 2**19}
+    pushed = [await push(referrers, artifact(f"{i}", annotations=note)) for i in range(9)]
+    found = await pages(referrers, None)
+    assert [entry for page in found for entry in page.entries] == in_order(*pushed)
+    for page in found:
+        entries = [entry.to_json() for entry in page.entries]
+        assert len(json.dumps(entries, ensure_ascii=False).encode()) < 4 * 2**20
+    assert [len(page.entries) for page in found] == [3, 3, 3]
+
+
+async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Referrers) -> None:
+    contents = [artifact(f"{i}") for i in range(6)]
+    pushed = in_order(*[await push(referrers, content) for content in contents])
+    first = await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(2))
+    assert first.next is not None
+    gone = {entry.digest for entry in pushed[1:3]}
+    for content in contents:
+        if Digest.of(content) in gone:
+            await referrers.remove("a", Digest.of(content), parse_manifest(content))
+    second = await referrers.list_referrers("a", OF_SUBJECT, None, first.next)
+    assert [*first.entries, *second.entries] == [*pushed[:2], *pushed[3:5]]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "ü",
+        "e30=",
+        "////",
+        *(
+            urlsafe_b64encode(text.encode()).decode()
+            for text in ('["a"]', '["a", 1]', "[1, null]", '["a", "sha256:x"]', "[" * 100_000, "1")
+        ),
+    ],
+)
+async def test_a_token_that_was_not_given_out_is_refused(referrers: Referrers, token: str) -> None:
+    with pytest.raises(PaginationNumberInvalid):
+        await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(token=token))
