@@ -23,7 +23,7 @@ from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid, PaginationNumberInvalid
 from ..spec.manifest import Manifest, parse_manifest
 from .concurrency import together
-from .object_store import NotFound
+from .object_store import ContinuationInvalid, NotFound
 from .referrer_entries import describe, metadata_of, read_content, read_metadata, size_in_list
 from .shelf import Shelf
 from .small_objects import Link, put_small, read_link
@@ -64,7 +64,7 @@ class Referrers:
         """Ordered by digest. One listing and one get at the same time.
 
         One more get for the fallback index if there is one, and for each entry that does not hold
-        its descriptor.
+        its descriptor; one HEAD for each manifest that the fallback index alone knows.
 
         :raises PaginationNumberInvalid: ``page.token`` is none that was given out.
         """
@@ -74,14 +74,17 @@ class Referrers:
             return Listing(())
         # With a filter it takes any number of rows to find `limit` that match.
         rows = limit if artifact_type is None else MAX_REFERRERS
-        listed, fallback = await together(
-            (
-                self._list_entries(repository, subject, start.continuation, rows),
-                self._read_fallback(repository, subject),
+        try:
+            listed, fallback = await together(
+                (
+                    self._list_entries(repository, subject, start.continuation, rows),
+                    self._read_fallback(repository, subject),
+                )
             )
-        )
+        except ContinuationInvalid:
+            raise _not_given_out() from None
         found = _between(fallback, listed, start.after)
-        entries, cut = await self._pick(found, artifact_type, limit)
+        entries, cut = await self._pick(repository, found, artifact_type, limit)
         if cut is not None:
             following = _Position(start.continuation, cut)
         elif listed.continuation is not None:
@@ -101,7 +104,7 @@ class Referrers:
         for row in page.entries:
             digest = _parse_path(row.path[len(prefix) :])
             if digest and row.properties:
-                part.entries[digest] = read_metadata(digest, row.properties)
+                part.entries[digest] = _Entry(read_metadata(digest, row.properties))
         return part
 
     async def _read_fallback(self, repository: str, subject: Digest) -> _Part:
@@ -112,37 +115,48 @@ class Referrers:
             index = await asyncio.to_thread(parse_manifest, content)
         except (NotFound, ManifestInvalid):
             return _Part()  # no such tag, as a rule; or it is somebody's for another purpose
-        return _Part({entry.digest: entry for entry in index.manifests})
+        return _Part({found.digest: _Entry(found, is_ours=False) for found in index.manifests})
 
     async def _pick(
-        self, found: Mapping[Digest, Descriptor | None], artifact_type: str | None, limit: int
+        self,
+        repository: str,
+        found: Mapping[Digest, _Entry],
+        artifact_type: str | None,
+        limit: int,
     ) -> tuple[tuple[Descriptor, ...], Digest | None]:
         """What matches and fits in one answer; and where it was cut, None if it was not."""
         picked: list[Descriptor] = []
         size = 0
-        before: Digest | None = None
         digests = sorted(found)
         for start in range(0, len(digests), _READ_AT_ONCE):
             batch = digests[start : start + _READ_AT_ONCE]
-            for referrer in await together(self._complete(d, found[d]) for d in batch):
-                if referrer is None or artifact_type not in (None, referrer.artifact_type):
+            for referrer in await together(
+                self._resolve(repository, digest, found[digest], artifact_type) for digest in batch
+            ):
+                if referrer is None:
                     continue
                 size += size_in_list(referrer)
                 if picked and (len(picked) == limit or size > _PAGE_BYTES):
-                    return tuple(picked), before
+                    return tuple(picked), picked[-1].digest
                 picked.append(referrer)
-                before = referrer.digest
         return tuple(picked), None
 
-    async def _complete(self, digest: Digest, known: Descriptor | None) -> Descriptor | None:
-        """The descriptor, from the manifest's content if need be; None if that is gone."""
-        if known is not None:
-            return known
+    async def _resolve(
+        self, repository: str, digest: Digest, entry: _Entry, artifact_type: str | None
+    ) -> Descriptor | None:
+        """The entry's descriptor; None when it is of another type, or the manifest is gone."""
+        referrer = entry.referrer
         try:
-            content = await self.shelf.read_content(digest)
+            if referrer is None:
+                content = await self.shelf.read_content(digest)
+                referrer = await asyncio.to_thread(read_content, digest, content)
+            if referrer is None or artifact_type not in (None, referrer.artifact_type):
+                return None
+            if not entry.is_ours:  # clients that find this API leave their old index as it is
+                await self.shelf.find_manifest(repository, digest)
         except NotFound:
             return None
-        return await asyncio.to_thread(read_content, digest, content)
+        return referrer
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -150,11 +164,22 @@ def fallback_tag(subject: Digest) -> str:
     return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """``referrer`` is None where the entry does not say enough: the manifest has to be read.
+
+    Entries that are ours go when their manifest does.
+    """
+
+    referrer: Descriptor | None
+    is_ours: bool = True
+
+
 @dataclass
 class _Part:
-    """Referrers by digest; None instead of a descriptor that the entry does not hold."""
+    """A part of a list, by digest, and where storage goes on."""
 
-    entries: dict[Digest, Descriptor | None] = field(default_factory=dict)
+    entries: dict[Digest, _Entry] = field(default_factory=dict)
     continuation: str | None = None
 
     def end(self, start: Digest | None) -> Digest | None:
@@ -162,14 +187,12 @@ class _Part:
         return max(self.entries, default=start)
 
 
-def _between(
-    fallback: _Part, listed: _Part, after: Digest | None
-) -> Mapping[Digest, Descriptor | None]:
+def _between(fallback: _Part, listed: _Part, after: Digest | None) -> Mapping[Digest, _Entry]:
     """Both parts behind ``after``, as far as ``listed`` goes: so no page repeats another's."""
     end = listed.end(after)
     return {
-        digest: referrer
-        for digest, referrer in (fallback.entries | listed.entries).items()
+        digest: entry
+        for digest, entry in (fallback.entries | listed.entries).items()
         if (after is None or digest > after)
         and (listed.continuation is None or (end is not None and digest <= end))
     }
@@ -209,4 +232,8 @@ class _Position:
                     return cls(continuation, Digest.parse(after))
         except (ValueError, RecursionError, DigestInvalid):
             pass  # refused below
-        raise PaginationNumberInvalid("_token is not one that was given out")
+        raise _not_given_out()
+
+
+def _not_given_out() -> PaginationNumberInvalid:
+    return PaginationNumberInvalid("the link to this page is not one that was given out")

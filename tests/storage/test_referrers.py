@@ -57,15 +57,18 @@ async def push(referrers: Referrers, content: bytes, repository: str = "a") -> D
     )
 
 
-async def push_fallback(memory: MemoryStore, content: bytes, subject: Digest = OF_SUBJECT) -> None:
-    """What a client writes that takes the registry for one without referrers."""
+async def push_fallback(memory: MemoryStore, content: bytes) -> None:
+    """What is left of a client that took the registry for one without referrers."""
     link = Link(Digest.of(content), media_types.OCI_INDEX, len(content))
     await Content(memory, LAYOUT).put(link.digest, content)
-    await put_link(memory, LAYOUT.tag_link("a", fallback_tag(subject)), link)
+    await put_link(memory, LAYOUT.tag_link("a", fallback_tag(OF_SUBJECT)), link)
 
 
-def index_of(*entries: Descriptor) -> bytes:
-    return image_index(manifests=[entry.to_json() for entry in entries])
+async def push_fallback_index(memory: MemoryStore, *entries: Descriptor) -> None:
+    """The same, and that the repository has these manifests."""
+    for entry in entries:
+        await put_link(memory, LAYOUT.revision_link("a", entry.digest), Link.to(entry))
+    await push_fallback(memory, image_index(manifests=[entry.to_json() for entry in entries]))
 
 
 async def pages(
@@ -249,9 +252,25 @@ async def test_what_clients_listed_under_the_fallback_tag_is_merged_in(
         Descriptor(media_types.OCI_MANIFEST, Digest.of(b"2"), 2, artifact_type=SBOM),
     ]
     stale = Descriptor(both.media_type, both.digest, both.size)
-    await push_fallback(memory, index_of(stale, *theirs, *theirs))
+    await push_fallback_index(memory, stale, *theirs, *theirs)
     assert await everything(referrers) == in_order(both, ours, *theirs)
     assert await everything(referrers, SBOM) == theirs[1:]
+
+
+async def test_what_the_fallback_tag_has_beyond_the_repository_is_not_listed(
+    referrers: Referrers, memory: MemoryStore, store: CountingStore
+) -> None:
+    """A client that finds the referrers API does not see to its old index any more."""
+    theirs = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"1"), 1, artifact_type=SBOM)
+    await push_fallback_index(memory, theirs)
+    store.calls.clear()
+    assert await everything(referrers, SIGNATURE) == []
+    assert sorted(store.take()) == ["get", "get", "list_page"]
+    assert await everything(referrers, SBOM) == [theirs]
+    assert sorted(store.take()) == ["get", "head", "list_page"]
+    link = LAYOUT.revision_link("a", theirs.digest)
+    await memory.delete(link)
+    assert await everything(Referrers(Shelf(store))) == []
 
 
 @pytest.mark.parametrize("content", [image_manifest(), b"no manifest", None])
@@ -275,7 +294,7 @@ async def test_pages_have_every_referrer_exactly_once_in_order(
         Descriptor(media_types.OCI_MANIFEST, Digest.of(f"{i}".encode()), i, artifact_type=SIGNATURE)
         for i in range(5)
     ]
-    await push_fallback(memory, index_of(*pushed[2:5], *theirs))
+    await push_fallback_index(memory, *pushed[2:5], *theirs)
     expected = [
         entry
         for entry in in_order(*pushed, *theirs)
@@ -325,7 +344,15 @@ async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Ref
         "////",
         *(
             urlsafe_b64encode(text.encode()).decode()
-            for text in ('["a"]', '["a", 1]', "[1, null]", '["a", "sha256:x"]', "[" * 100_000, "1")
+            for text in (
+                '["elsewhere", null]',
+                '["a"]',
+                '["a", 1]',
+                "[1, null]",
+                '["a", "sha256:x"]',
+                "[" * 100_000,
+                "1",
+            )
         ),
     ],
 )
