@@ -1,7 +1,4 @@
-"""Lists of referrers on the memory store: what is in them, in what order, at which price."""
-
-import json
-from base64 import urlsafe_b64encode
+"""Lists of referrers on the memory store: what is in them, and at which price."""
 
 import pytest
 
@@ -9,88 +6,35 @@ from registry_core.registry import Listing
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
-from registry_core.spec.endpoints import ALL, PageQuery
-from registry_core.spec.errors import PaginationNumberInvalid
+from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.content import Content
-from registry_core.storage.layout import Layout
 from registry_core.storage.memory import MemoryStore
 from registry_core.storage.object_store import check_metadata
 from registry_core.storage.referrers import Referrers, fallback_tag
 from registry_core.storage.shelf import Shelf
-from registry_core.storage.small_objects import Link, put_link
+from registry_core.storage.small_objects import Link
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
+from tests.support.referrers import (
+    LAYOUT,
+    OF_SUBJECT,
+    SBOM,
+    SIGNATURE,
+    SUBJECT,
+    artifact,
+    everything,
+    in_order,
+    push,
+    push_fallback,
+    push_fallback_index,
+)
 
 pytestmark = pytest.mark.anyio
-
-LAYOUT = Layout()
-SUBJECT = image_manifest(b"the subject")
-OF_SUBJECT = Digest.of(SUBJECT)
-SIGNATURE = "application/vnd.example.signature"
-SBOM = "application/vnd.example.sbom"
 
 
 @pytest.fixture
 def referrers(store: CountingStore) -> Referrers:
     return Referrers(Shelf(store))
-
-
-def artifact(name: str, artifact_type: str | None = SIGNATURE, **fields: object) -> bytes:
-    """A manifest that names the subject; ``name`` makes it another one."""
-    subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
-    return image_manifest(name.encode(), artifactType=artifact_type, subject=subject, **fields)
-
-
-async def push(referrers: Referrers, content: bytes, repository: str = "a") -> Descriptor:
-    """Content and entry, as `push_manifest` writes them. Returns what is to be listed."""
-    manifest = parse_manifest(content)
-    link = Link(Digest.of(content), manifest.media_type, len(content))
-    await Content(referrers.shelf.store, LAYOUT).put(link.digest, content)
-    await referrers.add(repository, link, manifest)
-    return Descriptor(
-        manifest.media_type,
-        link.digest,
-        len(content),
-        annotations=manifest.annotations,
-        artifact_type=manifest.artifact_type,
-    )
-
-
-async def push_fallback(memory: MemoryStore, content: bytes) -> None:
-    """What is left of a client that took the registry for one without referrers."""
-    link = Link(Digest.of(content), media_types.OCI_INDEX, len(content))
-    await Content(memory, LAYOUT).put(link.digest, content)
-    await put_link(memory, LAYOUT.tag_link("a", fallback_tag(OF_SUBJECT)), link)
-
-
-async def push_fallback_index(memory: MemoryStore, *entries: Descriptor) -> None:
-    """The same, and that the repository has these manifests."""
-    for entry in entries:
-        await put_link(memory, LAYOUT.revision_link("a", entry.digest), Link.to(entry))
-    await push_fallback(memory, image_index(manifests=[entry.to_json() for entry in entries]))
-
-
-async def pages(
-    referrers: Referrers, n: int | None, artifact_type: str | None = None
-) -> list[Listing[Descriptor]]:
-    """Every page, as a client that follows the links sees them."""
-    page: PageQuery | None = PageQuery(n)
-    found = []
-    while page:
-        found.append(await referrers.list_referrers("a", OF_SUBJECT, artifact_type, page))
-        page = found[-1].next
-    return found
-
-
-async def everything(
-    referrers: Referrers, artifact_type: str | None = None, n: int | None = None
-) -> list[Descriptor]:
-    return [entry for page in await pages(referrers, n, artifact_type) for entry in page.entries]
-
-
-def in_order(*entries: Descriptor) -> list[Descriptor]:
-    return sorted(entries, key=lambda entry: entry.digest)
 
 
 async def test_who_has_no_referrers_has_an_empty_list(referrers: Referrers) -> None:
@@ -282,80 +226,3 @@ async def test_a_fallback_tag_that_holds_no_index_does_not_matter(
     if content is None:
         await memory.delete(LAYOUT.content(Digest.of(b"")))
     assert await everything(referrers) == [pushed]
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 1000, 10**17, None])
-@pytest.mark.parametrize("artifact_type", [None, SIGNATURE, "no such type"])
-async def test_pages_have_every_referrer_exactly_once_in_order(
-    referrers: Referrers, memory: MemoryStore, n: int | None, artifact_type: str | None
-) -> None:
-    pushed = [await push(referrers, artifact(f"{i}", [SIGNATURE, SBOM][i % 2])) for i in range(8)]
-    theirs = [
-        Descriptor(media_types.OCI_MANIFEST, Digest.of(f"{i}".encode()), i, artifact_type=SIGNATURE)
-        for i in range(5)
-    ]
-    await push_fallback_index(memory, *pushed[2:5], *theirs)
-    expected = [
-        entry
-        for entry in in_order(*pushed, *theirs)
-        if artifact_type in (None, entry.artifact_type)
-    ]
-    found = await pages(referrers, n, artifact_type)
-    assert [entry for page in found for entry in page.entries] == expected
-    assert all(len(page.entries) <= (n or 1000) for page in found)
-    assert all(page.entries for page in found[:-1])
-
-
-async def test_a_page_of_nothing_is_empty_and_the_last(referrers: Referrers) -> None:
-    await push(referrers, artifact("one"))
-    assert await pages(referrers, 0) == [Listing(())]
-
-
-async def test_a_page_is_cut_before_its_json_exceeds_four_mebibytes(referrers: Referrers) -> None:
-    note = {"long": "é" * 2**19}
-    pushed = [await push(referrers, artifact(f"{i}", annotations=note)) for i in range(9)]
-    found = await pages(referrers, None)
-    assert [entry for page in found for entry in page.entries] == in_order(*pushed)
-    for page in found:
-        entries = [entry.to_json() for entry in page.entries]
-        assert len(json.dumps(entries, ensure_ascii=False).encode()) < 4 * 2**20
-    assert [len(page.entries) for page in found] == [3, 3, 3]
-
-
-async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Referrers) -> None:
-    contents = [artifact(f"{i}") for i in range(6)]
-    pushed = in_order(*[await push(referrers, content) for content in contents])
-    first = await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(2))
-    assert first.next is not None
-    gone = {entry.digest for entry in pushed[1:3]}
-    for content in contents:
-        if Digest.of(content) in gone:
-            await referrers.remove("a", Digest.of(content), parse_manifest(content))
-    second = await referrers.list_referrers("a", OF_SUBJECT, None, first.next)
-    assert [*first.entries, *second.entries] == [*pushed[:2], *pushed[3:5]]
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        "x",
-        "ü",
-        "e30=",
-        "////",
-        *(
-            urlsafe_b64encode(text.encode()).decode()
-            for text in (
-                '["elsewhere", null]',
-                '["a"]',
-                '["a", 1]',
-                "[1, null]",
-                '["a", "sha256:x"]',
-                "[" * 100_000,
-                "1",
-            )
-        ),
-    ],
-)
-async def test_a_token_that_was_not_given_out_is_refused(referrers: Referrers, token: str) -> None:
-    with pytest.raises(PaginationNumberInvalid):
-        await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(token=token))

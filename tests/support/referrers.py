@@ -1,0 +1,77 @@
+"""Manifests with a subject, pushed into the lists that the storage layer keeps of them."""
+
+from registry_core.registry import Listing
+from registry_core.spec import media_types
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import PageQuery
+from registry_core.spec.manifest import parse_manifest
+from registry_core.storage.content import Content
+from registry_core.storage.layout import Layout
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.referrers import Referrers, fallback_tag
+from registry_core.storage.small_objects import Link, put_link
+from tests.support.content import descriptor, image_index, image_manifest
+
+LAYOUT = Layout()
+SUBJECT = image_manifest(b"the subject")
+OF_SUBJECT = Digest.of(SUBJECT)
+SIGNATURE = "application/vnd.example.signature"
+SBOM = "application/vnd.example.sbom"
+
+
+def artifact(name: str, artifact_type: str | None = SIGNATURE, **fields: object) -> bytes:
+    """A manifest that names the subject; ``name`` makes it another one."""
+    subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
+    return image_manifest(name.encode(), artifactType=artifact_type, subject=subject, **fields)
+
+
+async def push(referrers: Referrers, content: bytes, repository: str = "a") -> Descriptor:
+    """Content and entry, as `push_manifest` writes them. Returns what is to be listed."""
+    manifest = parse_manifest(content)
+    link = Link(Digest.of(content), manifest.media_type, len(content))
+    await Content(referrers.shelf.store, LAYOUT).put(link.digest, content)
+    await referrers.add(repository, link, manifest)
+    return Descriptor(
+        manifest.media_type,
+        link.digest,
+        len(content),
+        annotations=manifest.annotations,
+        artifact_type=manifest.artifact_type,
+    )
+
+
+async def push_fallback(memory: MemoryStore, content: bytes) -> None:
+    """What is left of a client that took the registry for one without referrers."""
+    link = Link(Digest.of(content), media_types.OCI_INDEX, len(content))
+    await Content(memory, LAYOUT).put(link.digest, content)
+    await put_link(memory, LAYOUT.tag_link("a", fallback_tag(OF_SUBJECT)), link)
+
+
+async def push_fallback_index(memory: MemoryStore, *entries: Descriptor) -> None:
+    """The same, and that the repository has these manifests."""
+    for entry in entries:
+        await put_link(memory, LAYOUT.revision_link("a", entry.digest), Link.to(entry))
+    await push_fallback(memory, image_index(manifests=[entry.to_json() for entry in entries]))
+
+
+async def pages(
+    referrers: Referrers, n: int | None, artifact_type: str | None = None
+) -> list[Listing[Descriptor]]:
+    """Every page, as a client that follows the links sees them."""
+    page: PageQuery | None = PageQuery(n)
+    found = []
+    while page:
+        found.append(await referrers.list_referrers("a", OF_SUBJECT, artifact_type, page))
+        page = found[-1].next
+    return found
+
+
+async def everything(
+    referrers: Referrers, artifact_type: str | None = None, n: int | None = None
+) -> list[Descriptor]:
+    return [entry for page in await pages(referrers, n, artifact_type) for entry in page.entries]
+
+
+def in_order(*entries: Descriptor) -> list[Descriptor]:
+    return sorted(entries, key=lambda entry: entry.digest)
