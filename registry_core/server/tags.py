@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import JSONResponse, Response
 
 from ..spec.endpoints import ListTags
@@ -9,13 +11,16 @@ from ..spec.ranges import next_link
 from .call import Call
 
 MAX_TAGS = 1000
+"""On one page; without ``n`` there is only one, with all of them."""
 
 
 async def list_tags(call: Call, endpoint: ListTags) -> Response:
-    limit = None if endpoint.n is None else min(endpoint.n, MAX_TAGS)
-    page = await call.registry.list_tags(endpoint.repository, limit=limit, last=endpoint.last)
+    page = endpoint.page
+    if page.n is not None:
+        page = replace(page, n=min(page.n, MAX_TAGS))
+    listing = await call.registry.list_tags(endpoint.repository, page)
     headers = {}
-    if page.more and page.tags:
-        following = ListTags(endpoint.repository, limit, page.tags[-1])
+    if listing.next:
+        following = ListTags(endpoint.repository, listing.next)
         headers["Link"] = next_link(call.service.urls.of(following, call.request))
-    return JSONResponse({"name": endpoint.repository, "tags": page.tags}, headers=headers)
+    return JSONResponse({"name": endpoint.repository, "tags": listing.entries}, headers=headers)

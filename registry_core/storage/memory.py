@@ -17,6 +17,7 @@ from .object_store import (
     Buffer,
     Condition,
     ConditionFailed,
+    ContinuationInvalid,
     Entry,
     NotFound,
     Page,
@@ -163,18 +164,21 @@ class MemoryStore:
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
+        if continuation is not None and not continuation.startswith(prefix):
+            raise ContinuationInvalid(continuation)
         entries: dict[str, Entry] = {}
-        for path in sorted(self.objects):
-            if not path.startswith(prefix):
-                continue
+        for path in sorted(path for path in self.objects if path.startswith(prefix)):
             folder, slash, _ = path[len(prefix) :].partition("/")
             name = prefix + folder + slash if by_folder and slash else path
+            if name in entries or (continuation is not None and name < continuation):
+                continue
+            if len(entries) == limit:
+                return Page(list(entries.values()), name)
             properties = None if name != path else self.objects[path].properties
             if properties and not metadata:
                 properties = replace(properties, metadata={})
-            entries.setdefault(name, Entry(name, properties))
-        rest = [e for e in entries.values() if continuation is None or e.path >= continuation]
-        return Page(rest[:limit], rest[limit].path if len(rest) > limit else None)
+            entries[name] = Entry(name, properties)
+        return Page(list(entries.values()))
 
     async def signed_url(self, path: str, *, seconds: int) -> str:
         return f"memory:///{path}?seconds={seconds}"

@@ -47,6 +47,10 @@ class RangeNotSatisfiable(StoreError):
     """Nothing of the range lies inside the object."""
 
 
+class ContinuationInvalid(StoreError):
+    """A listing cannot go on where it was asked to."""
+
+
 class StoreUnavailable(StoreError, Unavailable):
     """A fault that bounded retries did not cure."""
 
@@ -264,6 +268,9 @@ class ObjectStore(Protocol):
         """One call's worth, at most ``limit`` <= 5000, of the paths that begin with ``prefix``.
 
         ``by_folder`` groups what lies behind the next '/' into one entry.
+
+        :raises ContinuationInvalid: ``continuation`` is none that a page had. Not every one is
+            found out; no other prefix is listed for it.
         """
 
     async def signed_url(self, path: str, *, seconds: int) -> str:

@@ -170,6 +170,12 @@ async def test_a_list_of_200_tags(stack: Stack) -> None:
     assert await stack.calls_of(pull(stack.new_instance(), "tags/list")) == ["list"]
 
 
+async def test_a_page_of_the_catalog(stack: Stack) -> None:
+    await stack.new_instance().push_image("v1", LAYER)
+    wire = stack.new_instance()
+    assert await stack.calls_of(wire.client.get("/v2/_catalog")) == ["list"]
+
+
 async def test_without_a_membership_cache_every_request_asks_again(stack: Stack) -> None:
     """REGISTRY_STORAGE_CACHE_MEMBERSHIP=0; content by its digest is remembered all the same."""
     settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, membership_seconds=0)

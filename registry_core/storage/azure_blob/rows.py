@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from azure.storage.blob import BlobProperties, BlobType
-from azure.storage.blob.aio import BlobPrefix
 
-from ..object_store import Entry, Properties
+from ..object_store import Properties
 
 
 def properties_of(blob: BlobProperties, *, size: int | None = None) -> Properties:
@@ -23,12 +22,6 @@ def properties_of(blob: BlobProperties, *, size: int | None = None) -> Propertie
 def whole_size_of(part: BlobProperties) -> int:
     """The size of the whole blob that ``part`` was read from."""
     return int((part.content_range or "/0").rpartition("/")[2])
-
-
-def entry_of(row: BlobProperties | BlobPrefix) -> Entry:
-    if isinstance(row, BlobPrefix):
-        return Entry(row.name)
-    return Entry(row.name, properties_of(row))
 
 
 def _quoted(etag: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from azure.core import MatchConditions
-from azure.core.async_paging import AsyncPageIterator
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobBlock
 
@@ -15,6 +15,7 @@ from ..object_store import (
     ANYWAY,
     Buffer,
     Condition,
+    ContinuationInvalid,
     Page,
     Properties,
     RangeNotSatisfiable,
@@ -25,7 +26,8 @@ from ..object_store import (
 )
 from .connection import Connection
 from .copying import copy_in_pieces
-from .rows import entry_of, properties_of, whole_size_of
+from .listing import Listed
+from .rows import properties_of, whole_size_of
 from .service import Body
 
 _COPY_SECONDS = 3600
@@ -203,14 +205,21 @@ class AzureBlobStore(Connection):
         limit: int = 5000,
     ) -> Page:
         walk = self._container.walk_blobs if by_folder else self._container.list_blobs
+        listed = Listed()
         rows = walk(
-            prefix, include=["metadata"] if metadata else None, results_per_page=limit
+            prefix,
+            include=["metadata"] if metadata else None,
+            results_per_page=limit,
+            raw_response_hook=listed.keep,
         ).by_page(continuation)
         async with self._calling("list", prefix):
-            entries = [entry_of(row) async for row in await anext(rows)]
-        # The SDK puts the folders first.
-        entries.sort(key=lambda entry: entry.path)
-        return Page(entries, cast("AsyncPageIterator[Any]", rows).continuation_token)
+            try:
+                await anext(rows)
+            except HttpResponseError as error:
+                if continuation is not None and error.status_code == 400:
+                    raise ContinuationInvalid(prefix) from None
+                raise
+            return await listed.page()
 
 
 def _conditions(condition: Condition, **options: Any) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""Content discovery: tags (end-8a, end-8b) and Docker's catalog, over every stack."""
+
+import pytest
+
+from tests.support.wire import Wire, assert_error
+
+pytestmark = pytest.mark.anyio
+
+TAGS = ["a", "a-b", "a.b", "a0", "b"]
+
+
+async def test_tags_come_in_lexical_order_and_in_pages_that_link_to_the_next(wire: Wire) -> None:
+    manifest = await wire.push_image(TAGS[0], b"layer")
+    for tag in reversed(TAGS[1:]):
+        assert (await wire.put_manifest(tag, manifest)).status_code == 201
+    url = f"{wire.base}/tags/list"
+    assert (await wire.client.get(url)).json() == {"name": wire.repository, "tags": TAGS}
+    assert (await wire.client.get(f"{url}?n=2&last=a-b")).json()["tags"] == TAGS[2:4]
+    nothing = await wire.client.get(f"{url}?n=0")
+    assert (nothing.json()["tags"], "Link" in nothing.headers) == ([], False)
+    seen: list[str] = []
+    following: str | None = f"{url}?n=2"
+    while following:
+        answer = await wire.client.get(following)
+        seen += answer.json()["tags"]
+        following = answer.links.get("next", {}).get("url")
+    assert seen == TAGS
+
+
+async def test_the_catalog_goes_through_the_repositories_by_link(wire: Wire) -> None:
+    await wire.push_image("v1", b"layer")
+    seen: list[str] = []
+    following: str | None = "/v2/_catalog?n=3"
+    while following:
+        answer = await wire.client.get(following)
+        seen += answer.json()["repositories"]
+        following = answer.links.get("next", {}).get("url")
+    assert wire.repository in seen
+    assert seen == sorted(set(seen))
+
+
+async def test_what_cannot_be_listed_is_refused(wire: Wire) -> None:
+    url = f"{wire.base}/tags/list"
+    assert_error(await wire.client.get(url), 404, "NAME_UNKNOWN")
+    for query in ("n=-1", "n=x", "n=5&_token=!"):
+        answer = await wire.client.get(f"{url}?{query}")
+        assert_error(answer, 400, "PAGINATION_NUMBER_INVALID")
