@@ -33,6 +33,10 @@ CACHE_MANIFESTS = "REGISTRY_STORAGE_CACHE_MANIFESTS"
 HTTP_SECRET = "REGISTRY_HTTP_SECRET"  # noqa: S105 - the name of the setting
 HTTP_HOST = "REGISTRY_HTTP_HOST"
 HTTP_RELATIVE_URLS = "REGISTRY_HTTP_RELATIVEURLS"
+DELETE_ENABLED = "REGISTRY_STORAGE_DELETE_ENABLED"
+READ_ONLY = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
+VALIDATION_DISABLED = "REGISTRY_VALIDATION_DISABLED"
+INDEX_PLATFORMS = "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS"
 
 KNOWN = frozenset(
     {
@@ -49,6 +53,10 @@ KNOWN = frozenset(
         HTTP_SECRET,
         HTTP_HOST,
         HTTP_RELATIVE_URLS,
+        DELETE_ENABLED,
+        READ_ONLY,
+        INDEX_PLATFORMS,
+        VALIDATION_DISABLED,
     }
 )
 
@@ -89,6 +97,8 @@ class Settings:
 
     ``root`` is the folder in the container, ``membership_seconds`` how long an instance remembers
     that a repository has some content, ``manifest_cache_bytes`` how much it keeps of manifests.
+    ``require_blobs`` and ``require_children``: a manifest is refused unless all blobs, an index
+    unless all manifests that it lists are there.
     """
 
     storage: AzureStorage
@@ -99,6 +109,10 @@ class Settings:
     relative_urls: bool = False
     membership_seconds: float = 30.0
     manifest_cache_bytes: int = 32 * 2**20
+    delete: bool = True
+    read_only: bool = False
+    require_blobs: bool = True
+    require_children: bool = True
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
@@ -125,6 +139,11 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         relative_urls=reader.flag(HTTP_RELATIVE_URLS),
         membership_seconds=reader.number(CACHE_MEMBERSHIP, 30),
         manifest_cache_bytes=reader.number(CACHE_MANIFESTS, 32 * 2**20),
+        delete=reader.flag(DELETE_ENABLED, default=True),
+        read_only=reader.flag(READ_ONLY),
+        require_blobs=not reader.flag(VALIDATION_DISABLED),
+        require_children=reader.choice(INDEX_PLATFORMS, ("all", "none")) == "all"
+        and not reader.flag(VALIDATION_DISABLED),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -149,11 +168,18 @@ class _Reader:
             else:
                 _log.warning("%s is not a setting of this registry; the nearest is %s", name, near)
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         text = self.text(name).lower()
         if text and text not in _TRUE + _FALSE:
             self.problems.append(f"{name}={text!r} must be true or false")
-        return text in _TRUE
+        return text in _TRUE if text else default
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of ``choices``, of which the first is the default."""
+        text = self.text(name).lower() or choices[0]
+        if text not in choices:
+            self.problems.append(f"{name}={text!r} must be one of {', '.join(choices)}")
+        return text
 
     def number(self, name: str, default: int) -> int:
         text = self.text(name)

@@ -6,13 +6,13 @@ except manifests. Every method may raise `Unavailable`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from .spec.descriptor import Descriptor
-from .spec.digest import Digest
-from .spec.endpoints import Reference
+from .spec.digest import SHA256, Digest
+from .spec.endpoints import PageQuery, Reference
 from .spec.errors import RangeInvalid
 
 Body = AsyncIterator[bytes]
@@ -57,11 +57,22 @@ class ManifestContent:
 
 
 @dataclass(frozen=True)
-class TagPage:
-    """``more`` says whether tags follow after the last one."""
+class PushedManifest:
+    """What was stored, and the ``subject`` that it names, if any."""
 
-    tags: tuple[str, ...]
-    more: bool
+    descriptor: Descriptor
+    subject: Digest | None = None
+
+
+Entry_co = TypeVar("Entry_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Entry_co]):
+    """A part of a listing, and what to ask for the next one: None after the last."""
+
+    entries: tuple[Entry_co, ...]
+    next: PageQuery | None = None
 
 
 class Reader(Protocol):
@@ -85,8 +96,8 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    async def start_upload(self, repository: str) -> Upload:
-        """A new, empty upload."""
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        """A new, empty upload. A digest of another algorithm in the end takes longer."""
 
     async def get_upload(self, upload: Upload) -> Upload:
         """What really arrived, however old the given value is.
@@ -112,10 +123,21 @@ class Writer(Protocol):
     async def cancel_upload(self, upload: Upload) -> None:
         """Forget what arrived. :raises BlobUploadUnknown:"""
 
+    async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        """Make a blob of ``source``, or of any repository, one of this repository, too.
+
+        :raises BlobUnknown: it is not there.
+        """
+
     async def push_manifest(
-        self, repository: str, reference: Reference, content: bytes, content_type: str | None
-    ) -> Descriptor:
-        """Store a manifest, and let the tag point to it if ``reference`` is one.
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        """Store a manifest, and let ``tags``, and ``reference`` if it is one, point to it.
 
         :raises ManifestInvalid: malformed, or of a type that is not supported.
         :raises DigestInvalid: the content is not what the reference says.
@@ -123,13 +145,42 @@ class Writer(Protocol):
         """
 
 
+class Deleter(Protocol):
+    async def delete_blob(self, repository: str, digest: Digest) -> None:
+        """Take a blob out of the repository. :raises BlobUnknown:"""
+
+    async def delete_manifest(self, repository: str, digest: Digest) -> None:
+        """Take a manifest out of the repository, and before it the tags that point to it.
+
+        :raises ManifestUnknown:
+        """
+
+    async def delete_tag(self, repository: str, tag: str) -> None:
+        """The manifest it points to stays. :raises ManifestUnknown:"""
+
+
 class Lister(Protocol):
-    async def list_tags(self, repository: str, *, limit: int | None, last: str | None) -> TagPage:
-        """Tags in lexical order, at most ``limit`` of those behind ``last``.
+    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
+        """Tags in lexical order.
 
         :raises NameUnknown: there is no such repository.
+        :raises PaginationNumberInvalid: ``page.token`` is none that was given out.
+        """
+
+    async def list_repositories(self, page: PageQuery) -> Listing[str]:
+        """Names of the repositories that have manifests, in lexical order.
+
+        :raises PaginationNumberInvalid: as for `list_tags`.
+        """
+
+    async def list_referrers(
+        self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
+    ) -> Listing[Descriptor]:
+        """Manifests whose ``subject`` this is, of the artifact type if one is given.
+
+        :raises PaginationNumberInvalid: as for `list_tags`.
         """
 
 
-class Registry(Reader, Writer, Lister, Protocol):
+class Registry(Reader, Writer, Deleter, Lister, Protocol):
     """All of it."""

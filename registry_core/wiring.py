@@ -14,6 +14,8 @@ from .storage.layout import Layout
 from .storage.object_store import ObjectStore
 from .storage.shelf import Shelf
 from .storage.stored_registry import StoredRegistry
+from .wrappers.read_only import ReadOnly
+from .wrappers.undeletable import Undeletable
 
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
@@ -35,8 +37,17 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         ContentCache(settings.manifest_cache_bytes),
         blobs=ExpiringCache(settings.membership_seconds),
         manifests=ExpiringCache(settings.membership_seconds),
+        marked=ExpiringCache(settings.membership_seconds),
     )
-    return StoredRegistry(shelf, redirect=settings.redirect)
+    registry: Registry = StoredRegistry(
+        shelf,
+        redirect=settings.redirect,
+        require_blobs=settings.require_blobs,
+        require_children=settings.require_children,
+    )
+    if settings.read_only:
+        return ReadOnly(registry)
+    return registry if settings.delete else Undeletable(registry)
 
 
 def build_application(settings: Settings, registry: Registry) -> Application:

@@ -51,6 +51,10 @@ def test_everything_that_is_said_arrives() -> None:
             config.CACHE_MANIFESTS: "1000",
             config.HTTP_HOST: "https://registry.example.com",
             config.HTTP_RELATIVE_URLS: "yes",
+            config.DELETE_ENABLED: "false",
+            config.READ_ONLY: "on",
+            config.INDEX_PLATFORMS: "none",
+            config.VALIDATION_DISABLED: "true",
         }
     )
     assert settings.storage.service_url == "https://account.blob.core.example.net"
@@ -60,6 +64,8 @@ def test_everything_that_is_said_arrives() -> None:
     assert (settings.membership_seconds, settings.manifest_cache_bytes) == (0, 1000)
     assert settings.public_url == "https://registry.example.com"
     assert settings.relative_urls is True
+    assert (settings.delete, settings.read_only) == (False, True)
+    assert (settings.require_blobs, settings.require_children) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,8 @@ def test_everything_that_is_said_arrives() -> None:
         ({config.HTTP_HOST: "registry.example.com"}, config.HTTP_HOST, "https://"),
         ({config.HTTP_HOST: "https://a/path"}, config.HTTP_HOST, "https://"),
         ({config.REDIRECT_DISABLE: "maybe"}, config.REDIRECT_DISABLE, "true or false"),
+        ({config.DELETE_ENABLED: "never"}, config.DELETE_ENABLED, "true or false"),
+        ({config.INDEX_PLATFORMS: "some"}, config.INDEX_PLATFORMS, "all, none"),
         ({config.CACHE_MEMBERSHIP: "-1"}, config.CACHE_MEMBERSHIP, "0 or more"),
         ({config.CACHE_MANIFESTS: "32M"}, config.CACHE_MANIFESTS, "whole number"),
         ({"REGISTRY_HTTP_SECRETS": "x"}, "REGISTRY_HTTP_SECRETS", config.HTTP_SECRET),

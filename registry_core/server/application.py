@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..spec import endpoints as e
-from . import blobs, manifests, tags, uploads
+from ..spec.routes import parse
+from . import blobs, catalog, manifests, referrers, tags, uploads
 from .call import Call, Service
 from .errors import render
 
@@ -31,7 +32,12 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.FinishUpload: uploads.finish_upload,  # end-6
     e.PushManifest: manifests.push_manifest,  # end-7
     e.ListTags: tags.list_tags,  # end-8a, end-8b
+    e.DeleteManifest: manifests.delete_manifest,  # end-9
+    e.DeleteBlob: blobs.delete_blob,  # end-10
+    e.MountBlob: uploads.mount_blob,  # end-11
+    e.ListReferrers: referrers.list_referrers,  # end-12a, end-12b
     e.GetUpload: uploads.get_upload,  # end-13
+    e.ListCatalog: catalog.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
     e.CancelUpload: uploads.cancel_upload,  # Docker HTTP API V2, "Canceling an Upload"
 }
 
@@ -54,7 +60,8 @@ class Application:
     async def serve_api(self, request: Request) -> Response:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
         try:
-            endpoint = e.parse(request.method, request.scope["path"], request.query_params)
+            query = request.query_params.multi_items()
+            endpoint = parse(request.method, request.scope["path"], query)
             handler = HANDLERS[type(endpoint)]
             response = await handler(Call(self._service, request), endpoint)
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too

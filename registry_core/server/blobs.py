@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from ..spec.descriptor import Descriptor
-from ..spec.endpoints import GetBlob, HeadBlob
+from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
 from ..spec.ranges import ByteRange, is_suffix, parse_range
 from .call import Call
@@ -36,6 +36,11 @@ async def get_blob(call: Call, endpoint: GetBlob) -> Response:
     if url is not None:
         return RedirectResponse(_elsewhere(url, host_name(call.request)), headers=_digest(blob))
     return await _stream(call, blob, wanted, headers)
+
+
+async def delete_blob(call: Call, endpoint: DeleteBlob) -> Response:
+    await call.registry.delete_blob(endpoint.repository, endpoint.digest)
+    return Response(status_code=HTTPStatus.ACCEPTED)
 
 
 async def _stream(

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from ..spec.descriptor import Descriptor
-from ..spec.endpoints import GetManifest, HeadManifest, PushManifest
+from ..spec.digest import Digest
+from ..spec.endpoints import DeleteManifest, GetManifest, HeadManifest, PushManifest
 from ..spec.errors import ManifestInvalid
 from .call import Call
 from .conditional import not_modified
@@ -38,11 +39,29 @@ async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
     pushed = await call.registry.push_manifest(
-        endpoint.repository, endpoint.reference, content, call.header("content-type")
+        endpoint.repository,
+        endpoint.reference,
+        content,
+        call.header("content-type"),
+        endpoint.tags,
     )
-    location = call.service.urls.of(GetManifest(endpoint.repository, pushed.digest), call.request)
-    headers = {"Location": location, "Docker-Content-Digest": str(pushed.digest)}
-    return Response(status_code=HTTPStatus.CREATED, headers=headers)
+    digest = pushed.descriptor.digest
+    location = call.service.urls.of(GetManifest(endpoint.repository, digest), call.request)
+    headers = {"Location": location, "Docker-Content-Digest": str(digest)}
+    if pushed.subject:
+        headers["OCI-Subject"] = str(pushed.subject)
+    response = Response(status_code=HTTPStatus.CREATED, headers=headers)
+    for tag in endpoint.tags:
+        response.headers.append("OCI-Tag", tag)
+    return response
+
+
+async def delete_manifest(call: Call, endpoint: DeleteManifest) -> Response:
+    if isinstance(endpoint.reference, Digest):
+        await call.registry.delete_manifest(endpoint.repository, endpoint.reference)
+    else:
+        await call.registry.delete_tag(endpoint.repository, endpoint.reference)
+    return Response(status_code=HTTPStatus.ACCEPTED)
 
 
 def _headers(manifest: Descriptor) -> dict[str, str]:

@@ -7,25 +7,37 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from ..registry import Upload, UploadOutOfOrder
-from ..spec.digest import Digest
+from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import (
     AppendUpload,
     CancelUpload,
     FinishUpload,
     GetBlob,
     GetUpload,
+    MountBlob,
     StartUpload,
 )
-from ..spec.errors import DigestInvalid
+from ..spec.errors import BlobUnknown, DigestInvalid
 from ..spec.ranges import upload_range
 from .call import Call
 
 
 async def start_upload(call: Call, endpoint: StartUpload) -> Response:
-    upload = await call.registry.start_upload(endpoint.repository)
+    algorithm = endpoint.algorithm or SHA256
+    upload = await call.registry.start_upload(endpoint.repository, algorithm)
     if endpoint.digest is not None:
         return await _finish(call, upload, endpoint.digest)
     return _progress(call, upload, HTTPStatus.ACCEPTED)
+
+
+async def mount_blob(call: Call, endpoint: MountBlob) -> Response:
+    """What cannot be mounted may be uploaded instead."""
+    try:
+        blob = await call.registry.mount_blob(endpoint.repository, endpoint.digest, endpoint.source)
+    except BlobUnknown:
+        upload = await call.registry.start_upload(endpoint.repository, endpoint.digest.algorithm)
+        return _progress(call, upload, HTTPStatus.ACCEPTED)
+    return _created(call, endpoint.repository, blob.digest)
 
 
 async def get_upload(call: Call, endpoint: GetUpload) -> Response:
@@ -61,8 +73,12 @@ async def cancel_upload(call: Call, endpoint: CancelUpload) -> Response:
 
 async def _finish(call: Call, upload: Upload, digest: Digest) -> Response:
     blob = await call.registry.finish_upload(upload, digest, call.chunk())
-    location = call.service.urls.of(GetBlob(upload.repository, blob.digest), call.request)
-    headers = {"Location": location, "Docker-Content-Digest": str(blob.digest)}
+    return _created(call, upload.repository, blob.digest)
+
+
+def _created(call: Call, repository: str, digest: Digest) -> Response:
+    location = call.service.urls.of(GetBlob(repository, digest), call.request)
+    headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     return Response(status_code=HTTPStatus.CREATED, headers=headers)
 
 

@@ -1,25 +1,24 @@
-"""The endpoints of the specification: a request parsed to a value, and the value built to a URL.
+"""The endpoints of the specification as values, and the URLs built from them.
 
-Source: OCI distribution-spec, "Endpoints"; upload cancellation is Docker's HTTP API V2.
-`parse` and `build` are exact inverses, so that server and client cannot drift apart.
+Source: OCI distribution-spec, "Endpoints"; ``/v2/_catalog`` and the cancelling of uploads are
+Docker's HTTP API V2. `build` and `routes.parse` are exact inverses: server and client cannot drift
+apart.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 from .digest import Digest
-from .errors import ManifestUnknown, NameUnknown, PaginationNumberInvalid, Unsupported
-from .names import is_tag, parse_name, parse_tag
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
 
-_Query = Mapping[str, str]
+Query = Sequence[tuple[str, str]]
+"""Names and values in order, decoded; a name may occur more than once."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Endpoint:
         raise NotImplementedError
 
     @property
-    def query(self) -> Mapping[str, str]:
-        return {}
+    def query(self) -> Query:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,12 @@ class HeadBlob(_OfBlob):
     method = "HEAD"
 
 
+class DeleteBlob(_OfBlob):
+    """end-10."""
+
+    method = "DELETE"
+
+
 @dataclass(frozen=True)
 class _OfManifest(_OfRepository):
     reference: Reference
@@ -98,26 +103,59 @@ class HeadManifest(_OfManifest):
     method = "HEAD"
 
 
+@dataclass(frozen=True)
 class PushManifest(_OfManifest):
-    """end-7."""
+    """end-7. ``tags`` are set beside the reference, which is a digest then."""
 
     method = "PUT"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> Query:
+        return tuple(("tag", tag) for tag in self.tags)
+
+
+class DeleteManifest(_OfManifest):
+    """end-9."""
+
+    method = "DELETE"
 
 
 @dataclass(frozen=True)
 class StartUpload(_OfRepository):
-    """end-4a; with ``digest`` end-4b: the request's body is the whole blob."""
+    """end-4a; with ``digest`` end-4b: the request's body is the whole blob.
+
+    ``algorithm`` is what the content will be hashed with, when the client knows that alone.
+    """
 
     method = "POST"
     digest: Digest | None = None
+    algorithm: str | None = None
 
     @property
     def path(self) -> str:
         return self._at("blobs", "uploads", "")
 
     @property
-    def query(self) -> Mapping[str, str]:
-        return {"digest": str(self.digest)} if self.digest else {}
+    def query(self) -> Query:
+        return _pairs(digest=self.digest, **{"digest-algorithm": self.algorithm})
+
+
+@dataclass(frozen=True)
+class MountBlob(_OfRepository):
+    """end-11. ``source`` is the repository that has the blob, None where that is not known."""
+
+    method = "POST"
+    digest: Digest
+    source: str | None = None
+
+    @property
+    def path(self) -> str:
+        return self._at("blobs", "uploads", "")
+
+    @property
+    def query(self) -> Query:
+        return _pairs(mount=self.digest, **{"from": self.source})
 
 
 @dataclass(frozen=True)
@@ -130,8 +168,8 @@ class _OfUpload(_OfRepository):
         return self._at("blobs", "uploads", self.upload_id)
 
     @property
-    def query(self) -> Mapping[str, str]:
-        return {"_state": self.state} if self.state else {}
+    def query(self) -> Query:
+        return _pairs(_state=self.state or None)
 
 
 class GetUpload(_OfUpload):
@@ -160,26 +198,82 @@ class FinishUpload(_OfUpload):
     digest: Digest | None = None
 
     @property
-    def query(self) -> Mapping[str, str]:
-        return {**super().query, **({"digest": str(self.digest)} if self.digest else {})}
+    def query(self) -> Query:
+        return _pairs(_state=self.state or None, digest=self.digest)
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """Which part of a listing: at most ``n`` entries of those behind ``last``.
+
+    ``token`` is where the registry's own link to the next page goes on, opaque to everybody else.
+    """
+
+    n: int | None = None
+    last: str | None = None
+    token: str | None = None
+
+    @property
+    def pairs(self) -> Query:
+        return _pairs(n=self.n, last=self.last, _token=self.token)
+
+
+ALL = PageQuery()
 
 
 @dataclass(frozen=True)
 class ListTags(_OfRepository):
-    """end-8a; with ``n`` or ``last`` end-8b."""
+    """end-8a; with a part of it asked for end-8b."""
 
     method = "GET"
-    n: int | None = None
-    last: str | None = None
+    page: PageQuery = ALL
 
     @property
     def path(self) -> str:
         return self._at("tags", "list")
 
     @property
-    def query(self) -> Mapping[str, str]:
-        query = {} if self.n is None else {"n": str(self.n)}
-        return query | ({"last": self.last} if self.last else {})
+    def query(self) -> Query:
+        return self.page.pairs
+
+
+@dataclass(frozen=True)
+class ListReferrers(_OfRepository):
+    """end-12a; with ``artifact_type`` end-12b."""
+
+    method = "GET"
+    digest: Digest
+    artifact_type: str | None = None
+    page: PageQuery = ALL
+
+    @property
+    def path(self) -> str:
+        return self._at("referrers", self.digest)
+
+    @property
+    def query(self) -> Query:
+        return (*_pairs(artifactType=self.artifact_type), *self.page.pairs)
+
+
+@dataclass(frozen=True)
+class ListCatalog(Endpoint):
+    """Docker HTTP API V2, "Listing Repositories"."""
+
+    method = "GET"
+    page: PageQuery = ALL
+
+    @property
+    def path(self) -> str:
+        return "/v2/_catalog"
+
+    @property
+    def query(self) -> Query:
+        return self.page.pairs
+
+
+def _pairs(**values: object) -> Query:
+    """What is given of a query."""
+    return tuple((name, str(value)) for name, value in values.items() if value is not None)
 
 
 def build(endpoint: Endpoint) -> str:
@@ -187,113 +281,3 @@ def build(endpoint: Endpoint) -> str:
     path = quote(endpoint.path, safe="/:")
     query = urlencode(endpoint.query, safe=":", quote_via=quote)
     return f"{path}?{query}" if query else path
-
-
-def parse(method: str, path: str, query: _Query) -> Endpoint:
-    """The endpoint that a request means.
-
-    :param path: percent-decoded.
-    :param query: decoded; of a repeated parameter one value.
-    :raises NameInvalid, TagInvalid, DigestInvalid, PaginationNumberInvalid: a part is malformed.
-    :raises NameUnknown: no endpoint has this path.
-    :raises Unsupported: the path has endpoints, but none with this method.
-    """
-    if path in ("/v2", "/v2/"):
-        return _select(method, {"GET": CheckVersion(), "HEAD": CheckVersion()})
-    for pattern, parsers in _ROUTES:
-        match = pattern.fullmatch(path)
-        if match:
-            make = _select(method, parsers)
-            return make(parse_name(match[1]), match[2] if pattern.groups > 1 else "", query)
-    raise NameUnknown(f"no such endpoint: {path[:300]!r}")
-
-
-_Parser = Callable[[str, str, _Query], Endpoint]
-_Choice = TypeVar("_Choice")
-
-
-def _select(method: str, by_method: Mapping[str, _Choice]) -> _Choice:
-    if method in by_method:
-        return by_method[method]
-    names = ", ".join(sorted(by_method))
-    raise Unsupported(
-        f"method {method[:40]!r} is not supported here; use {names}", headers={"Allow": names}
-    )
-
-
-def _blob(kind: type[_OfBlob]) -> _Parser:
-    return lambda repository, digest, _: kind(repository, Digest.parse(digest))
-
-
-def _read_manifest(kind: type[_OfManifest]) -> _Parser:
-    def parse_it(repository: str, reference: str, _: _Query) -> Endpoint:
-        if ":" not in reference and not is_tag(reference):
-            raise ManifestUnknown(
-                f"manifest unknown: {reference[:160]!r} is neither tag nor digest"
-            )
-        return kind(repository, _reference(reference))
-
-    return parse_it
-
-
-def _push_manifest(repository: str, reference: str, _: _Query) -> Endpoint:
-    return PushManifest(repository, _reference(reference))
-
-
-def _reference(text: str) -> Reference:
-    return Digest.parse(text) if ":" in text else parse_tag(text)
-
-
-def _start_upload(repository: str, _: str, query: _Query) -> Endpoint:
-    return StartUpload(repository, _digest(query))
-
-
-def _finish_upload(repository: str, upload_id: str, query: _Query) -> Endpoint:
-    return FinishUpload(repository, upload_id, query.get("_state", ""), _digest(query))
-
-
-def _upload(kind: type[_OfUpload]) -> _Parser:
-    return lambda repository, upload_id, query: kind(repository, upload_id, query.get("_state", ""))
-
-
-def _digest(query: _Query) -> Digest | None:
-    return Digest.parse(query["digest"]) if "digest" in query else None
-
-
-def _list_tags(repository: str, _: str, query: _Query) -> Endpoint:
-    return ListTags(repository, _number(query.get("n")), query.get("last") or None)
-
-
-def _number(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise PaginationNumberInvalid(f"n={text[:40]!r} is not a number of results")
-    return int(text)
-
-
-_ROUTES: tuple[tuple[re.Pattern[str], Mapping[str, _Parser]], ...] = (
-    (re.compile(r"/v2/(.+)/tags/list"), {"GET": _list_tags}),
-    (re.compile(r"/v2/(.+)/blobs/uploads/?"), {"POST": _start_upload}),
-    (
-        re.compile(r"/v2/(.+)/blobs/uploads/([^/]+)"),
-        {
-            "GET": _upload(GetUpload),
-            "PATCH": _upload(AppendUpload),
-            "PUT": _finish_upload,
-            "DELETE": _upload(CancelUpload),
-        },
-    ),
-    (
-        re.compile(r"/v2/(.+)/blobs/([^/]+)"),
-        {"GET": _blob(GetBlob), "HEAD": _blob(HeadBlob)},
-    ),
-    (
-        re.compile(r"/v2/(.+)/manifests/([^/]+)"),
-        {
-            "GET": _read_manifest(GetManifest),
-            "HEAD": _read_manifest(HeadManifest),
-            "PUT": _push_manifest,
-        },
-    ),
-)

@@ -38,14 +38,13 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range
     of empty content, for which no ``Content-Range`` could be given.
 
-    :raises RangeInvalid: when nothing of the range lies inside the content.
+    :raises RangeInvalid: when nothing of the range lies inside the content, or it ends before it
+        starts, which section 14.2 lets us reject.
     """
     match = _BYTES_RANGE.fullmatch(header.strip()) if header and size else None
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()
-    if first and last and int(last) < int(first):
-        return None
     if not first:
         start, end = max(size - int(last), 0), size - 1
     else:

@@ -43,3 +43,15 @@ class Blobs:
             return await open_pieces(self.shelf.store, path, offset=offset, length=length)
         except NotFound:
             raise BlobUnknown(f"the content of {blob.digest} is not in storage") from None
+
+    async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        try:
+            size = await self._size(digest, source)
+        except NotFound:
+            raise BlobUnknown(f"blob unknown to {source or 'this registry'}: {digest}") from None
+        return await self.shelf.link_blob(repository, digest, size)
+
+    async def _size(self, digest: Digest, source: str | None) -> int:
+        if source is not None:
+            return (await self.shelf.find_blob(source, digest)).size
+        return (await self.shelf.store.head(self.shelf.layout.content(digest))).size

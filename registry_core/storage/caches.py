@@ -54,6 +54,9 @@ class ExpiringCache(Generic[Key, Value]):
         self._held.pop(key, None)
         return None
 
+    def forget(self, key: Key) -> None:
+        self._held.pop(key, None)
+
     def put(self, key: Key, value: Value) -> None:
         if self.seconds <= 0:
             return

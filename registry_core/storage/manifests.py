@@ -7,32 +7,37 @@ visible.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import ManifestContent
+from ..registry import ManifestContent, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import Reference
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
-from ..spec.manifest import Manifest, detect_media_type, parse_manifest
+from ..spec.manifest import Manifest, detect_media_type
 from .concurrency import together
 from .content import Content
 from .object_store import NotFound
+from .parsing import parse
+from .referrers import Referrers
 from .shelf import Shelf
 from .small_objects import Link, put_link, read_link
-
-# Bytes. The worst JSON of 4 MiB takes more than half a second, too long for the event loop.
-_PARSED_INLINE = 64 * 2**10
 
 
 @dataclass
 class Manifests:
-    """`Reader`'s and `Writer`'s manifests over the object store."""
+    """`Reader`'s and `Writer`'s manifests over the object store.
+
+    ``require_blobs`` and ``require_children``: whether a manifest is refused when blobs, an index
+    when manifests that it lists are not there.
+    """
 
     shelf: Shelf
+    referrers: Referrers
+    require_blobs: bool = True
+    require_children: bool = True
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         try:
@@ -78,31 +83,48 @@ class Manifests:
         return link, content
 
     async def push_manifest(
-        self, repository: str, reference: Reference, content: bytes, content_type: str | None
-    ) -> Descriptor:
-        manifest = await _parse(content, content_type)
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        manifest = await parse(content, content_type)
         digest = _check_digest(reference, content)
         await self._check_references(repository, manifest)
         link = Link(digest, manifest.media_type, len(content))
         await Content(self.shelf.store, self.shelf.layout).put(digest, content)
         self.shelf.content.put(digest, content)
-        writes = [
-            self.shelf.link_manifest(repository, link),
-            self.shelf.mark_repository(repository),
-        ]
         if isinstance(reference, str):
-            path = self.shelf.layout.tag_index_link(repository, reference, digest)
-            writes.append(put_link(self.shelf.store, path, link))
-        await together(writes)
-        if isinstance(reference, str):
-            path = self.shelf.layout.tag_link(repository, reference)
-            await put_link(self.shelf.store, path, link)
-        return Descriptor(manifest.media_type, digest, len(content))
+            tags = tuple(dict.fromkeys((reference, *tags)))
+        await together(
+            [
+                self.shelf.link_manifest(repository, link),
+                self.referrers.add(repository, link, manifest),
+                *(
+                    self._put(self.shelf.layout.tag_index_link(repository, t, digest), link)
+                    for t in tags
+                ),
+            ]
+        )
+        # What makes the manifest visible comes last: its repository in the catalog, and the tags.
+        await together(
+            [
+                self.shelf.mark_repository(repository),
+                *(self._put(self.shelf.layout.tag_link(repository, tag), link) for tag in tags),
+            ]
+        )
+        subject = manifest.subject.digest if manifest.subject else None
+        return PushedManifest(Descriptor(manifest.media_type, digest, len(content)), subject)
+
+    async def _put(self, path: str, link: Link) -> None:
+        await put_link(self.shelf.store, path, link)
 
     async def _check_references(self, repository: str, manifest: Manifest) -> None:
         """All at once, each digest once; nothing is written before."""
-        blobs = _unique(manifest.required_blobs)
-        children = _unique(manifest.manifests)
+        blobs = _unique(manifest.required_blobs) if self.require_blobs else []
+        children = _unique(manifest.manifests) if self.require_children else []
         missing = await together(
             [
                 *(_missing(d, self.shelf.find_blob(repository, d)) for d in blobs),
@@ -112,12 +134,6 @@ class Manifests:
         unknown = [str(digest) for digest in missing if digest]
         if unknown:
             raise ManifestBlobUnknown(detail=unknown)
-
-
-async def _parse(content: bytes, content_type: str | None) -> Manifest:
-    if len(content) <= _PARSED_INLINE:
-        return parse_manifest(content, content_type)
-    return await asyncio.to_thread(parse_manifest, content, content_type)
 
 
 async def _missing(digest: Digest, lookup: Coroutine[Any, Any, object]) -> Digest | None:

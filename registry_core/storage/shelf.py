@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..spec.descriptor import Descriptor
@@ -9,7 +10,7 @@ from ..spec.digest import Digest
 from ..spec.media_types import OCTET_STREAM
 from .caches import ContentCache, ExpiringCache
 from .layout import Layout
-from .object_store import ObjectStore
+from .object_store import NotFound, ObjectStore
 from .small_objects import Link, put_link, put_small
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
@@ -29,7 +30,9 @@ class Shelf:
     manifests: ExpiringCache[tuple[str, Digest], Link] = field(
         default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
     )
-    marked: ExpiringCache[str, bool] = field(default_factory=lambda: ExpiringCache(24 * 3600.0))
+    marked: ExpiringCache[str, bool] = field(
+        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    )
 
     async def find_blob(self, repository: str, digest: Digest) -> Descriptor:
         """The blob, if the repository has it. One call, none when remembered.
@@ -78,6 +81,20 @@ class Shelf:
         if self.marked.get(repository) is None:
             await put_small(self.store, self.layout.catalog_marker(repository), b"")
             self.marked.put(repository, True)
+
+    async def unmark_if_empty(self, repository: str) -> None:
+        """See that the catalog lists the repository no more if its last manifest is gone."""
+        self.marked.forget(repository)
+        if await self._has_manifests(repository):
+            return
+        with suppress(NotFound):
+            await self.store.delete(self.layout.catalog_marker(repository))
+        if await self._has_manifests(repository):  # pushed meanwhile, when the marker was there
+            await self.mark_repository(repository)
+
+    async def _has_manifests(self, repository: str) -> bool:
+        page = await self.store.list_page(self.layout.revisions(repository), limit=1)
+        return bool(page.entries)
 
     async def read_content(self, digest: Digest) -> bytes:
         """A manifest's content. One call, none when remembered.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ..registry import Body, Chunk, ManifestContent, TagPage, Upload
+from collections.abc import Sequence
+
+from ..registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Upload
 from ..spec.descriptor import Descriptor
-from ..spec.digest import Digest
-from ..spec.endpoints import Reference
+from ..spec.digest import SHA256, Digest
+from ..spec.endpoints import PageQuery, Reference
 from .blobs import Blobs
+from .catalog import Catalog
+from .deletions import Deletions
 from .manifests import Manifests
+from .referrers import Referrers
 from .shelf import Shelf
 from .tags import Tags
 from .uploads import Uploads
@@ -16,12 +21,32 @@ from .uploads import Uploads
 class StoredRegistry:
     """`Registry` over an object store. Stateless but for what a `Shelf` remembers."""
 
-    def __init__(self, shelf: Shelf, *, redirect: bool = True) -> None:
-        """``redirect``: whether clients are sent to storage for blobs."""
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        redirect: bool = True,
+        require_blobs: bool = True,
+        require_children: bool = True,
+    ) -> None:
+        """What is asked of this registry.
+
+        ``redirect``: whether clients are sent to storage for blobs. ``require_blobs`` and
+        ``require_children``: whether a manifest is refused when blobs, an index when manifests
+        that it lists are not in the repository.
+        """
         self._blobs = Blobs(shelf, redirect)
         self._uploads = Uploads(shelf)
-        self._manifests = Manifests(shelf)
+        self._referrers = Referrers(shelf)
+        self._manifests = Manifests(
+            shelf,
+            self._referrers,
+            require_blobs=require_blobs,
+            require_children=require_children,
+        )
+        self._deletions = Deletions(shelf, self._referrers)
         self._tags = Tags(shelf)
+        self._catalog = Catalog(shelf)
 
     async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
         return await self._blobs.resolve_blob(repository, digest)
@@ -38,8 +63,8 @@ class StoredRegistry:
     async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
         return await self._manifests.get_manifest(repository, reference)
 
-    async def start_upload(self, repository: str) -> Upload:
-        return await self._uploads.start_upload(repository)
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        return await self._uploads.start_upload(repository, algorithm)
 
     async def get_upload(self, upload: Upload) -> Upload:
         return await self._uploads.get_upload(upload)
@@ -53,10 +78,37 @@ class StoredRegistry:
     async def cancel_upload(self, upload: Upload) -> None:
         await self._uploads.cancel_upload(upload)
 
-    async def push_manifest(
-        self, repository: str, reference: Reference, content: bytes, content_type: str | None
-    ) -> Descriptor:
-        return await self._manifests.push_manifest(repository, reference, content, content_type)
+    async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        return await self._blobs.mount_blob(repository, digest, source)
 
-    async def list_tags(self, repository: str, *, limit: int | None, last: str | None) -> TagPage:
-        return await self._tags.list_tags(repository, limit=limit, last=last)
+    async def push_manifest(
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        return await self._manifests.push_manifest(
+            repository, reference, content, content_type, tags
+        )
+
+    async def delete_blob(self, repository: str, digest: Digest) -> None:
+        await self._deletions.delete_blob(repository, digest)
+
+    async def delete_manifest(self, repository: str, digest: Digest) -> None:
+        await self._deletions.delete_manifest(repository, digest)
+
+    async def delete_tag(self, repository: str, tag: str) -> None:
+        await self._deletions.delete_tag(repository, tag)
+
+    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
+        return await self._tags.list_tags(repository, page)
+
+    async def list_repositories(self, page: PageQuery) -> Listing[str]:
+        return await self._catalog.list_repositories(page)
+
+    async def list_referrers(
+        self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
+    ) -> Listing[Descriptor]:
+        return await self._referrers.list_referrers(repository, subject, artifact_type, page)

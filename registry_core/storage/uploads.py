@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ..registry import Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
-from ..spec.digest import Digest, Hasher
+from ..spec.digest import SHA256, Digest, Hasher
 from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from .content import Content
 from .ingest import Budget, block_id, ingest, new_nonce
@@ -43,8 +43,9 @@ class Uploads:
     def __post_init__(self) -> None:
         self._content = Content(self.shelf.store, self.shelf.layout)
 
-    async def start_upload(self, repository: str) -> Upload:
-        return Upload(repository, str(uuid.uuid4()))
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        state = "" if algorithm == SHA256 else UploadState(algorithm).encode()
+        return Upload(repository, str(uuid.uuid4()), 0, state)
 
     async def get_upload(self, upload: Upload) -> Upload:
         try:

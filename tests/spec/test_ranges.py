@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.spec.endpoints import ListTags, build
+from registry_core.spec.endpoints import ListTags, PageQuery, build
 from registry_core.spec.errors import RangeInvalid
 from registry_core.spec.ranges import (
     ByteRange,
@@ -74,7 +74,6 @@ def test_a_range_outside_the_content_is_refused_with_the_contents_size(header: s
         "byte\u017f=3-5",
         "bytes 3-5",
         "bytes=3-5\n0-1",
-        "bytes=5-3",
         "bytes=0-1,3-4",
         "bytes=0-1, -1",
         "items=3-5",
@@ -99,10 +98,10 @@ def test_a_range_gives_the_positions_that_both_it_and_the_content_have(
     try:
         part = parse_range(f"bytes={first}-{last}", size)
     except RangeInvalid:
-        assert first >= size
+        assert not wanted
     else:
-        assert (part is None) == (last < first)
-        assert part is None or list(range(part.start, part.end + 1)) == wanted
+        assert part is not None
+        assert list(range(part.start, part.end + 1)) == wanted
 
 
 @given(size=st.integers(1, 40), count=st.integers(1, 50))
@@ -163,13 +162,13 @@ def test_an_upload_tells_the_last_byte_it_holds(offset: int, expected: str) -> N
 
 
 def test_the_next_page_is_linked() -> None:
-    url = build(ListTags("library/nginx", n=2, last="1.0"))
+    url = build(ListTags("library/nginx", PageQuery(2, "1.0")))
     assert next_link(url) == '</v2/library/nginx/tags/list?n=2&last=1.0>; rel="next"'
 
 
 def test_a_link_cannot_be_broken_out_of() -> None:
     """``last`` is whatever the client wrote: percent-encoding keeps it inside."""
-    url = build(ListTags("a", last='x>; rel="evil"\r\nX-Injected: yes'))
+    url = build(ListTags("a", PageQuery(last='x>; rel="evil"\r\nX-Injected: yes')))
     link = next_link(url)
     assert link.isprintable()
     assert (link.count(">"), link.count('"')) == (1, 2)

@@ -67,7 +67,8 @@ async def push_image(
     for content in (CONFIG, *layers):
         await push_blob(registry, repository, content)
     manifest = image_manifest(*layers)
-    return await registry.push_manifest(repository, reference, manifest, media_types.OCI_MANIFEST)
+    pushed = await registry.push_manifest(repository, reference, manifest, media_types.OCI_MANIFEST)
+    return pushed.descriptor
 
 
 LAYER = "application/vnd.oci.image.layer.v1"

@@ -1,5 +1,6 @@
 """A registry's HTTP API as tests use it: requests by hand, and what most tests have to do first."""
 
+import ssl
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,15 @@ from registry_core.spec.digest import Digest
 from tests.support.content import CONFIG, image_manifest
 
 OCTETS = {"Content-Type": media_types.OCTET_STREAM}
+
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Given to clients, because each would load all certificates anew."""
+
+
+def over_http(url: str) -> httpx.AsyncClient:
+    """A client for a host on this machine."""
+    return httpx.AsyncClient(base_url=url, timeout=60, verify=NO_TLS)
 
 
 def fresh_name() -> str:

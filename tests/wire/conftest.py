@@ -13,7 +13,7 @@ from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.azurite import create_container, everything_in
 from tests.support.host import start_host
-from tests.support.wire import Wire, fresh_name
+from tests.support.wire import Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
 STACKS = ("memory", "redirected", "streamed")
@@ -66,5 +66,5 @@ async def wire(
     def paths() -> set[str]:
         return {found.path for found in everything_in(azurite, container) if found.committed}
 
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async with over_http(url) as client:
         yield Wire(client, fresh_name(), paths)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from registry_core.local.azurite import Azurite
@@ -14,7 +13,7 @@ from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container, everything_in
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.host import RunningHost, start_host
-from tests.support.wire import Wire, assert_error, fresh_name
+from tests.support.wire import Wire, assert_error, fresh_name, over_http
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +66,7 @@ async def test_a_client_that_hangs_up_in_the_middle_leaves_nothing(
     size: int,
     framing: str,
 ) -> None:
-    async with httpx.AsyncClient(base_url=host.url) as client:
+    async with over_http(host.url) as client:
         wire = Wire(client, fresh_name(), set)
         location = await wire.start()
         if method == "PUT":
@@ -88,7 +87,7 @@ async def test_storage_that_is_away_is_503_until_it_is_back(tmp_path: Path) -> N
     with Azurite(tmp_path) as azurite:
         container = create_container(azurite)
         with start_host(environment(azurite, container)) as host:
-            async with httpx.AsyncClient(base_url=host.url, timeout=60) as client:
+            async with over_http(host.url) as client:
                 wire = Wire(client, fresh_name(), set)
                 manifest = await wire.push_image("v1", b"layer")
                 location = await wire.start()
@@ -119,8 +118,8 @@ async def test_any_instance_serves_any_request_of_an_upload(
     """Two hosts on one container, each request sent to the other one than the last."""
     settings = environment(azurite, container_name)
     with start_host(settings) as first, start_host(settings) as second:
-        a = httpx.AsyncClient(base_url=first.url, timeout=60)
-        b = httpx.AsyncClient(base_url=second.url, timeout=60)
+        a = over_http(first.url)
+        b = over_http(second.url)
         async with a, b:
             wire_a, wire_b = (Wire(client, "no/affinity", set) for client in (a, b))
             for content in (b"small" * 9, LARGE):

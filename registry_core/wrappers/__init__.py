@@ -1,0 +1,1 @@
+"""Registries made of a registry: each delegates everything and overrides one thing."""

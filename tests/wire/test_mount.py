@@ -1,0 +1,94 @@
+"""OCI distribution-spec, "Mounting a blob from another repository" (end-11); several tags."""
+
+import pytest
+
+from registry_core.spec.digest import Digest
+from tests.support.content import CONFIG, image_manifest
+from tests.support.wire import Wire, assert_error, fresh_name
+
+pytestmark = pytest.mark.anyio
+
+LAYER = b"a layer"
+
+
+async def mount(wire: Wire, digest: Digest, source: str | None) -> tuple[int, str]:
+    query = {"mount": str(digest)} | ({"from": source} if source else {})
+    answer = await wire.client.post(f"{wire.base}/blobs/uploads/", params=query)
+    return answer.status_code, answer.headers["Location"]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("named", ["with from", "without from"])
+async def test_a_blob_is_mounted(wire: Wire, named: str, algorithm: str) -> None:
+    source = Wire(wire.client, fresh_name(), wire.paths)
+    digest = Digest.of(LAYER, algorithm)
+    await source.finish(await source.start(), digest, LAYER)
+    asked = source.repository if named == "with from" else None
+    status, location = await mount(wire, digest, asked)
+    assert status == 201
+    answer = await wire.client.get(location, follow_redirects=True)
+    assert answer.content == LAYER
+    head = await wire.client.head(f"{wire.base}/blobs/{digest}")
+    assert head.headers["Content-Length"] == str(len(LAYER))
+
+
+@pytest.mark.parametrize("source", ["never/pushed", None])
+async def test_what_cannot_be_mounted_can_be_uploaded(wire: Wire, source: str | None) -> None:
+    content = wire.repository.encode()
+    digest = Digest.of(content, "sha512")
+    status, location = await mount(wire, digest, source)
+    assert status == 202
+    assert (await wire.finish(location, digest, content)).status_code == 201
+
+
+async def test_a_blob_is_not_mounted_from_where_it_is_not(wire: Wire) -> None:
+    """That some other repository has it does not help."""
+    await Wire(wire.client, fresh_name(), wire.paths).push_blob(LAYER)
+    status, _ = await mount(wire, Digest.of(LAYER), "never/pushed")
+    assert status == 202
+
+
+async def test_a_bad_mount_is_refused(wire: Wire) -> None:
+    url = f"{wire.base}/blobs/uploads/"
+    with wire.nothing_new_in_storage():
+        answer = await wire.client.post(url, params={"mount": "x", "from": "a"})
+        assert_error(answer, 400, "DIGEST_INVALID")
+        answer = await wire.client.post(url, params={"mount": str(Digest.of(b"")), "from": "A"})
+        assert_error(answer, 400, "NAME_INVALID")
+        answer = await wire.client.post(url, params={"digest-algorithm": "md5"})
+        assert_error(answer, 400, "DIGEST_INVALID")
+
+
+async def test_an_upload_may_name_its_digests_algorithm_beforehand(wire: Wire) -> None:
+    answer = await wire.client.post(f"{wire.base}/blobs/uploads/?digest-algorithm=sha512")
+    answer = await wire.patch(answer.headers["Location"], LAYER)
+    digest = Digest.of(LAYER, "sha512")
+    answer = await wire.finish(answer.headers["Location"], digest)
+    assert answer.status_code == 201
+    with wire.nothing_new_in_storage():
+        await wire.finish(await wire.start(), digest, LAYER)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+async def test_one_push_sets_several_tags(wire: Wire, algorithm: str) -> None:
+    """Each tag answers with the digest that was pushed."""
+    await wire.push_blob(CONFIG)
+    manifest = image_manifest()
+    digest = Digest.of(manifest, algorithm)
+    tags = [f"tag-{number:02}" for number in range(12)]
+    query = "&".join(f"tag={tag}" for tag in tags)
+    answer = await wire.put_manifest(f"{digest}?{query}", manifest)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers.get_list("OCI-Tag") == tags
+    assert (await wire.client.get(f"{wire.base}/tags/list")).json()["tags"] == tags
+    for tag in tags:
+        head = await wire.client.head(f"{wire.base}/manifests/{tag}")
+        assert head.headers["Docker-Content-Digest"] == str(digest)
+
+
+async def test_a_bad_tag_among_several_changes_nothing(wire: Wire) -> None:
+    await wire.push_blob(CONFIG)
+    manifest = image_manifest()
+    with wire.nothing_new_in_storage():
+        answer = await wire.put_manifest(f"{Digest.of(manifest)}?tag=good&tag=-bad", manifest)
+        assert_error(answer, 400, "TAG_INVALID")
