@@ -180,8 +180,9 @@ class _Stager:
 
     async def _wait(self, when: str) -> None:
         done, self._tasks = await asyncio.wait(self._tasks, return_when=when)
-        for task in done:
-            task.result()
+        failures = [error for task in done if (error := task.exception())]
+        if failures:  # each has been looked at, or asyncio would report it as forgotten
+            raise failures[0]
 
     async def abort(self) -> None:
         for task in self._tasks:

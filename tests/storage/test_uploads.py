@@ -1,5 +1,8 @@
 """Uploads, on the memory store: their states, their calls, and what they leave behind."""
 
+import asyncio
+import gc
+
 import pytest
 
 from registry_core.registry import Upload, UploadOutOfOrder
@@ -14,6 +17,7 @@ from registry_core.spec.errors import (
 )
 from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
 from registry_core.storage.memory import MemoryStore
+from registry_core.storage.object_store import StoreUnavailable
 from registry_core.storage.shelf import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, push_blob, random_bytes
@@ -248,3 +252,26 @@ async def test_a_state_that_is_none_is_refused(registry: StoredRegistry, state: 
 def test_blocks_grow_so_that_their_number_suffices() -> None:
     """A layer of 1 TiB takes fewer than 50,000 blocks."""
     assert sum(block_size(index) for index in range(MAX_BLOCKS)) > 2**40
+
+
+async def test_when_many_blocks_fail_at_once_none_of_the_failures_is_forgotten(
+    registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asyncio would report each, with a traceback, where nobody looks."""
+    forgotten: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: forgotten.append(told))
+
+    all_blocks_in_flight = asyncio.Barrier(4)
+
+    async def fail(*_: object, **__: object) -> None:
+        await all_blocks_in_flight.wait()
+        raise StoreUnavailable("storage is away")
+
+    monkeypatch.setattr(memory, "stage", fail)
+    with pytest.raises(StoreUnavailable):
+        await registry.append_upload(
+            await registry.start_upload("a"), chunk(random_bytes(6 * BLOCK))
+        )
+    gc.collect()
+    assert not forgotten
+    assert not memory.objects
