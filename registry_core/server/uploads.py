@@ -21,13 +21,21 @@ from ..spec.errors import BlobUnknown, DigestInvalid
 from ..spec.ranges import upload_range
 from .call import Call
 
+# In bytes; advice that is not enforced. Smaller chunks make many blocks, and behind Functions a
+# longer one with a Content-Length could meet the host's limit of 100 MiB.
+CHUNK_LENGTHS = {
+    "OCI-Chunk-Min-Length": str(8 * 2**20),
+    "OCI-Chunk-Max-Length": str(64 * 2**20),
+}
+
 
 async def start_upload(call: Call, endpoint: StartUpload) -> Response:
     algorithm = endpoint.algorithm or SHA256
     upload = await call.registry.start_upload(endpoint.repository, algorithm)
     if endpoint.digest is not None:
         return await _finish(call, upload, endpoint.digest)
-    return _progress(call, upload, HTTPStatus.ACCEPTED)
+    headers = _progress_headers(call, upload) | CHUNK_LENGTHS
+    return Response(status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
 async def mount_blob(call: Call, endpoint: MountBlob) -> Response:

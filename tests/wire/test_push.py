@@ -79,6 +79,19 @@ async def test_chunks_in_order_with_status_in_between(wire: Wire, content: bytes
     await assert_pulls(wire, digest, content)
 
 
+async def test_an_upload_begins_with_advice_on_the_length_of_chunks(wire: Wire) -> None:
+    """Which is not enforced: chunks of a byte are taken."""
+    answer = await wire.client.post(f"{wire.base}/blobs/uploads/")
+    lengths = [int(answer.headers[f"OCI-Chunk-{end}-Length"]) for end in ("Min", "Max")]
+    assert 0 < lengths[0] < lengths[1]
+    location = answer.headers["Location"]
+    for start in range(3):
+        answer = await wire.patch(location, b"x", **{"Content-Range": f"{start}-{start}"})
+        assert answer.status_code == 202, answer.text
+        location = answer.headers["Location"]
+    assert (await wire.finish(location, Digest.of(b"xxx"))).status_code == 201
+
+
 async def test_the_first_status_is_empty(wire: Wire) -> None:
     answer = await wire.client.get(await wire.start())
     assert (answer.status_code, answer.headers["Range"]) == (204, "0-0")
