@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..spec import endpoints as e
+from ..spec.errors import Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
 from .call import Call, Service
@@ -41,6 +44,12 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.CancelUpload: uploads.cancel_upload,  # Docker HTTP API V2, "Canceling an Upload"
 }
 
+# In bytes. What ASP.NET Core, which stands before Functions, takes as a request's first line
+# (Kestrel's MaxRequestLineSize), so that every host refuses the same.
+URL_LIMIT = 8 * 2**10
+
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
 _HOME = """\
 This is a container registry: OCI distribution-spec 1.1, kept in Azure Blob Storage.
 
@@ -60,8 +69,7 @@ class Application:
     async def serve_api(self, request: Request) -> Response:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
         try:
-            query = request.query_params.multi_items()
-            endpoint = parse(request.method, request.scope["path"], query)
+            endpoint = _parse(request)
             handler = HANDLERS[type(endpoint)]
             response = await handler(Call(self._service, request), endpoint)
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
@@ -72,3 +80,16 @@ class Application:
     async def serve_home(self, request: Request) -> Response:
         """A page that says what this is."""
         return PlainTextResponse(_HOME.format(host=self._service.urls.host(request)))
+
+
+def _parse(request: Request) -> e.Endpoint:
+    """:raises RegistryError: when the request is for no endpoint."""
+    path = request.scope["path"]
+    if len(path) + len(request.scope["query_string"]) > URL_LIMIT:
+        # The specification's answer to more tags than a registry takes in one push, too.
+        raise Unsupported(
+            f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
+        )
+    # Hosts differ in whether they decode it; nothing that an endpoint's path holds has a "%".
+    path = _ENCODED_SLASH.sub("/", path)
+    return parse(request.method, path, request.query_params.multi_items())

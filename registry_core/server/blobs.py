@@ -12,7 +12,7 @@ from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
 from ..spec.ranges import ByteRange, is_suffix, parse_range
 from .call import Call
-from .conditional import not_modified
+from .conditional import UNCHANGING, not_modified
 from .urls import host_name
 
 _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
@@ -64,7 +64,7 @@ def _digest(blob: Descriptor) -> dict[str, str]:
 def _headers(blob: Descriptor) -> dict[str, str]:
     return _digest(blob) | {
         "Accept-Ranges": "bytes",
-        "Cache-Control": "max-age=31536000",
+        "Cache-Control": UNCHANGING,
         "Content-Type": OCTET_STREAM,
         "ETag": f'"{blob.digest}"',
     }

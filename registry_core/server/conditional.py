@@ -1,4 +1,8 @@
-"""Conditional requests: content under a digest never changes, so the digest is its ETag."""
+"""Caching: content under a digest never changes, so the digest is its ETag.
+
+Neither value of ``Cache-Control`` lets a shared cache keep what was asked for with credentials (RFC
+9111 section 3.5).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..spec.digest import Digest
+
+UNCHANGING = "max-age=31536000, immutable"
+"""``Cache-Control`` of what was asked for by digest: a year, which RFC 9111 takes for ever."""
+
+REVALIDATED = "no-cache"
+"""``Cache-Control`` of what was asked for by tag: may be kept, but asked about each time (304)."""
 
 
 def not_modified(request: Request, digest: Digest, headers: Mapping[str, str]) -> Response | None:

@@ -24,15 +24,16 @@ class _Unknown(RegistryError):
 
 def render(error: Exception, request: Request) -> Response:
     """The answer that says what went wrong, and nothing of how it is built."""
+    path = request.scope["path"]  # decoded: only its repr fits on a line of the log
     if isinstance(error, ClientDisconnect):
-        _log.info("%s %s: the client hung up", request.method, request.url.path)
+        _log.info("%s %r: the client hung up", request.method, path)
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     if not isinstance(error, RegistryError):
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _log.error("%s %r failed", request.method, path, exc_info=error)
         error = _Unknown("an error in the registry; its log tells more")
     headers = dict(error.headers)
     if error.code is ErrorCode.UNAVAILABLE:
-        _log.warning("%s %s: %s", request.method, request.url.path, error)
+        _log.warning("%s %r: %s", request.method, path, error)
         headers.setdefault("Retry-After", _RETRY_AFTER_SECONDS)
     body = {"errors": [_render(detail) for detail in error.errors]}
     return JSONResponse(body, status_code=error.http_status, headers=headers)

@@ -8,10 +8,16 @@ from starlette.responses import Response
 
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
-from ..spec.endpoints import DeleteManifest, GetManifest, HeadManifest, PushManifest
+from ..spec.endpoints import (
+    DeleteManifest,
+    GetManifest,
+    HeadManifest,
+    PushManifest,
+    Reference,
+)
 from ..spec.errors import ManifestInvalid
 from .call import Call
-from .conditional import not_modified
+from .conditional import REVALIDATED, UNCHANGING, not_modified
 
 # "registries SHOULD ... support manifests of at least 4 mebibytes"
 MANIFEST_LIMIT = 4 * 2**20
@@ -19,14 +25,14 @@ MANIFEST_LIMIT = 4 * 2**20
 
 async def head_manifest(call: Call, endpoint: HeadManifest) -> Response:
     manifest = await call.registry.resolve_manifest(endpoint.repository, endpoint.reference)
-    headers = _headers(manifest)
+    headers = _headers(manifest, endpoint.reference)
     known = not_modified(call.request, manifest.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(manifest.size)})
 
 
 async def get_manifest(call: Call, endpoint: GetManifest) -> Response:
     manifest = await call.registry.get_manifest(endpoint.repository, endpoint.reference)
-    headers = _headers(manifest.descriptor)
+    headers = _headers(manifest.descriptor, endpoint.reference)
     known = not_modified(call.request, manifest.descriptor.digest, headers)
     return known or Response(manifest.content, headers=headers)
 
@@ -64,8 +70,9 @@ async def delete_manifest(call: Call, endpoint: DeleteManifest) -> Response:
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 
-def _headers(manifest: Descriptor) -> dict[str, str]:
+def _headers(manifest: Descriptor, reference: Reference) -> dict[str, str]:
     return {
+        "Cache-Control": UNCHANGING if isinstance(reference, Digest) else REVALIDATED,
         "Content-Type": manifest.media_type,
         "Docker-Content-Digest": str(manifest.digest),
         "ETag": f'"{manifest.digest}"',

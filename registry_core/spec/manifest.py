@@ -18,6 +18,22 @@ from .descriptor import Descriptor
 from .digest import Digest
 from .errors import DigestInvalid, ManifestInvalid
 
+_FIELDS = {
+    name.casefold(): name
+    for name in (
+        *("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests"),
+        *("subject", "annotations", "fsLayers"),
+    )
+}
+_DESCRIPTOR_FIELDS = {
+    name.casefold(): name
+    for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "artifactType")
+}
+
+# One for each value. No real manifest of 4 MiB comes near, and the interpreter does nothing else
+# while it makes them: so many take a tenth of a second.
+_MAX_DELIMITERS = 2**18
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -82,6 +98,7 @@ def _media_type(document: Mapping[str, object], content_type: str | None) -> str
     version = document.get("schemaVersion")
     if type(version) is not int or version != 2:
         _fail("schemaVersion must be 2; Docker's schema 1 is not supported")
+    _refuse_lookalikes(document, _FIELDS)
     stated = _text(document, "mediaType")
     header = media_types.bare(content_type) if content_type else ""
     if header and stated and header != stated:
@@ -118,8 +135,18 @@ def _guess(document: Mapping[str, object]) -> str:
     return media_types.OCI_INDEX
 
 
+def _refuse_lookalikes(document: Mapping[str, object], names: Mapping[str, str]) -> None:
+    """Go's decoder takes ``Layers`` for ``layers`` and ours does not: nobody is to profit."""
+    for key in document:
+        name = names.get(key.casefold(), key)
+        if name != key:
+            _fail(f"{key[:160]!r} differs from {name} only in its case")
+
+
 def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
     hook = _object if strict else None
+    if strict and sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS:
+        _fail("too many values")
     try:
         # Decoded here, since json by itself takes UTF-16 and byte order marks too; clients do not.
         document = json.loads(
@@ -162,6 +189,7 @@ def _optional_descriptor(document: Mapping[str, object], name: str) -> Descripto
 def _descriptor(value: object, where: str) -> Descriptor:
     if not isinstance(value, dict):
         _fail(f"{where} is missing or not a descriptor")
+    _refuse_lookalikes(value, _DESCRIPTOR_FIELDS)
     media_type = _text(value, "mediaType", where)
     if not media_type:
         _fail(f"{where}.mediaType is missing")

@@ -1,0 +1,129 @@
+"""Manifests made to hurt: refused in bounded time, others served meanwhile, and nothing stored."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from registry_core.server.manifests import MANIFEST_LIMIT
+from registry_core.spec.digest import Digest
+from tests.support.content import CONFIG, image_manifest, in_pieces
+from tests.support.wire import Wire, assert_error
+
+pytestmark = pytest.mark.anyio
+
+GOOD = image_manifest()
+DEEP = 100_000
+
+# Seconds, with much to spare on a busy machine: parsed without a limit the worst takes longer.
+BOUND = 5.0
+
+
+def padded(value: str) -> bytes:
+    """A manifest that is good but for a field that nobody asked for."""
+    return GOOD[:-1] + f', "x": {value}}}'.encode()
+
+
+def filled(unit: str) -> str:
+    """A list of almost as many as the limit allows."""
+    return f"[{(unit * ((MANIFEST_LIMIT - 2000) // len(unit)))[:-1]}]"
+
+
+BOMBS = {
+    "deep list": b"[" * DEEP + b"]" * DEEP,
+    "deep object": padded('{"a":' * DEEP + "1" + "}" * DEEP),
+    "deep and open": b"[" * MANIFEST_LIMIT,
+    "deep objects and open": b'{"a":' * (MANIFEST_LIMIT // 5),
+    "an integer of a million digits": padded("1" * 10**6),
+    "NaN": padded("NaN"),
+    "Infinity": padded("-Infinity"),
+    "280,000 keys": padded(json.dumps(dict.fromkeys(map(str, range(280_000)), 1))),
+    "numbers": padded(filled("1,")),
+    "fractions": padded(filled("1.5,")),
+    "empty lists": padded(filled("[],")),
+    "objects": padded(filled('{"a":1},')),
+    "a key twice": padded('{"a": 1, "a": 1}'),
+    "a field twice": GOOD[:-1] + b', "layers": []}',
+    "a field in another case": GOOD[:-1] + b', "Layers": []}',
+    "half a surrogate pair": image_manifest(annotations={"a": "\ud800"}),
+    "half a surrogate pair, raw": padded('"?"').replace(b"?", b"\xed\xa0\x80"),
+    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "UTF-16": GOOD.decode().encode("utf-16"),
+    "a text": b'"schemaVersion"',
+    "a number": b"2",
+    "null": b"null",
+    "only spaces": b" " * MANIFEST_LIMIT,
+    "an open text": padded('"' + "a" * (MANIFEST_LIMIT - 2000))[:-1],
+    "NUL": b"\0" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_bomb_is_refused(wire: Wire, name: str) -> None:
+    await wire.push_blob(CONFIG)
+    with wire.nothing_new_in_storage():
+        begin = time.monotonic()
+        answer = await wire.put_manifest("v1", BOMBS[name])
+        assert len(assert_error(answer, 400, "MANIFEST_INVALID")) < 600
+        assert time.monotonic() - begin < BOUND
+    absent = await wire.client.get(f"{wire.base}/manifests/v1")
+    assert_error(absent, 404, "MANIFEST_UNKNOWN")
+
+
+async def test_others_are_served_while_the_worst_manifests_are_read(wire: Wire) -> None:
+    """The longest that another request takes stays well below what reading them all takes."""
+    await wire.push_blob(CONFIG)
+    slowest, done = 0.0, asyncio.Event()
+
+    async def ask() -> None:
+        nonlocal slowest
+        while not done.is_set():
+            begin = time.monotonic()
+            assert (await wire.client.get("/v2/")).status_code == 200
+            slowest = max(slowest, time.monotonic() - begin)
+            await asyncio.sleep(0.005)
+
+    asking = asyncio.create_task(ask())
+    for bomb in BOMBS.values():
+        await wire.put_manifest("v1", bomb)
+    done.set()
+    await asking
+    assert slowest < 1.0
+
+
+async def test_a_large_manifest_that_is_none_the_less_good_is_taken(wire: Wire) -> None:
+    """390 annotations of 10 kB: just below the limit."""
+    await wire.push_blob(CONFIG)
+    manifest = image_manifest(annotations={f"key-{i}": "x" * 10_000 for i in range(390)})
+    assert 3.5 * 2**20 < len(manifest) < MANIFEST_LIMIT
+    assert (await wire.put_manifest("v1", manifest)).status_code == 201
+    pulled = await wire.client.get(f"{wire.base}/manifests/v1")
+    assert Digest.of(pulled.content) == Digest.of(manifest)
+
+
+def sized(size: int) -> bytes:
+    """A good manifest of exactly ``size`` bytes."""
+    return GOOD + b" " * (size - len(GOOD))
+
+
+async def test_four_mebibytes_are_the_limit_to_the_byte(wire: Wire) -> None:
+    await wire.push_blob(CONFIG)
+    taken = await wire.put_manifest("v1", sized(MANIFEST_LIMIT))
+    assert taken.status_code == 201, taken.text
+    with wire.nothing_new_in_storage():
+        for content in (sized(MANIFEST_LIMIT + 1), json.dumps([0] * 2**21).encode()):
+            assert_error(await wire.put_manifest("v2", content), 413, "MANIFEST_INVALID")
+
+
+@pytest.mark.parametrize("piece", [1000, 2**20])
+async def test_the_limit_holds_for_a_manifest_that_does_not_tell_its_length(
+    wire: Wire, piece: int
+) -> None:
+    """Chunked transfer encoding."""
+    await wire.push_blob(CONFIG)
+    url = f"{wire.base}/manifests/v1"
+    with wire.nothing_new_in_storage():
+        answer = await wire.client.put(url, content=in_pieces(sized(2 * MANIFEST_LIMIT), piece))
+        assert_error(answer, 413, "MANIFEST_INVALID")
+    assert_error(await wire.client.get(url), 404, "MANIFEST_UNKNOWN")
