@@ -95,15 +95,15 @@ class AzureStorage:
 class Settings:
     """What the registry is told.
 
-    ``root`` is the folder in the container, ``membership_seconds`` how long an instance remembers
-    that a repository has some content, ``manifest_cache_bytes`` how much it keeps of manifests.
-    ``require_blobs`` and ``require_children``: a manifest is refused unless all blobs, an index
+    ``root`` is what stands before all names in the container, None when that is to be found by
+    looking; ``membership_seconds`` how long an instance remembers that a repository has some
+    content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and ``require_children``: a manifest is refused unless all blobs, an index
     unless all manifests that it lists are there.
     """
 
     storage: AzureStorage
     http_secret: str = field(repr=False)
-    root: str = ""
+    root: str | None = None
     redirect: bool = True
     public_url: str | None = None
     relative_urls: bool = False
@@ -200,11 +200,14 @@ class _Reader:
             )
         return secret
 
-    def root(self) -> str:
+    def root(self) -> str | None:
+        """A folder with or without a slash in front is the same, as to CNCF distribution v3."""
         text = self.text(ROOT_DIRECTORY)
-        if not text or text == "/":
-            return text
-        return f"{text.rstrip('/')}/"
+        if not text:
+            return None
+        if text in (".", "/"):
+            return text.rstrip(".")
+        return f"{text.removeprefix('/').rstrip('/')}/"
 
     def public_url(self) -> str | None:
         text = self.text(HTTP_HOST)

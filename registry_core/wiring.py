@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from .config import AzureStorage, Settings
+from dataclasses import replace
+
+from .config import ROOT_DIRECTORY, AzureStorage, Settings
 from .registry import Registry
 from .server.application import Application
 from .server.call import Service
+from .server.opening import OpenedByUse
 from .server.upload_token import UploadTokens
 from .server.urls import Urls
 from .storage.azure_blob import AzureBlobStore
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
+from .storage.root import PLAIN, find_root
 from .storage.shelf import Shelf
 from .storage.stored_registry import StoredRegistry
 from .wrappers.read_only import ReadOnly
@@ -29,11 +33,21 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
     return AzureBlobStore.from_default_credential(storage.service_url, storage.container)
 
 
+async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
+    """The same settings, with the root that the container has, where they leave it to be found.
+
+    :raises RootAmbiguous: the container has two.
+    """
+    if settings.root is not None:
+        return settings
+    return replace(settings, root=await find_root(store, setting=ROOT_DIRECTORY))
+
+
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
-    """The registry over a store."""
+    """The registry over a store; `settle_root` comes first where the store may hold something."""
     shelf = Shelf(
         store,
-        Layout(settings.root),
+        Layout(settings.root or PLAIN),
         ContentCache(settings.manifest_cache_bytes),
         blobs=ExpiringCache(settings.membership_seconds),
         manifests=ExpiringCache(settings.membership_seconds),
@@ -57,23 +71,22 @@ def build_application(settings: Settings, registry: Registry) -> Application:
 
 
 class Host:
-    """The application, built when the first request arrives: only then does the event loop run."""
+    """``application`` is opened by its first request: only then does the event loop run."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store: AzureBlobStore | None = None
-        self._application: Application | None = None
+        self.application = OpenedByUse(self._open)
 
-    @property
-    def application(self) -> Application:
-        if self._application is None:
+    async def _open(self) -> Application:
+        if self._store is None:
             self._store = build_store(self._settings.storage)
-            registry = build_registry(self._settings, self._store)
-            self._application = build_application(self._settings, registry)
-        return self._application
+        settings = await settle_root(self._settings, self._store)
+        return build_application(settings, build_registry(settings, self._store))
 
     async def close(self) -> None:
         """Give back connections. The next request opens new ones."""
-        store, self._store, self._application = self._store, None, None
+        await self.application.shut()
+        store, self._store = self._store, None
         if store is not None:
             await store.close()

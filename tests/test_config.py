@@ -69,6 +69,23 @@ def test_everything_that_is_said_arrives() -> None:
 
 
 @pytest.mark.parametrize(
+    "text, root",
+    [
+        ("", None),
+        (".", ""),
+        ("/", "/"),
+        ("folder", "folder/"),
+        ("/folder/", "folder/"),
+        ("some/folder/", "some/folder/"),
+        ("//folder", "/folder/"),
+    ],
+)
+def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) -> None:
+    """But for "/", which is distribution v2's; where nothing is said, the container is looked at."""
+    assert read_settings(BY_ACCOUNT | {config.ROOT_DIRECTORY: text}).root == root
+
+
+@pytest.mark.parametrize(
     "change, named, advice",
     [
         ({config.HTTP_SECRET: ""}, config.HTTP_SECRET, "openssl rand"),

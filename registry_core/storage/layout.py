@@ -24,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..spec.digest import Digest
+from ..spec.errors import DigestInvalid
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Layout:
     root: str = ""
 
     @property
-    def _base(self) -> str:
-        return f"{self.root}docker/registry/v2"
+    def base(self) -> str:
+        """The prefix of all that the registry has."""
+        return f"{self.root}docker/registry/v2/"
 
     def content(self, digest: Digest) -> str:
-        return f"{self._base}/blobs/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
+        return f"{self.base}blobs/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
 
     def repository(self, name: str) -> str:
-        return f"{self._base}/repositories/{name}"
+        return f"{self.base}repositories/{name}"
 
     def blob_link(self, name: str, digest: Digest) -> str:
         return f"{self.repository(name)}/_layers/{digest.algorithm}/{digest.hex}/link"
@@ -88,7 +90,7 @@ class Layout:
     @property
     def catalog(self) -> str:
         """The prefix of all catalog markers."""
-        return f"{self._base}/_catalog/"
+        return f"{self.base}_catalog/"
 
     def catalog_marker(self, name: str) -> str:
         # ".~" sorts among the characters of names as "/" does, so storage lists names in order.
@@ -97,3 +99,12 @@ class Layout:
     def marked_repository(self, path: str) -> str:
         """The name in a catalog marker's path."""
         return path.removeprefix(self.catalog).replace(".~", "/")
+
+
+def linked_digest(path: str) -> Digest | None:
+    """The digest of ``<algorithm>/<hex>/link``, how links end; None for anything else."""
+    algorithm, _, rest = path.partition("/")
+    try:
+        return Digest.parse(f"{algorithm}:{rest.removesuffix('/link')}")
+    except DigestInvalid:
+        return None
