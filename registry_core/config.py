@@ -97,8 +97,9 @@ class Settings:
 
     ``root`` is what stands before all names in the container, None when that is to be found by
     looking; ``membership_seconds`` how long an instance remembers that a repository has some
-    content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and ``require_children``: a manifest is refused unless all blobs, an index
-    unless all manifests that it lists are there.
+    content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and
+    ``require_children``: a manifest is refused unless all blobs, an index unless all manifests that
+    it lists are there.
     """
 
     storage: AzureStorage

@@ -81,7 +81,7 @@ def test_everything_that_is_said_arrives() -> None:
     ],
 )
 def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) -> None:
-    """But for "/", which is distribution v2's; where nothing is said, the container is looked at."""
+    """But for "/", which is distribution v2's. Where nothing is said, it is to be found."""
     assert read_settings(BY_ACCOUNT | {config.ROOT_DIRECTORY: text}).root == root
 
 
