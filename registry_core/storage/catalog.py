@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..registry import Listing
@@ -9,6 +10,8 @@ from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
 from .paging import Place, list_names
 from .shelf import Shelf
+
+_BEGINNING = re.compile(r"[\w./-]{1,255}", re.ASCII)
 
 
 @dataclass
@@ -21,10 +24,14 @@ class Catalog:
         """One call for each 5000 repositories."""
         return await list_names(self._read, page)
 
-    async def _read(self, place: Place, _: str) -> tuple[list[str], str | None]:
+    async def _read(self, place: Place) -> tuple[list[str], str | None]:
         layout = self.shelf.layout
+        start = place.start(_BEGINNING)
         page = await self.shelf.store.list_page(
-            layout.catalog, continuation=place.continuation, limit=place.limit
+            layout.catalog,
+            start_from=layout.catalog_marker(start) if start else None,
+            continuation=place.continuation,
+            limit=place.limit,
         )
         names = [layout.marked_repository(row.path) for row in page.entries]
         return [name for name in names if is_name(name)], page.continuation

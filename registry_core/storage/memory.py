@@ -161,13 +161,15 @@ class MemoryStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
         if continuation is not None and not continuation.startswith(prefix):
             raise ContinuationInvalid(continuation)
         entries: dict[str, Entry] = {}
-        for path in sorted(path for path in self.objects if path.startswith(prefix)):
+        first = start_from or ""
+        for path in sorted(p for p in self.objects if p.startswith(prefix) and p >= first):
             folder, slash, _ = path[len(prefix) :].partition("/")
             name = prefix + folder + slash if by_folder and slash else path
             if name in entries or (continuation is not None and name < continuation):

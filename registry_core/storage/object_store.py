@@ -262,12 +262,15 @@ class ObjectStore(Protocol):
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
         """One call's worth, at most ``limit`` <= 5000, of the paths that begin with ``prefix``.
 
-        ``by_folder`` groups what lies behind the next '/' into one entry.
+        ``by_folder`` groups what lies behind the next '/' into one entry. The objects before
+        ``start_from`` are left out; it is ``prefix`` and more text, by folder without a '/'. Where
+        that page ends, its ``continuation`` alone is enough to go on.
 
         :raises ContinuationInvalid: ``continuation`` is none that a page had. Not every one is
             found out; no other prefix is listed for it.

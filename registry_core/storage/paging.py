@@ -1,11 +1,13 @@
 """Pages of names out of an object store's listings, without any state between them.
 
-A link to the next page carries where storage goes on, so that reaching it costs one call.
+A page begins with one call wherever it begins: behind a name of the client's (`start_from`), or,
+where a link was followed, at the continuation that it carries.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
@@ -22,70 +24,79 @@ MOST = 5000
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call to storage goes on (None: at the beginning), and how many rows it asks for."""
+    """What to ask of storage in one call: at most ``limit`` rows, for the names behind ``last``.
 
+    With a ``continuation``, the call goes on there; without, it starts from ``last``.
+    """
+
+    last: str
     continuation: str | None
     limit: int
 
-    @property
-    def token(self) -> str:
-        """The place as text for a URL; `parse` is its inverse."""
-        text = f"{self.limit}:{self.continuation or ''}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    def start(self, names: re.Pattern[str]) -> str:
+        """The text to start from, as much of ``last`` as matches ``names``; "" for the beginning.
 
-    @classmethod
-    def parse(cls, token: str) -> Place:
-        """:raises PaginationNumberInvalid: it is no `token`."""
-        try:
-            text = base64.b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
-            limit, _, continuation = text.decode().partition(":")
-            place = cls(continuation or None, int(limit))
-        except ValueError:
-            raise _not_ours() from None
-        if not 0 < place.limit <= MOST:
-            raise _not_ours()
-        return place
+        Storage takes some characters badly, and a beginning of ``last`` is before all behind it.
+        """
+        match = None if self.continuation else names.match(self.last)
+        return match[0] if match else ""
 
 
-Read = Callable[[Place, str], Awaitable[tuple[list[str], str | None]]]
+Read = Callable[[Place], Awaitable[tuple[list[str], str | None]]]
 """One call's worth of names from a place, in lexical order, and where storage goes on, if it does.
 
-Also told the last name that was listed. What comes later in storage must come later in lexical
-order, too, or be among the names already.
+Names up to ``last`` may be among them, all of them where storage does not know to start from a
+text. What comes later in storage must come later in lexical order, too, or be among the names.
 """
 
 
-async def list_names(read: Read, page: PageQuery) -> Listing[str]:
-    """The part of all names that ``page`` asks for. One call for each `MOST` that it passes over.
+async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[str]:
+    """The part of all names that ``page`` asks for. One call for each `MOST` names.
 
-    A page that is not the last one may be short where filling it would cost a further call.
+    A page that is not the last one may be short where filling it would cost a further call, unless
+    the client does not follow links. ``known``: how many rows up to ``page.last`` a call that
+    starts from it may meet.
 
     :raises PaginationNumberInvalid: its token is none that was given out.
     """
     room = sys.maxsize if page.n is None else page.n
     if room == 0:
         return Listing(())
-    token = page.token if page.n is not None else None
     last, found = page.last or "", list[str]()
-    place = Place.parse(token) if token else Place(None, MOST if last else min(room, MOST))
+    token = page.token if page.n is not None else None
+    continuation = _parse(token) if token else None
+    limit = room + known if last and not token else room
     while True:
-        try:
-            names, continuation = await read(place, last)
-        except ContinuationInvalid:
-            raise _not_ours() from None
+        names, continuation = await _call(read, Place(last, continuation, min(limit, MOST)))
         behind = names[bisect_right(names, last) :]
         found += behind[: room - len(found)]
         last = found[-1] if found else last
         if behind and behind[-1] > last:
-            # The next page reads the same rows, and as many more as it needs.
-            limit = min(bisect_right(names, last) + room, MOST)
-            token = Place(place.continuation, limit).token
-            return Listing(tuple(found), PageQuery(page.n, last, token))
+            return Listing(tuple(found), PageQuery(page.n, last))
         if continuation is None:
             return Listing(tuple(found))
-        place = Place(continuation, min(room, MOST) if found else MOST)
         if len(found) == room or (found and token):
-            return Listing(tuple(found), PageQuery(page.n, last, place.token))
+            return Listing(tuple(found), PageQuery(page.n, last, _token(continuation)))
+        limit = room if found else MOST
+
+
+async def _call(read: Read, place: Place) -> tuple[list[str], str | None]:
+    try:
+        return await read(place)
+    except ContinuationInvalid:
+        raise _not_ours() from None
+
+
+def _token(continuation: str) -> str:
+    return base64.urlsafe_b64encode(continuation.encode()).decode().rstrip("=")
+
+
+def _parse(token: str) -> str:
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
+        return text.decode()
+    except ValueError:
+        raise _not_ours() from None
 
 
 def _not_ours() -> PaginationNumberInvalid:

@@ -6,6 +6,7 @@ listed, too, as in CNCF distribution: to look into each would cost a call for ea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..registry import Listing
@@ -18,6 +19,7 @@ from .shelf import Shelf
 
 # Of a tag's characters, those that sort before the "/" which ends its folder.
 _BEFORE_SLASH = "-."
+_BEGINNING = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 
 @dataclass
@@ -29,24 +31,30 @@ class Tags:
     async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
         """One call for each 5000 tags, and sometimes a few more at the same time: see `_early`."""
 
-        async def read(place: Place, last: str) -> tuple[list[str], str | None]:
-            return await self._read(repository, place, last)
+        async def read(place: Place) -> tuple[list[str], str | None]:
+            return await self._read(repository, place)
 
-        listing = await list_names(read, page)
+        known = 1 + len(_prefixes(page.last or ""))
+        listing = await list_names(read, page, known=known)
         if not listing.entries and not await self._is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         return listing
 
-    async def _read(self, repository: str, place: Place, last: str) -> tuple[list[str], str | None]:
+    async def _read(self, repository: str, place: Place) -> tuple[list[str], str | None]:
         prefix = self.shelf.layout.tags(repository)
+        start = place.start(_BEGINNING)
         page = await self.shelf.store.list_page(
-            prefix, by_folder=True, continuation=place.continuation, limit=place.limit
+            prefix,
+            by_folder=True,
+            start_from=prefix + start if start else None,
+            continuation=place.continuation,
+            limit=place.limit,
         )
         folders = [row.path.removeprefix(prefix) for row in page.entries]
         tags = [folder[:-1] for folder in folders if folder.endswith("/")]
         if page.continuation and folders:
             asked = _prefixes(folders[-1].rstrip("/")) - set(tags)
-            tags += await self._early(repository, [tag for tag in asked if tag > last])
+            tags += await self._early(repository, [tag for tag in asked if tag > place.last])
         return sorted(tags), page.continuation
 
     async def _early(self, repository: str, tags: list[str]) -> list[str]:

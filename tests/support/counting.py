@@ -117,12 +117,18 @@ class CountingStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
         self.calls.append(("list_page", prefix))
         return await self.inner.list_page(
-            prefix, by_folder=by_folder, metadata=metadata, continuation=continuation, limit=limit
+            prefix,
+            by_folder=by_folder,
+            metadata=metadata,
+            start_from=start_from,
+            continuation=continuation,
+            limit=limit,
         )
 
     async def signed_url(self, path: str, *, seconds: int) -> str:

@@ -16,6 +16,9 @@ async def test_tags_come_in_lexical_order_and_in_pages_that_link_to_the_next(wir
     url = f"{wire.base}/tags/list"
     assert (await wire.client.get(url)).json() == {"name": wire.repository, "tags": TAGS}
     assert (await wire.client.get(f"{url}?n=2&last=a-b")).json()["tags"] == TAGS[2:4]
+    assert (await wire.client.get(f"{url}?last=a.")).json()["tags"] == TAGS[2:]
+    odd = {"n": "2", "last": "a/\0 é&?"}
+    assert (await wire.client.get(url, params=odd)).json()["tags"] == TAGS[3:]
     nothing = await wire.client.get(f"{url}?n=0")
     assert (nothing.json()["tags"], "Link" in nothing.headers) == ([], False)
     seen: list[str] = []
@@ -37,6 +40,15 @@ async def test_the_catalog_goes_through_the_repositories_by_link(wire: Wire) -> 
         following = answer.links.get("next", {}).get("url")
     assert wire.repository in seen
     assert seen == sorted(set(seen))
+
+
+async def test_the_catalog_goes_on_behind_any_text(wire: Wire) -> None:
+    await wire.push_image("v1", b"layer")
+    answer = await wire.client.get("/v2/_catalog", params={"n": 1, "last": wire.repository[:-1]})
+    assert answer.json()["repositories"] == [wire.repository]
+    odd = {"n": "1", "last": wire.repository[:-1] + "\0 é&?"}
+    answer = await wire.client.get("/v2/_catalog", params=odd)
+    assert answer.json()["repositories"] == [wire.repository]
 
 
 async def test_what_cannot_be_listed_is_refused(wire: Wire) -> None:

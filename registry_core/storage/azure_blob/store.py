@@ -201,6 +201,7 @@ class AzureBlobStore(Connection):
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
@@ -209,6 +210,7 @@ class AzureBlobStore(Connection):
         rows = walk(
             prefix,
             include=["metadata"] if metadata else None,
+            start_from=start_from,
             results_per_page=limit,
             raw_response_hook=listed.keep,
         ).by_page(continuation)

@@ -89,6 +89,47 @@ class Listings:
         assert [entry.path for entry in page.entries] == ["p/a", "p/a-b", "p/a.b"]
         assert page.continuation is not None
 
+    @pytest.mark.parametrize(
+        "start, paths",
+        [
+            ("p/", PATHS[:-1]),
+            ("p/a", PATHS[:-1]),
+            ("p/a.", PATHS[2:-1]),
+            ("p/a.b", PATHS[2:-1]),
+            ("p/a/2", PATHS[4:-1]),
+            ("p/c", ()),
+        ],
+    )
+    async def test_a_listing_starts_from_a_path_whether_it_is_there_or_not(
+        self, store: ObjectStore, start: str, paths: tuple[str, ...]
+    ) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/", start_from=start)
+        assert [entry.path for entry in page.entries] == list(paths)
+
+    @pytest.mark.parametrize(
+        "start, folders",
+        [("p/a", FOLDERS), ("p/a-", FOLDERS[1:]), ("p/a-b", FOLDERS[1:]), ("p/b", FOLDERS[6:])],
+    )
+    async def test_a_listing_by_folder_starts_before_the_folder_of_that_name(
+        self, store: ObjectStore, start: str, folders: tuple[str, ...]
+    ) -> None:
+        await self._fill(store)
+        page = await store.list_page("p/", by_folder=True, start_from=start)
+        assert [entry.path for entry in page.entries] == list(folders)
+
+    @pytest.mark.parametrize("by_folder", [False, True])
+    async def test_what_started_from_a_path_continues_without_it(
+        self, store: ObjectStore, *, by_folder: bool
+    ) -> None:
+        await self._fill(store)
+        first = await store.list_page("p/", by_folder=by_folder, start_from="p/a-b", limit=2)
+        assert [entry.path for entry in first.entries] == ["p/a-b", "p/a.b"]
+        assert first.continuation is not None
+        rest = await store.list_page("p/", by_folder=by_folder, continuation=first.continuation)
+        behind = self.FOLDERS[3:] if by_folder else self.PATHS[3:-1]
+        assert [entry.path for entry in rest.entries] == list(behind)
+
     async def test_list_all_goes_through_every_page(self, store: ObjectStore) -> None:
         await self._fill(store)
         rows = [row async for row in list_all(store, "p/", by_folder=True, metadata=True)]
