@@ -1,8 +1,7 @@
 """The endpoints of the specification as values, and the URLs built from them.
 
-Source: OCI distribution-spec, "Endpoints"; ``/v2/_catalog`` and the cancelling of uploads are
-Docker's HTTP API V2. `build` and `routes.parse` are exact inverses: server and client cannot drift
-apart.
+Source: OCI distribution-spec, "Endpoints", its main branch included; ``/v2/_catalog`` is Docker's
+HTTP API V2. `build` and `routes.parse` are exact inverses: server and client cannot drift apart.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ class HeadManifest(_OfManifest):
 
 @dataclass(frozen=True)
 class PushManifest(_OfManifest):
-    """end-7. ``tags`` are set beside the reference, which is a digest then."""
+    """end-7a. ``tags`` are set beside the reference, which is a digest then: end-7b."""
 
     method = "PUT"
     tags: tuple[str, ...] = ()
@@ -125,7 +124,7 @@ class DeleteManifest(_OfManifest):
 class StartUpload(_OfRepository):
     """end-4a; with ``digest`` end-4b: the request's body is the whole blob.
 
-    ``algorithm`` is what the content will be hashed with, when the client knows that alone.
+    ``algorithm`` is what the content will be hashed with, when the client knows that alone: end-4c.
     """
 
     method = "POST"
@@ -185,7 +184,7 @@ class AppendUpload(_OfUpload):
 
 
 class CancelUpload(_OfUpload):
-    """Give the upload up."""
+    """end-14. Give the upload up."""
 
     method = "DELETE"
 

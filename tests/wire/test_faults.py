@@ -66,6 +66,7 @@ async def test_a_client_that_hangs_up_in_the_middle_leaves_nothing(
     size: int,
     framing: str,
 ) -> None:
+    """end-5, end-6."""
     async with over_http(host.url) as client:
         wire = Wire(client, fresh_name(), set)
         location = await wire.start()
@@ -83,7 +84,7 @@ async def test_a_client_that_hangs_up_in_the_middle_leaves_nothing(
 
 
 async def test_storage_that_is_away_is_503_until_it_is_back(tmp_path: Path) -> None:
-    """Every kind of request says when to come again, and succeeds then."""
+    """end-2 to end-8a: each says when to come again, and succeeds then."""
     with Azurite(tmp_path) as azurite:
         container = create_container(azurite)
         with start_host(environment(azurite, container)) as host:
@@ -115,7 +116,7 @@ async def test_storage_that_is_away_is_503_until_it_is_back(tmp_path: Path) -> N
 async def test_any_instance_serves_any_request_of_an_upload(
     azurite: Azurite, container_name: str
 ) -> None:
-    """Two hosts on one container, each request sent to the other one than the last."""
+    """end-4a to end-6: two hosts on one container, each request to the other than the last."""
     settings = environment(azurite, container_name)
     with start_host(settings) as first, start_host(settings) as second:
         a = over_http(first.url)

@@ -1,4 +1,4 @@
-"""OCI distribution-spec, "Listing Referrers" and "Pushing Manifests with Subject": end-12."""
+"""OCI distribution-spec, "Content Discovery", referrers: end-12a, end-12b; subjects: end-7a."""
 
 import json
 from collections.abc import AsyncIterator
@@ -90,6 +90,7 @@ async def test_the_unknown_has_an_empty_list(wire: Wire, algorithm: str) -> None
 
 @pytest.mark.parametrize("subject", ["sha256:x", "md5:0123", f"sha256:{'A' * 64}", "v1"])
 async def test_a_subject_is_a_digest(wire: Wire, subject: str) -> None:
+    """end-12a."""
     answer = await wire.client.get(f"{wire.base}/referrers/{subject}")
     assert_error(answer, 400, "DIGEST_INVALID")
 
@@ -98,6 +99,7 @@ async def test_a_subject_is_a_digest(wire: Wire, subject: str) -> None:
 async def test_a_push_with_a_subject_says_that_it_was_understood(
     wire: Wire, algorithm: str
 ) -> None:
+    """end-7a."""
     subject = Digest.of(SUBJECT, algorithm)
     content = artifact("one", subject=subject)
     for reference in ("tag", Digest.of(content), Digest.of(content, "sha512")):
@@ -110,6 +112,7 @@ async def test_a_push_with_a_subject_says_that_it_was_understood(
 async def test_a_subject_may_come_before_its_referrers_after_them_or_never(
     wire: Wire, algorithm: str
 ) -> None:
+    """end-12a, end-7a."""
     subject = Digest.of(SUBJECT, algorithm)
     first, second = artifact("first", subject=subject), artifact("second", subject=subject)
     await push(wire, first)
@@ -122,6 +125,7 @@ async def test_a_subject_may_come_before_its_referrers_after_them_or_never(
 
 
 async def test_a_list_is_that_of_one_repository(wire: Wire) -> None:
+    """end-12a."""
     await push(wire, artifact("one"))
     elsewhere = Wire(wire.client, f"{wire.repository}/below", wire.paths)
     assert await referrers(elsewhere) == []
@@ -142,7 +146,7 @@ async def test_a_list_is_filtered_by_artifact_type(wire: Wire) -> None:
 
 
 async def test_the_configs_media_type_stands_in_for_an_artifact_type(wire: Wire) -> None:
-    """The specification: "MUST be set to the config descriptor mediaType value"."""
+    """end-12b: it "MUST be set to the config descriptor mediaType value"."""
     await push(wire, artifact("one", None))
     [entry] = await referrers(wire, query=f"?artifactType={quote(media_types.OCI_EMPTY)}")
     assert entry["artifactType"] == media_types.OCI_EMPTY
@@ -150,7 +154,7 @@ async def test_the_configs_media_type_stands_in_for_an_artifact_type(wire: Wire)
 
 @pytest.mark.parametrize("artifact_type", [None, SBOM])
 async def test_an_index_may_have_a_subject(wire: Wire, artifact_type: str | None) -> None:
-    """The specification: without an artifact type of its own it "MUST be omitted"."""
+    """end-12a: without an artifact type of its own it "MUST be omitted"."""
     subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
     index = image_index(subject=subject, artifactType=artifact_type)
     answer = await push(wire, index)
@@ -177,7 +181,7 @@ async def test_an_index_may_have_a_subject(wire: Wire, artifact_type: str | None
 async def test_annotations_are_listed_as_they_were_pushed(
     wire: Wire, annotations: dict[str, str]
 ) -> None:
-    """However long, and whatever they are made of."""
+    """end-12a, end-12b: however long, and whatever they are made of."""
     content = artifact("one", annotations=annotations)
     await push(wire, content)
     assert await referrers(wire) == [entry_of(content)]
@@ -186,6 +190,7 @@ async def test_annotations_are_listed_as_they_were_pushed(
 
 
 async def test_a_manifest_under_several_tags_is_listed_once(wire: Wire) -> None:
+    """end-12a."""
     content = artifact("one")
     for tag in ("a", "b"):
         await push(wire, content, tag)
@@ -193,6 +198,7 @@ async def test_a_manifest_under_several_tags_is_listed_once(wire: Wire) -> None:
 
 
 async def test_a_deleted_manifest_is_listed_no_more(wire: Wire) -> None:
+    """end-12a, end-9."""
     gone, kept = artifact("gone"), artifact("kept")
     for content in (gone, kept):
         await push(wire, content)
@@ -204,6 +210,7 @@ async def test_a_deleted_manifest_is_listed_no_more(wire: Wire) -> None:
 
 
 async def test_referrers_outlive_their_subject(wire: Wire) -> None:
+    """end-12a, end-9."""
     await wire.push_image("v1", LAYER)
     content = artifact("one")
     await push(wire, content)
@@ -213,7 +220,7 @@ async def test_referrers_outlive_their_subject(wire: Wire) -> None:
 
 
 async def test_long_lists_come_in_pages(wire: Wire) -> None:
-    """Each but the last with a ``Link`` to the next."""
+    """end-12a, end-12b: each page but the last has a ``Link`` to the next."""
     contents = [artifact(f"{i}", [SIGNATURE, SBOM][i % 2]) for i in range(5)]
     for content in contents:
         await push(wire, content)
@@ -236,6 +243,7 @@ async def pages(wire: Wire, query: str) -> AsyncIterator[list[Entry]]:
 
 
 async def test_a_link_that_was_not_given_out_is_refused(wire: Wire) -> None:
+    """end-12a."""
     answer = await wire.client.get(f"{wire.base}/referrers/{OF_SUBJECT}?_token=x")
     assert_error(answer, 400, "PAGINATION_NUMBER_INVALID")
 
@@ -249,7 +257,7 @@ async def push_fallback(wire: Wire, *contents: bytes) -> None:
 
 
 async def test_what_lies_under_the_fallback_tag_is_merged_in(wire: Wire) -> None:
-    """The specification, "Enabling the Referrers API": what is there MUST be included."""
+    """end-12a: "Enabling the Referrers API": what is there MUST be included."""
     both, ours = artifact("both"), artifact("ours")
     # Without a subject, so that the registry keeps no entry for it, as others that know of none.
     theirs = image_manifest(artifactType=SBOM, annotations={"name": "theirs"})
@@ -268,7 +276,7 @@ async def test_what_lies_under_the_fallback_tag_is_merged_in(wire: Wire) -> None
 
 
 async def test_a_signature_is_found_as_cosign_looks_for_it(wire: Wire) -> None:
-    """An artifact with the image as its subject: by the API, and by the tag that stands for it."""
+    """end-12b, end-3: by the API, and by the tag that stands for it."""
     await wire.push_image("v1", LAYER)
     payload = json.dumps({"critical": {"image": {"docker-manifest-digest": str(OF_SUBJECT)}}})
     await wire.push_blob(payload.encode())

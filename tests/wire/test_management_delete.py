@@ -28,7 +28,7 @@ async def tags(wire: Wire) -> list[str]:
 
 
 async def test_a_deleted_blob_is_gone_from_its_repository_only(wire: Wire) -> None:
-    """end-10."""
+    """end-10: at once, and other repositories keep it."""
     digest = await wire.push_blob(LAYER)
     other = Wire(wire.client, f"{wire.repository}/other", wire.paths)
     await other.push_blob(LAYER)
@@ -42,7 +42,7 @@ async def test_a_deleted_blob_is_gone_from_its_repository_only(wire: Wire) -> No
 
 
 async def test_a_deleted_tag_leaves_the_manifest(wire: Wire) -> None:
-    """end-9 by tag."""
+    """end-9: by tag."""
     digest = Digest.of(await wire.push_image("v1", LAYER))
     await wire.push_image("v2", LAYER)
     assert await delete(wire, "manifests/v1") == 202
@@ -55,7 +55,7 @@ async def test_a_deleted_tag_leaves_the_manifest(wire: Wire) -> None:
 
 
 async def test_a_deleted_manifest_takes_the_tags_that_point_to_it_along(wire: Wire) -> None:
-    """end-9 by digest."""
+    """end-9: by digest; a tag that has moved on stays."""
     digest = Digest.of(await wire.push_image("v1", LAYER))
     await wire.push_image("v2", LAYER)
     await wire.push_image("moved", LAYER)
@@ -69,6 +69,7 @@ async def test_a_deleted_manifest_takes_the_tags_that_point_to_it_along(wire: Wi
 
 
 async def test_what_was_deleted_can_be_pushed_again(wire: Wire) -> None:
+    """end-9, end-7a."""
     manifest = await wire.push_image("v1", LAYER)
     for reference in ("v1", Digest.of(manifest)):
         await delete(wire, f"manifests/{reference}")
@@ -77,6 +78,7 @@ async def test_what_was_deleted_can_be_pushed_again(wire: Wire) -> None:
 
 
 async def test_an_index_is_deleted_before_its_children_or_after(wire: Wire) -> None:
+    """end-9: with the last of them the repository is unknown."""
     children = [await wire.push_image(f"p{n}", f"{n}".encode()) for n in range(2)]
     index = image_index(*children)
     assert (await wire.put_manifest("multi", index, media_types.OCI_INDEX)).status_code == 201
@@ -87,6 +89,7 @@ async def test_an_index_is_deleted_before_its_children_or_after(wire: Wire) -> N
 
 
 async def test_a_repository_whose_last_manifest_is_deleted_leaves_the_catalog(wire: Wire) -> None:
+    """end-9, and Docker's catalog: it comes back with the next push."""
     digests = [Digest.of(await wire.push_image(tag, tag.encode())) for tag in ("v1", "v2")]
 
     async def is_listed() -> bool:
@@ -103,6 +106,7 @@ async def test_a_repository_whose_last_manifest_is_deleted_leaves_the_catalog(wi
 
 
 async def test_bad_references_are_refused(wire: Wire) -> None:
+    """end-9, end-10."""
     absent = Digest.of(b"absent")
     for path, code, error in [
         ("blobs/sha256:x", 400, "DIGEST_INVALID"),
@@ -115,6 +119,7 @@ async def test_bad_references_are_refused(wire: Wire) -> None:
 
 
 async def test_deleting_leaves_other_uploads_alone(wire: Wire) -> None:
+    """end-9."""
     large = random_bytes(9 * 2**20)
     location = (await wire.patch(await wire.start(), large)).headers["Location"]
     digest = Digest.of(await wire.push_image("v1", LAYER))
