@@ -30,18 +30,18 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.HeadBlob: blobs.head_blob,  # end-2
     e.GetManifest: manifests.get_manifest,  # end-3
     e.HeadManifest: manifests.head_manifest,  # end-3
-    e.StartUpload: uploads.start_upload,  # end-4a, end-4b
+    e.StartUpload: uploads.start_upload,  # end-4a, end-4b, end-4c
     e.AppendUpload: uploads.append_upload,  # end-5
     e.FinishUpload: uploads.finish_upload,  # end-6
-    e.PushManifest: manifests.push_manifest,  # end-7
+    e.PushManifest: manifests.push_manifest,  # end-7a, end-7b
     e.ListTags: tags.list_tags,  # end-8a, end-8b
     e.DeleteManifest: manifests.delete_manifest,  # end-9
     e.DeleteBlob: blobs.delete_blob,  # end-10
     e.MountBlob: uploads.mount_blob,  # end-11
     e.ListReferrers: referrers.list_referrers,  # end-12a, end-12b
     e.GetUpload: uploads.get_upload,  # end-13
+    e.CancelUpload: uploads.cancel_upload,  # end-14
     e.ListCatalog: catalog.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
-    e.CancelUpload: uploads.cancel_upload,  # Docker HTTP API V2, "Canceling an Upload"
 }
 
 # In bytes. What ASP.NET Core, which stands before Functions, takes as a request's first line
