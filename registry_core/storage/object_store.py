@@ -138,8 +138,9 @@ def check_source_range(offset: int, length: int | None) -> None:
 class ObjectStore(Protocol):
     """Every method raises `StoreUnavailable` when storage does not answer as it should.
 
-    Calls are repeated when their answer is lost. A condition may fail because an earlier try of the
-    same call took place: who sees `ConditionFailed` may look whether what is there is its own.
+    Lost answers are asked for again, and what the lost try did is known: its own content, blocks or
+    deletion mean success, for one call more. But `copy` fails: who sees its `ConditionFailed` looks.
+    After `StoreUnavailable` a call may have taken place or not.
     """
 
     async def head(self, path: str) -> Properties:

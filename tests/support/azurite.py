@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 from registry_core.local.azurite import ACCOUNT, KEY, Azurite
 from registry_core.storage.azure_blob import AzureBlobStore
+from registry_core.storage.azure_blob.transport import Transport
 
 
 def container_client(azurite: Azurite, name: str) -> ContainerClient:
@@ -86,7 +86,7 @@ def contents_of(azurite: Azurite, container: str, prefix: str = "") -> dict[str,
         }
 
 
-class AsAzure(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
+class AsAzure(Transport):
     """A transport that has Azurite answer as Azure does where Put Blob meets an append blob.
 
     Azure refuses (409 InvalidBlobType), Azurite overwrites. But Azurite refuses a Put Block there,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
@@ -27,6 +28,8 @@ _BY_CODE: dict[str, type[StoreError]] = {
     "InvalidBlockList": BlockListInvalid,
     # Not an answer about an object: without its container, nothing is known of any.
     "ContainerNotFound": StoreUnavailable,
+    # A 412 that no condition of ours has asked for: somebody holds the object fast.
+    "LeaseIdMissing": StoreUnavailable,
 }
 _BY_STATUS: dict[int, type[StoreError]] = {
     404: NotFound,
@@ -34,36 +37,55 @@ _BY_STATUS: dict[int, type[StoreError]] = {
     416: RangeNotSatisfiable,
 }
 
-_operation: ContextVar[str] = ContextVar("operation")
+
+@dataclass
+class Call:
+    """One operation with all its tries. ``ends`` is on the event loop's clock."""
+
+    operation: str
+    ends: float
+    sent: int = 0
+    """Requests that left."""
+    answer_lost: bool = False
+    """One of them may have taken place without an answer that says so."""
+
+    def has_time_for(self, delay: float) -> bool:
+        return asyncio.get_running_loop().time() + delay < self.ends
 
 
-def current_operation() -> str:
-    """The name of the operation that this task is in."""
-    return _operation.get()
+_call: ContextVar[Call] = ContextVar("call")
+
+
+def current_call() -> Call:
+    """The operation that this task is in."""
+    return _call.get()
 
 
 @asynccontextmanager
-async def calling(operation: str, path: str, *, seconds: float) -> AsyncIterator[None]:
+async def calling(operation: str, path: str, *, seconds: float) -> AsyncIterator[Call]:
     """Around everything that is asked of the SDK, retries included.
 
     :raises StoreError: of the kind that fits the SDK's exception.
     """
-    name = _operation.set(operation)
+    call = Call(operation, asyncio.get_running_loop().time() + seconds)
+    outer = _call.set(call)
     try:
         async with asyncio.timeout(seconds):
-            yield
+            yield call
     except TimeoutError:
         raise StoreUnavailable(f"{operation} {path}: no answer in {seconds:g} s") from None
     except AzureError as error:
         # The SDK's own text may quote URLs with signatures: neither shown nor chained.
         raise _translated(error, f"{operation} {path}") from None
     finally:
-        _operation.reset(name)
+        _call.reset(outer)
 
 
 def _translated(error: AzureError, what: str) -> StoreError:
     if isinstance(error, ServiceRequestError):
-        return StoreUnavailable(f"{what}: {error.message}")  # no request was sent: says why not
+        return StoreUnavailable(
+            f"{what}: {error.message}"
+        )  # of the connection: says what is wrong with it
     if not isinstance(error, HttpResponseError) or error.response is None:
         return StoreUnavailable(f"{what}: {type(error).__name__}")
     headers: Mapping[str, str] = getattr(error.response, "headers", {})

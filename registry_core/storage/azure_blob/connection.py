@@ -11,8 +11,9 @@ from azure.core.exceptions import ResourceExistsError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
-from .calls import calling
-from .service import Limits, OnCall, make_service
+from .calls import Call, calling
+from .limits import Limits
+from .service import OnCall, make_service
 from .signing import DelegatedSigner, KeySigner, Signer, account_of
 
 _DEFAULT_LIMITS = Limits()
@@ -110,5 +111,5 @@ class Connection:
 
     def _calling(
         self, operation: str, path: str, *, seconds: float | None = None
-    ) -> AbstractAsyncContextManager[None]:
+    ) -> AbstractAsyncContextManager[Call]:
         return calling(operation, path, seconds=seconds or self._limits.total)

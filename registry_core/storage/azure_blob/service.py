@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+from azure.storage.blob.aio import BlobServiceClient
 
-from .calls import current_operation
+from .calls import current_call
+from .limits import MIB, Limits
+from .retries import Retries
+from .transport import make_transport
 
-MIB = 2**20
 _MORE_THAN_ANY = 2**50
 _ALL = f"bytes=0-{_MORE_THAN_ANY - 1}"
 
 OnCall = Callable[[str, str], None]
 """Told of every HTTP request as it is sent, retries included: its method, and the operation."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long to wait and how often to try; times in seconds."""
-
-    connect: float = 5.0
-    silence: float = 30.0
-    """Without a single byte from storage."""
-    retries: int = 3
-    first_delay: float = 0.2
-    """Before the first retry; doubled for each further one, and varied by half."""
-    total: float = 100.0
-    """For one operation with its retries."""
-    copy: float = 200.0
-    """In place of both for a copy on the server side, which is silent until it is done."""
-    copy_whole: int = 256 * MIB
-    """In bytes. Copy Blob From URL takes no more in one call."""
-    copy_piece: int = 64 * MIB
-    """In bytes. Larger objects are copied in ranges: a call that fails loses little."""
 
 
 def make_service(
@@ -61,21 +41,19 @@ def make_service(
         if request.http_request.headers.get("x-ms-range") == _ALL:
             del request.http_request.headers["x-ms-range"]
         if on_call is not None:
-            on_call(request.http_request.method, current_operation())
+            on_call(request.http_request.method, current_call().operation)
 
     return BlobServiceClient(
         service_url,
         credential,
-        retry_policy=_Backoff(limits),
-        connection_timeout=limits.connect,
-        read_timeout=limits.silence,
+        retry_policy=Retries(limits),
         # Contents are never split: what is one call here is one request.
         max_single_put_size=5000 * MIB,
         max_single_get_size=_MORE_THAN_ANY,
         max_chunk_get_size=_MORE_THAN_ANY,
         raw_request_hook=before_request,
         raw_response_hook=_complete_range,
-        transport=transport,
+        transport=transport or make_transport(connect=limits.connect, silence=limits.silence),
     )
 
 
@@ -107,20 +85,3 @@ def _make_body_streamed(request: PipelineRequest[Any]) -> None:
     content = request.http_request.data
     if isinstance(content, bytes) and len(content) > MIB:
         request.http_request.data = Body(content)
-
-
-class _Backoff(ExponentialRetry):
-    """The SDK's rules of what is retried, with waits that somebody can wait for."""
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__(
-            retry_total=limits.retries,
-            retry_connect=limits.retries,
-            retry_read=limits.retries,
-            retry_status=limits.retries,
-        )
-        self._first_delay = limits.first_delay
-
-    def get_backoff_time(self, settings: dict[str, Any]) -> float:
-        delay: float = self._first_delay * 2 ** (settings["count"] - 1)
-        return delay * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret

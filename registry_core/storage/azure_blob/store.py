@@ -15,11 +15,14 @@ from ..object_store import (
     ANYWAY,
     Buffer,
     Condition,
+    ConditionFailed,
     ContinuationInvalid,
+    NotFound,
     Page,
     Properties,
     RangeNotSatisfiable,
     StoredObject,
+    StoreUnavailable,
     check_block_id,
     check_metadata,
     check_source_range,
@@ -27,6 +30,7 @@ from ..object_store import (
 from .connection import Connection
 from .copying import copy_in_pieces
 from .listing import Listed
+from .own_doing import find_own_commit, find_own_put
 from .rows import properties_of, whole_size_of
 from .service import Body
 
@@ -88,10 +92,16 @@ class AzureBlobStore(Connection):
         condition: Condition = ANYWAY,
     ) -> str:
         options = _conditions(condition, overwrite=True)
-        async with self._calling("put", path):
-            answer = await self._blob(path).upload_blob(
-                bytes(content), metadata=check_metadata(metadata), max_concurrency=1, **options
-            )
+        try:
+            async with self._calling("put", path) as call:
+                answer = await self._blob(path).upload_blob(
+                    bytes(content), metadata=check_metadata(metadata), max_concurrency=1, **options
+                )
+        except ConditionFailed:
+            own = await find_own_put(self, path, content, metadata) if call.answer_lost else None
+            if own is None:
+                raise
+            return own
         return _etag(answer)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
@@ -135,12 +145,18 @@ class AzureBlobStore(Connection):
         metadata: Mapping[str, str] | None = None,
         condition: Condition = ANYWAY,
     ) -> str:
-        async with self._calling("commit", path):
-            answer = await self._blob(path).commit_block_list(
-                [BlobBlock(check_block_id(block_id)) for block_id in block_ids],
-                metadata=check_metadata(metadata),
-                **_conditions(condition),
-            )
+        try:
+            async with self._calling("commit", path) as call:
+                answer = await self._blob(path).commit_block_list(
+                    [BlobBlock(check_block_id(block_id)) for block_id in block_ids],
+                    metadata=check_metadata(metadata),
+                    **_conditions(condition),
+                )
+        except ConditionFailed:
+            own = await find_own_commit(self, path, block_ids) if call.answer_lost else None
+            if own is None:
+                raise
+            return own
         return _etag(answer)
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
@@ -189,11 +205,18 @@ class AzureBlobStore(Connection):
             answer = await self._blob(path).start_copy_from_url(
                 url, metadata=check_metadata(metadata), requires_sync=True, **options
             )
+        # Nothing is readable there before; and who aborts what is pending leaves an empty object.
+        if answer["copy_status"] != "success":
+            raise StoreUnavailable(f"copy {path}: {answer['copy_status']}")
         return _etag(answer)
 
     async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
-        async with self._calling("delete", path):
-            await self._blob(path).delete_blob(**_conditions(condition))
+        try:
+            async with self._calling("delete", path) as call:
+                await self._blob(path).delete_blob(**_conditions(condition))
+        except NotFound:
+            if not call.answer_lost:
+                raise
 
     async def list_page(
         self,

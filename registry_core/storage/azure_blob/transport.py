@@ -1,0 +1,45 @@
+"""The SDK's way to the network, on which every request that leaves is counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from aiohttp import ClientSession, DummyCookieJar, TraceConfig, TraceRequestHeadersSentParams
+from azure.core.pipeline.transport import AioHttpTransport
+
+from .calls import current_call
+
+
+class Transport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
+    """Tells the `Call` of each request.
+
+    aiohttp repeats PUT and DELETE by itself, once, when a connection breaks (RFC 9112, 9.3.1): an
+    answer that is lost there must be known of, too.
+    """
+
+    _opened = False
+
+    async def open(self) -> None:
+        if not self._opened:
+            self._opened = True
+            trace = TraceConfig()
+            trace.on_request_headers_sent.append(_count)
+            self.session = ClientSession(  # as azure-core makes it, and traced
+                cookie_jar=DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=True,
+                trace_configs=[trace],
+            )
+        await super().open()
+
+
+async def _count(
+    _session: ClientSession, _context: SimpleNamespace, _request: TraceRequestHeadersSentParams
+) -> None:
+    current_call().sent += 1
+
+
+def make_transport(*, connect: float, silence: float) -> Any:
+    """``connect`` and ``silence`` as in `Limits`."""
+    return Transport(connection_timeout=connect, read_timeout=silence)
