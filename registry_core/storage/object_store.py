@@ -139,7 +139,7 @@ class ObjectStore(Protocol):
     """Every method raises `StoreUnavailable` when storage does not answer as it should.
 
     Lost answers are asked for again, and what the lost try did is known: its own content, blocks or
-    deletion mean success, for one call more. But `copy` fails: who sees its `ConditionFailed` looks.
+    deletion mean success, for one call more. But of `copy`, who sees `ConditionFailed` has to look.
     After `StoreUnavailable` a call may have taken place or not.
     """
 
