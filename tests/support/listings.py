@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,15 @@ class FromTheBeginning(MemoryStore):
 
     async def list_page(self, prefix: str, **options: Any) -> Page:
         return await super().list_page(prefix, **(options | {"start_from": None}))
+
+
+class Exacting(MemoryStore):
+    """A store that takes no `start_from` but one which could be a path of the registry's."""
+
+    async def list_page(self, prefix: str, **options: Any) -> Page:
+        start = options.get("start_from")
+        assert start is None or re.fullmatch(r"[\w./~-]{1,1024}", start, re.ASCII)
+        return await super().list_page(prefix, **options)
 
 
 async def put_tag(store: ObjectStore, tag: str) -> None:
