@@ -13,7 +13,7 @@
         _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link who names this subject; ours
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
-
+    <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
 
 Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
 own.
@@ -99,6 +99,10 @@ class Layout:
     def marked_repository(self, path: str) -> str:
         """The name in a catalog marker's path."""
         return path.removeprefix(self.catalog).replace(".~", "/")
+
+    def replacing(self, ident: str) -> str:
+        """The record of what one step of a repair replaces, there while it does."""
+        return f"{self.base}_replacing/{ident}"
 
 
 def linked_digest(path: str) -> Digest | None:
