@@ -1,0 +1,97 @@
+"""A reverse proxy on loopback that tests put before a server, to see or change what passes.
+
+Bodies stream both ways, and requests go on as they came, `Host` included: a signature of them stays
+right, and a server that answers with absolute URLs names the proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
+
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from yarl import URL
+
+# They belong to one connection, not to the message (RFC 9110, section 7.6.1).
+_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
+
+
+class ReverseProxy:
+    """Runs in a thread of its own from entering the context until leaving it.
+
+    A subclass says in `answer` what becomes of a request. ``authority`` is where it listens.
+    """
+
+    def __init__(self) -> None:
+        self.authority = ""
+
+    async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to a request, as a rule what `forward` returns."""
+        raise NotImplementedError
+
+    def before_answer(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Called with what `forward` got, before the client sees any of it."""
+
+    async def forward(
+        self, out: ClientSession, request: web.BaseRequest, authority: str
+    ) -> web.StreamResponse:
+        """Have the server at ``authority`` answer."""
+        headers = request.headers.copy()
+        for name in (*_HOP_BY_HOP, "Expect"):
+            headers.popall(name, None)
+        async with out.request(
+            request.method,
+            URL(f"http://{authority}{request.raw_path}", encoded=True),
+            headers=headers,
+            data=request.content if request.can_read_body else None,
+            allow_redirects=False,
+        ) as answer:
+            response = web.StreamResponse(status=answer.status, headers=answer.headers)
+            for name in _HOP_BY_HOP:
+                response.headers.popall(name, None)
+            self.before_answer(request, response)
+            await response.prepare(request)
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+            await response.write_eof()
+            return response
+
+    def __enter__(self) -> Self:
+        ready: Future[str] = Future()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),))
+        self._thread.start()
+        self.authority = ready.result(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+        self._thread.join()
+
+    async def _serve(self, ready: Future[str]) -> None:
+        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._stop: Callable[[], object] = lambda: loop.call_soon_threadsafe(stopped.set)
+        async with ClientSession(
+            # No connection is used twice: when a server has just closed one, the request fails, and
+            # a streamed body cannot be sent again.
+            connector=TCPConnector(force_close=True),
+            timeout=ClientTimeout(total=None),
+            auto_decompress=False,
+            # What the client did not send is not added.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        ) as out:
+            server = web.Server(lambda request: self.answer(out, request))
+            runner = web.ServerRunner(server)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            ready.set_result("{}:{}".format(*runner.addresses[0]))
+            await stopped.wait()
+            await runner.cleanup()
