@@ -91,6 +91,8 @@ def _translated(error: AzureError, what: str) -> StoreError:
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     status = error.response.status_code or 0
     code = headers.get("x-ms-error-code", "")
+    request = headers.get("x-ms-request-id")
+    if request is None:
+        return StoreUnavailable(f"{what}: {status}, and not from storage")
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, StoreUnavailable)
-    request = headers.get("x-ms-request-id", "unknown")
     return kind(f"{what}: {status} {code} (request {request})")

@@ -24,9 +24,21 @@ async def find_own_put(
 
 
 async def find_own_commit(store: ObjectStore, path: str, block_ids: Sequence[str]) -> str | None:
-    """The ETag of the object made of exactly these blocks, if that is what is there. One call."""
+    """The ETag of the object made of exactly these blocks, if that is what is there. One call.
+
+    Of no blocks nobody can tell whose they are.
+    """
     try:
         etag, found = await store.committed_blocks(path)
     except (NotFound, WrongKind):
         return None
-    return etag if list(found) == list(block_ids) else None
+    return etag if block_ids and list(found) == list(block_ids) else None
+
+
+async def is_gone(store: ObjectStore, path: str) -> bool:
+    """One call."""
+    try:
+        await store.head(path)
+    except NotFound:
+        return True
+    return False

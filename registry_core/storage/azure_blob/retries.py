@@ -37,6 +37,7 @@ class Retries(ExponentialRetry):
         """:raises AzureError: when the limits are reached, or waiting would go beyond them."""
         # Takes from the request's options what is not for the transport.
         location_mode = self.configure_retries(request)["mode"]
+        _remember_hook(request)
         call, tries = current_call(), 0
         while True:
             try:
@@ -73,6 +74,13 @@ class Retries(ExponentialRetry):
         headers = getattr(getattr(error, "response", None), "headers", {})
         wished = headers.get("Retry-After", "")
         return max(delay, float(wished)) if wished.isdecimal() else delay
+
+
+def _remember_hook(request: PipelineRequest[Any]) -> None:
+    """The SDK forgets what is to see the answer, where its first try does not get one."""
+    hook = request.context.options.pop("raw_response_hook", None)
+    if hook is not None:
+        request.context["response_callback"] = hook
 
 
 def _is_from_storage(answer: Any) -> bool:

@@ -30,7 +30,7 @@ from ..object_store import (
 from .connection import Connection
 from .copying import copy_in_pieces
 from .listing import Listed
-from .own_doing import find_own_commit, find_own_put
+from .own_doing import find_own_commit, find_own_put, is_gone
 from .rows import properties_of, whole_size_of
 from .service import Body
 
@@ -216,6 +216,9 @@ class AzureBlobStore(Connection):
                 await self._blob(path).delete_blob(**_conditions(condition))
         except NotFound:
             if not call.answer_lost:
+                raise
+        except ConditionFailed:  # Azurite's answer for what is gone
+            if not (call.answer_lost and await is_gone(self, path)):
                 raise
 
     async def list_page(
