@@ -1,0 +1,40 @@
+"""However a manifest is made, reading it leaves the event loop free."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import pytest
+
+from registry_core.server.manifests import MANIFEST_LIMIT
+from registry_core.spec.errors import ManifestInvalid
+from registry_core.storage.parsing import parse
+from tests.support.content import image_manifest
+
+pytestmark = pytest.mark.anyio
+
+# Seconds of this process's own time, so that a busy machine does not count. Without a limit on the
+# number of values, the worst of these took 0.5.
+LONGEST = 0.3
+
+
+def filled(unit: str) -> bytes:
+    """A manifest of 4 MiB with a list of as many as fit."""
+    values = (unit * ((MANIFEST_LIMIT - 2000) // len(unit)))[:-1]
+    return image_manifest()[:-1] + f', "x": [{values}]}}'.encode()
+
+
+UNITS = ["[],", "{},", "1,", "1.5,", '{"a":1},', '"",', "1" * 4300 + ",", '"' + "a" * 50 + '",']
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit[:10])
+async def test_nothing_that_is_pushed_holds_up_others(unit: str) -> None:
+    reading = asyncio.create_task(parse(filled(unit)))
+    longest, last = 0.0, time.process_time()
+    while not reading.done():
+        await asyncio.sleep(0.001)
+        now = time.process_time()
+        longest, last = max(longest, now - last), now
+    with suppress(ManifestInvalid):
+        await reading
+    assert longest < LONGEST
