@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from .spec.globs import NO_TAGS, TagGlobs
+
 _log = logging.getLogger(__name__)
 
 _PREFIX = "REGISTRY_"
@@ -37,6 +39,7 @@ DELETE_ENABLED = "REGISTRY_STORAGE_DELETE_ENABLED"
 READ_ONLY = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
 VALIDATION_DISABLED = "REGISTRY_VALIDATION_DISABLED"
 INDEX_PLATFORMS = "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS"
+TAGS_IMMUTABLE = "REGISTRY_TAGS_IMMUTABLE"
 
 KNOWN = frozenset(
     {
@@ -56,6 +59,7 @@ KNOWN = frozenset(
         DELETE_ENABLED,
         READ_ONLY,
         INDEX_PLATFORMS,
+        TAGS_IMMUTABLE,
         VALIDATION_DISABLED,
     }
 )
@@ -114,6 +118,7 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
+    write_once: TagGlobs = NO_TAGS
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
@@ -145,6 +150,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         require_blobs=not reader.flag(VALIDATION_DISABLED),
         require_children=reader.choice(INDEX_PLATFORMS, ("all", "none")) == "all"
         and not reader.flag(VALIDATION_DISABLED),
+        write_once=reader.tag_globs(TAGS_IMMUTABLE),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -181,6 +187,13 @@ class _Reader:
         if text not in choices:
             self.problems.append(f"{name}={text!r} must be one of {', '.join(choices)}")
         return text
+
+    def tag_globs(self, name: str) -> TagGlobs:
+        try:
+            return TagGlobs.parse(self.text(name))
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return NO_TAGS
 
     def number(self, name: str, default: int) -> int:
         text = self.text(name)

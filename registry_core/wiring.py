@@ -58,6 +58,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
+        write_once=settings.write_once,
     )
     if settings.read_only:
         return ReadOnly(registry)

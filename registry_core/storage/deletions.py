@@ -1,16 +1,20 @@
 """What is taken out of a repository. Content stays: other repositories may have it.
 
 The order is that of a push turned round: first the tags that point to a manifest, on condition that
-they still do, then its entry among the referrers, then the revision link.
+they still do, then its entry among the referrers, then the revision link. Of a tag the index goes
+first: without a current link, it would still tell what the tag points to.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
+from ..spec.manifest import Manifest
 from .concurrency import together
 from .object_store import (
     ANYWAY,
@@ -24,7 +28,18 @@ from .object_store import (
 from .parsing import parse
 from .referrers import Referrers
 from .shelf import Shelf
-from .small_objects import read_link
+from .small_objects import Link, read_link
+from .tag_links import TagLinks, by_age
+
+_AT_ONCE = 16
+
+
+@dataclass
+class _Tag:
+    """What a listing tells of one tag: its current link, if it has one, and its index."""
+
+    current: Entry | None = None
+    index: list[Entry] = field(default_factory=list)
 
 
 @dataclass
@@ -32,6 +47,7 @@ class Deletions:
     """`Deleter` over the object store."""
 
     shelf: Shelf
+    tags: TagLinks
     referrers: Referrers
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
@@ -43,54 +59,109 @@ class Deletions:
             self.shelf.blobs.forget((repository, digest))
 
     async def delete_tag(self, repository: str, tag: str) -> None:
-        try:
-            await self.shelf.store.delete(self.shelf.layout.tag_link(repository, tag))
-        except NotFound:
-            raise ManifestUnknown(f"manifest unknown to {repository}: {tag}") from None
-        # Without its history the tag has no folder any more, and is listed no more.
+        unknown = ManifestUnknown(f"manifest unknown to {repository}: {tag}")
+        if self.tags.write_once.match(repository, tag):
+            with suppress(NotFound):
+                await self.tags.read(repository, tag)
+                self.tags.refuse_deletion(repository, [tag])
+            raise unknown
         index = self.shelf.layout.tag_index(repository, tag)
-        await self._delete_all([entry.path async for entry in list_all(self.shelf.store, index)])
+        had_index = await self._delete_below(index)
+        if not await self._delete(self.shelf.layout.tag_link(repository, tag)) and not had_index:
+            raise unknown
+        await self._delete_below(index)  # what a push at the same time has left there
 
     async def delete_manifest(self, repository: str, digest: Digest) -> None:
-        path = self.shelf.layout.revision_link(repository, digest)
+        self.shelf.manifests.forget((repository, digest))
         try:
-            await self.shelf.store.head(path)
-            await self._untag(repository, digest)
-            await self._unrefer(repository, digest)
-            await self.shelf.store.delete(path)
+            await self.shelf.store.head(self.shelf.layout.revision_link(repository, digest))
+            await self._delete_manifest(repository, digest)
         except NotFound:
+            await self.shelf.mark_deletion(repository)  # where a deletion was cut off before it
             raise ManifestUnknown(f"manifest unknown to {repository}: {digest}") from None
         finally:
             self.shelf.manifests.forget((repository, digest))
-        await self.shelf.unmark_if_empty(repository)
 
-    async def _untag(self, repository: str, digest: Digest) -> None:
-        """Delete the tags that point to the manifest; one that is moved meanwhile stays."""
+    async def _delete_manifest(self, repository: str, digest: Digest) -> None:
+        tags = await self._tags_to(repository, digest)
+        self.tags.refuse_deletion(repository, tags)
+        await together(self._untag(repository, name, tag) for name, tag in tags.items())
+        link, manifest = await self._read(digest)
+        await self._unrefer(repository, digest, manifest)
+        await self._delete(self.shelf.layout.revision_link(repository, digest))
+        await self.shelf.mark_deletion(repository)
+        await self._restore_if_pushed(repository, link, manifest)
+
+    async def _tags_to(self, repository: str, digest: Digest) -> dict[str, _Tag]:
+        """The tags that point to the manifest, or would if they had no current link."""
+        tags: dict[str, _Tag] = {}
         prefix = self.shelf.layout.tags(repository)
-        entries = [entry async for entry in list_all(self.shelf.store, prefix, metadata=True)]
-        tags = [
-            tag
-            for entry in entries
-            if (tag := self.shelf.layout.tag_of(repository, entry.path))
-            and await self._points_to(entry, digest)
-            and await self._delete(entry.path, if_match(_etag(entry)))
-        ]
-        folders = tuple(f"{prefix}{tag}/index/" for tag in tags)
-        await self._delete_all([e.path for e in entries if e.path.startswith(folders)])
+        async for entry in list_all(self.shelf.store, prefix, metadata=True):
+            name = entry.path.removeprefix(prefix).partition("/")[0]
+            tag = tags.setdefault(name, _Tag())
+            if entry.path == self.shelf.layout.tag_link(repository, name):
+                tag.current = entry
+            else:
+                tag.index.append(entry)
+        turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def _points_to(self, entry: Entry, digest: Digest) -> bool:
-        told = entry.properties.metadata.get("digest") if entry.properties else None
-        if told is not None:
-            return told == str(digest)
+        async def points_to(name: str, tag: _Tag) -> bool:
+            async with turn:
+                return await self._points_to(repository, name, tag, digest)
+
+        found = await together(points_to(name, tag) for name, tag in tags.items())
+        return {name: tags[name] for name, points in zip(tags, found, strict=True) if points}
+
+    async def _points_to(self, repository: str, name: str, tag: _Tag, digest: Digest) -> bool:
+        if tag.current is not None and tag.current.properties is not None:
+            told = tag.current.properties.metadata.get("digest")
+            if told is not None:
+                return told == str(digest)
+            with suppress(NotFound):
+                return (await read_link(self.shelf.store, tag.current.path)).digest == digest
+        last = by_age(self.shelf.layout.tag_index(repository, name), tag.index)[:1]
+        return last == [digest]
+
+    async def _untag(self, repository: str, name: str, tag: _Tag) -> None:
+        """A tag that is moved meanwhile stays, without its history."""
+        await self._delete_all(entry.path for entry in tag.index)
+        if tag.current is not None and tag.current.properties is not None:
+            condition = if_match(tag.current.properties.etag)
+            if not await self._delete(tag.current.path, condition):
+                return
+        await self._delete_below(self.shelf.layout.tag_index(repository, name))
+
+    async def _read(self, digest: Digest) -> tuple[Link, Manifest | None]:
+        """What a push of the manifest would link to; no manifest where nobody can read it."""
         try:
-            return (await read_link(self.shelf.store, entry.path)).digest == digest
+            content = await self.shelf.read_content(digest)
+            manifest = await parse(content)
+        except (NotFound, ManifestInvalid):
+            return Link(digest), None
+        return Link(digest, manifest.media_type, len(content)), manifest
+
+    async def _unrefer(self, repository: str, digest: Digest, manifest: Manifest | None) -> None:
+        if manifest is not None:
+            await self.referrers.remove(repository, digest, manifest)
+
+    async def _restore_if_pushed(
+        self, repository: str, link: Link, manifest: Manifest | None
+    ) -> None:
+        """Whatever a push at the same time made of the manifest, leave it whole."""
+        await self._unrefer(repository, link.digest, manifest)
+        tagged = await self._tags_to(repository, link.digest)
+        if tagged or (manifest and manifest.subject and await self._is_linked(repository, link)):
+            await self.shelf.link_manifest(repository, link)
+            if manifest is not None:
+                await self.referrers.add(repository, link, manifest)
+            await self.shelf.mark_repository(repository)
+
+    async def _is_linked(self, repository: str, link: Link) -> bool:
+        try:
+            await self.shelf.store.head(self.shelf.layout.revision_link(repository, link.digest))
         except NotFound:
             return False
-
-    async def _unrefer(self, repository: str, digest: Digest) -> None:
-        with suppress(NotFound, ManifestInvalid):  # then no entry was ever made for it
-            content = await self.shelf.read_content(digest)
-            await self.referrers.remove(repository, digest, await parse(content))
+        return True
 
     async def _delete(self, path: str, condition: Condition = ANYWAY) -> bool:
         try:
@@ -99,9 +170,11 @@ class Deletions:
             return False
         return True
 
-    async def _delete_all(self, paths: list[str]) -> None:
+    async def _delete_below(self, prefix: str) -> bool:
+        """Whether anything was there."""
+        paths = [entry.path async for entry in list_all(self.shelf.store, prefix)]
+        await self._delete_all(paths)
+        return bool(paths)
+
+    async def _delete_all(self, paths: Iterable[str]) -> None:
         await together(self._delete(path) for path in paths)
-
-
-def _etag(entry: Entry) -> str:
-    return entry.properties.etag if entry.properties else ""

@@ -2,7 +2,9 @@
 
 The order of writes is what keeps readers whole: what a manifest references is there before its
 content, its content before the revision link, and all of it before the tag's current link makes it
-visible.
+visible. A deletion of the same manifest may run beside a push: so the push looks in the end whether
+anything was deleted, then whether its revision link is still there; and the deletion looks in the
+end whether a tag came meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from .object_store import NotFound
 from .parsing import parse
 from .referrers import Referrers
 from .shelf import Shelf
-from .small_objects import Link, put_link, read_link
+from .small_objects import Link
+from .tag_links import TagLinks
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Manifests:
     """
 
     shelf: Shelf
+    tags: TagLinks
     referrers: Referrers
     require_blobs: bool = True
     require_children: bool = True
@@ -62,7 +66,7 @@ class Manifests:
     async def _find(self, repository: str, reference: Reference) -> Link:
         if isinstance(reference, Digest):
             return await self.shelf.find_manifest(repository, reference)
-        return await read_link(self.shelf.store, self.shelf.layout.tag_link(repository, reference))
+        return await self.tags.read(repository, reference)
 
     async def _find_and_read(self, repository: str, digest: Digest) -> tuple[Link, bytes]:
         """Membership and content at the same time; they do not depend on each other."""
@@ -92,34 +96,50 @@ class Manifests:
     ) -> PushedManifest:
         manifest = await parse(content, content_type)
         digest = _check_digest(reference, content)
+        if isinstance(reference, str):
+            tags = tuple(dict.fromkeys((reference, *tags)))
+        await self.tags.check(repository, tags, digest)
         await self._check_references(repository, manifest)
         link = Link(digest, manifest.media_type, len(content))
         await Content(self.shelf.store, self.shelf.layout).put(digest, content)
         self.shelf.content.put(digest, content)
-        if isinstance(reference, str):
-            tags = tuple(dict.fromkeys((reference, *tags)))
+        mark = self.shelf.marked.get(repository)
         await together(
             [
                 self.shelf.link_manifest(repository, link),
-                self.referrers.add(repository, link, manifest),
-                *(
-                    self._put(self.shelf.layout.tag_index_link(repository, t, digest), link)
-                    for t in tags
-                ),
+                *(self.tags.enter(repository, tag, link) for tag in tags),
             ]
         )
-        # What makes the manifest visible comes last: its repository in the catalog, and the tags.
-        await together(
-            [
-                self.shelf.mark_repository(repository),
-                *(self._put(self.shelf.layout.tag_link(repository, tag), link) for tag in tags),
-            ]
-        )
+        await self._show(repository, link, manifest, tags, is_marked=mark is not None)
+        if mark is None or not await self.shelf.is_marked_still(repository, mark):
+            await self._see_that_it_stays(repository, link, manifest)
         subject = manifest.subject.digest if manifest.subject else None
         return PushedManifest(Descriptor(manifest.media_type, digest, len(content)), subject)
 
-    async def _put(self, path: str, link: Link) -> None:
-        await put_link(self.shelf.store, path, link)
+    async def _show(
+        self,
+        repository: str,
+        link: Link,
+        manifest: Manifest,
+        tags: Sequence[str],
+        *,
+        is_marked: bool,
+    ) -> None:
+        """Let all that leads to the manifest lead there."""
+        await together(
+            [
+                *([] if is_marked else [self.shelf.mark_repository(repository)]),
+                self.referrers.add(repository, link, manifest),
+                *(self.tags.point(repository, tag, link) for tag in tags),
+            ]
+        )
+
+    async def _see_that_it_stays(self, repository: str, link: Link, manifest: Manifest) -> None:
+        try:
+            await self.shelf.store.head(self.shelf.layout.revision_link(repository, link.digest))
+        except NotFound:
+            await self.shelf.link_manifest(repository, link)
+            await self._show(repository, link, manifest, (), is_marked=False)
 
     async def _check_references(self, repository: str, manifest: Manifest) -> None:
         """All at once, each digest once; nothing is written before."""

@@ -23,10 +23,11 @@ from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid, PaginationNumberInvalid
 from ..spec.manifest import Manifest, parse_manifest
 from .concurrency import together
+from .layout import linked_digest
 from .object_store import ContinuationInvalid, NotFound
 from .referrer_entries import describe, metadata_of, read_content, read_metadata, size_in_list
 from .shelf import Shelf
-from .small_objects import Link, put_small, read_link
+from .small_objects import Link, put_link, read_link
 
 MAX_REFERRERS = 1000
 # The answer is an image index, and no larger than the 4 MiB that clients take of one.
@@ -46,7 +47,7 @@ class Referrers:
             return
         path = self.shelf.layout.referrer_link(repository, manifest.subject.digest, link.digest)
         metadata = metadata_of(link, describe(link, manifest))
-        await put_small(self.shelf.store, path, link.content, metadata=metadata)
+        await put_link(self.shelf.store, path, link, metadata=metadata)
 
     async def remove(self, repository: str, digest: Digest, manifest: Manifest) -> None:
         """Take a manifest out of its subject's list, if it is there. One call."""
@@ -102,7 +103,7 @@ class Referrers:
         )
         part = _Part(continuation=page.continuation)
         for row in page.entries:
-            digest = _parse_path(row.path[len(prefix) :])
+            digest = linked_digest(row.path[len(prefix) :])
             if digest and row.properties:
                 part.entries[digest] = _Entry(read_metadata(digest, row.properties))
         return part
@@ -196,15 +197,6 @@ def _between(fallback: _Part, listed: _Part, after: Digest | None) -> Mapping[Di
         if (after is None or digest > after)
         and (listed.continuation is None or (end is not None and digest <= end))
     }
-
-
-def _parse_path(path: str) -> Digest | None:
-    """The digest of ``<algorithm>/<hex>/link``; None for anything else, such as a folder."""
-    algorithm, _, rest = path.partition("/")
-    try:
-        return Digest.parse(f"{algorithm}:{rest.removesuffix('/link')}")
-    except DigestInvalid:
-        return None
 
 
 @dataclass(frozen=True)

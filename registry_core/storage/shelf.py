@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..spec.descriptor import Descriptor
@@ -11,7 +10,7 @@ from ..spec.media_types import OCTET_STREAM
 from .caches import ContentCache, ExpiringCache
 from .layout import Layout
 from .object_store import NotFound, ObjectStore
-from .small_objects import Link, put_link, put_small
+from .small_objects import Link, put_link
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
 MEMBERSHIP_SECONDS = 30.0
@@ -19,7 +18,11 @@ MEMBERSHIP_SECONDS = 30.0
 
 @dataclass
 class Shelf:
-    """``blobs`` and ``manifests`` remember which repository has what."""
+    """``blobs`` and ``manifests`` remember which repository has what.
+
+    ``marked`` remembers the ETag of a repository's marker, which every deletion of a manifest
+    changes.
+    """
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
@@ -30,7 +33,7 @@ class Shelf:
     manifests: ExpiringCache[tuple[str, Digest], Link] = field(
         default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
     )
-    marked: ExpiringCache[str, bool] = field(
+    marked: ExpiringCache[str, str] = field(
         default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
     )
 
@@ -77,20 +80,33 @@ class Shelf:
         self.manifests.put((repository, link.digest), link)
 
     async def mark_repository(self, repository: str) -> None:
-        """See that the catalog lists the repository. One call, none when remembered."""
-        if self.marked.get(repository) is None:
-            await put_small(self.store, self.layout.catalog_marker(repository), b"")
-            self.marked.put(repository, True)
+        """See that the catalog lists the repository. One call."""
+        etag = await self.store.put(self.layout.catalog_marker(repository), b"")
+        self.marked.put(repository, etag)
 
-    async def unmark_if_empty(self, repository: str) -> None:
-        """See that the catalog lists the repository no more if its last manifest is gone."""
-        self.marked.forget(repository)
-        if await self._has_manifests(repository):
-            return
-        with suppress(NotFound):
-            await self.store.delete(self.layout.catalog_marker(repository))
-        if await self._has_manifests(repository):  # pushed meanwhile, when the marker was there
+    async def is_marked_still(self, repository: str, mark: str) -> bool:
+        """Whether the marker is the one that was known as ``mark``. One call.
+
+        If so, no manifest of the repository was deleted since. Else it is marked again if need be.
+        """
+        try:
+            etag = (await self.store.head(self.layout.catalog_marker(repository))).etag
+        except NotFound:
             await self.mark_repository(repository)
+            return False
+        self.marked.put(repository, etag)
+        return etag == mark
+
+    async def mark_deletion(self, repository: str) -> None:
+        """Let all who know the marker see that a manifest is gone; with the last one it goes."""
+        if not await self._has_manifests(repository):
+            try:
+                await self.store.delete(self.layout.catalog_marker(repository))
+            except NotFound:
+                return
+            if not await self._has_manifests(repository):
+                return
+        await self.mark_repository(repository)
 
     async def _has_manifests(self, repository: str) -> bool:
         page = await self.store.list_page(self.layout.revisions(repository), limit=1)

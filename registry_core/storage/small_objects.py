@@ -1,7 +1,8 @@
 """Links and other small objects: each a block blob, written whole in one put.
 
-Other registries wrote them as append blobs, in two steps: what is found so is replaced, and what is
-found empty is read again.
+Other registries wrote them as append blobs, in two steps: what is found empty is read again. What
+is found in place of something new is replaced; what is right already stays as it is, since between
+deleting and writing it nobody would find it.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ from dataclasses import dataclass
 
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
-from ..spec.errors import DigestInvalid
+from ..spec.errors import DigestInvalid, Unavailable
 from .object_store import (
-    ANYWAY,
-    Condition,
+    IF_ABSENT,
     ConditionFailed,
     NotFound,
     ObjectStore,
     Properties,
+    StoreUnavailable,
     WrongKind,
     if_match,
 )
 
 # How long a link may stay empty before it counts as absent, seconds between one look and the next.
 _LOOKS = (0.05, 0.1, 0.2, 0.4, 0.8)
+# How often an append blob is replaced that somebody keeps writing anew.
+_REPLACEMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -90,28 +93,63 @@ def _parse_link(path: str, content: bytes) -> Link:
         raise NotFound(f"{path} holds no digest") from error
 
 
-async def put_link(store: ObjectStore, path: str, link: Link) -> None:
-    """Write the link, whatever was there. One call, unless it meets an append blob."""
-    await put_small(store, path, link.content, metadata=link.metadata)
-
-
-async def put_small(
-    store: ObjectStore,
-    path: str,
-    content: bytes,
-    *,
-    metadata: Mapping[str, str] | None = None,
-    condition: Condition = ANYWAY,
-) -> str:
-    """`ObjectStore.put` that replaces an append blob, once. No HEAD is spent on asking first.
-
-    :raises ConditionFailed:
-    """
+async def put_link(
+    store: ObjectStore, path: str, link: Link, *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a link whose path has its digest. One call, unless it meets an append blob."""
+    content = link.content
     try:
-        return await store.put(path, content, metadata=metadata, condition=condition)
+        await store.put(path, content, metadata=metadata or link.metadata)
     except WrongKind:
+        if not await _holds(store, path, content):
+            await _replace(store, path, content, metadata or link.metadata)
+
+
+async def set_link(store: ObjectStore, path: str, link: Link) -> None:
+    """Write a link, whatever was there. One call, unless it meets an append blob."""
+    try:
+        await store.put(path, link.content, metadata=link.metadata)
+    except WrongKind:
+        await _replace(store, path, link.content, link.metadata)
+
+
+async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
+    """Write a link unless there is one. Returns the one that is there in the end. One call.
+
+    :raises Unavailable: somebody else is about to write it, or to delete it.
+    """
+    for _ in range(2):
+        try:
+            await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
+        except (ConditionFailed, WrongKind):
+            try:
+                return await read_link(store, path)
+            except NotFound:
+                await _delete_empty(store, path)
+        else:
+            return link
+    raise Unavailable(f"{path} is being written by another registry; try again")
+
+
+async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
+    try:
+        return (await store.get(path)).content.strip() == content
+    except NotFound:
+        return False
+
+
+async def _replace(
+    store: ObjectStore, path: str, content: bytes, metadata: Mapping[str, str]
+) -> None:
+    """Put what storage does not put over an append blob. No HEAD is spent on asking first."""
+    for _ in range(_REPLACEMENTS):
         await _delete_append_blob(store, path)
-        return await store.put(path, content, metadata=metadata, condition=condition)
+        try:
+            await store.put(path, content, metadata=metadata)
+        except WrongKind:
+            continue  # another registry has written it anew
+        return
+    raise StoreUnavailable(f"{path} is written by another registry again and again")
 
 
 async def _delete_append_blob(store: ObjectStore, path: str) -> None:
@@ -120,4 +158,14 @@ async def _delete_append_blob(store: ObjectStore, path: str) -> None:
         if properties.is_append:
             await store.delete(path, condition=if_match(properties.etag))
     except (NotFound, ConditionFailed):
-        return  # another writer was quicker: what it left is for the second put to meet
+        return  # another writer was quicker: what it left is for the put to meet
+
+
+async def _delete_empty(store: ObjectStore, path: str) -> None:
+    """A link that stayed empty: whoever was to fill it is gone."""
+    try:
+        properties = await store.head(path)
+        if properties.size == 0:
+            await store.delete(path, condition=if_match(properties.etag))
+    except (NotFound, ConditionFailed):
+        return  # it has changed: the next look tells

@@ -8,12 +8,14 @@ from ..registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Up
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
+from ..spec.globs import NO_TAGS, TagGlobs
 from .blobs import Blobs
 from .catalog import Catalog
 from .deletions import Deletions
 from .manifests import Manifests
 from .referrers import Referrers
 from .shelf import Shelf
+from .tag_links import TagLinks
 from .tags import Tags
 from .uploads import Uploads
 
@@ -28,23 +30,26 @@ class StoredRegistry:
         redirect: bool = True,
         require_blobs: bool = True,
         require_children: bool = True,
+        write_once: TagGlobs = NO_TAGS,
     ) -> None:
         """What is asked of this registry.
 
         ``redirect``: whether clients are sent to storage for blobs. ``require_blobs`` and
         ``require_children``: whether a manifest is refused when blobs, an index when manifests
-        that it lists are not in the repository.
+        that it lists are not in the repository. ``write_once``: tags that stay as they are.
         """
+        tags = TagLinks(shelf, write_once)
         self._blobs = Blobs(shelf, redirect)
         self._uploads = Uploads(shelf)
         self._referrers = Referrers(shelf)
         self._manifests = Manifests(
             shelf,
+            tags,
             self._referrers,
             require_blobs=require_blobs,
             require_children=require_children,
         )
-        self._deletions = Deletions(shelf, self._referrers)
+        self._deletions = Deletions(shelf, tags, self._referrers)
         self._tags = Tags(shelf)
         self._catalog = Catalog(shelf)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..registry import Chunk, Upload, UploadOutOfOrder
@@ -93,20 +94,32 @@ class Uploads:
         offset = upload.offset + size
         try:
             known, condition = await self._committed(upload, before)
-            state = UploadState(
-                before.algorithm,
-                hasher.export_state() if hasher else None,
-                blocks=len(known) + len(block_ids),
-            )
+        except NotFound:
+            raise UploadOutOfOrder(await self.get_upload(upload)) from None
+        block_ids = [*known, *block_ids]
+        carried = hasher.export_state() if hasher else None
+        state = UploadState(before.algorithm, carried, blocks=len(block_ids))
+        try:
             etag = await self.shelf.store.commit(
                 self._path(upload),
-                [*known, *block_ids],
+                block_ids,
                 metadata=upload_metadata(offset, state),
                 condition=condition,
             )
-        except (ConditionFailed, NotFound, BlockListInvalid):
-            raise UploadOutOfOrder(await self.get_upload(upload)) from None
+        except (ConditionFailed, BlockListInvalid):
+            etag = await self._committed_before(upload, block_ids)
         return replace(upload, offset=offset, state=replace(state, etag=etag).encode())
+
+    async def _committed_before(self, upload: Upload, block_ids: Sequence[str]) -> str:
+        """The ETag, if it was this very commit that took place and only its answer was lost.
+
+        :raises UploadOutOfOrder: it was another one.
+        """
+        with suppress(NotFound):
+            etag, committed = await self.shelf.store.committed_blocks(self._path(upload))
+            if list(committed) == list(block_ids):
+                return etag
+        raise UploadOutOfOrder(await self.get_upload(upload))
 
     async def _committed(
         self, upload: Upload, state: UploadState
@@ -150,8 +163,10 @@ class Uploads:
             raise DigestInvalid(f"the content's digest is {actual}, not {digest}")
 
     async def _publish(self, upload: Upload, state: UploadState, digest: Digest) -> None:
-        path, etag = self._data(upload, state)
-        if not await self._content.copy(digest, path, upload.offset, etag):
+        if state.whole is not None:  # of another algorithm, and no larger than one block
+            path = self.shelf.layout.content(state.whole)
+            await self._content.put(digest, (await self.shelf.store.get(path)).content)
+        elif not await self._content.copy(digest, self._path(upload), upload.offset, state.etag):
             raise UploadOutOfOrder(await self.get_upload(upload))
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:

@@ -119,12 +119,15 @@ def _descriptor(content: bytes) -> dict[str, object]:
 
 
 async def test_a_push_of_a_new_image_of_two_blobs(stack: Stack) -> None:
-    """The first into its repository writes the marker that the catalog lists."""
+    """The first into its repository writes the marker that the catalog lists.
+
+    The last call sees that no deletion took the manifest away while its tag was written.
+    """
     wire = stack.new_instance()
     cold = await stack.calls_of(push_small_image(wire, b"first"))
-    assert cold == ["head"] * 2 + ["put"] * 9
+    assert cold == ["head"] * 2 + ["put"] * 9 + ["head"]
     warm = await stack.calls_of(push_small_image(wire, b"second"))
-    assert warm == ["head"] * 2 + ["put"] * 8
+    assert warm == ["head"] * 2 + ["put"] * 8 + ["head"]
 
 
 async def test_a_push_of_16_mib_by_patch(stack: Stack) -> None:

@@ -1,11 +1,15 @@
 """What is deleted by one instance, as this one and others see it."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
 from registry_core.storage.caches import ExpiringCache
+from registry_core.storage.layout import Layout
 from registry_core.storage.memory import MemoryStore
 from registry_core.storage.shelf import MEMBERSHIP_SECONDS, Shelf
 from registry_core.storage.stored_registry import StoredRegistry
@@ -13,8 +17,11 @@ from tests.support.content import image_manifest, push_image
 
 pytestmark = pytest.mark.anyio
 
+LAYOUT = Layout()
 LAYER = b"a layer"
 BLOB, MANIFEST = Digest.of(LAYER), Digest.of(image_manifest(LAYER))
+
+Put = Callable[..., Awaitable[str]]
 
 
 class Clock:
@@ -72,3 +79,50 @@ async def test_another_instance_forgets_what_is_deleted_when_its_memory_ends(
     assert await has(there) == {"v1": False, str(MANIFEST): True, str(BLOB): True}
     clock.seconds = MEMBERSHIP_SECONDS
     assert await has(there) == nothing
+
+
+async def test_a_repository_that_another_instance_emptied_comes_back_to_the_catalog(
+    memory: MemoryStore,
+) -> None:
+    """Also when this one remembers that the catalog had it."""
+    clock = Clock()
+    here, there = instance(memory, clock), instance(memory, clock)
+    await push_image(there, "a", "v1", [LAYER])
+    await here.delete_manifest("a", MANIFEST)
+    assert (await here.list_repositories(ALL)).entries == ()
+    await push_image(there, "a", "v1", [LAYER])
+    assert (await here.list_repositories(ALL)).entries == ("a",)
+
+
+async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_there_again(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another instance, between the push's look at the manifest and its tag."""
+    clock = Clock()
+    here, there = instance(memory, clock), instance(memory, clock)
+    for first_push in (True, False):
+        await push_image(here, "a", MANIFEST, [LAYER])
+        put = memory.put
+        deleted: list[str] = []
+
+        async def delete_first(
+            path: str,
+            *args: object,
+            put: Put = put,
+            deleted: list[str] = deleted,
+            **options: object,
+        ) -> str:
+            if path == LAYOUT.tag_link("a", "v1") and not deleted:
+                deleted.append(path)
+                await there.delete_manifest("a", MANIFEST)
+            return await put(path, *args, **options)
+
+        monkeypatch.setattr(memory, "put", delete_first)
+        await push_image(here, "a", "v1", [LAYER])
+        monkeypatch.setattr(memory, "put", put)
+        assert deleted, first_push
+        assert await has(instance(memory, clock)) == dict.fromkeys(
+            ["v1", str(MANIFEST), str(BLOB)], True
+        )
+        assert (await there.list_repositories(ALL)).entries == ("a",)
+        await here.delete_manifest("a", MANIFEST)

@@ -50,13 +50,14 @@ async def test_the_tag_becomes_visible_last_and_its_manifests_content_first(
     await registry.push_manifest("a", "v1", MANIFEST, None)
     paths = [path for _, path in store.calls]
     assert paths[0] == LAYOUT.content(DIGEST)
-    assert set(paths[1:-1]) == {
-        LAYOUT.revision_link("a", DIGEST),
+    revision = LAYOUT.revision_link("a", DIGEST)
+    assert set(paths[1:-2]) == {
+        revision,
         LAYOUT.tag_index_link("a", "v1", DIGEST),
         LAYOUT.catalog_marker("a"),
     }
-    assert paths[-1] == LAYOUT.tag_link("a", "v1")
-    assert set(store.take()) == {"put"}
+    assert paths[-2:] == [LAYOUT.tag_link("a", "v1"), revision]
+    assert store.take() == ["put"] * 5 + ["head"]
 
 
 async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_written(
@@ -139,7 +140,7 @@ async def test_links_that_another_registry_wrote_say_less_and_are_read_all_the_s
     assert (await registry.resolve_blob("a", Digest.of(LAYER))).size == len(LAYER)
 
 
-async def test_a_push_replaces_append_blobs_silently(
+async def test_a_push_replaces_append_blobs_that_say_something_else(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     for path in (LAYOUT.revision_link("a", DIGEST), LAYOUT.tag_link("a", "v1")):

@@ -155,6 +155,23 @@ async def test_finishing_again_after_a_lost_answer_succeeds(
         assert await registry.finish_upload(upload, Digest.of(content), chunk()) == done
 
 
+async def test_a_commit_that_is_tried_again_since_its_answer_was_lost_knows_itself(
+    registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = memory.commit
+
+    async def commit_twice(*args: object, **options: object) -> str:
+        await commit(*args, **options)  # type: ignore[arg-type]
+        return await commit(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(memory, "commit", commit_twice)
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+    upload = await registry.append_upload(upload, chunk(b"more"))
+    digest = Digest.of(LARGE + b"more")
+    await registry.finish_upload(upload, digest, chunk())
+    assert await pull(registry, "a", digest) == LARGE + b"more"
+
+
 async def test_a_chunk_elsewhere_than_at_the_end_is_refused_and_changes_nothing(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
