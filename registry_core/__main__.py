@@ -6,25 +6,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-SERVE = """\
-Serve the registry from this machine, with the functions and timers of function_app.py.
-Storage is what REGISTRY_STORAGE_AZURE_... in the environment says; when it says nothing,
-an Azurite of its own is started. SIGTERM or Ctrl-C stops it, a second one at once.
-"""
-EXAMPLES = """\
-examples:
-  python -m registry_core serve
-  python -m registry_core serve --host 0.0.0.0 --port 8080
-  REGISTRY_STORAGE_AZURE_CONNECTIONSTRING=... python -m registry_core serve --no-access-log
-"""
+from .commands.doctor import add_doctor
+from .commands.serve import add_serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` name. Returns the exit code."""
     options = _parser().parse_args(arguments)
-    code: int = options.run(options)
+    code: int = options.run(options, os.environ)
     return code
 
 
@@ -35,65 +25,9 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_serve(commands)
+    add_serve(commands)
+    add_doctor(commands)
     return parser
-
-
-def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "serve",
-        help="serve the registry from this machine",
-        description=SERVE,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    where = parser.add_argument_group("where it listens")
-    where.add_argument("--host", default="127.0.0.1", help="address or name (default %(default)s)")
-    where.add_argument(
-        "--port", type=_port, default=5000, help="0 picks a free one (default %(default)s)"
-    )
-    where.add_argument("--uds", type=Path, metavar="PATH", help="a unix socket instead")
-    storage = parser.add_argument_group("its own storage")
-    storage.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder that keeps data (default .local)"
-    )
-    storage.add_argument(
-        "--azurite-port", type=_port, default=0, metavar="PORT", help="default 0: a free one"
-    )
-    parser.add_argument(
-        "--grace",
-        type=_seconds,
-        default=30,
-        metavar="SECONDS",
-        help="how long a stop waits for requests under way (default %(default)s)",
-    )
-    parser.add_argument(
-        "--no-access-log", dest="access_log", action="store_false", help="no line for each request"
-    )
-    parser.set_defaults(run=_serve)
-
-
-def _serve(arguments: argparse.Namespace) -> int:
-    # Imported here so that other commands need not wait for a web server.
-    from .local.serve import Options, serve
-
-    options = {name: value for name, value in vars(arguments).items() if name != "run"}
-    return serve(Options(**options), os.environ)
-
-
-def _port(text: str) -> int:
-    return _number(text, 0, 65535)
-
-
-def _seconds(text: str) -> int:
-    return _number(text, 0, 86400)
-
-
-def _number(text: str, least: int, most: int) -> int:
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
-    return int(text)
 
 
 if __name__ == "__main__":

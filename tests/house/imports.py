@@ -19,6 +19,7 @@ CONFINED = {
     "httptools": ("registry_core/local/",),
     "uvicorn": ("registry_core/local/",),
     "uvloop": ("registry_core/local/",),
+    "rich": ("registry_core/commands/",),
     # __main__ hands the environment on; local/ completes it before it imports the app.
     "os.environ": ("registry_core/config.py", "registry_core/__main__.py"),
     "os.environb": (),

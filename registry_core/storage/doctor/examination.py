@@ -34,14 +34,14 @@ async def examine(store: ObjectStore, report: Report, options: Options, tell: Te
 
     :raises StoreUnavailable:
     """
-    may_repair = options.repair and await _is_one(store, report, options)
+    may_repair = await _is_one(store, report, options) and options.repair
     prefix = "" if options.root is None else Layout(options.root).base
     walk: _Walk | None = None
     async for entry in list_all(store, prefix, metadata=True):
         assert entry.properties is not None
         place = parse_path(entry.path)
         report.objects[place.kind].add(entry.properties)
-        if report.number_of_objects % _TELL_EVERY == 0:
+        if report.number_of_objects % _TELL_EVERY == 1:
             tell(Progress("listing", report.number_of_objects, None, "objects"))
         if place.kind is Kind.UNKNOWN:
             continue

@@ -1,0 +1,1 @@
+"""The command line's commands: each adds its options, and runs with what they say."""
