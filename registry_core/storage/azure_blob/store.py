@@ -231,6 +231,8 @@ class AzureBlobStore(Connection):
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
+        if not (continuation or "").isprintable():  # storage would fail, not refuse
+            raise ContinuationInvalid(prefix)
         walk = self._container.walk_blobs if by_folder else self._container.list_blobs
         listed = Listed()
         rows = walk(
