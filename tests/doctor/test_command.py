@@ -117,12 +117,6 @@ async def test_what_is_wrong_is_found_and_repaired(
         client.delete_blob(layout.catalog_marker("c"))
         client.upload_blob(layout.blob_link("c", Digest.of(b"another")), b"torn", overwrite=True)
         client.upload_blob(layout.tag_link("c", "lost"), str(Digest.of(b"gone")).encode())
-    problems = {
-        "link-append-blob": 4,
-        "link-torn": 1,
-        "marker-missing": 1,
-        "tag-dangling": 1,
-    }
     ran = doctor(settings)
     assert ran.returncode == 1
     assert ran.stdout.splitlines()[-1] == "problems left: 7 (6 for --repair to put right)"
@@ -136,9 +130,7 @@ async def test_what_is_wrong_is_found_and_repaired(
     assert {blob.kind for blob in everything_in(azurite, container_name)} == {"BlobType.BLOCKBLOB"}
 
     document = as_json(settings)
-    assert document["problems"] == {
-        "tag-dangling": {"found": problems["tag-dangling"], "repaired": 0}
-    }
+    assert document["problems"] == {"tag-dangling": {"found": 1, "repaired": 0}}
     assert (document["healthy"], document["complete"]) == (False, True)
     [finding] = document["findings"]
     assert finding["path"] == layout.tag_link("c", "lost")
@@ -152,7 +144,6 @@ async def test_damaged_content_is_found_by_hashing(
     path = Layout().content(Digest.of(LAYER))
     with container_client(azurite, container_name) as client:
         client.upload_blob(path, LAYER.upper(), overwrite=True)
-    assert as_json(settings)["healthy"]
     document = as_json(settings, "--verify")
     assert [finding["path"] for finding in document["findings"]] == [path]
     assert document["verified"]["number"] == 5
@@ -186,8 +177,10 @@ async def test_a_missing_container_is_told_in_one_line(settings: dict[str, str])
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         3,
         "",
-        "registry: the storage account has no container 'missing': "
-        "create it, or correct REGISTRY_STORAGE_AZURE_CONTAINER\n",
+        (
+            "registry: the storage account has no container 'missing': "
+            "create it, or correct REGISTRY_STORAGE_AZURE_CONTAINER\n"
+        ),
     )
 
 

@@ -98,5 +98,5 @@ async def _mark(case: Case, name: str) -> str:
 
 
 async def _unmark(case: Case, name: str) -> str:
-    await Shelf(case.store, case.layout).unmark_if_empty(name)
+    await Shelf(case.store, case.layout).mark_deletion(name)
     return "" if await case.is_there(case.layout.catalog_marker(name)) else "marker deleted"
