@@ -100,9 +100,14 @@ class Layout:
         """The name in a catalog marker's path."""
         return path.removeprefix(self.catalog).replace(".~", "/")
 
+    @property
+    def replacements(self) -> str:
+        """The prefix of all records of what repairs are replacing."""
+        return f"{self.base}_replacing/"
+
     def replacing(self, ident: str) -> str:
         """The record of what one step of a repair replaces, there while it does."""
-        return f"{self.base}_replacing/{ident}"
+        return f"{self.replacements}{ident}"
 
 
 def linked_digest(path: str) -> Digest | None:

@@ -13,6 +13,7 @@ from ..concurrency import together
 from ..layout import Layout
 from ..object_store import NotFound, ObjectStore
 from .digest_table import DigestTable
+from .replacing import is_there
 from .report import Finding, Report, Trouble
 
 T = TypeVar("T")
@@ -68,11 +69,7 @@ class Case:
 
     async def is_there(self, path: str) -> bool:
         """A second look: what was pushed since the listing is no finding. One call."""
-        try:
-            await self.store.head(path)
-        except NotFound:
-            return False
-        return True
+        return await is_there(self.store, path)
 
     async def size_of(self, digest: Digest) -> int | None:
         """Of the content; None when it is not there. A call only if the listing did not have it."""

@@ -34,7 +34,10 @@ async def examine(store: ObjectStore, report: Report, options: Options, tell: Te
 
     :raises StoreUnavailable:
     """
-    may_repair = await _is_one(store, report, options) and options.repair
+    root = await _find_root(store, report, options)
+    may_repair = options.repair and root is not None
+    if options.repair and root is not None:
+        await _finish_repairs(Case(store, Layout(root), report, options, tell, may_repair))
     prefix = "" if options.root is None else Layout(options.root).base
     walk: _Walk | None = None
     async for entry in list_all(store, prefix, metadata=True):
@@ -58,16 +61,31 @@ async def examine(store: ObjectStore, report: Report, options: Options, tell: Te
         await _check_served(walk.case)
 
 
-async def _is_one(store: ObjectStore, report: Report, options: Options) -> bool:
-    """Whether it is clear which of the container's registries is meant."""
+async def _find_root(store: ObjectStore, report: Report, options: Options) -> str | None:
+    """The registry that is meant; None, and a finding, when that is not clear."""
     if options.root is not None:
-        return True
+        return options.root
     try:
-        await find_root(store, setting=options.setting)
+        return await find_root(store, setting=options.setting)
     except RootAmbiguous as error:
         report.add(Finding(Trouble.TWO_REGISTRIES, "", f"{error}; nothing is repaired till then"))
-        return False
-    return True
+        return None
+
+
+async def _finish_repairs(case: Case) -> None:
+    """Before all else is listed, so that the links that are put back are among it."""
+    entries = [entry async for entry in list_all(case.store, case.layout.replacements)]
+    for entry in entries:
+        if entry.properties:
+            await _unfinished(case, entry.path, entry.properties)
+
+
+async def _unfinished(case: Case, path: str, properties: Properties) -> None:
+    if case.is_young(properties.last_modified):
+        return
+    says = "a repair was cut off while it replaced links"
+    repair = partial(_finish_replacing, case.store, path)
+    await case.found(Trouble.REPLACEMENT_UNFINISHED, path, says, repair=repair)
 
 
 @dataclass
@@ -88,8 +106,8 @@ class _Walk:
             self.case.content.add(place.digest, properties.size)
         elif place.kind is Kind.MARKER:
             self.markers[place.repository] = entry.path
-        elif place.kind is Kind.REPLACEMENT:
-            await self._unfinished(entry.path, properties)
+        elif place.kind is Kind.REPLACEMENT and not self.case.may_repair:
+            await _unfinished(self.case, entry.path, properties)
         elif place.kind is Kind.UPLOAD:
             self.uploads.take(place, properties)
         elif place.kind in _OF_REPOSITORIES:
@@ -116,14 +134,6 @@ class _Walk:
 
     async def _stale(self, marker: tuple[str, str]) -> None:
         await check_stale_marker(self.case, *marker)
-
-    async def _unfinished(self, path: str, properties: Properties) -> None:
-        """The links that it names come later in the listing, which then has them."""
-        if self.case.is_young(properties.last_modified):
-            return
-        says = "a repair was cut off while it replaced links"
-        repair = partial(_finish_replacing, self.case.store, path)
-        await self.case.found(Trouble.REPLACEMENT_UNFINISHED, path, says, repair=repair)
 
 
 async def _finish_replacing(store: ObjectStore, path: str) -> str:

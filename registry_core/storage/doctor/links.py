@@ -12,10 +12,10 @@ from ...spec.errors import DigestInvalid
 from ..concurrency import together
 from ..layout_parse import Kind, Place
 from ..object_store import NotFound, Properties
-from ..small_objects import Link, read_link
+from ..small_objects import read_link
 from .case import Case, finished, for_each
 from .repairs import describe, rewrite
-from .replacing import BATCH, Replacement, create, replace_links
+from .replacing import BATCH, Replacement, replace_links
 from .report import Finding, Trouble
 
 _AT_ONCE = 16
@@ -63,8 +63,11 @@ class Links:
         waiting, self.waiting = self.waiting, []
         await for_each(waiting, self._judge, _AT_ONCE)
         append, self.append = self.append, []
-        for start in range(0, len(append), BATCH):
-            await finished(self._replace(append[start : start + BATCH]))
+        # Tags come after their indexes, which stand in for them.
+        for are_tags in (False, True):
+            due = [seen for seen in append if (seen.place.kind is Kind.TAG_LINK) is are_tags]
+            for start in range(0, len(due), BATCH):
+                await finished(self._replace(due[start : start + BATCH]))
 
     async def _judge(self, seen: Seen) -> None:
         with suppress(NotFound):  # deleted since
@@ -143,11 +146,10 @@ class Links:
         assert seen.target is not None
         place = seen.place
         told = await describe(self.case, place.kind, seen.target)
-        if place.kind is Kind.TAG_LINK:
-            # Read in the current link's stead while that is missing.
-            index = self.case.layout.tag_index_link(place.repository, place.tag, seen.target)
-            await create(self.case.store, index, Link(seen.target))
-        return Replacement(seen.path, seen.properties.etag, told)
+        # A tag is read from its index while its current link is missing.
+        index = self.case.layout.tag_index_link(place.repository, place.tag, seen.target)
+        stand_in = index if place.kind is Kind.TAG_LINK else ""
+        return Replacement(seen.path, seen.properties.etag, told, stand_in)
 
 
 def _parse(text: str) -> Digest | None:

@@ -8,7 +8,7 @@ from ...spec.digest import Digest
 from .case import Case, for_each
 from .links import Seen
 from .manifests import ManifestCheck
-from .repairs import remove
+from .replacing import remove
 from .report import Trouble
 from .rows import Rows
 

@@ -9,10 +9,10 @@ from ...spec.errors import ManifestInvalid
 from ...spec.manifest import detect_media_type
 from ...spec.media_types import OCTET_STREAM
 from ..layout_parse import Kind
-from ..object_store import Condition, ConditionFailed, NotFound, ObjectStore, if_match
+from ..object_store import ConditionFailed, NotFound, if_match
 from ..small_objects import Link
 from .case import Case
-from .replacing import Replacement, create, replace_links
+from .replacing import Replacement, create, remove, replace_links
 
 MOST_MANIFEST_BYTES = 4 * 2**20
 
@@ -31,9 +31,8 @@ async def describe(case: Case, kind: Kind, digest: Digest) -> Link:
 
 async def link(case: Case, kind: Kind, path: str, digest: Digest) -> str:
     """A link that is missing."""
-    if await create(case.store, path, await describe(case, kind, digest)):
-        return "linked"
-    return ""
+    etag = await create(case.store, path, await describe(case, kind, digest))
+    return "linked" if etag else ""
 
 
 async def rewrite(
@@ -55,23 +54,11 @@ async def restore_tag(case: Case, repository: str, tag: str, digest: Digest) -> 
     """A tag's current link from its index, unless the tag is deleted at the same time."""
     path = case.layout.tag_link(repository, tag)
     told = await describe(case, Kind.TAG_LINK, digest)
-    try:
-        etag = await case.store.put(
-            path, told.content, metadata=told.metadata, condition=Condition(if_absent=True)
-        )
-    except ConditionFailed:
+    etag = await create(case.store, path, told)
+    if etag is None:
         return ""
     # Deletion takes the index first.
     if not await case.is_there(case.layout.tag_index_link(repository, tag, digest)):
         await remove(case.store, path, etag)
         return ""
     return f"current link written: {digest}"
-
-
-async def remove(store: ObjectStore, path: str, etag: str) -> bool:
-    """Delete an object that has not changed. Returns whether it had not."""
-    try:
-        await store.delete(path, condition=if_match(etag))
-    except (NotFound, ConditionFailed):
-        return False
-    return True

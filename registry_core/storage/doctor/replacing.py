@@ -32,23 +32,40 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Replacement:
-    """The link to be at ``path`` in place of the append blob with ``etag``."""
+    """The link to be at ``path`` in place of the append blob with ``etag``.
+
+    ``stand_in`` is the path of a link to the same that readers take while this one is missing, and
+    that whoever deletes this one has deleted before.
+    """
 
     path: str
     etag: str
     link: Link
+    stand_in: str = ""
 
 
 async def replace_links(
     store: ObjectStore, layout: Layout, replacements: Sequence[Replacement]
 ) -> list[bool]:
-    """For each, whether it was; not when it has changed since. Two calls each, and two more."""
+    """For each, whether it was; not when it has changed since it was seen.
+
+    Two calls for all, three for each, and two more where there is a stand-in.
+    """
     record = layout.replacing(secrets.token_hex(8))
     lines = [_to_json(replacement) for replacement in replacements]
     await store.put(record, json.dumps(lines).encode(), condition=IF_ABSENT)
     done = await together(_replace(store, replacement) for replacement in replacements)
     await store.delete(record)
     return done
+
+
+async def remove(store: ObjectStore, path: str, etag: str) -> bool:
+    """Delete an object that has not changed. Returns whether it had not."""
+    try:
+        await store.delete(path, condition=if_match(etag))
+    except (NotFound, ConditionFailed):
+        return False
+    return True
 
 
 async def finish_replacing(store: ObjectStore, record: str) -> int:
@@ -60,23 +77,55 @@ async def finish_replacing(store: ObjectStore, record: str) -> int:
     content = (await store.get(record)).content
     put = await together([create(store, path, link) for path, link in _parse(content)])
     await store.delete(record)
-    return sum(put)
+    return sum(etag is not None for etag in put)
 
 
-async def create(store: ObjectStore, path: str, link: Link) -> bool:
-    """Write the link where there is nothing. Returns whether there was nothing. One call."""
+async def create(store: ObjectStore, path: str, link: Link) -> str | None:
+    """Write the link where there is nothing. Returns its ETag, None if there was one. One call."""
     try:
-        await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
+        return await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
     except (ConditionFailed, WrongKind):
+        return None
+
+
+async def is_there(store: ObjectStore, path: str) -> bool:
+    """One call."""
+    try:
+        await store.head(path)
+    except NotFound:
         return False
     return True
 
 
+async def _is_unchanged(store: ObjectStore, replacement: Replacement) -> bool:
+    with suppress(NotFound):
+        return (await store.head(replacement.path)).etag == replacement.etag
+    return False
+
+
 async def _replace(store: ObjectStore, replacement: Replacement) -> bool:
-    # Gone, too, is what a delete took whose answer was lost. Then nothing is to be missing.
-    with suppress(NotFound, ConditionFailed):
-        await store.delete(replacement.path, condition=if_match(replacement.etag))
-    return await create(store, replacement.path, replacement.link)
+    path, stand_in = replacement.path, replacement.stand_in
+    stand_in_etag = await _stand_in(store, replacement)
+    if not await _is_unchanged(store, replacement):
+        if stand_in_etag:
+            await remove(store, stand_in, stand_in_etag)
+        return False
+    # It was there a moment ago: when it is gone, our own delete took it, whose answer was lost.
+    await remove(store, path, replacement.etag)
+    etag = await create(store, path, replacement.link)
+    if etag is None:
+        return False
+    if stand_in and not await is_there(store, stand_in):
+        await remove(store, path, etag)
+        return False
+    return True
+
+
+async def _stand_in(store: ObjectStore, replacement: Replacement) -> str | None:
+    """The ETag of the stand-in, if it was not there."""
+    if not replacement.stand_in:
+        return None
+    return await create(store, replacement.stand_in, Link(replacement.link.digest))
 
 
 def _to_json(replacement: Replacement) -> dict[str, object]:

@@ -12,7 +12,8 @@ from ..layout_parse import Kind
 from ..object_store import Entry, list_all
 from .case import Case, Repair, for_each
 from .links import Seen
-from .repairs import link, remove, restore_tag, rewrite
+from .repairs import link, restore_tag, rewrite
+from .replacing import remove
 from .report import Trouble
 from .rows import Rows, TagRows
 
