@@ -1,0 +1,237 @@
+"""What is looked at in each state that operations leave, and what may be seen there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Coroutine, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from registry_core.spec.errors import Unavailable
+
+from .chance import draw_from
+from .loop import QuietLoop
+from .operations import Act, Client, Operation
+from .scene import forgetful
+from .schedule import ANSWERED, REPEATED, Choice, Explorer, Make, Node
+from .shown import Facts, Look, Problem
+from .stored import uploads
+from .world import State, World
+
+_HEX = re.compile(r"([0-9a-f]{6})[0-9a-f-]{20,}")
+T = TypeVar("T")
+
+
+class Ending(Enum):
+    """How two operations at the same time may end.
+
+    IN_TURN: as if one had come after the other. SEEN: the same, but a client may be told otherwise.
+    WHOLE: what is to be seen is whole; on the way there a deletion may have to mend what it broke.
+    """
+
+    IN_TURN = "in turn"
+    SEEN = "seen"
+    WHOLE = "whole"
+
+
+@dataclass
+class Checker:
+    """Explores operations over a store and writes down what must not be, in ``found``.
+
+    ``moments`` of operations were looked at, in which the store was in ``states``.
+    """
+
+    loop: QuietLoop
+    make: Make = forgetful
+    states: set[Hashable] = field(default_factory=set)
+    found: list[str] = field(default_factory=list)
+    runs: int = 0
+    moments: int = 0
+    _repeated: dict[Hashable, list[str]] = field(default_factory=dict)
+    _looks: dict[Hashable, tuple[Facts, list[Problem]]] = field(default_factory=dict)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(coroutine)
+
+    def cut_short(self, start: State, operation: Operation) -> None:
+        """Every state in which the operation's process can die, or one of its calls fail."""
+        before, after = self._both(start, operation)
+        explorer = Explorer(self.loop, self.make, faults=1)
+        for node in explorer.explore(start, [operation]):
+            self.moments += 1
+            self._see(node, operation, before, after)
+            if node.outcomes is not None:
+                self._ended(node, operation, after)
+            for again in operation.again:
+                self._repeat(node, operation, again, after)
+        self.runs += explorer.runs
+
+    def interleaved(
+        self,
+        start: State,
+        pair: Sequence[Operation],
+        ending: Ending = Ending.IN_TURN,
+        cap: int = 10**9,
+    ) -> None:
+        """Every order of two operations' calls."""
+        lacks = any(operation.takes for operation in pair)
+        orders = [self._in_turn(start, order) for order in (pair, pair[::-1])]
+        courses = [[self._facts(state, lacks)[0] for state in states] for states, _ in orders]
+        ends = [
+            (course[-1], [told[operation] for operation in pair])
+            for course, (_, told) in zip(courses, orders, strict=True)
+        ]
+        explorer = Explorer(self.loop, self.make)
+        for node in explorer.explore(start, pair, cap=cap):
+            self.moments += 1
+            facts, problems = self._facts(node.state, lacks)
+            if node.outcomes is None:
+                if ending is Ending.WHOLE:
+                    problems = [problem for problem in problems if not problem.is_missing]
+                self._note(node, "", _between(courses, facts, problems))
+                continue
+            said = [problem.text for problem in problems]
+            told = [_told(outcome) for outcome in node.outcomes]
+            if ending is Ending.WHOLE:
+                said += _between(courses, facts, problems)
+            elif not any(
+                facts == end and (ending is Ending.SEEN or told == outcomes)
+                for end, outcomes in ends
+            ):
+                said += [f"not as in turn, with {told}: {_difference(ends[0][0], facts)}"]
+            self._note(node, "in the end", said)
+        self.runs += explorer.runs
+
+    def _both(self, start: State, operation: Operation) -> tuple[Facts, Facts]:
+        state, outcome = self._alone(start, operation.act, "undisturbed")
+        assert not isinstance(outcome, Exception), outcome
+        after, problems = self._facts(state, operation.takes)
+        assert (problems, uploads(state)) == ([], [])
+        return self._facts(start, operation.takes)[0], after
+
+    def _see(self, node: Node, operation: Operation, before: Facts, after: Facts) -> None:
+        facts, problems = self._facts(node.state, operation.takes)
+        self._note(node, "", _between([[before, after]], facts, problems))
+
+    def _ended(self, node: Node, operation: Operation, after: Facts) -> None:
+        """Faults are told as such, and a repeated call goes unnoticed."""
+        assert node.outcomes is not None
+        outcome = node.outcomes[0]
+        if isinstance(outcome, BaseException):
+            is_repeated = any(how == REPEATED for _, how in node.trace)
+            if is_repeated or not isinstance(outcome, Unavailable):
+                self._note(node, "it fails:", [repr(outcome)])
+            return
+        facts, problems = self._facts(node.state, operation.takes)
+        if problems or facts != after:
+            self._note(node, "in the end", [p.text for p in problems] + _difference(after, facts))
+
+    def _repeat(self, node: Node, operation: Operation, again: Act, after: Facts) -> None:
+        upload = node.uploads[0]
+        key = (node.state.key, upload, again)
+        if key not in self._repeated:
+            state, outcome = self._alone(node.state, again, "repeated", Client(upload))
+            facts, problems = self._facts(state, operation.takes)
+            said = [problem.text for problem in problems] + _difference(after, facts)
+            failed = [repr(outcome)] if isinstance(outcome, Exception) else []
+            self._repeated[key] = failed + said
+        self._note(node, f"{again.__name__} once more:", self._repeated[key])
+
+    def _in_turn(
+        self, start: State, order: Sequence[Operation]
+    ) -> tuple[list[State], dict[Operation, str]]:
+        states, told = [start], dict[Operation, str]()
+        for number, operation in enumerate(order):
+            state, outcome = self._alone(states[-1], operation.act, f"in turn {number}")
+            states.append(state)
+            told[operation] = _told(outcome)
+        return states, told
+
+    def _alone(
+        self, start: State, act: Act, name: str, client: Client | None = None
+    ) -> tuple[State, Any]:
+        world = World.of(start)
+        world.second = 2
+
+        async def go() -> Any:
+            draw_from(name)
+            try:
+                return await act(self.make(world), client or Client())
+            except Exception as error:  # noqa: BLE001 - it is to be looked at
+                return error
+
+        outcome = self.run(go())
+        return world.save(), outcome
+
+    def _facts(self, state: State, may_lack: bool) -> tuple[Facts, list[Problem]]:  # noqa: FBT001
+        if state.key not in self._looks:
+            look = Look(forgetful(World.of(state)), state, may_lack)
+            self._looks[state.key] = (self.run(look.facts()), look.problems)
+            self.states.add(state.key)
+        return self._looks[state.key]
+
+    def _note(self, node: Node, when: str, said: Sequence[str]) -> None:
+        if said:
+            steps = "; ".join(_step(choice) for choice in node.trace)
+            self.found.append(f"{when} {'; '.join(said)}\n    after {steps}")
+
+
+def summary(checkers: Sequence[Checker]) -> str:
+    """How much was looked at."""
+    moments = sum(checker.moments for checker in checkers)
+    states = sum(len(checker.states) for checker in checkers)
+    runs = sum(checker.runs for checker in checkers)
+    return f"{len(checkers)} cases, {moments} moments, {states} states of the store, {runs} runs"
+
+
+def _between(
+    courses: Sequence[Sequence[Facts]], facts: Facts, problems: Sequence[Problem]
+) -> list[str]:
+    """What contradicts that all is on its way along one of the courses."""
+    return list(_contradictions(courses, facts, problems))
+
+
+def _contradictions(
+    courses: Sequence[Sequence[Facts]], facts: Facts, problems: Sequence[Problem]
+) -> Iterator[str]:
+    may_be = [one for course in courses for one in course]
+    tags = {tag: {one.tags.get(tag) for one in may_be} for one in may_be for tag in one.tags}
+    deleted = {
+        tag for course in courses for a, b in pairwise(course) for tag in a.tags.keys() - b.tags
+    }
+    yield from (problem.text for problem in problems if problem.tag not in deleted)
+    for tag in {**tags, **facts.tags}:
+        if facts.tags.get(tag) not in tags.get(tag, ()):
+            yield f"{tag} is {facts.tags.get(tag)}"
+    for lost in frozenset.intersection(*(one.others for one in may_be)) - facts.others:
+        yield f"lost: {_short(lost)}"
+    for new in facts.others - frozenset.union(*(one.others for one in may_be)):
+        yield f"out of nowhere: {_short(new)}"
+
+
+def _difference(wanted: Facts, facts: Facts) -> list[str]:
+    differing = [f"lacks {_short(fact)}" for fact in wanted.others - facts.others]
+    differing += [f"has {_short(fact)}" for fact in facts.others - wanted.others]
+    tags = {**wanted.tags, **facts.tags}
+    differing += [
+        f"{tag} is {_short((facts.tags.get(tag),))}, not {_short((wanted.tags.get(tag),))}"
+        for tag in tags
+        if wanted.tags.get(tag) != facts.tags.get(tag)
+    ]
+    return differing
+
+
+def _short(fact: Sequence[object]) -> str:
+    return " ".join(str(part)[:16] for part in fact)
+
+
+def _told(outcome: object) -> str:
+    return type(outcome).__name__ if isinstance(outcome, BaseException) else str(outcome)
+
+
+def _step(choice: Choice) -> str:
+    (operation, method, path, _), how = choice
+    short = _HEX.sub(r"\1", path).rpartition("/v2/")[2]
+    return f"{operation + 1}. {method} {short}" + ("" if how == ANSWERED else f" ({how})")

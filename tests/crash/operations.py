@@ -1,0 +1,217 @@
+"""What clients do: the operations that are cut short and interleaved, and how they are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from registry_core.registry import Registry, Upload, UploadOutOfOrder
+from registry_core.spec.digest import SHA256, Digest
+from registry_core.spec.errors import (
+    BlobUnknown,
+    BlobUploadUnknown,
+    DigestInvalid,
+    ManifestUnknown,
+    Unavailable,
+)
+from tests.support.content import chunk
+
+
+@dataclass
+class Client:
+    """What a client knows: the last upload that it was told of."""
+
+    upload: Upload | None = None
+
+
+Act = Callable[[Registry, Client], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``again``: the ways in which clients go on when they do not know how ``act`` ended.
+
+    ``takes``: manifests may be left without what they reference, as somebody wanted it so.
+    """
+
+    name: str
+    act: Act
+    again: Sequence[Act]
+    takes: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def upload(
+    name: str,
+    repository: str,
+    pieces: Sequence[bytes],
+    last: bytes = b"",
+    *,
+    algorithm: str = SHA256,
+    announced: str = SHA256,
+) -> Operation:
+    """A blob uploaded by a PATCH for each piece, and a PUT with the last one."""
+    content = b"".join((*pieces, last))
+    digest = Digest.of(content, algorithm)
+
+    async def act(registry: Registry, client: Client) -> str:
+        client.upload = await registry.start_upload(repository, announced)
+        for piece in pieces:
+            client.upload = await registry.append_upload(client.upload, chunk(piece))
+        return str(await registry.finish_upload(client.upload, digest, chunk(last)))
+
+    async def go_on(registry: Registry, client: Client) -> str:
+        """By the upload's status; from the start where there is none any more."""
+        if client.upload is None:
+            return await act(registry, client)
+        try:
+            there = await registry.get_upload(client.upload)
+            rest = chunk(content[there.offset :], start=there.offset)
+            return str(await registry.finish_upload(there, digest, rest))
+        except BlobUploadUnknown:
+            return await act(registry, client)
+
+    async def finish_again(registry: Registry, client: Client) -> str:
+        """The same PUT once more, if it came to that; from where the registry says if it must."""
+        if client.upload is None or client.upload.offset < len(content) - len(last):
+            return await act(registry, client)
+        try:
+            return str(await registry.finish_upload(client.upload, digest, chunk(last)))
+        except UploadOutOfOrder as error:
+            client.upload = error.upload
+            return await go_on(registry, client)
+
+    return Operation(name, act, (act, go_on, finish_again))
+
+
+def refused(name: str, repository: str, pieces: Sequence[bytes], last: bytes) -> Operation:
+    """An upload whose digest is not its content's."""
+
+    async def act(registry: Registry, client: Client) -> None:
+        client.upload = await registry.start_upload(repository)
+        for piece in pieces:
+            client.upload = await registry.append_upload(client.upload, chunk(piece))
+        with suppress(DigestInvalid):
+            await registry.finish_upload(client.upload, Digest.of(b"another"), chunk(last))
+
+    return Operation(name, act, (act,))
+
+
+def append(name: str, begun: Upload, piece: bytes) -> Operation:
+    """A PATCH that goes on with an upload; what comes of it is how far the upload has come."""
+
+    async def act(registry: Registry, _: Client) -> int:
+        return (await registry.append_upload(begun, chunk(piece))).offset
+
+    return Operation(name, act, (act,))
+
+
+def finish(name: str, begun: Upload, content: bytes, last: bytes = b"") -> Operation:
+    """A PUT that ends an upload, with what is missing of ``content``."""
+
+    async def act(registry: Registry, _: Client) -> str:
+        return str(await registry.finish_upload(begun, Digest.of(content), chunk(last)))
+
+    return Operation(name, act, (act,))
+
+
+def cancel(name: str, begun: Upload) -> Operation:
+    async def act(registry: Registry, _: Client) -> None:
+        await registry.cancel_upload(begun)
+
+    return Operation(name, act, (act,))
+
+
+def cancelled(name: str, repository: str, piece: bytes) -> Operation:
+    """An upload that is given up after its first piece."""
+
+    async def act(registry: Registry, client: Client) -> None:
+        client.upload = await registry.start_upload(repository)
+        client.upload = await registry.append_upload(client.upload, chunk(piece))
+        await registry.cancel_upload(client.upload)
+
+    async def again(registry: Registry, client: Client) -> None:
+        with suppress(BlobUploadUnknown):
+            if client.upload is not None:
+                await registry.cancel_upload(client.upload)
+
+    return Operation(name, act, (again,))
+
+
+def mount(name: str, repository: str, content: bytes, source: str | None) -> Operation:
+    async def act(registry: Registry, _: Client) -> str:
+        return str(await registry.mount_blob(repository, Digest.of(content), source))
+
+    return Operation(name, act, (act,))
+
+
+def push(
+    name: str, repository: str, content: bytes, *tags: str, algorithm: str = SHA256
+) -> Operation:
+    """A manifest pushed by its digest, with tags."""
+    digest = Digest.of(content, algorithm)
+
+    async def act(registry: Registry, _: Client) -> str:
+        if len(tags) == 1:
+            return str(await registry.push_manifest(repository, tags[0], content, None))
+        return str(await registry.push_manifest(repository, digest, content, None, tags))
+
+    return Operation(name, act, (act,))
+
+
+def delete(
+    name: str, repository: str, reference: str | Digest, *, takes: bool = False
+) -> Operation:
+    """A manifest or a tag deleted. ``takes``: an index may be about to list it."""
+
+    async def act(registry: Registry, _: Client) -> None:
+        if isinstance(reference, str):
+            await registry.delete_tag(repository, reference)
+        else:
+            await registry.delete_manifest(repository, reference)
+
+    return Operation(name, act, (_or_gone(act),), takes)
+
+
+def delete_blob(name: str, repository: str, content: bytes) -> Operation:
+    async def act(registry: Registry, _: Client) -> None:
+        await registry.delete_blob(repository, Digest.of(content))
+
+    return Operation(name, act, (_or_gone(act),), takes=True)
+
+
+def read(name: str, repository: str, reference: str | Digest) -> Operation:
+    """A manifest read; what comes of it is the digest that its content has."""
+
+    async def act(registry: Registry, _: Client) -> str:
+        found = await registry.get_manifest(repository, reference)
+        assert Digest.of(found.content, found.descriptor.digest.algorithm) == (
+            found.descriptor.digest
+        )
+        return str(found.descriptor.digest)
+
+    return Operation(name, act, (act,))
+
+
+def persistent(operation: Operation) -> Operation:
+    """The same, by a client that tries once more with the instance that answered 503."""
+
+    async def act(registry: Registry, client: Client) -> Any:
+        try:
+            return await operation.act(registry, client)
+        except Unavailable:
+            return await operation.again[-1](registry, client)
+
+    return Operation(operation.name, act, (), operation.takes)
+
+
+def _or_gone(act: Act) -> Act:
+    async def again(registry: Registry, client: Client) -> None:
+        with suppress(ManifestUnknown, BlobUnknown):
+            await act(registry, client)
+
+    return again

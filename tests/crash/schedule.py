@@ -1,0 +1,266 @@
+"""Operations whose store calls take place one at a time, in every order that there is.
+
+Each call waits at a gate. When all tasks rest, one call is let through, and takes place as a whole.
+Search is depth-first, by running again from the start; what follows from the same store, the same
+answers given and the same calls waiting is followed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from registry_core.registry import Registry, Upload
+from registry_core.storage.object_store import NotFound, ObjectStore, StoreUnavailable
+
+from .chance import draw_from
+from .loop import QuietLoop
+from .operations import Client, Operation
+from .world import State, World, now, number_of
+
+Label = tuple[int, str, str, int]
+"""Of a call: which operation makes it, method, path, and the how many-eth such it is."""
+
+Choice = tuple[Label, str]
+"""A call, and how it goes: ANSWERED, or what is at fault."""
+
+ANSWERED = "answered"
+LOST = "answer lost"
+REFUSED = "refused"
+REPEATED = "answer lost and repeated"
+READS = frozenset({"head", "get", "list_page", "committed_blocks"})
+
+
+class Died(BaseException):
+    """The process is dead: nothing of it catches this and goes on."""
+
+
+Make = Callable[[ObjectStore], Registry]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A moment of a run. ``outcomes`` are there when all operations have ended."""
+
+    state: State
+    trace: tuple[Choice, ...]
+    uploads: tuple[Upload | None, ...]
+    outcomes: tuple[Any, ...] | None = None
+
+
+@dataclass
+class _Call:
+    label: Label
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    answer: asyncio.Future[Any]
+
+
+@dataclass
+class _Gate:
+    """An object store for one operation: what is asked of it waits in ``waiting``."""
+
+    number: int
+    waiting: dict[Label, _Call]
+    is_dead: bool = False
+    _made: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.is_dead:
+                raise Died
+            path = args[0] if args else ""
+            self._made[method, path] += 1
+            label = (self.number, method, path, self._made[method, path])
+            answer = asyncio.get_running_loop().create_future()
+            self.waiting[label] = _Call(label, (args, kwargs), answer)
+            return await answer
+
+        return call
+
+
+@dataclass
+class Explorer:
+    """``make`` puts together a registry for each operation: instances of their own.
+
+    ``faults``: how many calls of a run may go wrong. ``runs`` are counted.
+    """
+
+    loop: QuietLoop
+    make: Make
+    faults: int = 0
+    runs: int = 0
+
+    def explore(
+        self, start: State, operations: Sequence[Operation], *, cap: int = 10**9, seed: int = 0
+    ) -> Iterator[Node]:
+        """Every moment of every order, the first time it is reached.
+
+        After ``cap`` runs the rest of the orders are sampled by as many again, at random.
+        """
+        paths, seen = _Paths(), set[Hashable]()
+        ahead: list[tuple[Choice, ...]] = [()]
+        chance = random.Random(seed)
+        runs = 0
+        while ahead and runs < 2 * cap:
+            if runs >= cap:
+                chance.shuffle(ahead)
+            run = _Run(self, World.of(start), operations, seen, paths, ahead.pop())
+            yield from run.go()
+            ahead += run.ahead
+            runs += 1
+            if paths.were_mistaken():
+                ahead, seen = [()], set()
+        self.runs += runs
+
+
+@dataclass
+class _Paths:
+    """What is ``written`` by any operation in any run: other reads need not be tried in any order.
+
+    ``spared`` are the reads that were not.
+    """
+
+    written: set[str] = field(default_factory=set)
+    spared: set[tuple[str, str]] = field(default_factory=set)
+
+    def matters(self, method: str, path: str) -> bool:
+        if method == "list_page":
+            return any(written.startswith(path) for written in self.written)
+        return method not in READS or path in self.written
+
+    def were_mistaken(self) -> bool:
+        """Whether one of those reads met a write after all; then the search begins anew."""
+        met = any(self.matters(*read) for read in self.spared)
+        if met:
+            self.spared.clear()
+        return met
+
+
+@dataclass
+class _Run:
+    explorer: Explorer
+    world: World
+    operations: Sequence[Operation]
+    seen: set[Hashable]
+    paths: _Paths
+    prefix: tuple[Choice, ...]
+    ahead: list[tuple[Choice, ...]] = field(default_factory=list)
+    _trace: list[Choice] = field(default_factory=list)
+    _waiting: dict[Label, _Call] = field(default_factory=dict)
+    _known: set[int] = field(default_factory=set)
+    _nodes: list[Node] = field(default_factory=list)
+    _abandoned: bool = False
+
+    def go(self) -> list[Node]:
+        self.world.second = 1
+        self._gates = [_Gate(number, self._waiting) for number in range(len(self.operations))]
+        self._clients = [Client() for _ in self.operations]
+        loop = self.explorer.loop
+        loop.at_rest = self._step
+        outcomes = loop.run_until_complete(self._all())
+        loop.at_rest = lambda: False
+        if not self._abandoned and self._see(tuple(outcomes)):
+            self._note(tuple(outcomes))
+        return self._nodes
+
+    async def _all(self) -> list[Any]:
+        return await asyncio.gather(
+            *(self._one(number) for number in range(len(self.operations))), return_exceptions=True
+        )
+
+    async def _one(self, number: int) -> Any:
+        draw_from(f"operation {number}")
+        registry = self.explorer.make(cast(ObjectStore, self._gates[number]))
+        return await self.operations[number].act(registry, self._clients[number])
+
+    def _step(self) -> bool:
+        """Let one call take place; what else could have been is for later runs."""
+        if not self._waiting:
+            return False
+        depth = len(self._trace)
+        if depth < len(self.prefix):
+            self._take(self.prefix[depth])
+            return True
+        if not self._see(None):
+            self._abandon()
+            return True
+        self._note(None)
+        first, *others = self._choices()
+        self.ahead += [(*self._trace, other) for other in reversed(others)]
+        self._take(first)
+        return True
+
+    def _see(self, outcomes: Hashable) -> bool:
+        """Whether this is the first time that all is as it is now."""
+        ended = None if outcomes is None else repr(outcomes)
+        self._key = self.world.save()
+        key = (self._key.key, frozenset(self._known), frozenset(self._waiting), ended)
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        return True
+
+    def _note(self, outcomes: tuple[Any, ...] | None) -> None:
+        uploads = tuple(client.upload for client in self._clients)
+        self._nodes.append(Node(self._key, tuple(self._trace), uploads, outcomes))
+
+    def _choices(self) -> list[Choice]:
+        waiting = sorted(self._waiting)
+        free = [label for label in waiting if not self.paths.matters(label[1], label[2])]
+        self.paths.spared.update((method, path) for _, method, path, _ in free)
+        choices = [(label, ANSWERED) for label in free[:1] or waiting]
+        if sum(how != ANSWERED for _, how in self._trace) < self.explorer.faults:
+            for label in waiting:
+                choices.append((label, REFUSED))
+                if label[1] not in READS:
+                    choices += [(label, LOST), (label, REPEATED)]
+        return choices
+
+    def _take(self, choice: Choice) -> None:
+        label, how = choice
+        call = self._waiting.pop(label)
+        self._trace.append(choice)
+        if label[1] not in READS:
+            self.paths.written.add(label[2])
+        outcome = self._perform(call, how)
+        self._known.add(number_of((label, how, _told(outcome))))
+        if isinstance(outcome, BaseException):
+            call.answer.set_exception(outcome)
+        else:
+            call.answer.set_result(outcome)
+
+    def _perform(self, call: _Call, how: str) -> Any:
+        if how == REFUSED:
+            return StoreUnavailable("refused")
+        outcome = self._call(call)
+        if how == LOST:
+            return StoreUnavailable("the answer is lost")
+        if how == REPEATED and not isinstance(outcome, Exception):
+            again = self._call(call)
+            # The store below knows that what a repeated deletion does not find, it has deleted.
+            is_gone = call.label[1] == "delete" and isinstance(again, NotFound)
+            return None if is_gone else again
+        return outcome
+
+    def _call(self, call: _Call) -> Any:
+        args, kwargs = call.arguments
+        try:
+            return now(getattr(self.world, call.label[1])(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is the operation's
+            return error
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        for gate in self._gates:
+            gate.is_dead = True
+        for call in self._waiting.values():
+            call.answer.set_exception(Died())
+        self._waiting.clear()
+
+
+def _told(outcome: Any) -> str:
+    return type(outcome).__name__ if isinstance(outcome, Exception) else repr(outcome)

@@ -1,0 +1,121 @@
+"""The same search finds what is wrong with registries that were built wrong on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+
+from registry_core.registry import Chunk, PushedManifest, Registry, Upload
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import Reference
+from registry_core.spec.errors import DigestInvalid
+from registry_core.storage.object_store import NotFound, ObjectStore
+from registry_core.storage.shelf import Shelf
+from registry_core.storage.stored_registry import StoredRegistry
+
+from .checks import Checker
+from .operations import push, read, refused
+from .scene import BASE, LAYOUT, NEW, REPOSITORY, SMALL, forgetful, scene
+from .schedule import Make
+
+
+class _Store:
+    """Hands on what it does not do in its own wrong way."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class TwoSteps(_Store):
+    """Creates links first and fills them then, as distribution 3.0 does."""
+
+    async def put(self, path: str, content: bytes, **conditions: Any) -> str:
+        if path.endswith("/link"):
+            await self.inner.put(path, b"", **conditions)
+        return await self.inner.put(path, content, **conditions)
+
+
+class MakesRoom(_Store):
+    """Deletes links before it writes them."""
+
+    async def put(self, path: str, content: bytes, **conditions: Any) -> str:
+        if path.endswith("/link"):
+            with suppress(NotFound):
+                await self.inner.delete(path)
+        return await self.inner.put(path, content, **conditions)
+
+
+class TagFirst(StoredRegistry):
+    """Shows the tag before what it points to."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(Shelf(store))
+        self.store = store
+
+    async def push_manifest(
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        link = str(Digest.of(content)).encode()
+        await self.store.put(LAYOUT.tag_link(repository, str(reference)), link)
+        return await super().push_manifest(repository, reference, content, content_type, tags)
+
+
+class HashesLater(StoredRegistry):
+    """Commits content at its address before it knows that it belongs there."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        super().__init__(Shelf(store))
+        self.store = store
+
+    async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
+        content = b"".join([piece async for piece in chunk.body])
+        await self.store.put(LAYOUT.content(digest), content)
+        if Digest.of(content) != digest:
+            await self.store.delete(LAYOUT.content(digest))
+            raise DigestInvalid
+        return await self.mount_blob(upload.repository, digest, None)
+
+
+def over(wrong: Callable[[ObjectStore], object]) -> Make:
+    """A registry that is right, over a store that is not."""
+    return lambda store: forgetful(cast(ObjectStore, wrong(store)))
+
+
+CUT: Mapping[str, tuple[Make, Any, str]] = {
+    "two steps": (over(TwoSteps), push("push", REPOSITORY, NEW, "v1"), "holds b''"),
+    "deleted first": (over(MakesRoom), push("push", REPOSITORY, BASE, "v1"), "lost: manifest"),
+    "tag first": (TagFirst, push("push", REPOSITORY, NEW, "v1"), "is told of by"),
+    "hash later": (HashesLater, refused("PUT", REPOSITORY, [], SMALL), "other content"),
+}
+
+
+@pytest.mark.parametrize("wrong", CUT)
+def test_a_registry_that_is_wrong_is_found_out_when_it_is_cut_short(wrong: str) -> None:
+    make, operation, said = CUT[wrong]
+    with scene() as begin:
+        checker = Checker(begin.loop, make)
+        checker.cut_short(begin.ours, operation)
+    assert any(said in found for found in checker.found), checker.found
+
+
+@pytest.mark.parametrize("wrong", [TwoSteps, MakesRoom])
+def test_a_reader_between_two_steps_is_told_what_is_wrong(
+    wrong: Callable[[ObjectStore], Registry],
+) -> None:
+    with scene() as begin:
+        checker = Checker(begin.loop, over(wrong))
+        pair = push("push", REPOSITORY, BASE, "v1"), read("read", REPOSITORY, Digest.of(BASE))
+        checker.interleaved(begin.ours, pair)
+    assert checker.found
