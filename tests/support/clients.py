@@ -22,6 +22,7 @@ DEBIAN_PACKAGES = {
     "crun": "crun",
     "ctr": "containerd",
     "docker": "docker.io",
+    "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "podman": "podman",
     "runc": "runc",

@@ -1,0 +1,64 @@
+"""What distribution wrote is served by ours: in each form of names, as block and append blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from registry_core.spec.digest import Digest
+from tests.e2e.takeover.conftest import TakenOver
+from tests.e2e.takeover.contents import ALONE, Filled, Images, head, pull_all, tags_of
+from tests.support.e2e_clients import ImageClient
+
+
+def test_everything_is_pulled_as_from_distribution(
+    taken_over: TakenOver, filled: Filled, skopeo: ImageClient
+) -> None:
+    """Moved tags, indexes, repositories in repositories, and manifests without a tag."""
+    assert pull_all(skopeo, taken_over.authority, filled.pulled) == filled.pulled
+
+
+@pytest.mark.parametrize("client", ["docker", "ctr"])
+def test_an_image_is_pulled_by(
+    client: str,
+    taken_over: TakenOver,
+    images: Images,
+    client_named: Callable[[str], ImageClient],
+) -> None:
+    pulled = client_named(client).pull(f"{taken_over.authority}/library/app:v1")
+    assert pulled.digest == images.old.digest
+    assert pulled.identity == images.old.identity
+
+
+def test_tags_are_listed_as_by_distribution(taken_over: TakenOver, filled: Filled) -> None:
+    assert {name: tags_of(taken_over.authority, name) for name in filled.tags} == filled.tags
+
+
+def test_what_was_deleted_stays_deleted(taken_over: TakenOver, images: Images) -> None:
+    """The links to its layers are still there."""
+    for reference in ("gone", images.new.digest):
+        assert head(taken_over.authority, "deleted/app", reference).status_code == 404
+
+
+def test_a_blob_of_a_repository_without_manifests_is_pulled(taken_over: TakenOver) -> None:
+    assert taken_over.get(f"blobs/only/blobs/{Digest.of(ALONE)}").content == ALONE
+    assert taken_over.get("blobs/only/tags/list").status_code == 404
+
+
+def test_an_upload_left_behind_is_unknown(taken_over: TakenOver, filled: Filled) -> None:
+    """Only distribution could go on with it, whose state we do not know."""
+    url = f"{taken_over.host.url}/v2/library/app/blobs/uploads/{filled.upload}"
+    for method in ("GET", "PATCH", "PUT", "DELETE"):
+        answer = httpx.request(method, url)
+        assert answer.status_code == 404, answer.text
+        assert answer.json()["errors"][0]["code"].startswith("BLOB_UPLOAD_")
+
+
+def test_what_clients_listed_under_the_fallback_tag_is_among_the_referrers(
+    taken_over: TakenOver, filled: Filled, images: Images
+) -> None:
+    answer = taken_over.get(f"signed/app/referrers/{images.old.digest}")
+    listed = [entry["digest"] for entry in answer.json()["manifests"]]
+    assert listed == [str(filled.signature)]
