@@ -1,0 +1,51 @@
+"""Many pushes and pulls while some of the storage's answers are spoilt."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from registry_core.local.azurite import Azurite
+from registry_core.storage.azure_blob import AzureBlobStore, Limits
+from registry_core.storage.object_store import StoreUnavailable
+from tests.support.fault_run import fault_run
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_500_pushes_and_pulls_with_5_percent_faults_lose_nothing(
+    azurite: Azurite, container_name: str
+) -> None:
+    report = await fault_run(azurite, container_name, operations=500, share=0.05, seed=4)
+    sys.stdout.write(f"{report}\n")
+    assert report.storage is not None
+    assert report.storage.injected.total() > 50
+    assert report.done["push"] > 200
+    assert not report.lost, str(report)
+
+
+class Forgetful(AzureBlobStore):
+    """Takes a put without an answer for one that took place."""
+
+    async def put(self, *args: Any, **options: Any) -> str:
+        try:
+            return await super().put(*args, **options)
+        except StoreUnavailable:
+            return '"0x0"'
+
+
+async def test_the_run_sees_what_a_forgetful_store_loses(
+    azurite: Azurite, container_name: str
+) -> None:
+    report = await fault_run(
+        azurite,
+        container_name,
+        operations=40,
+        share=0.1,
+        seed=4,
+        kind=Forgetful,
+        limits=Limits(retries=0, silence=2),
+    )
+    assert report.lost
