@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 _BUSY = (
-    b"HTTP/1.1 503 Server Busy\r\nx-ms-error-code: ServerBusy\r\n"
+    b"HTTP/1.1 503 Server Busy\r\nx-ms-error-code: ServerBusy\r\nx-ms-request-id: 1\r\n"
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 )
 
