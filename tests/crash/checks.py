@@ -83,11 +83,14 @@ class Checker:
             (course[-1], [told[operation] for operation in pair])
             for course, (_, told) in zip(courses, orders, strict=True)
         ]
-        explorer = Explorer(self.loop, self.make)
+        explorer, seen = Explorer(self.loop, self.make), set[Hashable]()
         for node in explorer.explore(start, pair, cap=cap):
             self.moments += 1
             facts, problems = self._facts(node.state, lacks)
             if node.outcomes is None:
+                if node.state.key in seen:
+                    continue
+                seen.add(node.state.key)
                 if ending is Ending.WHOLE:
                     problems = [problem for problem in problems if not problem.is_missing]
                 self._note(node, "", _between(courses, facts, problems))

@@ -1,8 +1,8 @@
 """Operations whose store calls take place one at a time, in every order that there is.
 
 Each call waits at a gate. When all tasks rest, one call is let through, and takes place as a whole.
-Search is depth-first, by running again from the start; what follows from the same store, the same
-answers given and the same calls waiting is followed once.
+Search is depth-first, by running again from the start; what follows from the same store and the
+same answers given is followed once.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class _Run:
         loop.at_rest = self._step
         outcomes = loop.run_until_complete(self._all())
         loop.at_rest = lambda: False
-        if not self._abandoned and self._see(tuple(outcomes)):
+        if not self._abandoned:
             self._note(tuple(outcomes))
         return self._nodes
 
@@ -185,28 +185,35 @@ class _Run:
         if depth < len(self.prefix):
             self._take(self.prefix[depth])
             return True
-        if not self._see(None):
+        state = self._note(None)
+        fresh = [choice for choice in self._choices() if self._is_new(state, choice)]
+        if not fresh:
             self._abandon()
             return True
-        self._note(None)
-        first, *others = self._choices()
+        first, *others = fresh
         self.ahead += [(*self._trace, other) for other in reversed(others)]
         self._take(first)
         return True
 
-    def _see(self, outcomes: Hashable) -> bool:
-        """Whether this is the first time that all is as it is now."""
-        ended = None if outcomes is None else repr(outcomes)
-        self._key = self.world.save()
-        key = (self._key.key, frozenset(self._known), frozenset(self._waiting), ended)
+    def _is_new(self, state: State, choice: Choice) -> bool:
+        """Whether what follows is not in another run's way already; tried without the operations.
+
+        What they do next depends on nothing but the answers that they have been given.
+        """
+        world = World.of(state)
+        world.second = self.world.second
+        answer = _told(_perform(world, self._waiting[choice[0]], choice[1]))
+        key = (world.save().key, frozenset((*self._known, number_of((choice, answer)))))
         if key in self.seen:
             return False
         self.seen.add(key)
         return True
 
-    def _note(self, outcomes: tuple[Any, ...] | None) -> None:
+    def _note(self, outcomes: tuple[Any, ...] | None) -> State:
+        state = self.world.save()
         uploads = tuple(client.upload for client in self._clients)
-        self._nodes.append(Node(self._key, tuple(self._trace), uploads, outcomes))
+        self._nodes.append(Node(state, tuple(self._trace), uploads, outcomes))
+        return state
 
     def _choices(self) -> list[Choice]:
         waiting = sorted(self._waiting)
@@ -226,32 +233,12 @@ class _Run:
         self._trace.append(choice)
         if label[1] not in READS:
             self.paths.written.add(label[2])
-        outcome = self._perform(call, how)
-        self._known.add(number_of((label, how, _told(outcome))))
+        outcome = _perform(self.world, call, how)
+        self._known.add(number_of((choice, _told(outcome))))
         if isinstance(outcome, BaseException):
             call.answer.set_exception(outcome)
         else:
             call.answer.set_result(outcome)
-
-    def _perform(self, call: _Call, how: str) -> Any:
-        if how == REFUSED:
-            return StoreUnavailable("refused")
-        outcome = self._call(call)
-        if how == LOST:
-            return StoreUnavailable("the answer is lost")
-        if how == REPEATED and not isinstance(outcome, Exception):
-            again = self._call(call)
-            # The store below knows that what a repeated deletion does not find, it has deleted.
-            is_gone = call.label[1] == "delete" and isinstance(again, NotFound)
-            return None if is_gone else again
-        return outcome
-
-    def _call(self, call: _Call) -> Any:
-        args, kwargs = call.arguments
-        try:
-            return now(getattr(self.world, call.label[1])(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is the operation's
-            return error
 
     def _abandon(self) -> None:
         self._abandoned = True
@@ -260,6 +247,29 @@ class _Run:
         for call in self._waiting.values():
             call.answer.set_exception(Died())
         self._waiting.clear()
+
+
+def _perform(world: World, call: _Call, how: str) -> Any:
+    """What the operation is answered."""
+    if how == REFUSED:
+        return StoreUnavailable("refused")
+    outcome = _call(world, call)
+    if how == LOST:
+        return StoreUnavailable("the answer is lost")
+    if how == REPEATED and not isinstance(outcome, Exception):
+        again = _call(world, call)
+        # The store below knows that what a repeated deletion does not find, it has deleted.
+        is_gone = call.label[1] == "delete" and isinstance(again, NotFound)
+        return None if is_gone else again
+    return outcome
+
+
+def _call(world: World, call: _Call) -> Any:
+    args, kwargs = call.arguments
+    try:
+        return now(getattr(world, call.label[1])(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - it is the operation's
+        return error
 
 
 def _told(outcome: Any) -> str:

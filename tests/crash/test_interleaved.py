@@ -54,7 +54,7 @@ OF_NEIGHBOUR = Digest.of(NEIGHBOURS)
 BARE = image_manifest(LAYER)
 LATEST_REFERRER = image_manifest(**{**json.loads(NEW_REFERRER), "annotations": {"the": "latest"}})
 MOUNT = mount("mount", APP, NEIGHBOURS_LAYER, NEIGHBOUR)
-CAP = 2000
+CAP = 250
 LEAST_MOMENTS = 5000
 
 
