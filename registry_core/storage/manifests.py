@@ -104,12 +104,7 @@ class Manifests:
         await Content(self.shelf.store, self.shelf.layout).put(digest, content)
         self.shelf.content.put(digest, content)
         mark = self.shelf.marked.get(repository)
-        await together(
-            [
-                self.shelf.link_manifest(repository, link),
-                *(self.tags.enter(repository, tag, link) for tag in tags),
-            ]
-        )
+        await self.shelf.link_manifest(repository, link)
         await self._show(repository, link, manifest, tags, is_marked=mark is not None)
         if mark is None or not await self.shelf.is_marked_still(repository, mark):
             await self._see_that_it_stays(repository, link, manifest)

@@ -1,14 +1,15 @@
 """What a tag points to: its current link; while that is missing, the newest entry of its index.
 
 It is missing while an append blob that another registry wrote is being replaced, which storage
-cannot do in one step, and after a push was cut off before its last write. In both cases what the
-index names last is, or is about to become, what the tag points to. A write-once tag must not be
+cannot do in one step, and after a push that was cut off. In both cases what the index names last
+is, or is about to become, what the tag points to. A write-once tag must not be
 seen to point to one thing and then to another: for it, the current link alone counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -66,22 +67,23 @@ class TagLinks:
 
         await together(check_one(tag) for tag in tags if self.write_once.match(repository, tag))
 
-    async def enter(self, repository: str, tag: str, link: Link) -> None:
-        """The first step of letting a tag point to a manifest: nobody sees it. One call."""
-        path = self.shelf.layout.tag_index_link(repository, tag, link.digest)
-        await put_link(self.shelf.store, path, link)
-
     async def point(self, repository: str, tag: str, link: Link) -> None:
-        """The second step. One call, unless an append blob is in its place.
+        """Let the tag point to a manifest whose revision link is there.
+
+        Two calls, unless an append blob is in the place of the current link. They are made at the
+        same time: whichever takes place alone makes the tag point there, or leaves it as it was.
 
         :raises Denied: the tag is a write-once tag and points to another manifest.
         """
-        path = self.shelf.layout.tag_link(repository, tag)
+        layout, store = self.shelf.layout, self.shelf.store
+        enter = put_link(store, layout.tag_index_link(repository, tag, link.digest), link)
         if not self.write_once.match(repository, tag):
-            await set_link(self.shelf.store, path, link)
+            await together([enter, set_link(store, layout.tag_link(repository, tag), link)])
             return
-        there = await create_link(self.shelf.store, path, link)
-        _refuse_to_move(repository, tag, there, link.digest)
+        with closing(enter):
+            there = await create_link(store, layout.tag_link(repository, tag), link)
+            _refuse_to_move(repository, tag, there, link.digest)
+            await enter
 
     def refuse_deletion(self, repository: str, tags: Iterable[str]) -> None:
         """:raises Denied: one of ``tags``, which are there, is a write-once tag."""

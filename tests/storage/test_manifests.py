@@ -49,14 +49,14 @@ async def test_the_tag_becomes_visible_last_and_its_manifests_content_first(
     store.calls.clear()
     await registry.push_manifest("a", "v1", MANIFEST, None)
     paths = [path for _, path in store.calls]
-    assert paths[0] == LAYOUT.content(DIGEST)
     revision = LAYOUT.revision_link("a", DIGEST)
-    assert set(paths[1:-2]) == {
-        revision,
+    assert paths[:2] == [LAYOUT.content(DIGEST), revision]
+    assert set(paths[2:-1]) == {
         LAYOUT.tag_index_link("a", "v1", DIGEST),
+        LAYOUT.tag_link("a", "v1"),
         LAYOUT.catalog_marker("a"),
     }
-    assert paths[-2:] == [LAYOUT.tag_link("a", "v1"), revision]
+    assert paths[-1] == revision
     assert store.take() == ["put"] * 5 + ["head"]
 
 
