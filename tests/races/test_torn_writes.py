@@ -1,0 +1,104 @@
+"""The races find torn writes where there are some: the store makes them, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from registry_core.config import AzureStorage, Settings
+from registry_core.storage import small_objects
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.object_store import ANYWAY, Buffer, Condition, NotFound
+from registry_core.storage.small_objects import Link
+from registry_core.storage.tag_links import TagLinks
+from registry_core.wiring import build_application, build_registry
+from tests.support.asgi import asgi
+
+from .tags import Deleted, Moved
+
+pytestmark = pytest.mark.anyio
+
+SECONDS = 0.5
+
+
+@dataclass
+class TwoSteps(MemoryStore):
+    """Creates objects whose paths end with ``torn`` empty, and fills them in a second call."""
+
+    torn: str = "/link"
+
+    async def put(
+        self,
+        path: str,
+        content: Buffer,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        if path.endswith(self.torn):
+            await super().put(path, b"", condition=condition)
+            condition = ANYWAY
+        await asyncio.sleep(0.002)
+        return await super().put(path, content, metadata=metadata, condition=condition)
+
+
+@asynccontextmanager
+async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """Two applications that share nothing but the store."""
+    settings = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for _ in range(2):
+            application = build_application(settings, build_registry(settings, store))
+            transport = httpx.ASGITransport(asgi(application))
+            client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
+            clients.append(await stack.enter_async_context(client))
+        yield clients
+
+
+async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Readers of distribution up to v3.1.1 do: they look once, and at one place."""
+
+    async def nowhere_else(*_: object) -> Link:
+        raise NotFound
+
+    monkeypatch.setattr(small_objects, "_LOOKS", ())
+    monkeypatch.setattr(TagLinks, "_last_in_index", nowhere_else)
+    async with two_hosts_over(TwoSteps()) as hosts:
+        race = Moved(hosts, SECONDS, reads_by_tag=10)
+        await race.race()
+    assert any(fault.startswith("reads by tag: 404") for fault in race.faults)
+    with pytest.raises(AssertionError, match="faults beside"):
+        race.verdict()
+
+
+async def test_links_written_in_two_steps_are_whole_to_who_looks_again() -> None:
+    async with two_hosts_over(TwoSteps()) as hosts:
+        race = Moved(hosts, SECONDS, pushes=50, reads_by_tag=50, reads_by_digest=50)
+        await race.race()
+    race.verdict()
+
+
+async def test_content_written_in_two_steps_is_torn() -> None:
+    """Who pushes the same at the same time takes it for complete."""
+    async with two_hosts_over(TwoSteps(torn="/data")) as hosts:
+        race = Deleted(hosts, SECONDS)
+        await race.race()
+    assert any("200, digest sha256:" in fault and "b''" in fault for fault in race.faults)
+    with pytest.raises(AssertionError, match="faults beside"):
+        race.verdict()
+
+
+async def test_what_is_written_in_one_step_is_whole() -> None:
+    """The same races over the same store, which tears nothing."""
+    async with two_hosts_over(TwoSteps(torn="/nothing")) as hosts:
+        for race in (Moved(hosts, SECONDS), Deleted(hosts, SECONDS)):
+            await race.race()
+            race.verdict()
