@@ -86,11 +86,14 @@ def detect_media_type(content: bytes) -> str:
 
     OCI documents may leave ``mediaType`` out; then what they hold tells them apart. For all that
     `parse_manifest` takes, it is the same type; but it judges less, since other registries, which
-    check less, may have stored the manifest.
+    check less, may have stored the manifest. They took Docker's schema 1, too.
 
     :raises ManifestInvalid: when it is no manifest of a known type.
     """
     document = _load(content, strict=False)
+    if document.get("schemaVersion") == 1:
+        signed = "signatures" in document
+        return media_types.DOCKER_SCHEMA_1_SIGNED if signed else media_types.DOCKER_SCHEMA_1
     return _known(_text(document, "mediaType") or _guess(document))
 
 

@@ -11,7 +11,7 @@ from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown
 from .object_store import NotFound
 from .reading import open_pieces
-from .shelf import Shelf
+from .shelf import Alias, Shelf
 
 _URL_LIFETIME = timedelta(minutes=20)
 
@@ -33,12 +33,10 @@ class Blobs:
         if not self.redirect:
             return None
         seconds = int(_URL_LIFETIME.total_seconds())
-        return await self.shelf.store.signed_url(
-            self.shelf.layout.content(blob.digest), seconds=seconds
-        )
+        return await self.shelf.store.signed_url(self.shelf.blob_content(blob), seconds=seconds)
 
     async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
-        path = self.shelf.layout.content(blob.digest)
+        path = self.shelf.blob_content(blob)
         try:
             return await open_pieces(self.shelf.store, path, offset=offset, length=length)
         except NotFound:
@@ -53,5 +51,8 @@ class Blobs:
 
     async def _size(self, digest: Digest, source: str | None) -> int:
         if source is not None:
-            return (await self.shelf.find_blob(source, digest)).size
+            blob = await self.shelf.find_blob(source, digest)
+            if isinstance(blob, Alias):  # nothing is kept under the digest that a link would name
+                raise NotFound(str(digest))
+            return blob.size
         return (await self.shelf.store.head(self.shelf.layout.content(digest))).size

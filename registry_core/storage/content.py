@@ -1,6 +1,7 @@
 """Content at its address: whatever gets there has been hashed before.
 
-That content is there already is never an error: it hashes to the same address.
+That content is there already is never an error: it hashes to the same address. Only its size is
+looked at, since another registry, which writes in two steps, may have been cut off between them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from .object_store import (
     if_match,
 )
 from .reading import open_pieces
+from .small_objects import LOOKS
+
+_TRIES = 3
 
 
 @dataclass
@@ -33,11 +37,17 @@ class Content:
     layout: Layout
 
     async def put(self, digest: Digest, content: Buffer) -> None:
-        """Content that is known to have this digest. One call."""
-        try:
-            await self.store.put(self.layout.content(digest), content, condition=IF_ABSENT)
-        except (ConditionFailed, WrongKind):
-            return  # there already
+        """Content that is known to have this digest. One call, two if it is there already."""
+        path = self.layout.content(digest)
+        size = memoryview(content).nbytes
+        for _ in range(_TRIES):
+            try:
+                await self.store.put(path, content, condition=IF_ABSENT)
+            except (ConditionFailed, WrongKind):
+                if not await self.is_whole(digest, size):
+                    continue
+            return
+        raise Unavailable(f"{digest} is being written by another registry; try again")
 
     async def receive(self, digest: Digest, chunk: Chunk, budget: Budget) -> int:
         """All of the content, staged at its address and committed once its hash is known.
@@ -56,11 +66,9 @@ class Content:
             return got.size
         try:
             await self.store.commit(path, got.block_ids, condition=IF_ABSENT)
-        except (ConditionFailed, WrongKind):
-            return got.size  # there already
-        except BlockListInvalid:
-            # Another upload of the same content was quicker, and its commit dropped our blocks.
-            if not await self.is_there(digest):
+        except (ConditionFailed, WrongKind, BlockListInvalid):
+            # There already: another upload was quicker, and its commit dropped our blocks.
+            if not await self.is_whole(digest, got.size):
                 raise Unavailable("storage has lost staged blocks; push the blob again") from None
         return got.size
 
@@ -69,18 +77,21 @@ class Content:
 
         :raises NotFound: nothing is at ``source``.
         """
-        try:
-            await self.store.copy(
-                self.layout.content(digest),
-                source,
-                size=size,
-                source_etag=etag,
-                metadata={"digest": str(digest)},  # else the source's would be copied
-                condition=IF_ABSENT,
-            )
-        except (ConditionFailed, WrongKind):
-            return await self.is_there(digest)
-        return True
+        for _ in range(_TRIES):
+            try:
+                await self.store.copy(
+                    self.layout.content(digest),
+                    source,
+                    size=size,
+                    source_etag=etag,
+                    metadata={"digest": str(digest)},  # else the source's would be copied
+                    condition=IF_ABSENT,
+                )
+            except (ConditionFailed, WrongKind):
+                if not await self.is_whole(digest, size):
+                    continue  # there in part, and taken away; or the source is another
+            return True
+        return False
 
     async def hash(self, path: str, size: int, algorithm: str, etag: str | None) -> Digest:
         """The digest of ``size`` bytes that lie at ``path``, read back.
@@ -95,10 +106,20 @@ class Content:
                 await asyncio.to_thread(hasher.update, piece)
         return hasher.digest()
 
-    async def is_there(self, digest: Digest) -> bool:
-        """One call."""
+    async def is_whole(self, digest: Digest, size: int) -> bool:
+        """Whether the content is there. What stays there in part is taken away.
+
+        One call, unless it is found in part: then another registry may be about to complete it.
+        """
+        path = self.layout.content(digest)
         try:
-            await self.store.head(self.layout.content(digest))
-        except NotFound:
+            for pause in (*LOOKS, None):
+                found = await self.store.head(path)
+                if found.size == size:
+                    return True
+                if pause is not None:
+                    await asyncio.sleep(pause)
+            await self.store.delete(path, condition=if_match(found.etag))
+        except (NotFound, ConditionFailed):
             return False
-        return True
+        return False

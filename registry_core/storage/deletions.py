@@ -74,21 +74,23 @@ class Deletions:
     async def delete_manifest(self, repository: str, digest: Digest) -> None:
         self.shelf.manifests.forget((repository, digest))
         try:
-            await self.shelf.store.head(self.shelf.layout.revision_link(repository, digest))
-            await self._delete_manifest(repository, digest)
+            path = self.shelf.layout.revision_link(repository, digest)
+            found = await self.shelf.store.head(path)
+            await self._delete_manifest(repository, digest, if_match(found.etag))
         except NotFound:
             await self.shelf.mark_deletion(repository)  # where a deletion was cut off before it
             raise ManifestUnknown(f"manifest unknown to {repository}: {digest}") from None
         finally:
             self.shelf.manifests.forget((repository, digest))
 
-    async def _delete_manifest(self, repository: str, digest: Digest) -> None:
+    async def _delete_manifest(self, repository: str, digest: Digest, unchanged: Condition) -> None:
+        """``unchanged``: the revision link is not pushed again meanwhile. Then it stays."""
         tags = await self._tags_to(repository, digest)
         self.tags.refuse_deletion(repository, tags)
         await together(self._untag(repository, name, tag) for name, tag in tags.items())
         link, manifest = await self._read(digest)
         await self._unrefer(repository, digest, manifest)
-        await self._delete(self.shelf.layout.revision_link(repository, digest))
+        await self._delete(self.shelf.layout.revision_link(repository, digest), unchanged)
         await self.shelf.mark_deletion(repository)
         await self._restore_if_pushed(repository, link, manifest)
 

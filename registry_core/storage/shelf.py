@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from ..spec.descriptor import Descriptor
-from ..spec.digest import Digest
+from ..spec.digest import SHA256, Digest
 from ..spec.media_types import OCTET_STREAM
 from .caches import ContentCache, ExpiringCache
 from .layout import Layout
 from .object_store import NotFound, ObjectStore
-from .small_objects import Link, put_link
+from .small_objects import Link, put_link, read_link
+
+_log = logging.getLogger(__name__)
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
 MEMBERSHIP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Alias(Descriptor):
+    """A blob whose content is kept under ``content``, another digest of the same bytes."""
+
+    content: Digest | None = None
 
 
 @dataclass
@@ -40,20 +50,35 @@ class Shelf:
     async def find_blob(self, repository: str, digest: Digest) -> Descriptor:
         """The blob, if the repository has it. One call, none when remembered.
 
-        Two where the link was written by another registry and does not tell the size.
+        Two where the link was written by another registry and does not tell the size; three where
+        CNCF distribution was pushed a blob by another digest than its sha256.
 
         :raises NotFound:
         """
         known = self.blobs.get((repository, digest))
         if known is None:
-            properties = await self.store.head(self.layout.blob_link(repository, digest))
-            link = Link(digest).described_by(properties)
-            size = link.size
-            if size is None:
-                size = (await self.store.head(self.layout.content(digest))).size
-            known = Descriptor(OCTET_STREAM, digest, size)
+            path = self.layout.blob_link(repository, digest)
+            size = Link(digest).described_by(await self.store.head(path)).size
+            if size is not None:
+                known = Descriptor(OCTET_STREAM, digest, size)
+            else:
+                known = await self._find_untold(path, digest)
             self.blobs.put((repository, digest), known)
         return known
+
+    async def _find_untold(self, path: str, digest: Digest) -> Descriptor:
+        if digest.algorithm == SHA256:
+            size = (await self.store.head(self.layout.content(digest))).size
+            return Descriptor(OCTET_STREAM, digest, size)
+        # distribution keeps all content under its sha256, which the link by any other digest names.
+        content = (await read_link(self.store, path)).digest
+        size = (await self.store.head(self.layout.content(content))).size
+        return Alias(OCTET_STREAM, digest, size, content=content)
+
+    def blob_content(self, blob: Descriptor) -> str:
+        """The path of the content of a blob that was found."""
+        alias = blob.content if isinstance(blob, Alias) else None
+        return self.layout.content(alias or blob.digest)
 
     async def link_blob(self, repository: str, digest: Digest, size: int) -> Descriptor:
         """Make content that is there a blob of the repository. One call."""
@@ -115,10 +140,14 @@ class Shelf:
     async def read_content(self, digest: Digest) -> bytes:
         """A manifest's content. One call, none when remembered.
 
-        :raises NotFound:
+        :raises NotFound: it is not there, or only in part, or something else is.
         """
         content = self.content.get(digest)
         if content is None:
-            content = (await self.store.get(self.layout.content(digest))).content
+            path = self.layout.content(digest)
+            content = (await self.store.get(path)).content
+            if Digest.of(content, digest.algorithm) != digest:
+                _log.error("%s is not what its address says; push it again", path)
+                raise NotFound(f"{path} is damaged")
             self.content.put(digest, content)
         return content

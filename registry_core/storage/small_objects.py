@@ -25,8 +25,9 @@ from .object_store import (
     if_match,
 )
 
-# How long a link may stay empty before it counts as absent, seconds between one look and the next.
-_LOOKS = (0.05, 0.1, 0.2, 0.4, 0.8)
+LOOKS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between one look and the next at what another registry may be about to complete."""
+
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
 
@@ -77,7 +78,7 @@ async def read_link(store: ObjectStore, path: str) -> Link:
 
     :raises NotFound: there is none, or none that holds a digest.
     """
-    for pause in (*_LOOKS, None):
+    for pause in (*LOOKS, None):
         found = await store.get(path)
         if found.content.strip():
             return _parse_link(path, found.content).described_by(found.properties)

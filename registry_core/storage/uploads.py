@@ -180,9 +180,9 @@ class Uploads:
         if state.etag is None:
             return
         try:
-            await self.shelf.store.delete(self._path(upload))
-        except NotFound:
-            return
+            await self.shelf.store.delete(self._path(upload), condition=if_match(state.etag))
+        except (NotFound, ConditionFailed):
+            return  # a request at the same time has given it up, or gone on with it
         except StoreUnavailable as error:
             # The blob is safe; what is left over is for the purge of old uploads.
             _log.warning("upload %s of %s is left behind: %s", upload.id, upload.repository, error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.spec.digest import Digest
+from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage import small_objects
 from registry_core.storage.doctor import Trouble
@@ -43,7 +43,7 @@ def by_name(names: Iterable[str]) -> pytest.MarkDecorator:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is about to fill the links that are empty here."""
-    monkeypatch.setattr(small_objects, "_LOOKS", (0.001,))
+    monkeypatch.setattr(small_objects, "LOOKS", (0.001,))
 
 
 @pytest.fixture(autouse=True)
@@ -210,3 +210,21 @@ async def test_untagged_manifests_survive_a_replacement_that_was_cut_off(
         await look(CutOff(memory), repair=True)
     await look(memory, repair=True)
     assert (await registry.get_manifest("b", digest)).content == manifest
+
+
+@pytest.mark.parametrize("append", [False, True])
+async def test_a_link_by_another_digest_of_the_same_bytes_stays_what_it_is(
+    registry: StoredRegistry, memory: MemoryStore, *, append: bool
+) -> None:
+    """CNCF distribution keeps what it is pushed by its sha512 under its sha256."""
+    asked = Digest.of(LAYER, SHA512)
+    path = LAYOUT.blob_link("a", asked)
+    await memory.put(path, b"")
+    await overwrite(memory, path, str(BLOB).encode(), append=append)
+
+    if append:
+        await cure(memory, Trouble.LINK_APPEND)
+    await expect(memory)
+
+    assert (await memory.get(path)).content == str(BLOB).encode()
+    assert (await registry.resolve_blob("a", asked)).size == len(LAYER)

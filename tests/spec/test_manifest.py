@@ -200,3 +200,20 @@ def test_descriptors_and_manifests_can_be_kept_in_sets() -> None:
     manifest = parse(documents.OCI_IMAGE)
     assert len({manifest, parse(documents.OCI_IMAGE)}) == 1
     assert len({*manifest.layers, *parse(documents.OCI_IMAGE).layers}) == 2
+
+
+@pytest.mark.parametrize(
+    "more, media_type",
+    [
+        ({}, media_types.DOCKER_SCHEMA_1),
+        ({"signatures": []}, media_types.DOCKER_SCHEMA_1_SIGNED),
+    ],
+)
+def test_schema_1_is_known_where_another_registry_took_it(
+    more: dict[str, object], media_type: str
+) -> None:
+    """It is not pushed any more."""
+    document = encode({"schemaVersion": 1, "name": "app", "tag": "v1", "fsLayers": []} | more)
+    assert detect_media_type(document) == media_type
+    with pytest.raises(ManifestInvalid):
+        parse_manifest(document)

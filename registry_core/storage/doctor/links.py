@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from ...spec.digest import Digest
+from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ..concurrency import together
 from ..layout_parse import Kind, Place
@@ -30,6 +30,17 @@ class Seen:
     place: Place
     properties: Properties
     target: Digest | None = None
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether it leads to the same bytes under another digest, as CNCF distribution has it."""
+        path, target = self.place.digest, self.target
+        return (
+            self.place.kind is Kind.LAYER_LINK
+            and path is not None
+            and target is not None
+            and path.algorithm != SHA256 == target.algorithm
+        )
 
     def read_metadata(self) -> bool:
         """Whether the listing is enough to know that the link is whole and where it leads."""
@@ -73,7 +84,9 @@ class Links:
         with suppress(NotFound):  # deleted since
             if not seen.read_metadata():
                 await self._read(seen)
-            expected = seen.place.digest
+            expected = seen.target if seen.is_alias else seen.place.digest
+            if seen.is_alias and expected:
+                self.case.content.mark(expected)
             if expected and seen.target != expected:
                 await self._torn(seen, expected)
             elif (

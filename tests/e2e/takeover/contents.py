@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from registry_core.spec import media_types
-from registry_core.spec.digest import SHA256, Digest
+from registry_core.spec.digest import SHA256, SHA512, Digest
 from tests.support.clients import program
 from tests.support.content import CONFIG, image_index, image_manifest
 from tests.support.e2e_clients import ImageClient, Pulled
@@ -19,6 +19,7 @@ from tests.support.images import PLATFORM_LAYERS, LayoutImage
 from tests.support.wire import OCTETS
 
 ALONE = b"a blob of a repository without manifests"
+BY_SHA512 = b"a layer that distribution was pushed by its sha512"
 SIGNATURE = b"a signature"
 
 Named = tuple[str, str]
@@ -75,6 +76,7 @@ def fill(
         delete(authority, repository, new.digest)
     for repository in ("blobs/only", "changed/blobs"):
         push_blob(authority, repository, ALONE)
+    push_blob(authority, "by/sha512", BY_SHA512, SHA512)
     push_schema_1(authority, "schema/app:v1", new)
     signatures = {sign(authority, name, old) for name in ("signed/app", "changed/signed")}
     upload = leave_upload(authority, "library/app")

@@ -12,7 +12,7 @@ import pytest
 from registry_core.spec.digest import SHA512, Digest
 from tests.e2e.takeover.changes import OUR_LAYER
 from tests.e2e.takeover.conftest import GivenBack
-from tests.e2e.takeover.contents import ALONE, Filled, Named, head, pull_all, tags_of
+from tests.e2e.takeover.contents import ALONE, BY_SHA512, Filled, Named, head, pull_all, tags_of
 from tests.support.distribution import Distribution
 from tests.support.e2e_clients import ImageClient, Pulled
 
@@ -72,8 +72,8 @@ def test_its_garbage_collector_removes_nothing_that_is_referenced(
     expected: dict[Named, Pulled],
     skopeo: ImageClient,
 ) -> None:
-    """Only the blob that no manifest names, which it would have removed before."""
-    unreferenced = {str(Digest.of(ALONE))}
+    """Only the blobs that no manifest names, which it would have removed before."""
+    unreferenced = {str(Digest.of(content)) for content in (ALONE, BY_SHA512)}
     assert _eligible(garbage.collect_garbage(dry_run=True)) == unreferenced
     assert _eligible(garbage.collect_garbage()) == unreferenced
     others = [

@@ -7,9 +7,18 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from registry_core.spec.digest import Digest
+from registry_core.spec import media_types
+from registry_core.spec.digest import SHA512, Digest
 from tests.e2e.takeover.conftest import TakenOver
-from tests.e2e.takeover.contents import ALONE, Filled, Images, head, pull_all, tags_of
+from tests.e2e.takeover.contents import (
+    ALONE,
+    BY_SHA512,
+    Filled,
+    Images,
+    head,
+    pull_all,
+    tags_of,
+)
 from tests.support.e2e_clients import ImageClient
 
 
@@ -45,6 +54,30 @@ def test_what_was_deleted_stays_deleted(taken_over: TakenOver, images: Images) -
 def test_a_blob_of_a_repository_without_manifests_is_pulled(taken_over: TakenOver) -> None:
     assert taken_over.get(f"blobs/only/blobs/{Digest.of(ALONE)}").content == ALONE
     assert taken_over.get("blobs/only/tags/list").status_code == 404
+
+
+def test_a_manifest_of_schema_1_is_served_as_it_is_kept(
+    taken_over: TakenOver, filled: Filled
+) -> None:
+    """Kept without the signature, which distribution makes anew for each answer."""
+    for reference in ("v1", filled.schema_1):
+        answer = taken_over.get(f"schema/app/manifests/{reference}")
+        assert Digest.of(answer.content) == filled.schema_1
+        assert answer.headers["Content-Type"] == media_types.DOCKER_SCHEMA_1
+        assert answer.headers["Docker-Content-Digest"] == str(filled.schema_1)
+
+
+def test_a_blob_pushed_by_its_sha512_is_pulled_by_it(taken_over: TakenOver) -> None:
+    """Kept under its sha256, which the link names."""
+    digest = Digest.of(BY_SHA512, SHA512)
+    answer = taken_over.get(f"by/sha512/blobs/{digest}")
+    assert answer.content == BY_SHA512
+    told = httpx.head(f"{taken_over.host.url}/v2/by/sha512/blobs/{digest}").headers
+    assert told["Docker-Content-Digest"] == str(digest)
+    assert told["Content-Length"] == str(len(BY_SHA512))
+    mounting = {"mount": str(digest), "from": "by/sha512"}
+    answer = httpx.post(f"{taken_over.host.url}/v2/other/app/blobs/uploads/", params=mounting)
+    assert answer.status_code == 202  # to be uploaded: nothing is kept under its sha512
 
 
 def test_an_upload_left_behind_is_unknown(taken_over: TakenOver, filled: Filled) -> None:
