@@ -24,7 +24,7 @@ from .tags import TAG, Deleted, Moved, Replaced, SetOnce
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = 4.0
+SECONDS = 2.5
 
 Show = Callable[[str], None]
 
@@ -121,7 +121,7 @@ async def test_a_write_once_tag_has_exactly_one_winner(
 
 @pytest.mark.parametrize(
     "size, writers, readers, seconds",
-    [(1000, 16, 8, 2.0), (20 * 2**20, 8, 1, 0.0)],
+    [(1000, 16, 8, 1.5), (20 * 2**20, 8, 1, 0.0)],
     ids=["small", "20 MiB"],
 )
 async def test_one_blob_is_uploaded_in_every_way_mounted_and_read_at_once(

@@ -69,7 +69,7 @@ async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
     async def nowhere_else(*_: object) -> Link:
         raise NotFound
 
-    monkeypatch.setattr(small_objects, "_LOOKS", ())
+    monkeypatch.setattr(small_objects, "LOOKS", ())
     monkeypatch.setattr(TagLinks, "_last_in_index", nowhere_else)
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, reads_by_tag=10)
