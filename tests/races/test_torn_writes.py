@@ -11,9 +11,12 @@ import httpx
 import pytest
 
 from registry_core.config import AzureStorage, Settings
+from registry_core.spec.digest import Digest
 from registry_core.storage import small_objects
+from registry_core.storage.content import Content
 from registry_core.storage.memory import MemoryStore
 from registry_core.storage.object_store import ANYWAY, Buffer, Condition, NotFound
+from registry_core.storage.shelf import Shelf
 from registry_core.storage.small_objects import Link
 from registry_core.storage.tag_links import TagLinks
 from registry_core.wiring import build_application, build_registry
@@ -86,14 +89,32 @@ async def test_links_written_in_two_steps_are_whole_to_who_looks_again() -> None
     race.verdict()
 
 
-async def test_content_written_in_two_steps_is_torn() -> None:
-    """Who pushes the same at the same time takes it for complete."""
+async def test_content_written_in_two_steps_is_torn_to_who_trusts_what_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who pushes the same at the same time takes it for complete, and who reads it for right."""
+
+    async def is_whole(*_: object) -> bool:
+        return True
+
+    async def read_content(shelf: Shelf, digest: Digest) -> bytes:
+        return (await shelf.store.get(shelf.layout.content(digest))).content
+
+    monkeypatch.setattr(Content, "is_whole", is_whole)
+    monkeypatch.setattr(Shelf, "read_content", read_content)
     async with two_hosts_over(TwoSteps(torn="/data")) as hosts:
         race = Deleted(hosts, SECONDS)
         await race.race()
     assert any("200, digest sha256:" in fault and "b''" in fault for fault in race.faults)
     with pytest.raises(AssertionError, match="faults beside"):
         race.verdict()
+
+
+async def test_content_written_in_two_steps_is_not_served_before_it_is_whole() -> None:
+    async with two_hosts_over(TwoSteps(torn="/data")) as hosts:
+        race = Deleted(hosts, SECONDS, pushes=10, reads_by_tag=10, reads_by_digest=10)
+        await race.race()
+    race.verdict()
 
 
 async def test_what_is_written_in_one_step_is_whole() -> None:
