@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .auth.caller import Open
 from .config import ROOT_DIRECTORY, AzureStorage, Settings
 from .registry import Registry
 from .server.application import Application
 from .server.call import Service
 from .server.opening import OpenedByUse
-from .server.upload_token import UploadTokens
+from .server.sessions import UploadTokens
 from .server.urls import Urls
 from .storage.azure_blob import AzureBlobStore
 from .storage.caches import ContentCache, ExpiringCache
@@ -68,7 +69,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
 def build_application(settings: Settings, registry: Registry) -> Application:
     """The registry over HTTP."""
     urls = Urls(settings.public_url, settings.relative_urls)
-    return Application(Service(registry, UploadTokens(settings.http_secret), urls))
+    return Application(Service(registry, UploadTokens(settings.http_secret), urls, Open()))
 
 
 class Host:

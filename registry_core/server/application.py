@@ -14,6 +14,7 @@ from ..spec import endpoints as e
 from ..spec.errors import Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
+from .admission import admit
 from .call import Call, Service
 from .errors import render
 
@@ -70,8 +71,9 @@ class Application:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
         try:
             endpoint = _parse(request)
+            caller = await admit(self._service, request, endpoint)
             handler = HANDLERS[type(endpoint)]
-            response = await handler(Call(self._service, request), endpoint)
+            response = await handler(Call(self._service, request, caller), endpoint)
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from ..registry import Chunk, Registry, Upload
+from ..auth.caller import Caller, Guard
+from ..registry import Chunk, Registry
 from ..spec.errors import SizeInvalid
 from ..spec.ranges import parse_content_range
-from .upload_token import UploadTokens
+from .sessions import Session, UploadTokens
 from .urls import Urls
 
 
@@ -21,14 +22,16 @@ class Service:
     registry: Registry
     uploads: UploadTokens
     urls: Urls
+    guard: Guard
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request."""
+    """One request, of a caller who may make it."""
 
     service: Service
     request: Request
+    caller: Caller
 
     @property
     def registry(self) -> Registry:
@@ -37,7 +40,7 @@ class Call:
     def header(self, name: str) -> str | None:
         return self.request.headers.get(name)
 
-    def upload(self, repository: str, upload_id: str, token: str) -> Upload:
+    def session(self, repository: str, upload_id: str, token: str) -> Session:
         """The upload that the URL names. :raises BlobUploadUnknown, BlobUploadInvalid:"""
         return self.service.uploads.verify(repository, upload_id, token)
 

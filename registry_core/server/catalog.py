@@ -22,4 +22,6 @@ async def list_catalog(call: Call, endpoint: ListCatalog) -> Response:
     if listing.next:
         following = ListCatalog(listing.next)
         headers["Link"] = next_link(call.service.urls.of(following, call.request))
-    return JSONResponse({"repositories": listing.entries}, headers=headers)
+    sees = call.caller.permissions.sees
+    names = [name for name in listing.entries if sees(name)]
+    return JSONResponse({"repositories": names}, headers=headers)

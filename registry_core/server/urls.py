@@ -37,13 +37,14 @@ class Urls:
     def of(self, endpoint: Endpoint, request: Request) -> str:
         """The URL of an endpoint, for a header of the answer to ``request``."""
         path = build(endpoint)
-        return path if self.relative else f"{self._base(request)}{path}"
+        return path if self.relative else f"{self.base(request)}{path}"
 
     def host(self, request: Request) -> str:
         """The registry's name as the client writes it: host, and port unless it is usual."""
-        return urlsplit(self._base(request)).netloc
+        return urlsplit(self.base(request)).netloc
 
-    def _base(self, request: Request) -> str:
+    def base(self, request: Request) -> str:
+        """The registry's own address as the client sees it, without a slash at the end."""
         if self.public:
             return self.public.rstrip("/")
         return "://".join(_seen_by_client(request))

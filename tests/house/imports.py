@@ -21,7 +21,7 @@ CONFINED = {
     "uvloop": ("registry_core/local/",),
     "rich": ("registry_core/commands/",),
     # __main__ hands the environment on; local/ completes it before it imports the app.
-    "os.environ": ("registry_core/config.py", "registry_core/__main__.py"),
+    "os.environ": ("registry_core/config/", "registry_core/__main__.py"),
     "os.environb": (),
     "os.getenv": (),
 }

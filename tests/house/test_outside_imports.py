@@ -1,4 +1,4 @@
-"""Only one place knows Azure's SDK, only the upper floors HTTP, only config.py the environment."""
+"""Only one place knows Azure's SDK, only the upper floors HTTP, only config/ the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_each_outside_package_is_used_only_where_it_belongs() -> None:
     [
         ("registry_core/storage/blobs.py", "import azure.storage.blob", "azure.storage.blob"),
         ("registry_core/wiring.py", "from azure.identity import X", "azure.identity.X"),
-        ("registry_core/config.py", "from azure import core", "azure.core"),
+        ("registry_core/config/reading.py", "from azure import core", "azure.core"),
         ("registry_core/server/blobs.py", "from azure.core import X", "azure.core.X"),
         ("registry_core/storage/blobs.py", "def f():\n    import starlette", "starlette"),
         ("registry_core/server/urls.py", "from fastapi import Request", "fastapi.Request"),
@@ -45,7 +45,7 @@ def test_a_use_elsewhere_is_found(path: str, statement: str, name: str) -> None:
         ("registry_core/storage/azure_blob/store.py", "from azure.core import MatchConditions"),
         ("registry_core/server/urls.py", "from starlette.requests import Request"),
         ("registry_core/spec/names.py", "import re\nfrom . import digest"),
-        ("registry_core/config.py", "import os\nos.environ"),
+        ("registry_core/config/reading.py", "import os\nos.environ"),
         ("function_app.py", "import azure.functions as func"),
     ],
 )

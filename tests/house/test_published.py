@@ -37,7 +37,7 @@ def test_the_example_of_local_settings_is_understood() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    """The table in README.md has each setting that config.py knows, and no other."""
+    """The table in README.md has each setting that config knows, and no other."""
     assert set(re.findall(r"(?m)^\| `(REGISTRY_\w+)`", text("README.md"))) == KNOWN
 
 

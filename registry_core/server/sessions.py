@@ -1,4 +1,4 @@
-"""The state of an upload as it travels in ``Location``: signed, a client can only hand it back."""
+"""An upload as it travels in ``Location``: signed, a client can only hand it back."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ _ALGORITHM = "HS256"
 
 
 @dataclass(frozen=True)
+class Session:
+    """An upload, who began it, and when (seconds since 1970).
+
+    So a long push survives the token that it began with, and nobody else can go on with it.
+    """
+
+    upload: Upload
+    owner: str
+    began: float
+
+
+@dataclass(frozen=True)
 class UploadTokens:
     """``secret`` is shared by all instances: any of them can serve any request of an upload."""
 
@@ -28,8 +40,11 @@ class UploadTokens:
     def _key(self) -> bytes:
         return hashlib.sha256(b"upload state\0" + self.secret.encode()).digest()
 
-    def sign(self, upload: Upload) -> str:
+    def sign(self, session: Session) -> str:
+        upload = session.upload
         claims = {
+            "owner": session.owner,
+            "began": session.began,
             "repository": upload.repository,
             "id": upload.id,
             "offset": upload.offset,
@@ -38,8 +53,8 @@ class UploadTokens:
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def verify(self, repository: str, upload_id: str, token: str) -> Upload:
-        """The upload that ``token`` was signed for.
+    def verify(self, repository: str, upload_id: str, token: str) -> Session:
+        """The session that ``token`` was signed for.
 
         :raises BlobUploadUnknown: without a token.
         :raises BlobUploadInvalid: the token is altered, too old, or another upload's.
@@ -53,7 +68,7 @@ class UploadTokens:
                 token,
                 self._key,
                 algorithms=[_ALGORITHM],
-                options={"require": ["exp"], "verify_exp": False},
+                options={"require": ["exp", "owner", "began"], "verify_exp": False},
             )
         except jwt.InvalidTokenError as error:
             raise BlobUploadInvalid("the upload's state is not one that was given out") from error
@@ -61,4 +76,5 @@ class UploadTokens:
             raise BlobUploadInvalid("the upload's state has expired; begin again")
         if (claims["repository"], claims["id"]) != (repository, upload_id):
             raise BlobUploadInvalid("the upload's state belongs to another upload")
-        return Upload(repository, upload_id, claims["offset"], claims["state"])
+        upload = Upload(repository, upload_id, claims["offset"], claims["state"])
+        return Session(upload, claims["owner"], claims["began"])

@@ -1,0 +1,47 @@
+"""What the registry is told, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..spec.globs import NO_TAGS, TagGlobs
+
+
+@dataclass(frozen=True)
+class AzureStorage:
+    """Where the container is, and how to get in.
+
+    By ``connection_string``, by ``account_key``, or, with neither, by the process's identity.
+    """
+
+    container: str
+    service_url: str = ""
+    account_name: str = ""
+    account_key: str | None = field(default=None, repr=False)
+    connection_string: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the registry is told.
+
+    ``root`` is what stands before all names in the container, None when that is to be found by
+    looking; ``membership_seconds`` how long an instance remembers that a repository has some
+    content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and
+    ``require_children``: a manifest is refused unless all blobs, an index unless all manifests that
+    it lists are there.
+    """
+
+    storage: AzureStorage
+    http_secret: str = field(repr=False)
+    root: str | None = None
+    redirect: bool = True
+    public_url: str | None = None
+    relative_urls: bool = False
+    membership_seconds: float = 30.0
+    manifest_cache_bytes: int = 32 * 2**20
+    delete: bool = True
+    read_only: bool = False
+    require_blobs: bool = True
+    require_children: bool = True
+    write_once: TagGlobs = NO_TAGS
