@@ -163,9 +163,10 @@ class SetOnce(Race):
         await self._read_tag(number, self._tag)
 
     async def _read_tag(self, number: int, tag: str) -> None:
-        wire = self.wire(number)
+        """Once anybody has seen the tag, whoever asks then sees it."""
+        wire, is_known = self.wire(number), bool(self._seen[tag])
         answer = await wire.client.get(f"{wire.base}/manifests/{tag}")
-        if answer.status_code == 404 and not self._seen[tag]:
+        if answer.status_code == 404 and not is_known:
             self.expect(answer, 404, "reads of nothing", "MANIFEST_UNKNOWN")
         elif digest := self.judge_manifest(answer, "reads by tag"):
             self._seen[tag].add(digest)

@@ -34,6 +34,7 @@ class TwoSteps(MemoryStore):
     """Creates objects whose paths end with ``torn`` empty, and fills them in a second call."""
 
     torn: str = "/link"
+    gap: float = 0.002
 
     async def put(
         self,
@@ -46,7 +47,8 @@ class TwoSteps(MemoryStore):
         if path.endswith(self.torn):
             await super().put(path, b"", condition=condition)
             condition = ANYWAY
-        await asyncio.sleep(0.002)
+            await asyncio.sleep(self.gap)
+        await asyncio.sleep(0.001)
         return await super().put(path, content, metadata=metadata, condition=condition)
 
 
@@ -102,8 +104,8 @@ async def test_content_written_in_two_steps_is_torn_to_who_trusts_what_is_there(
 
     monkeypatch.setattr(Content, "is_whole", is_whole)
     monkeypatch.setattr(Shelf, "read_content", read_content)
-    async with two_hosts_over(TwoSteps(torn="/data")) as hosts:
-        race = Deleted(hosts, SECONDS)
+    async with two_hosts_over(TwoSteps(torn="/data", gap=0.25)) as hosts:
+        race = Deleted(hosts, SECONDS, readers=4)
         await race.race()
     assert any("200, digest sha256:" in fault and "b''" in fault for fault in race.faults)
     with pytest.raises(AssertionError, match="faults beside"):
