@@ -77,6 +77,7 @@ class Content:
 
         :raises NotFound: nothing is at ``source``.
         """
+        condition = IF_ABSENT
         for _ in range(_TRIES):
             try:
                 await self.store.copy(
@@ -85,11 +86,14 @@ class Content:
                     size=size,
                     source_etag=etag,
                     metadata={"digest": str(digest)},  # else the source's would be copied
-                    condition=IF_ABSENT,
+                    condition=condition,
                 )
             except (ConditionFailed, WrongKind):
                 if not await self.is_whole(digest, size):
-                    continue  # there in part, and taken away; or the source is another
+                    # It was there in part, and is taken away; or the source is another; or there
+                    # are blocks that another upload has staged, which storage may take for a blob.
+                    condition = ANYWAY
+                    continue
             return True
         return False
 
