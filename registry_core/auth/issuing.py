@@ -8,17 +8,19 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 
+from .access import access_of
 from .identity import Identity
+from .keys import KeySet
 from .scopes import Scope
 from .signing_key import SigningKey
 
 LEAST_SECONDS = 60
-"""Below that clients take a token for one of 60 seconds (Docker's token specification)."""
+"""Clients take a token for one of 60 seconds at least (Docker's token specification)."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Issuer:
     previous: SigningKey | None = None
     seconds: int = 300
     now: Callable[[], float] = time.time
+    _header: Mapping[str, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        header = {"kid": self.key.id, "alg": self.key.algorithm}
+        object.__setattr__(self, "_header", header)
 
     @property
     def keys(self) -> tuple[SigningKey, ...]:
@@ -40,8 +47,13 @@ class Issuer:
         return (self.key,) if self.previous is None else (self.key, self.previous)
 
     @property
+    def key_set(self) -> KeySet:
+        """What verifies the tokens."""
+        return KeySet.of(key.public for key in self.keys)
+
+    @property
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK set (RFC 7517 section 5)."""
+        """The same as a document for others: a JWK set (RFC 7517, section 5)."""
         return {"keys": [key.jwk for key in self.keys]}
 
     def issue(
@@ -51,18 +63,13 @@ class Issuer:
         claims: Mapping[str, object] | None = None,
     ) -> str:
         """An access token for ``seconds`` from now. ``claims``: what else it says."""
-        access = [_access(scope) for scope in scopes]
+        access = access_of(tuple(scopes))
         return self.sign({**(claims or {}), "sub": subject, "access": access}, self.seconds)
 
     def sign(
-        self,
-        claims: Mapping[str, object],
-        seconds: int,
-        *,
-        audience: str | None = None,
-        kind: str = "JWT",
+        self, claims: Mapping[str, object], seconds: int, *, audience: str | None = None
     ) -> str:
-        """A token of any sort, from now on for ``seconds``. ``kind`` is its header's ``typ``."""
+        """A token of any sort, from now on for ``seconds``."""
         now = int(self.now())
         payload: dict[str, Any] = {
             **claims,
@@ -73,18 +80,8 @@ class Issuer:
             "exp": now + seconds,
             "jti": secrets.token_urlsafe(9),
         }
-        headers = {"kid": self.key.id, "typ": kind}
-        return jwt.encode(payload, self.key.private, self.key.algorithm, headers)
-
-
-def _access(scope: Scope) -> dict[str, object]:
-    resource = scope.resource
-    access: dict[str, object] = {
-        "type": resource.type,
-        "name": resource.name,
-        "actions": list(scope.actions),
-    }
-    return access | ({"class": resource.resource_class} if resource.resource_class else {})
+        header = dict(self._header)
+        return jwt.encode(payload, self.key.private, header["alg"], header)
 
 
 def identity_to_claim(identity: Identity) -> dict[str, object]:

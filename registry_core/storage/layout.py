@@ -14,6 +14,7 @@
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
+    <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
 
 Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
 own.
@@ -108,6 +109,14 @@ class Layout:
     def replacing(self, ident: str) -> str:
         """The record of what one step of a repair replaces, there while it does."""
         return f"{self.replacements}{ident}"
+
+    @property
+    def personal_keys(self) -> str:
+        """The prefix of all personal access keys."""
+        return f"{self.base}_auth/keys/"
+
+    def personal_key(self, name: str) -> str:
+        return f"{self.personal_keys}{name}"
 
 
 def linked_digest(path: str) -> Digest | None:

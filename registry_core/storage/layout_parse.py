@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MARKER = "markers"
     UPLOAD = "uploads"
     REPLACEMENT = "replacements"
+    PERSONAL_KEY = "personal_keys"
     UNKNOWN = "unknown"
 
 
@@ -111,6 +112,12 @@ def _replacement(root: str, inside: str) -> Place:
     return Place(Kind.REPLACEMENT if inside else Kind.UNKNOWN, root)
 
 
+def _auth(root: str, inside: str) -> Place:
+    folder, _, name = inside.partition("/")
+    is_key = folder == "keys" and name != ""
+    return Place(Kind.PERSONAL_KEY if is_key else Kind.UNKNOWN, root)
+
+
 def _digest(path: str | None) -> Digest | None:
     return Digest(*path.split("/")) if path else None
 
@@ -120,4 +127,5 @@ _FOLDERS: dict[str, Callable[[str, str], Place]] = {
     "repositories": _in_repository,
     "_catalog": _marker,
     "_replacing": _replacement,
+    "_auth": _auth,
 }

@@ -43,6 +43,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
     await push_blob(registry, "blobs/only", b"nothing names it")
     await registry.delete_blob("blobs/only", Digest.of(b"nothing names it"))
     await memory.put(LAYOUT.upload("a/b", "an-id"), b"12345")
+    await memory.put(LAYOUT.personal_key("ci"), b"{}")
     await memory.append("notes.txt", b"of somebody")
     report = await expect(memory)
     counts = {kind: tally.block for kind, tally in report.objects.items()}
@@ -56,6 +57,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.MARKER: 2,
         Kind.UPLOAD: 1,
         Kind.REPLACEMENT: 0,
+        Kind.PERSONAL_KEY: 1,
         Kind.UNKNOWN: 0,
     }
     assert report.objects[Kind.UNKNOWN].append == 1
@@ -209,6 +211,7 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         layout.upload(name, "id"): Kind.UPLOAD,
         layout.catalog_marker(name): Kind.MARKER,
         layout.replacing("id"): Kind.REPLACEMENT,
+        layout.personal_key("ci"): Kind.PERSONAL_KEY,
     }
     for path, kind in paths.items():
         place = parse_path(path)
