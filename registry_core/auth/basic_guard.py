@@ -1,0 +1,38 @@
+"""``REGISTRY_AUTH=htpasswd``: a user name and a password with each request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..spec.errors import Denied, RegistryError, Unauthorized
+from .basic import basic_challenge, parse_basic
+from .caller import Caller, CredentialsInvalid
+from .identity import ANONYMOUS, IdentitySource
+from .rules import EVERYONE_KNOWN, Rules
+from .scopes import Scope
+
+
+@dataclass(frozen=True)
+class BasicGuard:
+    """`Guard` that asks for a name and a password. ``realm`` is what a browser would show."""
+
+    source: IdentitySource
+    realm: str
+    rules: Rules = EVERYONE_KNOWN
+
+    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+        if authorization is None:
+            return Caller(permissions=self.rules.permissions(ANONYMOUS))
+        identity = await self.source.identify(*parse_basic(authorization))
+        if identity is None:
+            raise CredentialsInvalid("unknown user or wrong password")
+        return Caller(identity.name, self.rules.permissions(identity), is_known=True)
+
+    def refusal(
+        self, caller: Caller | None, needed: Sequence[Scope], base_url: str
+    ) -> RegistryError:
+        if caller is not None and caller.is_known:
+            return Denied(detail=[str(scope) for scope in caller.lacks(needed)])
+        message = "unknown user or wrong password" if caller is None else ""
+        return Unauthorized(message, headers={"WWW-Authenticate": basic_challenge(self.realm)})

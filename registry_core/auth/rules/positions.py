@@ -1,0 +1,141 @@
+"""On which line each key and each value of a TOML document stands, which `tomllib` does not tell.
+
+It takes a document that `tomllib` has parsed: what is valid needs no more than to be told apart.
+Source: toml.io/en/v1.0.0.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys, and indexes of arrays, from the top."""
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank> [\ \t\r]+ | \#[^\n]* )
+    | (?P<string> \"{3} (?: \\. | [^\\] )*? \"{3,5} | '{3} .*? '{3,5}
+                | " (?: \\. | [^"\\] )* " | ' [^']* ' )
+    | (?P<sign> [\[\]{},=.\n] )
+    | (?P<bare> [^\s\[\]{},=."'\#]+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def find_lines(text: str) -> Mapping[Path, int]:
+    """The line, from 1, of each key, table and array's value; a table's is its first header's."""
+    return dict(_Scanner(text).scan())
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    kind: str
+    line: int
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokenize(text)
+        self._next = next(self._tokens, None)
+        self._counts: dict[Path, int] = {}  # of each array of tables: how many so far
+
+    def scan(self) -> Iterator[tuple[Path, int]]:
+        table: Path = ()
+        while self._next is not None:
+            line = self._next.line
+            if self._skips("\n"):
+                continue
+            if self._skips("["):
+                table = self._header()
+                yield table, line
+            else:
+                yield from self._pair(table)
+
+    def _header(self) -> Path:
+        """Behind the first bracket. ``[[a]]`` is the next of an array, ``[a.b]`` in its last."""
+        is_array = self._skips("[")
+        *parents, last = self._key()
+        path: Path = ()
+        for key in parents:
+            path = self._in_last((*path, key))
+        path = (*path, last)
+        if is_array:
+            self._counts[path] = self._counts.get(path, 0) + 1
+        self._skips("]")
+        self._skips("]")
+        return self._in_last(path)
+
+    def _in_last(self, path: Path) -> Path:
+        return (*path, self._counts[path] - 1) if path in self._counts else path
+
+    def _key(self) -> list[str]:
+        parts = [_plain(self._take())]
+        while self._skips("."):
+            parts.append(_plain(self._take()))
+        return parts
+
+    def _pair(self, table: Path) -> Iterator[tuple[Path, int]]:
+        line = self._take_line()
+        path = (*table, *self._key())
+        yield path, line
+        self._skips("=")
+        yield from self._value(path)
+
+    def _value(self, path: Path) -> Iterator[tuple[Path, int]]:
+        if self._skips("["):
+            yield from self._array(path)
+        elif self._skips("{"):
+            while not self._skips("}"):
+                if not self._skips(",") and not self._skips("\n"):
+                    yield from self._pair(path)
+        else:
+            self._take()
+            # Of a number or a time: `1.5` and `07:32:00.5` come in parts, dates may hold a blank.
+            while self._next and (self._next.kind == "bare" or self._next.text == "."):
+                self._take()
+
+    def _array(self, path: Path) -> Iterator[tuple[Path, int]]:
+        index = 0
+        while not self._skips("]"):
+            if self._skips(",") or self._skips("\n"):
+                continue
+            yield (*path, index), self._take_line()
+            yield from self._value((*path, index))
+            index += 1
+
+    def _take(self) -> _Token:
+        token = self._next
+        assert token is not None, "a valid document does not end here"
+        self._next = next(self._tokens, None)
+        return token
+
+    def _take_line(self) -> int:
+        assert self._next is not None, "a valid document does not end here"
+        return self._next.line
+
+    def _skips(self, sign: str) -> bool:
+        if self._next is None or self._next.kind != "sign" or self._next.text != sign:
+            return False
+        self._take()
+        return True
+
+
+def _tokenize(text: str) -> Iterator[_Token]:
+    line = 1
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup != "blank":
+            yield _Token(match[0], str(match.lastgroup), line)
+        line += match[0].count("\n")
+
+
+def _plain(token: _Token) -> str:
+    if token.kind == "bare":
+        return token.text
+    plain: str = tomllib.loads(f"key = {token.text}")["key"]
+    return plain
