@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .auth.caller import Open
-from .config import ROOT_DIRECTORY, AzureStorage, Settings
+from .auth.caller import Guard, Open
+from .auth.certificates import TrustedKeys
+from .auth.key_url import KeysAtUrl
+from .auth.token_guard import TokenGuard
+from .auth.verification import TokenVerifier
+from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Settings, TokenAuth
 from .registry import Registry
 from .server.application import Application
 from .server.call import Service
@@ -66,10 +70,39 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     return registry if settings.delete else Undeletable(registry)
 
 
+def build_guard(auth: AuthSettings) -> Guard:
+    """Who is let in. Of the modes, what only one of them needs is imported by it alone."""
+    if auth.token is not None:
+        return _token_guard(auth.token)
+    if auth.htpasswd is not None:
+        from .auth.basic_guard import BasicGuard
+        from .auth.htpasswd import Htpasswd
+
+        users = auth.htpasswd.users
+        source = Htpasswd.from_file(users.path) if users.path else Htpasswd(users.text)
+        return BasicGuard(source, auth.htpasswd.realm)
+    return Open()
+
+
+def _token_guard(token: TokenAuth) -> Guard:
+    others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
+    verifier = TokenVerifier(
+        TrustedKeys(token.bundle, others), token.issuer, token.service, token.algorithms
+    )
+    return TokenGuard(verifier, token.realm, token.service, token.path)
+
+
 def build_application(settings: Settings, registry: Registry) -> Application:
     """The registry over HTTP."""
     urls = Urls(settings.public_url, settings.relative_urls)
-    return Application(Service(registry, UploadTokens(settings.http_secret), urls, Open()))
+    service = Service(
+        registry,
+        UploadTokens(settings.http_secret),
+        urls,
+        build_guard(settings.auth),
+        settings.repository_classes,
+    )
+    return Application(service)
 
 
 class Host:

@@ -38,13 +38,17 @@ class Everything:
 
 @dataclass(frozen=True)
 class Granted:
-    """What a token's ``access`` claim lists, and nothing else."""
+    """What a token's ``access`` claim lists, and nothing else.
+
+    The class of a repository says what may be pushed there (`classes`), not whether.
+    """
 
     scopes: tuple[Scope, ...] = ()
 
     def allows(self, resource: Resource, action: str) -> bool:
         return any(
-            scope.resource == resource and not {action, ANY}.isdisjoint(scope.actions)
+            (scope.resource.type, scope.resource.name) == (resource.type, resource.name)
+            and not {action, ANY}.isdisjoint(scope.actions)
             for scope in self.scopes
         )
 

@@ -31,6 +31,13 @@ ACTIONS: Mapping[type[e.Endpoint], tuple[str, ...]] = {
 """Of endpoints of a repository: what must be allowed there."""
 
 
+def wanted(endpoint: e.Endpoint) -> tuple[Scope, ...]:
+    """What a client had better ask for beside that: without it the request does less."""
+    if isinstance(endpoint, e.MountBlob) and endpoint.source is not None:
+        return (repository(endpoint.source, PULL),)
+    return ()
+
+
 def needed(endpoint: e.Endpoint) -> tuple[Scope, ...]:
     """What a caller must be allowed; nothing but to be somebody, for the version check."""
     if isinstance(endpoint, e.CheckVersion):

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from ..auth.classes import CLASSES
+from .auth import read_auth
 from .names import (
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
@@ -16,6 +18,7 @@ from .names import (
     INDEX_PLATFORMS,
     READ_ONLY,
     REDIRECT_DISABLE,
+    REPOSITORY_CLASSES,
     ROOT_DIRECTORY,
     TAGS_IMMUTABLE,
     VALIDATION_DISABLED,
@@ -49,6 +52,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         require_children=reader.choice(INDEX_PLATFORMS, ("all", "none")) == "all"
         and not reader.flag(VALIDATION_DISABLED),
         write_once=reader.tag_globs(TAGS_IMMUTABLE),
+        auth=read_auth(reader),
+        repository_classes=_repository_classes(reader),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -74,6 +79,15 @@ def _root(reader: Reader) -> str | None:
     if text in (".", "/"):
         return text.rstrip(".")
     return f"{text.removeprefix('/').rstrip('/')}/"
+
+
+def _repository_classes(reader: Reader) -> frozenset[str]:
+    names = frozenset(reader.text(REPOSITORY_CLASSES).strip("[]").replace(",", " ").split())
+    for name in sorted(names - CLASSES):
+        reader.problems.append(
+            f"{REPOSITORY_CLASSES}: {name!r} is no class; list some of {', '.join(sorted(CLASSES))}"
+        )
+    return names
 
 
 def _public_url(reader: Reader) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..spec.globs import NO_TAGS, TagGlobs
+from .auth_settings import OPEN, AuthSettings
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Settings:
     looking; ``membership_seconds`` how long an instance remembers that a repository has some
     content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and
     ``require_children``: a manifest is refused unless all blobs, an index unless all manifests that
-    it lists are there.
+    it lists are there. Without ``repository_classes`` all of them may be pushed.
     """
 
     storage: AzureStorage
@@ -45,3 +46,5 @@ class Settings:
     require_blobs: bool = True
     require_children: bool = True
     write_once: TagGlobs = NO_TAGS
+    auth: AuthSettings = OPEN
+    repository_classes: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ import logging
 from starlette.requests import Request
 
 from ..auth.caller import Caller, CredentialsInvalid
-from ..auth.required import needed
+from ..auth.required import needed, wanted
 from ..spec import endpoints as e
 from ..spec.errors import BlobUploadUnknown, RegistryError
 from .call import Service
@@ -16,6 +16,10 @@ from .sessions import Session
 _log = logging.getLogger(__name__)
 
 _OF_UPLOADS = (e.GetUpload, e.AppendUpload, e.FinishUpload, e.CancelUpload)
+
+# In seconds. So long after its beginning an upload still goes on with the credentials of then; no
+# push takes a day, and what has expired should not be good for ever.
+LONGEST_PUSH = 24 * 3600.0
 
 
 async def admit(service: Service, request: Request, endpoint: e.Endpoint) -> Caller:
@@ -27,17 +31,27 @@ async def admit(service: Service, request: Request, endpoint: e.Endpoint) -> Cal
     session = _session(service, endpoint)
     required = needed(endpoint)
     base_url = service.urls.base(request)
-    began = session.began if session else None
+    asked = (*required, *wanted(endpoint))
     try:
-        caller = await service.guard.identify(request.headers.get("authorization"), at=began)
+        caller = await _identify(service, request, session)
     except CredentialsInvalid as error:
         _log.info("%s %r: %s", request.method, request.scope["path"], error)
-        raise service.guard.refusal(None, required, base_url) from None
+        raise service.guard.refusal(None, asked, base_url) from None
     if caller.lacks(required) or (isinstance(endpoint, e.CheckVersion) and not caller.is_known):
-        raise service.guard.refusal(caller, required, base_url)
+        raise service.guard.refusal(caller, asked, base_url)
     if session and session.owner != caller.name:
         raise BlobUploadUnknown("the upload was begun by somebody else")
     return caller
+
+
+async def _identify(service: Service, request: Request, session: Session | None) -> Caller:
+    """:raises CredentialsInvalid:"""
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise CredentialsInvalid("more than one Authorization header")
+    recent = session and service.uploads.now() - session.began <= LONGEST_PUSH
+    began = session.began if session and recent else None
+    return await service.guard.identify(headers[0] if headers else None, at=began)
 
 
 def _session(service: Service, endpoint: e.Endpoint) -> Session | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -17,12 +17,16 @@ from .urls import Urls
 
 @dataclass(frozen=True)
 class Service:
-    """What is the same for all requests."""
+    """What is the same for all requests.
+
+    ``repository_classes`` are those of manifests that may be pushed; all, where none is named.
+    """
 
     registry: Registry
     uploads: UploadTokens
     urls: Urls
     guard: Guard
+    repository_classes: Collection[str] = ()
 
 
 @dataclass(frozen=True)

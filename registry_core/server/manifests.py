@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
+from ..auth.classes import check_class
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import (
@@ -16,6 +17,7 @@ from ..spec.endpoints import (
     Reference,
 )
 from ..spec.errors import ManifestInvalid
+from ..spec.manifest import parse_manifest
 from .call import Call
 from .conditional import REVALIDATED, UNCHANGING, not_modified
 
@@ -44,6 +46,9 @@ async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
             f"the manifest is larger than {MANIFEST_LIMIT} bytes",
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
+    if call.service.repository_classes:
+        manifest = parse_manifest(content, call.header("content-type"))
+        check_class(manifest, endpoint.repository, call.caller, call.service.repository_classes)
     pushed = await call.registry.push_manifest(
         endpoint.repository,
         endpoint.reference,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -63,7 +62,7 @@ def _may_read(call: Call, source: str | None) -> bool:
 
 async def _begin(call: Call, name: str, algorithm: str) -> Session:
     upload = await call.registry.start_upload(name, algorithm)
-    return Session(upload, call.caller.name, time.time())
+    return Session(upload, call.caller.name, call.service.uploads.now())
 
 
 async def get_upload(call: Call, endpoint: GetUpload) -> Response:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 # What only some places may use: the beginning of a dotted name, and of the paths that may use it.
 CONFINED = {
+    "aiohttp": ("registry_core/auth/fetching.py", "registry_core/storage/azure_blob"),
     "azure.core": ("registry_core/storage/azure_blob",),
     "azure.identity": ("registry_core/storage/azure_blob",),
     "azure.storage": ("registry_core/storage/azure_blob",),
