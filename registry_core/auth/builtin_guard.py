@@ -6,26 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import RegistryError
-from .caller import Caller, Granted, Permissions
+from .caller import NOTHING, Caller, Granted, Permissions
 from .identity import ANONYMOUS
 from .issuing import identity_of_claim
-from .scopes import Resource, Scope
+from .scopes import Scope
 from .token_guard import TokenGuard
 from .token_service import Rules
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What a token grants; the catalog it shows is that of whom it was given to."""
+class _Listing(Granted):
+    """What a token for the catalog grants. What is shown depends on whom the token was given to."""
 
-    granted: Granted
-    holder: Permissions
-
-    def allows(self, resource: Resource, action: str) -> bool:
-        return self.granted.allows(resource, action)
-
-    def reads_everything(self) -> bool:
-        return self.granted.reads_everything()
+    holder: Permissions = NOTHING
 
     def sees(self, repository: str) -> bool:
         return self.holder.sees(repository)
@@ -47,12 +40,11 @@ class BuiltinGuard:
         if scheme.lower() != "bearer" or not token.strip():
             return Caller(permissions=self.rules.permissions(ANONYMOUS))
         verified = await self.tokens.verifier.verify(token.strip(), at)
-        granted = Granted(verified.scopes)
-        identity = verified.claims.get("identity")
-        if identity is None:
-            return Caller(verified.subject, granted, is_known=True)
-        holder = self.rules.permissions(identity_of_claim(identity))
-        return Caller(verified.subject, _Shown(granted, holder), is_known=True)
+        permissions = Granted(verified.scopes)
+        if identity := verified.claims.get("identity"):
+            holder = self.rules.permissions(identity_of_claim(identity))
+            permissions = _Listing(verified.scopes, holder)
+        return Caller(verified.subject, permissions, is_known=True)
 
     def refusal(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str

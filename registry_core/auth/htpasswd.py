@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -58,6 +59,18 @@ class Htpasswd:
             name.encode(errors="surrogatepass"), shown, lambda: _check(hashes, name, shown)
         )
         return Identity(name, HTPASSWD) if passes else None
+
+    async def fingerprint(self, name: str) -> str | None:
+        """Of a user's line; it changes with the password. None for who is no user."""
+        await self._look()
+        hashed = self._hashes.get(name)
+        return hashlib.sha256(hashed).hexdigest() if hashed else None
+
+    async def fingerprint(self, name: str) -> str | None:
+        """Of the user's hash, telling nothing of it: another one after each change of password."""
+        await self._look()
+        hashed = self._hashes.get(name)
+        return hashlib.sha256(hashed).hexdigest() if hashed else None
 
     async def _look(self) -> None:
         if self._path is None or time.monotonic() < self._looked + LOOK_SECONDS:

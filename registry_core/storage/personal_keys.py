@@ -67,12 +67,13 @@ class PersonalKeys:
 
     async def revoke(self, name: str) -> None:
         """One call. :raises KeyUnknown:"""
+        unknown = KeyUnknown(f"there is no key {name!r}")
+        if not is_key_name(name):
+            raise unknown
         try:
-            if not is_key_name(name):
-                raise NotFound(name)
             await self.store.delete(self.layout.personal_key(name))
         except NotFound:
-            raise KeyUnknown(f"there is no key {name!r}") from None
+            raise unknown from None
 
     async def list(self) -> AsyncIterator[PersonalKey]:
         """All keys, expired ones too, in the order of their names. What is none is logged.
