@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,15 @@ class KeysAtUrl:
     every ``pause`` seconds; and again, beside the requests, once it is older than ``keep`` seconds,
     so that a key that was taken out is not trusted for ever. While a fetch fails, the keys that
     came last go on. Requests at the same time wait for the same fetch.
+
+    ``fetch`` gets the set, given ``url``, and raises `FetchFailed`.
     """
 
     url: str
     pause: float = 30.0
     keep: float = 3600.0
     now: Callable[[], float] = time.monotonic
+    fetch: Callable[[str], Awaitable[dict[str, Any]]] = fetch_json
     _keys: KeySet | None = None
     _fetched: float = 0.0
     _tried: float | None = None
@@ -63,7 +66,7 @@ class KeysAtUrl:
     async def _fetch(self) -> None:
         """Whatever happens is logged: nobody may be waiting."""
         try:
-            self._keys = parse_jwks(await fetch_json(self.url))
+            self._keys = parse_jwks(await self.fetch(self.url))
         except (FetchFailed, ValueError) as error:
             _log.warning("the keys of a token issuer were not fetched: %s: %s", self.url, error)
         else:

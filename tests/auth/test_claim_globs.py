@@ -1,0 +1,52 @@
+"""What globs of subjects and claims fit, and what they must not."""
+
+import pytest
+
+from registry_core.auth.claim_globs import ClaimGlobs
+
+
+@pytest.mark.parametrize(
+    "glob, text",
+    [
+        ("repo:org/*:ref:refs/heads/main", "repo:org/app:ref:refs/heads/main"),
+        ("repo:org/app:ref:refs/heads/**", "repo:org/app:ref:refs/heads/feature/x"),
+        ("repo:org/**", "repo:org/app:pull_request"),
+        ("system:serviceaccount:builds:*", "system:serviceaccount:builds:default"),
+        ("v?", "v1"),
+        ("**", ""),
+        ("a.b+c[d]", "a.b+c[d]"),
+    ],
+)
+def test_fits(glob: str, text: str) -> None:
+    assert ClaimGlobs([glob]).fit(text)
+
+
+@pytest.mark.parametrize(
+    "glob, text",
+    [
+        ("repo:org/*", "repo:org/app:ref:refs/heads/main"),
+        ("repo:org/*", "repo:org/app:pull_request"),
+        ("repo:org/*", "repo:org/app/more"),
+        ("repo:org/*:ref:refs/heads/main", "repo:org/a:ref:x:ref:refs/heads/main"),
+        ("repo:org/*:ref:refs/heads/main", "repo:org/a/b:ref:refs/heads/main"),
+        ("repo:org/*:ref:refs/heads/main", "repo:org/app:ref:refs/heads/main\n"),
+        ("repo:org/*:ref:refs/heads/main", "xrepo:org/app:ref:refs/heads/main"),
+        ("repo:org/*:ref:refs/heads/main", "REPO:org/app:ref:refs/heads/main"),
+        ("repo:org/app:ref:refs/heads/*", "repo:org/app:ref:refs/heads/feature/x"),
+        ("system:serviceaccount:*:builder", "system:serviceaccount:a:b:builder"),
+        ("v?", "v:"),
+        ("a.b", "axb"),
+        ("[ab]", "a"),
+    ],
+)
+def test_does_not_fit(glob: str, text: str) -> None:
+    assert not ClaimGlobs([glob]).fit(text)
+
+
+@pytest.mark.parametrize("claim", [None, [], {}, 1.5, [["a"]], {"a": "a"}])
+def test_what_is_no_text_fits_not_even_everything(claim: object) -> None:
+    assert not ClaimGlobs(["**"]).fit(claim)
+
+
+def test_without_a_glob_nothing_fits() -> None:
+    assert not ClaimGlobs([]).fit("")

@@ -1,0 +1,157 @@
+"""A small OpenID Connect issuer on loopback: a discovery document, a key set, tokens of its own.
+
+with OidcIssuer() as issuer:
+    token = issuer.token(sub="repo:org/app:ref:refs/heads/main", aud="registry")
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+KEYS = "/keys"
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private key, and what the issuer's key set calls it."""
+
+    private: RSAPrivateKey | EllipticCurvePrivateKey
+    algorithm: str
+    kid: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def jwk(self) -> dict[str, Any]:
+        """The public half, as key sets list it."""
+        if isinstance(self.private, RSAPrivateKey):
+            public = RSAAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
+        else:
+            public = ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
+        return {**public, "use": "sig", "alg": self.algorithm, "kid": self.kid}
+
+
+@cache
+def _rsa(_number: int) -> RSAPrivateKey:
+    """Made once for all tests: they take a while."""
+    return generate_rsa(public_exponent=65537, key_size=2048)
+
+
+def rsa_key(number: int = 0) -> SigningKey:
+    """RS256; another ``number`` is another key."""
+    return SigningKey(_rsa(number), "RS256")
+
+
+def ec_key() -> SigningKey:
+    """ES256, new."""
+    return SigningKey(generate_private_key(SECP256R1()), "ES256")
+
+
+class OidcIssuer:
+    """Listens from entering the context until leaving it.
+
+    ``url`` is what it calls itself; ``documents`` maps a path to what is answered there, and
+    ``asked`` lists the paths of all requests. While ``answering`` is clear, no request is answered.
+    """
+
+    def __init__(self, key: SigningKey | None = None) -> None:
+        self.key = key or ec_key()
+        self.documents: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.answering = threading.Event()
+        self.answering.set()
+        self.url = ""
+
+    def announce(self, path: str = "", issuer: str | None = None, jwks_uri: str = "") -> None:
+        """Serve a discovery document for the issuer at ``path``, by default one that is right."""
+        document = {
+            "issuer": self.url + path if issuer is None else issuer,
+            "jwks_uri": jwks_uri or self.url + KEYS,
+            "id_token_signing_alg_values_supported": [self.key.algorithm],
+        }
+        self.documents[path + WELL_KNOWN] = json.dumps(document).encode()
+
+    def publish(self, *keys: SigningKey) -> None:
+        """Serve a key set of these keys and no others."""
+        self.documents[KEYS] = json.dumps({"keys": [key.jwk() for key in keys]}).encode()
+
+    def rotate(self) -> None:
+        """Sign with a new key from now on; the one before is published no more."""
+        self.key = ec_key() if self.key.algorithm == "ES256" else rsa_key(1)
+        self.publish(self.key)
+
+    def token(
+        self,
+        *,
+        key: SigningKey | None = None,
+        header: dict[str, Any] | None = None,
+        **claims: Any,
+    ) -> str:
+        """A token of this issuer, good for five minutes; a claim given as None is left out."""
+        key, now = key or self.key, int(time.time())
+        usual = {"iss": self.url, "iat": now, "nbf": now, "exp": now + 300}
+        payload = {k: v for k, v in {**usual, **claims}.items() if v is not None}
+        return jwt.encode(
+            payload,
+            key.private,
+            algorithm=key.algorithm,
+            headers={"kid": key.kid, **(header or {})},
+        )
+
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.announce()
+        self.publish(self.key)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.answering.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(issuer: OidcIssuer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            issuer.asked.append(self.path)
+            issuer.answering.wait(60)
+            content = issuer.documents.get(self.path)
+            try:
+                self.send_response(200 if content is not None else 404)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                self.wfile.write(content or b"")
+            except ConnectionError:
+                self.close_connection = True  # the client gave up waiting
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """``asked`` tells more."""
+
+    return Handler
