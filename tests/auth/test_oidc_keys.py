@@ -1,0 +1,119 @@
+"""The keys of an issuer are found where it says, kept, and asked for again when they change."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from registry_core.auth import oidc
+from registry_core.auth.federation import Federated
+from registry_core.auth.key_url import KeysAtUrl
+from registry_core.auth.oidc import discovered_keys
+from registry_core.spec.errors import Unavailable
+from tests.support.federation import MAIN, github, identify
+from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def issuer() -> Iterator[OidcIssuer]:
+    with OidcIssuer() as issuer:
+        yield issuer
+
+
+async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer) -> None:
+    source = Federated([github(issuer), github(issuer, "twice")])
+    token = issuer.token(sub=MAIN, aud="registry")
+    at_once = await asyncio.gather(*(source.identify("oidc", token) for _ in range(20)))
+    later = await source.identify("oidc", token)
+    assert None not in (*at_once, later)
+    assert issuer.asked == [WELL_KNOWN, KEYS]
+
+
+async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) -> None:
+    clock = [0.0]
+
+    def keys(name: str) -> KeysAtUrl:
+        return replace(discovered_keys(name), now=lambda: clock[0])
+
+    source = Federated([github(issuer)], keys)
+    old = issuer.token(sub=MAIN, aud="registry")
+    assert await source.identify("oidc", old)
+    issuer.rotate()
+    clock[0] += 60
+    assert await source.identify("oidc", issuer.token(sub=MAIN, aud="registry"))
+    assert await source.identify("oidc", old) is None, "a key that was taken out still counts"
+
+
+async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
+    issuer: OidcIssuer,
+) -> None:
+    source = Federated([github(issuer)])
+    for _ in range(20):
+        assert await source.identify("oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
+    assert issuer.asked == [WELL_KNOWN, KEYS]
+
+
+async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_so(
+    issuer: OidcIssuer,
+) -> None:
+    with OidcIssuer(issuer.key) as other:
+        issuer.announce(jwks_uri=other.url + KEYS)
+        assert await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
+        assert other.asked == [KEYS]
+
+
+async def test_a_discovery_document_of_another_issuer_leads_to_no_keys(issuer: OidcIssuer) -> None:
+    issuer.announce(issuer="https://elsewhere.example")
+    with pytest.raises(Unavailable):
+        await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
+    assert issuer.asked == [WELL_KNOWN]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"issuer": %(url)s}',
+        b'{"issuer": %(url)s, "jwks_uri": 1}',
+        b'{"issuer": %(url)s, "jwks_uri": "http://192.0.2.1/keys"}',
+        b'{"issuer": %(url)s, "jwks_uri": "file:///etc/passwd"}',
+        b"[" * 10_000,
+        b'{"issuer": %(url)s, "jwks_uri": %(url)s, "x": "' + b"x" * 2**17 + b'"}',
+    ],
+    ids=["empty", "HTML", "list", "without", "number", "plain", "file", "deep", "huge"],
+)
+async def test_a_discovery_document_that_is_none_is_told_from_a_wrong_token(
+    issuer: OidcIssuer, document: bytes
+) -> None:
+    url = json.dumps(issuer.url).encode()
+    issuer.documents[WELL_KNOWN] = document.replace(b"%(url)s", url)
+    with pytest.raises(Unavailable):
+        await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
+    assert issuer.asked == [WELL_KNOWN]
+
+
+async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
+    issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "_FETCH_SECONDS", 0.1)
+    issuer.answering.clear()
+    source = Federated([github(issuer)])
+    token = issuer.token(sub=MAIN, aud="registry")
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await source.identify("oidc", token)
+    assert issuer.asked == [WELL_KNOWN], "each token made the registry wait anew"
+
+
+async def test_known_keys_serve_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
+    source = Federated([github(issuer)])
+    token = issuer.token(sub=MAIN, aud="registry")
+    assert await source.identify("oidc", token)
+    issuer.answering.clear()
+    assert await source.identify("oidc", token)

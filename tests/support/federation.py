@@ -1,0 +1,26 @@
+"""A federation with an issuer of the tests, as the access rules would name it."""
+
+from collections.abc import Mapping
+
+from registry_core.auth.federation import Federated
+from registry_core.auth.identity import Identity
+from registry_core.auth.rules import Federation
+from tests.support.oidc_issuer import OidcIssuer
+
+MAIN = "repo:org/app:ref:refs/heads/main"
+"""The subject of a job on a branch that `github` trusts."""
+
+
+def github(
+    issuer: OidcIssuer,
+    name: str = "github",
+    subjects: tuple[str, ...] = ("repo:org/*:ref:refs/heads/main",),
+    audience: str = "registry",
+    claims: Mapping[str, str] | None = None,
+) -> Federation:
+    return Federation(name, issuer.url, audience, subjects, claims or {})
+
+
+async def identify(issuer: OidcIssuer, token: str, name: str = "oidc") -> Identity | None:
+    """Who the token is about, to a registry that has seen none before."""
+    return await Federated([github(issuer)]).identify(name, token)
