@@ -1,0 +1,139 @@
+"""What clients of Azure Container Registry get for a token that somebody else signed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from registry_core.auth.acr import (
+    NULL_USER,
+    Exchange,
+    ExchangeUnsupported,
+    RefreshTokenLogins,
+)
+from registry_core.auth.caller import CredentialsInvalid
+from registry_core.auth.federation import Federated
+from registry_core.auth.identity import Identity
+from registry_core.auth.issuing import Issuer
+from registry_core.auth.logins import Login, Passing
+from registry_core.auth.refresh import RefreshTokens
+from registry_core.auth.signing_key import SigningKey
+from registry_core.spec.errors import Unavailable
+from tests.support.federation import MAIN, github
+from tests.support.oidc_issuer import OidcIssuer
+
+pytestmark = pytest.mark.anyio
+
+EXCHANGED = 3600
+START = 1_800_000_000.0
+
+
+@dataclass
+class Acr:
+    """The registry's side of the exchange, with a clock to be set and one issuer whom it trusts."""
+
+    issuer: OidcIssuer
+    now: float = START
+    longest: int = 30 * 86400
+
+    def __post_init__(self) -> None:
+        own = Issuer(SigningKey.generate(), "registry.example.com", now=lambda: self.now)
+        self.refresh_tokens = RefreshTokens(own, self.longest)
+        sources = [Passing("federation", Federated([github(self.issuer)]), EXCHANGED)]
+        self.exchange = Exchange(sources, self.refresh_tokens)
+        self.logins = RefreshTokenLogins(self.refresh_tokens, sources)
+
+    def token(self) -> str:
+        return self.issuer.token(sub=MAIN, aud="registry")
+
+
+@pytest.fixture
+def issuer() -> Iterator[OidcIssuer]:
+    with OidcIssuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def acr(issuer: OidcIssuer) -> Acr:
+    return Acr(issuer)
+
+
+@pytest.mark.parametrize("grant_type", ["access_token", "access_token_refresh_token"])
+async def test_a_refresh_token_is_a_password_of_the_null_user(acr: Acr, grant_type: str) -> None:
+    form = {"grant_type": grant_type, "access_token": acr.token(), "refresh_token": "whatever"}
+    refresh_token = await acr.exchange.exchange(form)
+    login = await acr.logins.log_in(NULL_USER, refresh_token)
+    assert login is not None
+    assert login.identity == Identity(MAIN, "federated:github")
+    assert await acr.logins.log_in("oidc", refresh_token) is None
+
+
+async def test_a_refresh_token_lasts_as_long_as_its_source_says(acr: Acr) -> None:
+    form = {"grant_type": "access_token", "access_token": acr.token()}
+    refresh_token = await acr.exchange.exchange(form)
+    acr.now = START + EXCHANGED - 1
+    assert await acr.logins.log_in(NULL_USER, refresh_token)
+    acr.now = START + EXCHANGED + 120
+    assert await acr.logins.log_in(NULL_USER, refresh_token) is None
+
+
+async def test_a_refresh_token_leads_to_no_other(acr: Acr) -> None:
+    """Else it would be good for ever."""
+    form = {"grant_type": "access_token", "access_token": acr.token()}
+    login = await acr.logins.log_in(NULL_USER, await acr.exchange.exchange(form))
+    assert login is not None
+    assert acr.refresh_tokens.issue(login) is None
+
+
+async def test_a_registry_without_refresh_tokens_says_so(issuer: OidcIssuer) -> None:
+    acr = Acr(issuer, longest=0)
+    with pytest.raises(ExchangeUnsupported, match=NULL_USER):
+        await acr.exchange.exchange({"grant_type": "access_token", "access_token": acr.token()})
+
+
+@pytest.mark.parametrize(
+    "form, told",
+    [
+        ({}, "grant_type"),
+        ({"grant_type": "password"}, "grant_type"),
+        ({"grant_type": "refresh_token", "refresh_token": "0.AAAA"}, "refresh token of Entra ID"),
+        ({"grant_type": "access_token"}, "access_token must be"),
+        ({"grant_type": "access_token", "access_token": ""}, "access_token must be"),
+    ],
+)
+async def test_what_cannot_be_exchanged_is_told(acr: Acr, form: dict[str, str], told: str) -> None:
+    with pytest.raises(ExchangeUnsupported, match=told):
+        await acr.exchange.exchange(form)
+
+
+async def test_a_token_that_proves_nothing_is_not_exchanged(acr: Acr) -> None:
+    other = acr.issuer.token(sub=MAIN, aud="other")
+    for token in (other, acr.token()[:-3], "password"):
+        with pytest.raises(CredentialsInvalid):
+            await acr.exchange.exchange({"grant_type": "access_token", "access_token": token})
+
+
+async def test_a_refresh_token_is_not_exchanged_for_a_later_one(acr: Acr) -> None:
+    form = {"grant_type": "access_token", "access_token": acr.token()}
+    form["access_token"] = await acr.exchange.exchange(form)
+    with pytest.raises(CredentialsInvalid):
+        await acr.exchange.exchange(form)
+
+
+async def test_an_issuer_that_cannot_be_asked_is_told_from_a_wrong_token(acr: Acr) -> None:
+    acr.issuer.documents.clear()
+    with pytest.raises(Unavailable):
+        await acr.exchange.exchange({"grant_type": "access_token", "access_token": acr.token()})
+
+
+async def test_what_is_no_refresh_token_is_somebody_elses_to_check(acr: Acr) -> None:
+    access_token = acr.refresh_tokens.issuer.issue("federated:github")
+    for secret in ("", "password", acr.token(), access_token):
+        assert await acr.logins.log_in(NULL_USER, secret) is None
+
+
+async def test_a_refresh_token_of_a_source_that_is_no_more_proves_nothing(acr: Acr) -> None:
+    gone = Login(Identity("x", "entra"), "entra", seconds=60)
+    refresh_token = acr.refresh_tokens.issue(gone)
+    assert refresh_token is not None
+    assert await acr.logins.log_in(NULL_USER, refresh_token) is None
