@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from .commands.auth import add_auth
 from .commands.doctor import add_doctor
 from .commands.serve import add_serve
 
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_auth(commands)
     return parser
 
 

@@ -66,12 +66,6 @@ class Htpasswd:
         hashed = self._hashes.get(name)
         return hashlib.sha256(hashed).hexdigest() if hashed else None
 
-    async def fingerprint(self, name: str) -> str | None:
-        """Of the user's hash, telling nothing of it: another one after each change of password."""
-        await self._look()
-        hashed = self._hashes.get(name)
-        return hashlib.sha256(hashed).hexdigest() if hashed else None
-
     async def _look(self) -> None:
         if self._path is None or time.monotonic() < self._looked + LOOK_SECONDS:
             return

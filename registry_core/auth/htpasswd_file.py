@@ -67,3 +67,25 @@ def _problem(name: str, hashed: str, seen: int | None) -> str:
     if not LEAST_COST <= int(match[1]) <= MOST_COST:
         return f"user {name!r} has a hash of cost {match[1]}; {LEAST_COST} to {MOST_COST} are taken"
     return ""
+
+
+def htpasswd_line(user: str, password: str, rounds: int) -> str:
+    """A line that lets the user in by the password.
+
+    :raises ValueError: one of them cannot be used. The text says why, without the password.
+    """
+    import bcrypt
+
+    if not user or user != user.strip() or user.startswith("#") or not user.isprintable():
+        raise ValueError(f"{user!r} cannot be a user name")
+    if ":" in user:
+        raise ValueError(f"{user!r} cannot be a user name: a colon ends it")
+    if not password:
+        raise ValueError("the password is empty")
+    length = len(password.encode())
+    if length > BCRYPT_LENGTH:
+        raise ValueError(
+            f"the password has {length} bytes in UTF-8; bcrypt looks at {BCRYPT_LENGTH} at most"
+        )
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds))
+    return f"{user}:{hashed.decode()}"

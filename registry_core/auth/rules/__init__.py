@@ -5,4 +5,5 @@ from .decisions import Explanation as Explanation
 from .decisions import Rules as Rules
 from .federation import Federation as Federation
 from .problems import RulesInvalid as RulesInvalid
+from .rule import INCLUDES as INCLUDES
 from .rule import Rule as Rule

@@ -92,7 +92,7 @@ class Table:
             self.problem(f"{key} must be a list, such as {key} = {example}", key)
             return []
         if not found:
-            self.problem(f"{key} is empty, so the {self.kind} can never match", key)
+            self.problem(f"{key} is empty, so that nothing can match", key)
         texts: dict[str, Text] = {}
         for index, each in enumerate(found):
             if not isinstance(each, str) or not each.strip():

@@ -1,0 +1,276 @@
+"""Users of a password file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from registry_core.auth import htpasswd as module
+from registry_core.auth import password_checks
+from registry_core.auth.htpasswd import Htpasswd
+from registry_core.auth.htpasswd_file import HtpasswdInvalid, htpasswd_line, parse_htpasswd
+from registry_core.auth.identity import Identity
+from registry_core.spec.errors import Unavailable
+
+pytestmark = pytest.mark.anyio
+
+ALICE = Identity("alice", "htpasswd")
+
+
+def line(user: str, password: str, rounds: int = 4) -> str:
+    return htpasswd_line(user, password, rounds)
+
+
+def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The hashes that are compared with from now on."""
+    compared = []
+    check = bcrypt.checkpw
+
+    def checkpw(password: bytes, hashed: bytes) -> bool:
+        compared.append(hashed)
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", checkpw)
+    return compared
+
+
+@pytest.mark.parametrize("marker", ["$2a$", "$2b$", "$2y$"])
+async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None:
+    users = Htpasswd(line("alice", "secret").replace("$2b$", marker))
+    assert await users.identify("alice", "secret") == ALICE
+    for name, secret in [
+        ("alice", "Secret"),
+        ("alice", ""),
+        ("Alice", "secret"),
+        ("bob", "secret"),
+        ("", ""),
+        ("alice\0", "secret"),
+        ("alice", "secret\0"),
+        ("alice", "\udcff"),
+    ]:
+        assert await users.identify(name, secret) is None, (name, secret)
+
+
+async def test_names_and_passwords_may_be_of_any_letters() -> None:
+    """UTF-8; the password may hold colons."""
+    users = Htpasswd(f"# the team\n\n{line('zoë', 'pä:ss:wörd')}\r\n")
+    assert await users.identify("zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
+
+
+async def test_of_a_password_beyond_bcrypts_length_the_beginning_counts() -> None:
+    """As under Apache and distribution, whose files are taken as they are."""
+    users = Htpasswd(line("alice", "x" * 72))
+    assert await users.identify("alice", "x" * 72 + "y")
+    assert not await users.identify("alice", "x" * 71)
+
+
+def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
+    with pytest.raises(ValueError, match="73 bytes"):
+        line("alice", "ü" * 36 + "x")
+    with pytest.raises(ValueError, match="empty"):
+        line("alice", "")
+
+
+@pytest.mark.parametrize("user", ["", "a:b", "#a", " a", "a\nb"])
+def test_no_line_is_made_for_a_name_that_could_not_be_read_back(user: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a user name"):
+        line(user, "secret")
+
+
+def test_all_that_is_wrong_with_a_file_is_told_with_its_lines() -> None:
+    """MD5, SHA-1, crypt and plain text are refused as well as what is malformed; none is quoted."""
+    fine = line("fine", "secret").partition(":")[2]
+    text = "\n".join(
+        [
+            "md5:$apr1$NUQ6hRJp$ZtC5LmmR4VUzSjIj8U1h0.",
+            "sha:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+            "",
+            "plain:hunter2",
+            "nothing",
+            ":" + fine,
+            "empty:",
+            f"fine:{fine}",
+            f"fine:{fine}",
+            f"slow:{fine.replace('$04$', '$31$')}",
+            f"cut:{fine[:-1]}",
+            f"salt:{fine[:28]}a{fine[29:]}",
+        ]
+    )
+    with pytest.raises(HtpasswdInvalid) as error:
+        parse_htpasswd(text, "users")
+    problems = error.value.problems
+    assert [int(problem.split(":")[1]) for problem in problems] == [1, 2, 4, 5, 6, 7, 9, 10, 11, 12]
+    assert problems[6] == "users:9: user 'fine' stands on line 8 already"
+    assert "hunter2" not in str(error.value)
+    assert fine[10:] not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "# nobody\n"])
+def test_a_file_without_users_is_refused(text: str) -> None:
+    with pytest.raises(HtpasswdInvalid, match="names no user"):
+        Htpasswd(text)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HtpasswdInvalid, match="missing: No such file"):
+        Htpasswd.from_file(tmp_path / "missing")
+    (tmp_path / "latin").write_bytes(b"\xe4:x")
+    with pytest.raises(HtpasswdInvalid, match="latin: is not UTF-8"):
+        Htpasswd.from_file(tmp_path / "latin")
+
+
+async def test_an_unknown_user_costs_as_much_as_a_wrong_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hash is computed for nobody, of the highest cost in the file."""
+    users = Htpasswd(f"{line('alice', 'secret', 6)}\n{line('bob', 'secret', 4)}")
+    compared = count_hashing(monkeypatch)
+    assert await users.identify("mallory", "secret") is None
+    assert await users.identify("alice", "wrong") is None
+    assert [hashed[:7] for hashed in compared] == [b"$2b$06$", b"$2b$06$"]
+
+
+async def test_the_time_does_not_tell_who_is_a_user() -> None:
+    """The fastest of several tries of each take about as long."""
+    users = Htpasswd(line("alice", "secret", 9))
+
+    async def fastest(name: str) -> float:
+        times = []
+        for attempt in range(5):
+            began = time.perf_counter()
+            await users.identify(name, f"wrong {attempt}")
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    known, unknown = await fastest("alice"), await fastest("mallory")
+    assert 0.5 < known / unknown < 2
+
+
+async def test_who_was_let_in_is_remembered_and_who_was_not_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = Htpasswd(line("alice", "secret"))
+    compared = count_hashing(monkeypatch)
+    for _ in range(3):
+        assert await users.identify("alice", "secret")
+    assert len(compared) == 1
+    for _ in range(3):
+        assert not await users.identify("alice", "wrong")
+    assert len(compared) == 4
+
+
+async def test_nothing_that_is_remembered_is_a_password() -> None:
+    users = Htpasswd(line("alice", "secret"))
+    await users.identify("alice", "secret")
+    assert b"secret" not in repr(vars(users._checks)).encode()
+
+
+async def test_the_same_login_many_times_at_once_is_checked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = Htpasswd(line("alice", "secret", 8))
+    compared = count_hashing(monkeypatch)
+    many = [users.identify("alice", "secret") for _ in range(500)]
+    assert set(await asyncio.gather(*many)) == {ALICE}
+    assert len(compared) == 1
+
+
+async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who was let in before is not kept waiting by it."""
+    monkeypatch.setattr(password_checks, "WAITING", 8)
+    users = Htpasswd(line("alice", "secret", 10))
+    assert await users.identify("alice", "secret")
+    flood = [asyncio.create_task(users.identify("alice", f"wrong {i}")) for i in range(100)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(users.identify("alice", "secret"), 1)
+    assert not any(attempt.done() and not attempt.exception() for attempt in flood)
+    answers = await asyncio.gather(*flood, return_exceptions=True)
+    assert answers.count(None) == 8
+    refused = [answer for answer in answers if isinstance(answer, Unavailable)]
+    assert len(refused) == 92
+    assert refused[0].headers == {"Retry-After": "2"}
+
+
+async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
+    users = Htpasswd(line("alice", "secret", 8))
+    first = asyncio.create_task(users.identify("alice", "secret"))
+    second = asyncio.create_task(users.identify("alice", "secret"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == ALICE
+
+
+async def test_a_file_that_changes_is_read_again_and_what_was_remembered_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    file = tmp_path / "htpasswd"
+    file.write_text(line("alice", "secret"))
+    users = Htpasswd.from_file(file)
+    assert await users.identify("alice", "secret")
+    replace(file, line("alice", "other") + "\n" + line("bob", "secret"))
+    assert not await users.identify("alice", "secret")
+    assert await users.identify("alice", "other")
+    assert await users.identify("bob", "secret")
+
+
+async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    file = tmp_path / "htpasswd"
+    file.write_text(line("alice", "secret", 10))
+    users = Htpasswd.from_file(file)
+    slow = asyncio.create_task(
+        users._checks.passes(b"alice", b"secret", lambda: not time.sleep(0.2))
+    )
+    await asyncio.sleep(0)
+    replace(file, line("bob", "secret"))
+    assert not await users.identify("alice", "wrong")
+    assert await slow
+    assert not await users.identify("alice", "secret")
+
+
+@pytest.mark.parametrize("broken", ["alice:plain", None])
+async def test_a_file_that_becomes_invalid_leaves_the_users_as_they_were(
+    broken: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    file = tmp_path / "htpasswd"
+    file.write_text(line("alice", "secret"))
+    users = Htpasswd.from_file(file)
+    replace(file, broken)
+    assert await users.identify("alice", "secret")
+    assert "the users stay as they were" in caplog.text
+    replace(file, line("bob", "secret"))
+    assert await users.identify("bob", "secret")
+
+
+async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "htpasswd"
+    file.write_text(line("alice", "secret"))
+    users = Htpasswd.from_file(file)
+    file.unlink()
+    assert await users.identify("alice", "secret")
+
+
+def replace(file: Path, text: str | None) -> None:
+    """Another file in its place, as a mounted secret changes; None removes it."""
+    if text is None:
+        file.unlink()
+        return
+    other = file.with_suffix(".new")
+    other.write_text(text)
+    os.replace(other, file)
