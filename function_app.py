@@ -16,11 +16,25 @@ host = Host(read_settings())
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
+@app.function_name("auth")
+@app.route("auth/{*path}", trigger_arg_name="request", methods=METHODS)
+async def auth(request: Request) -> Response:
+    """The registry's own token service, if it has one."""
+    return await host.application.serve_tokens(request)
+
+
 @app.function_name("home")
 @app.route("/", trigger_arg_name="request", methods=METHODS)
 async def home(request: Request) -> Response:
     """A page that says what this is."""
     return await host.application.serve_home(request)
+
+
+@app.function_name("oauth2")
+@app.route("oauth2/{*path}", trigger_arg_name="request", methods=METHODS)
+async def oauth2(request: Request) -> Response:
+    """The token service as clients of Azure Container Registry call it."""
+    return await host.application.serve_tokens(request)
 
 
 @app.function_name("v2")

@@ -11,7 +11,7 @@ from .auth.token_guard import TokenGuard
 from .auth.verification import TokenVerifier
 from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Settings, TokenAuth
 from .registry import Registry
-from .server.application import Application
+from .server.application import Application, TokenEndpoints
 from .server.call import Service
 from .server.opening import OpenedByUse
 from .server.sessions import UploadTokens
@@ -20,6 +20,7 @@ from .storage.azure_blob import AzureBlobStore
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
+from .storage.personal_keys import PersonalKeys
 from .storage.root import PLAIN, find_root
 from .storage.shelf import Shelf
 from .storage.stored_registry import StoredRegistry
@@ -76,11 +77,11 @@ def build_guard(auth: AuthSettings) -> Guard:
         return _token_guard(auth.token)
     if auth.htpasswd is not None:
         from .auth.basic_guard import BasicGuard
-        from .auth.htpasswd import Htpasswd
+        from .auth.rules import EVERYONE_KNOWN
+        from .wiring_auth import build_htpasswd
 
-        users = auth.htpasswd.users
-        source = Htpasswd.from_file(users.path) if users.path else Htpasswd(users.text)
-        return BasicGuard(source, auth.htpasswd.realm)
+        source = build_htpasswd(auth.htpasswd)
+        return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     return Open()
 
 
@@ -92,17 +93,27 @@ def _token_guard(token: TokenAuth) -> Guard:
     return TokenGuard(verifier, token.realm, token.service, token.path)
 
 
-def build_application(settings: Settings, registry: Registry) -> Application:
-    """The registry over HTTP."""
+def build_application(
+    settings: Settings, registry: Registry, store: ObjectStore | None = None
+) -> Application:
+    """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
     urls = Urls(settings.public_url, settings.relative_urls)
-    service = Service(
-        registry,
-        UploadTokens(settings.http_secret),
-        urls,
-        build_guard(settings.auth),
-        settings.repository_classes,
-    )
-    return Application(service)
+    guard, endpoints = _access(settings, urls, store)
+    uploads = UploadTokens(settings.http_secret)
+    service = Service(registry, uploads, urls, guard, settings.repository_classes)
+    return Application(service, endpoints)
+
+
+def _access(
+    settings: Settings, urls: Urls, store: ObjectStore | None
+) -> tuple[Guard, TokenEndpoints | None]:
+    """Who is let in, and the token service, if it is ours."""
+    if settings.auth.builtin is None:
+        return build_guard(settings.auth), None
+    from .wiring_auth import build_builtin
+
+    keys = PersonalKeys(store, Layout(settings.root or PLAIN)) if store else None
+    return build_builtin(settings.auth, settings.auth.builtin, urls, keys)
 
 
 class Host:
@@ -117,7 +128,7 @@ class Host:
         if self._store is None:
             self._store = build_store(self._settings.storage)
         settings = await settle_root(self._settings, self._store)
-        return build_application(settings, build_registry(settings, self._store))
+        return build_application(settings, build_registry(settings, self._store), self._store)
 
     async def close(self) -> None:
         """Give back connections. The next request opens new ones."""

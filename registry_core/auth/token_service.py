@@ -6,7 +6,7 @@ Sources: distribution.github.io/distribution/spec/auth/token/ and .../oauth/.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -63,7 +63,7 @@ class TokenService:
         raise CredentialsInvalid("unknown user or wrong password")
 
     async def renew(self, refresh_token: str) -> Login:
-        """Who was given the refresh token, as they stand today.
+        """Who was given the refresh token, as they stand today. They get no other one.
 
         :raises CredentialsInvalid: it is none, has expired, or what it was given for is no more.
         :raises Unavailable: it cannot be told now.
@@ -73,7 +73,7 @@ class TokenService:
         renewed = await source.renew(login) if source else None
         if renewed is None:
             raise CredentialsInvalid("what the login was made with was changed or revoked")
-        return renewed
+        return replace(renewed, seconds=0)
 
     def grant(self, login: Login, asked: Iterable[Scope], *, offline: bool = False) -> Grant:
         """A token for what was asked and is allowed. ``offline``: with a refresh token.

@@ -5,10 +5,13 @@ table in the README says what each one does.
 """
 
 from .auth_settings import AuthSettings, HtpasswdAuth, Mode, TokenAuth
+from .builtin import BuiltinAuth, EntraAuth
 from .names import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
     AUTH,
+    AUTH_RULES,
+    BUILTIN_SIGNINGKEY,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     CONNECTION_STRING,
@@ -47,6 +50,8 @@ __all__ = [
     "ACCOUNT_KEY",
     "ACCOUNT_NAME",
     "AUTH",
+    "AUTH_RULES",
+    "BUILTIN_SIGNINGKEY",
     "CACHE_MANIFESTS",
     "CACHE_MEMBERSHIP",
     "CONNECTION_STRING",
@@ -77,7 +82,9 @@ __all__ = [
     "VALIDATION_DISABLED",
     "AuthSettings",
     "AzureStorage",
+    "BuiltinAuth",
     "ConfigError",
+    "EntraAuth",
     "HtpasswdAuth",
     "Mode",
     "Settings",

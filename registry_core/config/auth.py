@@ -13,6 +13,7 @@ from ..auth.htpasswd_file import HtpasswdInvalid, parse_htpasswd
 from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
 from ..auth.token_guard import TOKEN_PATH
 from .auth_settings import OPEN, AuthSettings, HtpasswdAuth, Mode, TokenAuth
+from .builtin import read_builtin, read_rules
 from .documents import Document, read_document
 from .names import (
     AUTH,
@@ -54,7 +55,12 @@ def read_auth(reader: Reader) -> AuthSettings:
     if mode is Mode.TOKEN:
         return AuthSettings(mode, token=_token(reader))
     if mode is Mode.HTPASSWD:
-        return AuthSettings(mode, htpasswd=read_htpasswd(reader))
+        return AuthSettings(mode, htpasswd=read_htpasswd(reader), rules=read_rules(reader))
+    if mode is Mode.BUILTIN:
+        users = read_htpasswd(reader) if reader.text(HTPASSWD_PATH) else None
+        return AuthSettings(
+            mode, htpasswd=users, builtin=read_builtin(reader), rules=read_rules(reader)
+        )
     return AuthSettings(mode)
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from ..auth.certificates import Bundle
 from ..auth.keys import ALGORITHMS, KeySet
+from ..auth.rules import Rules
+from .builtin import BuiltinAuth
 from .documents import Document
 
 
@@ -47,11 +49,16 @@ class HtpasswdAuth:
 
 @dataclass(frozen=True)
 class AuthSettings:
-    """What the chosen mode needs; of the others nothing is read."""
+    """What the chosen mode needs; of the others nothing is read.
+
+    ``rules``: None where there is no document of them.
+    """
 
     mode: Mode = Mode.NONE
     token: TokenAuth | None = None
     htpasswd: HtpasswdAuth | None = None
+    builtin: BuiltinAuth | None = None
+    rules: Rules | None = None
 
 
 OPEN = AuthSettings()

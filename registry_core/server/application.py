@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ..spec import endpoints as e
-from ..spec.errors import Unsupported
+from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
 from .admission import admit
@@ -61,11 +61,20 @@ Its API is at /v2/.
 """
 
 
+class TokenEndpoints(Protocol):
+    """What answers for the token service: `auth_endpoints`, imported only where there is one."""
+
+    async def serve(self, request: Request) -> Response:
+        """The answer to a request. Raises nothing."""
+
+
 class Application:
     """Answers requests. It keeps nothing between them but what the registry remembers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, tokens: TokenEndpoints | None = None) -> None:
+        """``tokens``: the registry's own token service, if it has one."""
         self._service = service
+        self._tokens = tokens
 
     async def serve_api(self, request: Request) -> Response:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
@@ -78,6 +87,12 @@ class Application:
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
+
+    async def serve_tokens(self, request: Request) -> Response:
+        """The answer to a request for ``/auth/`` or ``/oauth2/``, or below. Raises nothing."""
+        if self._tokens is None:
+            return render(NameUnknown("this registry has no token service of its own"), request)
+        return await self._tokens.serve(request)
 
     async def serve_home(self, request: Request) -> Response:
         """A page that says what this is."""

@@ -28,6 +28,10 @@ class OpenedByUse:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
         return await self._serve(request, Application.serve_api)
 
+    async def serve_tokens(self, request: Request) -> Response:
+        """The answer to a request for the token service. Raises nothing."""
+        return await self._serve(request, Application.serve_tokens)
+
     async def serve_home(self, request: Request) -> Response:
         """A page that says what this is. Raises nothing."""
         return await self._serve(request, Application.serve_home)

@@ -12,9 +12,12 @@ def asgi(application: Application | OpenedByUse) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        at_home = scope["path"] == "/"
-        answer = application.serve_home if at_home else application.serve_api
-        response = await answer(request)
+        if scope["path"] == "/":
+            response = await application.serve_home(request)
+        elif scope["path"].startswith(("/auth/", "/oauth2/")):
+            response = await application.serve_tokens(request)
+        else:
+            response = await application.serve_api(request)
         await response(scope, receive, send)
 
     return serve

@@ -1,0 +1,72 @@
+"""The composition root of ``REGISTRY_AUTH=builtin``: settings in, guard and token service out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .auth.acr import ENTRA_SECONDS, FEDERATED_SECONDS, Exchange, RefreshTokenLogins
+from .auth.builtin_guard import BuiltinGuard
+from .auth.entra import ENTRA, PUBLIC_AUTHORITY, Entra
+from .auth.federation import Federated
+from .auth.htpasswd import Htpasswd
+from .auth.issuing import Issuer
+from .auth.logins import LoginSource, Passing, PasswordLogins
+from .auth.refresh import RefreshTokens
+from .auth.rules import EVERYONE_KNOWN, Rules
+from .auth.token_guard import TokenGuard
+from .auth.token_service import TokenService
+from .auth.verification import TokenVerifier
+from .config import AuthSettings, BuiltinAuth, HtpasswdAuth
+from .server.auth_endpoints import AuthEndpoints
+from .server.urls import Urls
+from .storage.personal_keys import PersonalKeys
+
+
+def build_builtin(
+    auth: AuthSettings, builtin: BuiltinAuth, urls: Urls, keys: PersonalKeys | None
+) -> tuple[BuiltinGuard, AuthEndpoints]:
+    """Without ``keys``, no personal access keys are taken."""
+    rules = auth.rules or EVERYONE_KNOWN
+    issuer = Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds)
+    refresh_tokens = RefreshTokens(issuer, builtin.refresh_seconds)
+    users = build_htpasswd(auth.htpasswd) if auth.htpasswd else None
+    proofs = _proofs(builtin, rules)
+    lasting: list[LoginSource] = [_of_users(keys, users), *proofs] if keys else [*proofs]
+    if users:
+        lasting.append(PasswordLogins(users))
+    # A password costs most to check, so it comes last.
+    sources = [RefreshTokenLogins(refresh_tokens, lasting), *lasting]
+    service = TokenService(sources, rules, issuer, refresh_tokens)
+    verifier = TokenVerifier(
+        issuer.key_set, builtin.service, builtin.service, {key.algorithm for key in issuer.keys}
+    )
+    guard = BuiltinGuard(TokenGuard(verifier, None, builtin.service), rules)
+    return guard, AuthEndpoints(service, Exchange(proofs, refresh_tokens), urls)
+
+
+def build_htpasswd(htpasswd: HtpasswdAuth) -> Htpasswd:
+    """Users of a password file, read again when it changes, or of the setting itself."""
+    users = htpasswd.users
+    return Htpasswd.from_file(users.path) if users.path else Htpasswd(users.text)
+
+
+def _proofs(builtin: BuiltinAuth, rules: Rules) -> list[LoginSource]:
+    """Those that others sign."""
+    found: list[LoginSource] = []
+    if entra := builtin.entra:
+        tenant = Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
+        found.append(Passing(ENTRA, tenant, ENTRA_SECONDS))
+    if rules.federations:
+        found.append(Passing("federated", Federated(rules.federations), FEDERATED_SECONDS))
+    return found
+
+
+def _of_users(keys: PersonalKeys, users: Htpasswd | None) -> PersonalKeys:
+    """Where there is a password file, a key ends with its user."""
+    if users is None:
+        return keys
+
+    async def is_user(name: str) -> bool:
+        return await users.fingerprint(name) is not None
+
+    return replace(keys, is_user=is_user)

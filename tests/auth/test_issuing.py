@@ -1,0 +1,134 @@
+"""Tokens that the registry signs itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from registry_core.auth.caller import CredentialsInvalid
+from registry_core.auth.identity import Identity
+from registry_core.auth.issuing import Issuer
+from registry_core.auth.keys import parse_jwks
+from registry_core.auth.logins import Login
+from registry_core.auth.refresh import RefreshTokens
+from registry_core.auth.scopes import parse_scopes, repository
+from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.verification import TokenVerifier
+
+pytestmark = pytest.mark.anyio
+
+KEY, OLD_KEY = SigningKey.generate(), SigningKey(ed25519.Ed25519PrivateKey.generate())
+SERVICE = "registry.test"
+NOW = 1_700_000_000.0
+ISSUER = Issuer(KEY, SERVICE, now=lambda: NOW)
+REFRESH = RefreshTokens(ISSUER)
+ALICE = Login(
+    Identity("alice", "entra", frozenset({"g"}), frozenset({"r"})),
+    "entra",
+    "a fingerprint",
+    parse_scopes(["repository:a/**:pull"]),
+)
+
+
+def verifier(issuer: Issuer, now: float = NOW) -> TokenVerifier:
+    return TokenVerifier(parse_jwks(issuer.jwks), SERVICE, SERVICE, now=lambda: now)
+
+
+@pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
+async def test_a_token_is_verified_by_the_published_keys(key: SigningKey) -> None:
+    issuer = replace(ISSUER, key=key)
+    scopes = (repository("a/b", "pull", "push"),)
+    verified = await verifier(issuer).verify(issuer.issue("alice", scopes))
+    assert (verified.subject, verified.scopes) == ("alice", scopes)
+    assert (verified.begins, verified.expires) == (NOW, NOW + 300)
+
+
+async def test_a_token_of_the_previous_key_holds_and_new_ones_are_signed_with_the_new() -> None:
+    rotated = replace(ISSUER, previous=OLD_KEY)
+    earlier = replace(ISSUER, key=OLD_KEY).issue("alice")
+    assert (await verifier(rotated).verify(earlier)).subject == "alice"
+    assert jwt.get_unverified_header(rotated.issue("alice"))["kid"] == KEY.id
+    with pytest.raises(CredentialsInvalid):
+        await verifier(ISSUER).verify(earlier)
+
+
+def test_what_is_published_is_public() -> None:
+    keys = replace(ISSUER, previous=OLD_KEY).jwks["keys"]
+    assert [key["kid"] for key in keys] == [KEY.id, OLD_KEY.id]
+    assert [key["alg"] for key in keys] == ["ES256", "EdDSA"]
+    assert all(set(key) <= {"kty", "crv", "x", "y", "use", "alg", "kid"} for key in keys)
+
+
+@pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
+def test_a_key_is_the_same_when_read_back(key: SigningKey) -> None:
+    assert SigningKey.parse(key.pem()).jwk == key.jwk
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "",
+        "not a key",
+        ec.generate_private_key(ec.SECP384R1())
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode(),
+        ed448.Ed448PrivateKey.generate()
+        .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        .decode(),
+    ],
+    ids=["empty", "text", "P-384", "Ed448"],
+)
+def test_another_kind_of_key_is_refused_and_not_quoted(pem: str) -> None:
+    with pytest.raises(ValueError, match=r"^must be") as refused:
+        SigningKey.parse(pem)
+    assert len(str(refused.value)) < 100
+
+
+async def test_a_refresh_token_gives_back_the_login() -> None:
+    token = REFRESH.issue(ALICE)
+    assert token is not None
+    assert await REFRESH.read(token) == ALICE
+    assert await REFRESH.read(REFRESH.issue(replace(ALICE, limits=None)) or "") == replace(
+        ALICE, limits=None
+    )
+
+
+async def test_a_refresh_token_is_no_access_token_nor_the_reverse() -> None:
+    with pytest.raises(CredentialsInvalid):
+        await verifier(ISSUER).verify(REFRESH.issue(ALICE) or "")
+    with pytest.raises(CredentialsInvalid):
+        await REFRESH.read(ISSUER.issue("alice", claims={"identity": {}, "source": "entra"}))
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "." * 100_000])
+async def test_what_is_no_token_is_refused(token: str) -> None:
+    with pytest.raises(CredentialsInvalid):
+        await REFRESH.read(token)
+
+
+async def test_a_refresh_token_expires() -> None:
+    token = REFRESH.issue(ALICE) or ""
+    for after, holds in [(30 * 86400 - 1, True), (30 * 86400 + 61, False)]:
+        later = replace(REFRESH, issuer=replace(ISSUER, now=partial(float, NOW + after)))
+        if holds:
+            assert await later.read(token) == ALICE
+        else:
+            with pytest.raises(CredentialsInvalid, match="expired"):
+                await later.read(token)
+
+
+def test_a_login_may_end_sooner_than_refresh_tokens_do_or_have_none() -> None:
+    token = REFRESH.issue(replace(ALICE, seconds=3600)) or ""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 3600
+    assert REFRESH.issue(replace(ALICE, seconds=0)) is None
+    assert replace(REFRESH, seconds=0).issue(ALICE) is None
+
+
+def test_keys_do_not_show_where_objects_are_printed() -> None:
+    assert "PrivateKey" not in repr(ISSUER)

@@ -1,0 +1,272 @@
+"""Who gets a token, and what it lets them do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import bcrypt
+import pytest
+
+from registry_core.auth.builtin_guard import BuiltinGuard
+from registry_core.auth.caller import CredentialsInvalid
+from registry_core.auth.htpasswd import Htpasswd
+from registry_core.auth.identity import Identity
+from registry_core.auth.issuing import Issuer
+from registry_core.auth.logins import Login, Passing, PasswordLogins
+from registry_core.auth.personal_keys import PersonalKey
+from registry_core.auth.refresh import RefreshTokens
+from registry_core.auth.rules import Rules
+from registry_core.auth.scopes import WHOLE_CATALOG, Scope, parse_scopes
+from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.token_guard import TokenGuard
+from registry_core.auth.token_service import ANYBODY, TokenService, subject
+from registry_core.auth.verification import TokenVerifier, VerifiedToken
+from registry_core.storage.layout import Layout
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.personal_keys import PersonalKeys
+
+pytestmark = pytest.mark.anyio
+
+RULES = Rules.parse("""
+[[rule]]
+who = ["anonymous"]
+may = ["pull"]
+on = ["public/**"]
+
+[[rule]]
+who = ["user:alice"]
+may = ["pull", "push", "list"]
+on = ["team/*"]
+
+[[rule]]
+who = ["key:ci"]
+may = ["push"]
+on = ["builds/*"]
+""")
+SERVICE = "registry.test"
+KEY = SigningKey.generate()
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+class Proofs:
+    """A job of another platform, with a token of there."""
+
+    async def identify(self, name: str, secret: str) -> Identity | None:
+        return Identity(name, "others") if name == secret == "job" else None
+
+
+def users(**passwords: str) -> Htpasswd:
+    hashes = {
+        name: bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        for name, password in passwords.items()
+    }
+    return Htpasswd("\n".join(f"{name}:{hashed}" for name, hashed in hashes.items()))
+
+
+def service(htpasswd: Htpasswd, store: MemoryStore | None = None) -> TokenService:
+    issuer = Issuer(KEY, SERVICE)
+
+    async def is_user(name: str) -> bool:
+        return await htpasswd.fingerprint(name) is not None
+
+    keys = PersonalKeys(store or MemoryStore(), Layout(), is_user, now=lambda: NOW)
+    sources = (keys, Passing("others", Proofs()), PasswordLogins(htpasswd))
+    return TokenService(sources, RULES, issuer, RefreshTokens(issuer))
+
+
+HTPASSWD = users(alice="secret", bob="secret")
+SERVED = service(HTPASSWD)
+
+
+async def verified(token: str) -> VerifiedToken:
+    return await TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE).verify(token)
+
+
+async def granted(login: Login, asked: str) -> str:
+    """What a token says that was asked for."""
+    grant = SERVED.grant(login, parse_scopes([asked]))
+    token = await verified(grant.token)
+    assert token.scopes == grant.scopes
+    return " ".join(map(str, grant.scopes))
+
+
+@pytest.mark.parametrize(
+    "asked, expected",
+    [
+        ("", ""),
+        ("repository:team/a:pull", "repository:team/a:pull"),
+        ("repository:team/a:pull,push,delete", "repository:team/a:pull,push"),
+        ("repository:team/a:*", "repository:team/a:pull,push"),
+        ("repository:team/a:pull repository:team/a:push", "repository:team/a:pull,push"),
+        ("repository:other/a:pull", ""),
+        (
+            "repository:team/a:pull,push repository:other/a:pull repository:public/a:pull,push",
+            "repository:team/a:pull,push repository:public/a:pull",
+        ),
+        ("repository:Team/a:pull", ""),
+        ("repository:team/a/b:pull", ""),
+        ("repository:team/../team/a:pull", ""),
+        ("registry:catalog:*", "registry:catalog:*"),
+        ("registry:other:*", ""),
+        ("sausage:team/a:pull", ""),
+        ("repository(plugin):team/a:pull", "repository(plugin):team/a:pull"),
+    ],
+)
+async def test_what_is_asked_and_allowed_is_granted(asked: str, expected: str) -> None:
+    assert await granted(await SERVED.log_in("alice", "secret"), asked) == expected
+
+
+async def test_nobody_in_particular_is_granted_what_everybody_may_do() -> None:
+    asked = "repository:public/a/b:pull,push repository:team/a:pull"
+    assert await granted(ANYBODY, asked) == "repository:public/a/b:pull"
+
+
+@pytest.mark.parametrize(
+    "name, secret", [("alice", "wrong"), ("nobody", "secret"), ("", ""), ("alice", "")]
+)
+async def test_wrong_credentials_are_refused_and_not_quoted(name: str, secret: str) -> None:
+    with pytest.raises(CredentialsInvalid) as refused:
+        await SERVED.log_in(name, secret)
+    assert str(refused.value) == "unknown user or wrong password"
+
+
+async def test_a_refresh_token_is_given_to_who_asks_and_is_somebody() -> None:
+    login = await SERVED.log_in("alice", "secret")
+    assert SERVED.grant(login, ()).refresh_token is None
+    assert SERVED.grant(ANYBODY, (), offline=True).refresh_token is None
+    token = SERVED.grant(login, (), offline=True).refresh_token
+    assert token is not None
+    renewed = await SERVED.renew(token)
+    assert renewed.identity == login.identity
+    assert SERVED.grant(renewed, (), offline=True).refresh_token is None
+
+
+@pytest.mark.parametrize(
+    "later", [users(alice="another"), users(bob="secret")], ids=["changed", "gone"]
+)
+async def test_a_refresh_token_ends_with_the_password(later: Htpasswd) -> None:
+    login = await SERVED.log_in("alice", "secret")
+    token = SERVED.grant(login, (), offline=True).refresh_token or ""
+    with pytest.raises(CredentialsInvalid, match="changed or revoked"):
+        await service(later).renew(token)
+
+
+async def test_what_cannot_be_asked_about_later_leaves_no_refresh_token() -> None:
+    login = await SERVED.log_in("job", "job")
+    assert SERVED.grant(login, (), offline=True).refresh_token is None
+
+
+async def test_a_refresh_token_of_a_source_that_is_gone_is_refused() -> None:
+    token = SERVED.refresh_tokens.issue(Login(Identity("x", "entra"), "entra")) or ""
+    with pytest.raises(CredentialsInvalid):
+        await SERVED.renew(token)
+
+
+async def make(store: MemoryStore, name: str, user: str = "", limits: str = "") -> str:
+    text, key = PersonalKey.make(
+        name,
+        user,
+        created=NOW,
+        expires=NOW + timedelta(days=1),
+        limits=parse_scopes([limits]) if limits else None,
+    )
+    await PersonalKeys(store, Layout()).add(key)
+    return text
+
+
+async def test_a_key_of_a_user_may_do_what_the_user_may() -> None:
+    store = MemoryStore()
+    key = await make(store, "laptop", "alice")
+    for name in ("alice", "laptop"):
+        login = await service(HTPASSWD, store).log_in(name, key)
+        assert await granted(login, "repository:team/a:push") == "repository:team/a:push"
+    with pytest.raises(CredentialsInvalid):
+        await service(HTPASSWD, store).log_in("bob", key)
+
+
+async def test_a_key_of_its_own_may_do_what_rules_say_of_it() -> None:
+    store = MemoryStore()
+    key = await make(store, "ci")
+    login = await service(HTPASSWD, store).log_in("ci", key)
+    assert await granted(login, "repository:builds/a:push") == "repository:builds/a:push"
+    assert await granted(login, "repository:team/a:push") == ""
+    assert subject(login.identity) == "key:ci"
+
+
+async def test_a_key_with_limits_may_do_no_more_than_they_say() -> None:
+    store = MemoryStore()
+    key = await make(store, "reader", "alice", "repository:team/a*:pull")
+    login = await service(HTPASSWD, store).log_in("alice", key)
+    asked = "repository:team/app:pull,push repository:team/b:pull registry:catalog:*"
+    assert await granted(login, asked) == "repository:team/app:pull"
+    refresh = SERVED.grant(login, (), offline=True).refresh_token or ""
+    renewed = await service(HTPASSWD, store).renew(refresh)
+    assert await granted(renewed, asked) == "repository:team/app:pull"
+
+
+async def revoke(store: MemoryStore) -> Htpasswd:
+    await PersonalKeys(store, Layout()).revoke("laptop")
+    return HTPASSWD
+
+
+async def make_again(store: MemoryStore) -> Htpasswd:
+    await revoke(store)
+    await make(store, "laptop", "alice")
+    return HTPASSWD
+
+
+async def remove_user(_store: MemoryStore) -> Htpasswd:
+    return users(bob="secret")
+
+
+@pytest.mark.parametrize("end", [revoke, make_again, remove_user])
+async def test_a_key_and_its_refresh_tokens_end_at_once(
+    end: Callable[[MemoryStore], Awaitable[Htpasswd]],
+) -> None:
+    """When it is revoked, when another has its name, when its user is gone."""
+    store = MemoryStore()
+    key = await make(store, "laptop", "alice")
+    login = await service(HTPASSWD, store).log_in("alice", key)
+    refresh = SERVED.grant(login, (), offline=True).refresh_token or ""
+    assert (await service(HTPASSWD, store).renew(refresh)).identity == login.identity
+    now = service(await end(store), store)
+    with pytest.raises(CredentialsInvalid):
+        await now.log_in("alice", key)
+    with pytest.raises(CredentialsInvalid):
+        await now.renew(refresh)
+
+
+def test_no_two_identities_have_the_same_subject() -> None:
+    sources = ("htpasswd", "key", "entra", "federated:github")
+    assert len({subject(Identity("alice", source)) for source in sources}) == len(sources)
+
+
+GUARD = BuiltinGuard(
+    TokenGuard(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
+)
+
+
+async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -> None:
+    for header in (None, "", "Basic YWxpY2U6c2VjcmV0", "Bearer "):
+        caller = await GUARD.identify(header)
+        assert not caller.is_known
+        assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
+        assert caller.lacks(parse_scopes(["repository:team/a:pull"]))
+
+
+async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see() -> None:
+    login = await SERVED.log_in("alice", "secret")
+    asked: list[Scope] = [WHOLE_CATALOG, *parse_scopes(["repository:team/a:pull"])]
+    caller = await GUARD.identify(f"bearer {SERVED.grant(login, asked).token}")
+    assert (caller.name, caller.is_known, caller.lacks(asked)) == ("alice", True, [])
+    assert caller.permissions.sees("team/a")
+    assert not caller.permissions.sees("other/a")
+    assert caller.lacks(parse_scopes(["repository:team/a:push"]))
+
+
+async def test_a_token_of_another_registry_is_refused() -> None:
+    for issuer in (Issuer(SigningKey.generate(), SERVICE), replace(SERVED.issuer, service="x")):
+        with pytest.raises(CredentialsInvalid):
+            await GUARD.identify(f"Bearer {issuer.issue('alice')}")
