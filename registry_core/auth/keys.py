@@ -138,7 +138,7 @@ def _kid(jwk: Mapping[str, Any]) -> str:
 
 def _parse_jwk(jwk: object) -> Key:
     """:raises KeyUnusable:"""
-    if not isinstance(jwk, dict) or jwk.get("kty") not in _REQUIRED:
+    if not isinstance(jwk, dict) or str(jwk.get("kty")) not in _REQUIRED:
         raise KeyUnusable("only keys of type RSA, EC and OKP are taken")
     if jwk.get("use", "sig") != "sig":
         raise KeyUnusable("a key is not for signatures")

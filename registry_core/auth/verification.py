@@ -148,7 +148,7 @@ class TokenVerifier:
         :raises CredentialsInvalid: it proves nothing.
         :raises Unavailable: the issuer's keys cannot be had now.
         """
-        name = hashlib.sha256(token.encode()).digest()
+        name = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         verified = self._recall(name)
         if verified is None:
             verified = await self._verify(token)
