@@ -144,7 +144,7 @@ async def test_a_token_costs_no_call_and_asking_for_one_with_a_password_none(
 
 
 async def test_an_answer_has_what_the_specification_asks_for(client: httpx.AsyncClient) -> None:
-    asked = [
+    asked: list[tuple[str, str | int | float | bool | None]] = [
         ("service", "registry"),
         ("account", "alice"),
         ("client_id", "docker"),
@@ -153,7 +153,7 @@ async def test_an_answer_has_what_the_specification_asks_for(client: httpx.Async
         ("scope", "repository:other/app:pull repository:team/b:pull"),
         ("scope", "no scope at all"),
     ]
-    answer = await client.get("/auth/token", params=httpx.QueryParams(asked), auth=ALICE)
+    answer = await client.get("/auth/token", params=asked, auth=ALICE)
     assert answer.headers["Cache-Control"] == "no-store"
     body = answer.json()
     assert body["token"] == body["access_token"]
