@@ -100,7 +100,9 @@ class AuthEndpoints:
     async def _login(self, form: QueryParams) -> Login:
         match form.get("grant_type"):
             case "password":
-                return await self.tokens.log_in(form.get("username", ""), form.get("password", ""))
+                name, password = form.get("username", ""), form.get("password", "")
+                # The Azure SDK without credentials asks so.
+                return await self.tokens.log_in(name, password) if name or password else ANYBODY
             case "refresh_token":
                 return await self.tokens.renew(form.get("refresh_token", ""))
         raise _bad_request("grant_type must be password or refresh_token")

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from registry_core.auth import oidc
+from registry_core.auth.caller import CredentialsInvalid
 from registry_core.auth.federation import Federated
 from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.oidc import discovered_keys
+from registry_core.auth.oidc import IssuedTokens, discovered_keys
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github, identify
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.anyio
 def issuer() -> Iterator[OidcIssuer]:
     with OidcIssuer() as issuer:
         yield issuer
+
+
+async def test_a_key_that_two_issuers_share_does_not_make_them_one(issuer: OidcIssuer) -> None:
+    """Entra ID signs for all tenants with the same keys."""
+    tokens = IssuedTokens("https://other.example", discovered_keys(issuer.url))
+    with pytest.raises(CredentialsInvalid, match="another issuer"):
+        await tokens.claims(issuer.token(sub=MAIN, aud="registry"))
 
 
 async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer) -> None:
