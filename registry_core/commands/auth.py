@@ -1,4 +1,4 @@
-"""`auth`: rules checked and explained, passwords hashed, keys made. Nothing here needs storage."""
+"""`auth`: rules checked and explained, passwords hashed, keys made. Only `keys` needs storage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .auth_explain import add_explain
+from .auth_keys import add_keys
 from .auth_rules import read_rules
 from .options import Commands, number
 
@@ -23,6 +24,7 @@ examples:
   python -m registry_core auth explain --rules rules.toml --user alice push team-a/app
   python -m registry_core auth hash alice >> htpasswd
   python -m registry_core auth token-key > signing-key.pem
+  python -m registry_core auth keys create --name ci --user alice --expires 90d
 """
 
 
@@ -41,6 +43,7 @@ def add_auth(commands: Commands) -> None:
     add_explain(subcommands)
     _add_hash(subcommands)
     _add_token_key(subcommands)
+    add_keys(subcommands)
 
 
 def _add_check(subcommands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""The folder with what is to survive the local host: Azurite's data and the HTTP secret."""
+"""The folder with what is to survive the local host: Azurite's data, HTTP secret, signing key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -28,13 +28,28 @@ def http_secret(folder: Path) -> str:
 
     :raises DataError: when the file is there but empty.
     """
-    path = folder / "http-secret"
+    return _made_once(
+        folder / "http-secret", lambda: secrets.token_urlsafe(_SECRET_BYTES) + "\n", "secret"
+    )
+
+
+def signing_key(folder: Path) -> str:
+    """A key as PEM that signs tokens, made once and kept in ``folder`` as the secret is.
+
+    :raises DataError: when the file is there but empty.
+    """
+    from ..auth.signing_key import SigningKey
+
+    return _made_once(folder / "signing-key.pem", lambda: SigningKey.generate().pem(), "key")
+
+
+def _made_once(path: Path, make: Callable[[], str], what: str) -> str:
     if not path.exists():
-        _create(path, secrets.token_urlsafe(_SECRET_BYTES) + "\n")
-    secret = path.read_text().strip()
-    if not secret:
-        raise DataError(f"{path} is empty; remove it, and a new secret will be made")
-    return secret
+        _create(path, make())
+    text = path.read_text().strip()
+    if not text:
+        raise DataError(f"{path} is empty; remove it, and a new {what} will be made")
+    return text
 
 
 def _create(path: Path, text: str) -> None:

@@ -20,16 +20,19 @@ from types import FrameType, ModuleType
 import uvloop
 
 from ..config import (
+    AUTH,
+    BUILTIN_SIGNINGKEY,
     CONNECTION_STRING,
     CONTAINER,
     HTTP_SECRET,
     REDIRECT_DISABLE,
     ConfigError,
+    Mode,
     storage_is_configured,
 )
 from .azurite import Azurite, AzuriteError
 from .container import create_container
-from .data import DataError, http_secret, own_azurite
+from .data import DataError, http_secret, own_azurite, signing_key
 from .functions import UnsupportedFunction, read_functions, read_route_prefix
 from .listen import Listener, ListenError, listen_tcp, listen_unix
 from .logs import configure_logging
@@ -140,6 +143,10 @@ def completion(
     needed = {}
     if not environ.get(HTTP_SECRET):
         needed[HTTP_SECRET] = http_secret(data)
+    if environ.get(AUTH, "").strip().lower() == Mode.BUILTIN and not environ.get(
+        BUILTIN_SIGNINGKEY
+    ):
+        needed[BUILTIN_SIGNINGKEY] = signing_key(data)
     if azurite:
         needed[CONNECTION_STRING] = azurite.connection_string
         needed[CONTAINER] = "registry"

@@ -14,7 +14,9 @@ def test_the_functions_are_indexed_with_their_routes_and_every_method(host: Runn
     """Without the prefix `api`, and no route that would take what is FastAPI's."""
     mapped = [line.partition("Mapped ")[2] for line in host.log().splitlines() if "Mapped " in line]
     assert mapped == [
+        f"function route '/auth/{{*path}}' [{METHODS}] to 'auth'",
         f"function route '/' [{METHODS}] to 'home'",
+        f"function route '/oauth2/{{*path}}' [{METHODS}] to 'oauth2'",
         f"function route '/v2/{{*path}}' [{METHODS}] to 'v2'",
     ]
 
