@@ -28,7 +28,6 @@ LEEWAY = 60.0
 TOKEN_LIMIT = 32 * 2**10
 """In bytes: ASP.NET Core, which stands before Functions, takes so much of all headers together."""
 
-_REMEMBERED_BYTES = 8 * 2**20  # of tokens, as they came
 _REMEMBERED_SECONDS = 300.0  # so long is a key still trusted that its issuer has taken back
 
 _JWS = jwt.PyJWS()
@@ -130,6 +129,7 @@ class TokenVerifier:
     """Verifies tokens that ``issuer`` has made for ``service``.
 
     Which signatures hold is remembered: of a token that comes again only the times are looked at.
+    ``remembered_bytes`` bounds the length of all tokens together that are.
     """
 
     keys: KeySource
@@ -137,6 +137,7 @@ class TokenVerifier:
     service: str
     algorithms: Collection[str] = ALGORITHMS
     now: Callable[[], float] = time.time
+    remembered_bytes: int = 8 * 2**20
     _remembered: OrderedDict[bytes, tuple[float, int, VerifiedToken]] = field(
         default_factory=OrderedDict, repr=False
     )
@@ -173,7 +174,7 @@ class TokenVerifier:
         self._forget(name)
         self._remembered[name] = (self.now() + _REMEMBERED_SECONDS, size, verified)
         self._bytes += size
-        while self._bytes > _REMEMBERED_BYTES:
+        while self._bytes > self.remembered_bytes:
             self._forget(next(iter(self._remembered)))
 
     def _forget(self, name: bytes) -> None:

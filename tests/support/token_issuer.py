@@ -1,0 +1,151 @@
+"""A token service as others run it: Docker's token protocol, its own users, keys and key set.
+
+with TokenIssuer(service="registry.test") as issuer:
+    issuer.users["alice"] = User("a password", ("repository:team/app:pull,push",))
+    settings = {"REGISTRY_AUTH_TOKEN_REALM": issuer.realm, ...}
+
+Source: Docker's "Token Authentication Specification". It shares no code with the registry's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey
+
+NAME = "a token service of others"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class User:
+    """``scopes`` are those that the user is granted, each where it is asked for."""
+
+    password: str
+    scopes: tuple[str, ...] = ()
+
+
+class TokenIssuer:
+    """Listens from entering the context until leaving it.
+
+    ``users`` may log in, ``public`` is granted to everybody; ``given`` counts tokens. ``keys``
+    publishes the key set, at ``jwks``, and rotates the key.
+    """
+
+    def __init__(self, service: str, key: SigningKey | None = None) -> None:
+        self.service = service
+        self.users: dict[str, User] = {}
+        self.public: tuple[str, ...] = ()
+        self.given = 0
+        self.seconds = SECONDS
+        self.keys = OidcIssuer(key)
+        self.realm = ""
+
+    @property
+    def jwks(self) -> str:
+        return self.keys.url + KEYS
+
+    def settings(self) -> dict[str, str]:
+        """What the registry is told of this issuer."""
+        return {
+            "REGISTRY_AUTH": "token",
+            "REGISTRY_AUTH_TOKEN_REALM": self.realm,
+            "REGISTRY_AUTH_TOKEN_SERVICE": self.service,
+            "REGISTRY_AUTH_TOKEN_ISSUER": NAME,
+            "REGISTRY_AUTH_TOKEN_JWKS": self.jwks,
+        }
+
+    def answer(self, authorization: str, query: dict[str, list[str]]) -> dict[str, Any] | None:
+        """The answer to a request for a token; None for a wrong name or password."""
+        name, granted = "", self.public
+        if authorization:
+            name, _, password = _decoded(authorization).partition(":")
+            user = self.users.get(name)
+            if user is None or user.password != password:
+                return None
+            granted += user.scopes
+        if query.get("service") != [self.service]:
+            return None
+        asked = [scope for many in query.get("scope", ()) for scope in many.split()]
+        self.given += 1
+        token = self.token(name, (grant for scope in asked for grant in _common(scope, granted)))
+        return {"token": token, "access_token": token, "expires_in": self.seconds}
+
+    def token(self, name: str, scopes: Iterable[str], **changed: Any) -> str:
+        """One that grants the scopes."""
+        access = [
+            dict(zip(("type", "name", "actions"), _parts(scope), strict=True)) for scope in scopes
+        ]
+        claims = {"iss": NAME, "aud": self.service, "exp": int(time.time()) + self.seconds}
+        return self.keys.token(**{**claims, "sub": name, "access": access, **changed})
+
+    def __enter__(self) -> Self:
+        self.keys.__enter__()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.realm = f"http://127.0.0.1:{self._server.server_address[1]}/token"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self.keys.__exit__(None, None, None)
+
+
+def _decoded(authorization: str) -> str:
+    return base64.b64decode(authorization.removeprefix("Basic ")).decode()
+
+
+def _parts(scope: str) -> tuple[str, str, list[str]]:
+    kind, _, rest = scope.partition(":")
+    name, _, actions = rest.rpartition(":")
+    return kind, name, actions.split(",")
+
+
+def _common(asked: str, granted: Iterable[str]) -> list[str]:
+    """Of the actions that are asked for, those that are granted; no scope without any."""
+    kind, name, actions = _parts(asked)
+    allowed = {a for k, n, more in map(_parts, granted) if (k, n) == (kind, name) for a in more}
+    common = [action for action in actions if action in allowed]
+    return [f"{kind}:{name}:{','.join(common)}"] if common else []
+
+
+def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = parse_qs(urlsplit(self.path).query)
+            self._reply(issuer.answer(self.headers.get("Authorization", ""), query))
+
+        def do_POST(self) -> None:
+            """OAuth2, with a password: containerd and docker begin with it."""
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            if form.get("grant_type") != ["password"]:
+                self._reply(None)
+                return
+            login = f"{form['username'][0]}:{form['password'][0]}"
+            basic = f"Basic {base64.b64encode(login.encode()).decode()}"
+            self._reply(issuer.answer(basic, form))
+
+        def _reply(self, answer: dict[str, Any] | None) -> None:
+            content = json.dumps(answer or {"details": "incorrect username or password"}).encode()
+            self.send_response(200 if answer else 401)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """A test asks for what it wants to know."""
+
+    return Handler

@@ -1,0 +1,83 @@
+"""A registry that takes the tokens of an issuer elsewhere, with a clock that the test sets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+
+from registry_core.auth.access import access_of
+from registry_core.auth.key_url import KeysAtUrl
+from registry_core.auth.keys import KeySource, parse_jwks
+from registry_core.auth.scopes import Scope
+from registry_core.auth.token_guard import TokenGuard
+from registry_core.auth.verification import TokenVerifier
+from registry_core.config import AzureStorage, Settings
+from registry_core.server.application import Application
+from registry_core.server.call import Service
+from registry_core.server.sessions import UploadTokens
+from registry_core.server.urls import Urls
+from registry_core.storage.memory import MemoryStore
+from registry_core.wiring import build_registry
+from tests.support.asgi import asgi
+from tests.support.clock import Clock
+from tests.support.counting import CountingStore
+from tests.support.oidc_issuer import SigningKey, ec_key
+from tests.support.wire import Wire
+
+ISSUER, SERVICE, REALM = "issuer.test", "registry.test", "https://issuer.test/token"
+MINUTES = 60.0
+DAY = 24 * 3600.0
+
+_SETTINGS = Settings(AzureStorage("unused"), "a secret for tests", redirect=False)
+
+
+@dataclass
+class Guarded:
+    """``key`` is the issuer's; ``store`` counts the calls of storage."""
+
+    client: httpx.AsyncClient
+    clock: Clock
+    store: CountingStore
+    key: SigningKey
+
+    def token(self, *scopes: str, key: SigningKey | None = None, **changed: Any) -> str:
+        """Good for five minutes, for scopes such as ``repository:a:pull``."""
+        now, key = int(self.clock()), key or self.key
+        access = access_of(tuple(map(Scope.parse, scopes)))
+        usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "iat": now, "nbf": now}
+        claims = {**usual, "exp": now + 5 * MINUTES, "access": access, **changed}
+        return jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid})
+
+    def wire(self, repository: str, token: str = "") -> Wire:
+        """The registry as who bears the token, or none, sees a repository."""
+        # Each has headers of its own; the transport is the same.
+        client = httpx.AsyncClient(transport=self.client._transport, base_url=self.client.base_url)
+        if token:
+            client.headers["Authorization"] = f"Bearer {token}"
+        return Wire(client, repository, set)
+
+    def granted(self, repository: str, actions: str = "pull,push", **changed: Any) -> Wire:
+        """The registry as who may do ``actions`` there and nothing else sees it."""
+        return self.wire(repository, self.token(f"repository:{repository}:{actions}", **changed))
+
+
+@asynccontextmanager
+async def guarded(
+    classes: frozenset[str] = frozenset(), keys_url: str = "", issuer: str = ISSUER
+) -> AsyncIterator[Guarded]:
+    """A new and empty registry. ``keys_url``: where its issuer publishes its keys, if it does."""
+    clock, key, store = Clock(), ec_key(), CountingStore(MemoryStore())
+    keys: KeySource = parse_jwks({"keys": [key.jwk()]})
+    if keys_url:
+        keys = KeysAtUrl(keys_url, now=clock)
+    guard = TokenGuard(TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE)
+    uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
+    service = Service(build_registry(_SETTINGS, store), uploads, Urls(), guard, classes)
+    transport = httpx.ASGITransport(asgi(Application(service)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        yield Guarded(client, clock, store, key)

@@ -1,0 +1,239 @@
+"""REGISTRY_AUTH=token over the wire: challenges, grants, and uploads that outlive their token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from registry_core.spec import media_types
+from registry_core.spec.digest import Digest
+from tests.support.content import CONFIG, descriptor, image_manifest
+from tests.support.wire import Wire, assert_error
+
+from .guarded import DAY, MINUTES, REALM, SERVICE, Guarded, guarded
+
+pytestmark = pytest.mark.anyio
+
+LAYER = b"a layer"
+DIGEST = Digest.of(LAYER)
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Guarded]:
+    async with guarded() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "method, path, scope",
+    [
+        ("GET", "/v2/", None),
+        ("GET", "/v2/a/tags/list", "repository:a:pull"),
+        ("HEAD", "/v2/a/manifests/v1", "repository:a:pull"),
+        ("PUT", "/v2/a/manifests/v1", "repository:a:pull,push"),
+        ("DELETE", "/v2/a/manifests/v1", "repository:a:delete"),
+        ("GET", f"/v2/a/b/blobs/{DIGEST}", "repository:a/b:pull"),
+        ("POST", "/v2/a/blobs/uploads/", "repository:a:pull,push"),
+        (
+            "POST",
+            f"/v2/a/blobs/uploads/?mount={DIGEST}&from=b",
+            "repository:a:pull,push repository:b:pull",
+        ),
+        ("POST", f"/v2/a/blobs/uploads/?mount={DIGEST}&from=a", "repository:a:pull,push"),
+        ("POST", f"/v2/a/blobs/uploads/?mount={DIGEST}", "repository:a:pull,push"),
+        ("DELETE", "/v2/a/blobs/uploads/x", "repository:a:push"),
+        ("GET", "/v2/_catalog", "registry:catalog:*"),
+    ],
+)
+async def test_who_shows_nothing_is_told_what_to_ask_for(
+    registry: Guarded, method: str, path: str, scope: str | None
+) -> None:
+    """Docker's token specification: realm, service, and one scope parameter; no error."""
+    answer = await registry.client.request(method, path)
+    expected = f'Bearer realm="{REALM}",service="{SERVICE}"'
+    assert answer.status_code == 401
+    assert answer.headers.get_list("WWW-Authenticate") == [
+        expected + (f',scope="{scope}"' if scope else "")
+    ]
+    if method != "HEAD":
+        assert_error(answer, 401, "UNAUTHORIZED")
+    assert registry.store.take() == []
+
+
+async def test_a_token_lets_its_bearer_push_and_pull(registry: Guarded) -> None:
+    writer = registry.granted("a")
+    manifest = await writer.push_image("v1", LAYER)
+    reader = registry.granted("a", "pull", sub="bob")
+    answer = await reader.client.get("/v2/a/manifests/v1")
+    assert answer.content == manifest
+    assert (await reader.client.get("/v2/")).status_code == 200
+
+
+async def test_what_a_token_does_not_grant_is_refused(registry: Guarded) -> None:
+    reader = registry.granted("a", "pull")
+    for method, path, scope in (
+        ("POST", "/v2/a/blobs/uploads/", "repository:a:pull,push"),
+        ("DELETE", "/v2/a/manifests/v1", "repository:a:delete"),
+        ("DELETE", f"/v2/a/blobs/{DIGEST}", "repository:a:delete"),
+        ("GET", "/v2/b/tags/list", "repository:b:pull"),
+        ("GET", "/v2/_catalog", "registry:catalog:*"),
+    ):
+        answer = await reader.client.request(method, path)
+        assert_error(answer, 401, "UNAUTHORIZED")
+        end = f'scope="{scope}",error="insufficient_scope"'
+        assert answer.headers["WWW-Authenticate"].endswith(end)
+    assert registry.store.take() == []
+
+
+async def test_the_catalog_is_for_who_is_granted_it(registry: Guarded) -> None:
+    await registry.granted("a").push_image("v1", LAYER)
+    lister = registry.wire("a", registry.token("registry:catalog:*"))
+    assert (await lister.client.get("/v2/_catalog")).json() == {"repositories": ["a"]}
+
+
+async def test_an_invalid_token_is_called_so(registry: Guarded) -> None:
+    registry.clock.pass_by(-10 * MINUTES)
+    expired = registry.granted("a")
+    registry.clock.pass_by(10 * MINUTES)
+    for path in ("/v2/", "/v2/a/tags/list"):
+        answer = await expired.client.get(path)
+        assert_error(answer, 401, "UNAUTHORIZED")
+        assert answer.headers["WWW-Authenticate"].endswith(',error="invalid_token"')
+
+
+async def test_a_token_costs_no_storage_call(registry: Guarded) -> None:
+    """Nor does a refusal."""
+    await registry.granted("a").push_image("v1", LAYER)
+    registry.store.take()
+    assert (await registry.granted("a", "pull").client.get("/v2/")).status_code == 200
+    assert registry.store.take() == []
+    await registry.granted("a", "pull").client.head("/v2/a/manifests/v1")
+    assert len(registry.store.take()) == 1
+
+
+async def test_an_upload_outlives_the_token_it_began_with(registry: Guarded) -> None:
+    """A push of twenty minutes, with a token of five: all that is part of the upload goes on."""
+    writer = registry.granted("a")
+    location = await writer.start()
+    registry.clock.pass_by(10 * MINUTES)
+    location = (await writer.patch(location, LAYER[:3])).headers["Location"]
+    assert (await writer.client.get(location)).status_code == 204
+    registry.clock.pass_by(10 * MINUTES)
+    assert (await writer.finish(location, DIGEST, LAYER[3:])).status_code == 201
+    await _all_else_is_refused(writer)
+
+
+async def test_an_upload_may_be_given_up_after_its_token_expired(registry: Guarded) -> None:
+    writer = registry.granted("a")
+    location = await writer.start()
+    registry.clock.pass_by(10 * MINUTES)
+    assert (await writer.client.delete(location)).status_code == 204
+    await _all_else_is_refused(writer)
+
+
+async def _all_else_is_refused(writer: Wire) -> None:
+    """The token that has expired is good for the upload only."""
+    for method, path in (
+        ("GET", "/v2/"),
+        ("POST", "/v2/a/blobs/uploads/"),
+        ("PATCH", "/v2/a/blobs/uploads/x"),
+        ("PATCH", "/v2/a/blobs/uploads/x?_state=y"),
+        ("HEAD", f"/v2/a/blobs/{DIGEST}"),
+        ("PUT", "/v2/a/manifests/v1"),
+    ):
+        answer = await writer.client.request(method, path)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].endswith('error="invalid_token"')
+
+
+async def test_an_upload_goes_on_with_a_newer_token(registry: Guarded) -> None:
+    """Also one that was not valid yet when the upload began."""
+    location = await registry.granted("a").start()
+    registry.clock.pass_by(10 * MINUTES)
+    later = registry.granted("a")
+    assert (await later.finish(location, DIGEST, LAYER)).status_code == 201
+
+
+async def test_a_token_that_had_expired_before_does_not_go_on(registry: Guarded) -> None:
+    earlier = registry.granted("a")
+    registry.clock.pass_by(10 * MINUTES)
+    location = await registry.granted("a").start()
+    answer = await earlier.finish(location, DIGEST, LAYER)
+    assert_error(answer, 401, "UNAUTHORIZED")
+
+
+async def test_an_expired_token_is_not_good_for_ever(registry: Guarded) -> None:
+    """After a day the upload goes on with a new token only."""
+    writer = registry.granted("a")
+    location = await writer.start()
+    registry.clock.pass_by(DAY + 1)
+    assert_error(await writer.finish(location, DIGEST, LAYER), 401, "UNAUTHORIZED")
+    assert (await registry.granted("a").finish(location, DIGEST, LAYER)).status_code == 201
+
+
+@pytest.mark.parametrize("minutes", [0, 10])
+async def test_nobody_else_goes_on_with_an_upload(registry: Guarded, minutes: float) -> None:
+    """Though they may push there, and have its state."""
+    writer, other = registry.granted("a"), registry.granted("a", sub="mallory")
+    location = await writer.start()
+    registry.clock.pass_by(minutes * MINUTES)
+    for answer in (
+        await other.client.get(location),
+        await other.patch(location, LAYER),
+        await other.finish(location, DIGEST, LAYER),
+        await other.client.delete(location),
+    ):
+        assert_error(answer, 404, "BLOB_UPLOAD_UNKNOWN")
+    assert (await writer.finish(location, DIGEST, LAYER)).status_code == 201
+
+
+async def test_the_owner_of_an_upload_needs_the_right_to_push(registry: Guarded) -> None:
+    """That they began it does not give what a later token lacks; nor is its state a credential."""
+    location = await registry.granted("a").start()
+    assert_error(await registry.granted("a", "pull").patch(location, LAYER), 401, "UNAUTHORIZED")
+    assert_error(await registry.wire("a").patch(location, LAYER), 401, "UNAUTHORIZED")
+
+
+def plugin_manifest() -> bytes:
+    config = descriptor(CONFIG, media_types.DOCKER_PLUGIN_CONFIG)
+    return image_manifest(mediaType=media_types.DOCKER_MANIFEST, config=config)
+
+
+@pytest.mark.parametrize(
+    "granted, allowed, content, message",
+    [
+        ("repository", {"image"}, image_manifest(), ""),
+        ("repository(image)", {"image"}, image_manifest(), ""),
+        ("repository(plugin)", {"image", "plugin"}, plugin_manifest(), ""),
+        ("repository", {"image", "plugin"}, plugin_manifest(), "a may not be pushed to"),
+        ("repository(plugin)", {"image", "plugin"}, image_manifest(), "a may not be pushed to"),
+        ("repository(plugin)", {"image"}, plugin_manifest(), "the registry takes no manifest"),
+        ("repository", set(), plugin_manifest(), ""),
+    ],
+)
+async def test_classes_are_told_apart(
+    granted: str, allowed: set[str], content: bytes, message: str
+) -> None:
+    """REGISTRY_POLICY_REPOSITORY_CLASSES, and the class that a token names."""
+    async with guarded(frozenset(allowed)) as registry:
+        writer = registry.wire("a", registry.token(f"{granted}:a:pull,push"))
+        await writer.push_blob(CONFIG)
+        media_type = json.loads(content)["mediaType"]
+        answer = await writer.put_manifest("v1", content, media_type)
+        if message:
+            assert assert_error(answer, 403, "DENIED").startswith(message)
+        else:
+            assert answer.status_code == 201
+
+
+async def test_an_artifact_has_no_class() -> None:
+    """Where classes are named, what is neither image nor plugin is refused, as by distribution."""
+    config = descriptor(CONFIG, media_types.OCI_EMPTY)
+    for allowed, status in ((frozenset({"image", "plugin"}), 403), (frozenset[str](), 201)):
+        async with guarded(allowed) as registry:
+            writer = registry.granted("a")
+            await writer.push_blob(CONFIG)
+            answer = await writer.put_manifest("v1", image_manifest(config=config))
+            assert answer.status_code == status
