@@ -95,8 +95,8 @@ class Guard(Protocol):
     async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
         """Who sends the header ``Authorization``, or no such header.
 
-        ``at``: the time (seconds since 1970) at which the credentials must have been valid, if not
-        now: a long upload outlives the token that it was begun with.
+        ``at``: the credentials may have expired since that time (seconds since 1970): a long upload
+        outlives the token that it was begun with.
 
         :raises CredentialsInvalid: they are wrong, expired, or of a kind that is not taken here.
         """
