@@ -132,9 +132,10 @@ class Skopeo:
 
 
 class Ctr:
-    """containerd's ctr, by the daemon at `socket`."""
+    """containerd's ctr, by the daemon at `socket`; `user` is `name:password`, told every time."""
 
     def __init__(self, socket: str, folder: Path) -> None:
+        self.user = ""
         self._ctr = (program("ctr"), f"--address={socket}")
         self._archive = folder / "oci-archive.tar"
 
@@ -144,13 +145,13 @@ class Ctr:
         _run(*self._ctr, "images", "import", *imported)
         self._archive.unlink()
         local = f"pushed:{image.tag}"
-        _run(*self._ctr, "images", "push", "--plain-http", reference, local)
+        _run(*self._ctr, "images", "push", *self._remote, reference, local)
         digest = self._digest(local)
         self._remove(local)
         return digest
 
     def pull(self, reference: str, platform: str = "linux/amd64") -> Pulled:
-        flags = ("--plain-http", "--snapshotter=native", f"--platform={platform}")
+        flags = (*self._remote, "--snapshotter=native", f"--platform={platform}")
         _run(*self._ctr, "images", "pull", *flags, reference)
         digest = self._digest(reference)
         manifest = self._content(digest)
@@ -161,6 +162,10 @@ class Ctr:
         diff_ids = self._content(config_digest)["rootfs"]["diff_ids"]
         self._remove(reference)
         return Pulled(digest, Identity(config_digest, tuple(diff_ids)))
+
+    @property
+    def _remote(self) -> tuple[str, ...]:
+        return ("--plain-http", *([f"--user={self.user}"] if self.user else []))
 
     def _digest(self, reference: str) -> str:
         listed = _run(*self._ctr, "images", "list", f"name=={reference}")
