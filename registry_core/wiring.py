@@ -9,7 +9,7 @@ from .auth.certificates import TrustedKeys
 from .auth.key_url import KeysAtUrl
 from .auth.token_guard import TokenGuard
 from .auth.verification import TokenVerifier
-from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Settings, TokenAuth
+from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
@@ -82,6 +82,8 @@ def build_guard(auth: AuthSettings) -> Guard:
 
         source = build_htpasswd(auth.htpasswd)
         return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+    if auth.mode is not Mode.NONE:
+        raise ValueError(f"the settings of mode {auth.mode} are missing")
     return Open()
 
 

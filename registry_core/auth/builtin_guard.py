@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import RegistryError
-from .caller import NOTHING, Caller, Granted, Permissions
+from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .identity import ANONYMOUS
 from .issuing import identity_of_claim
-from .scopes import Scope
+from .scopes import REPOSITORY, Resource, Scope
 from .token_guard import TokenGuard
 from .token_service import Rules
 
@@ -25,20 +25,41 @@ class _Listing(Granted):
 
 
 @dataclass(frozen=True)
+class _Unnamed:
+    """What everybody may do with repositories. Whoever asks for the catalog is asked who they are.
+
+    Else a client that waits to be asked would never see what it may see.
+    """
+
+    everybody: Permissions
+
+    def allows(self, resource: Resource, action: str) -> bool:
+        return resource.type == REPOSITORY and self.everybody.allows(resource, action)
+
+    def reads_everything(self) -> bool:
+        return self.everybody.reads_everything()
+
+    def sees(self, repository: str) -> bool:
+        return self.everybody.sees(repository)
+
+
+@dataclass(frozen=True)
 class BuiltinGuard:
     """`Guard` over the registry's own tokens. Costs no call to anywhere.
 
-    Who shows no token may do what the rules grant to everybody; they are asked for one where that
-    is not enough, and by the version check, which is where clients learn how to get one.
+    Who shows nothing may do what the rules grant to everybody; they are asked for a token where
+    that is not enough, and by the version check, which is where clients learn how to get one.
     """
 
     tokens: TokenGuard
     rules: Rules
 
     async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
-        scheme, _, token = (authorization or "").partition(" ")
+        if authorization is None:
+            return Caller(permissions=_Unnamed(self.rules.permissions(ANONYMOUS)))
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            return Caller(permissions=self.rules.permissions(ANONYMOUS))
+            return ANYBODY
         verified = await self.tokens.verifier.verify(token.strip(), at)
         permissions = Granted(verified.scopes)
         if identity := verified.claims.get("identity"):

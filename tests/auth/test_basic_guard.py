@@ -57,8 +57,12 @@ async def test_without_rules_who_shows_nothing_may_do_nothing() -> None:
     assert caller.lacks([pull]) == [pull]
 
 
-async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody() -> None:
-    caller = await guard(RULES).identify(None)
+@pytest.mark.parametrize("header", [None, basic(":")])
+async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody(
+    header: str | None,
+) -> None:
+    """Some clients without a login send an empty name and password."""
+    caller = await guard(RULES).identify(header)
     assert not caller.is_known
     assert not caller.lacks([repository("public/app", "pull")])
     assert caller.lacks([PUSH]) == [PUSH]
