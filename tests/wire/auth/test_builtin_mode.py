@@ -14,54 +14,14 @@ import pytest
 
 from registry_core.auth.personal_keys import PersonalKey
 from registry_core.auth.signing_key import SigningKey
-from registry_core.config import Settings, read_settings
 from registry_core.storage.layout import Layout
 from registry_core.storage.memory import MemoryStore
 from registry_core.storage.personal_keys import PersonalKeys
-from registry_core.wiring import build_application, build_registry
-from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire, assert_error
+from tests.wire.auth.builtin import ALICE, KEY, SECRET, URL, bearer, connect, push_public, token_for
 
 pytestmark = pytest.mark.anyio
-
-KEY = SigningKey.generate()
-SECRET = "alice's own secret"
-HASH = bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode()
-RULES = """
-[[rule]]
-who = ["anonymous"]
-may = ["pull"]
-on = ["public/**"]
-
-[[rule]]
-who = ["user:alice"]
-may = ["pull", "push"]
-on = ["public/**", "team/**"]
-"""
-URL = "http://registry.test"
-ALICE = ("alice", SECRET)
-
-
-def settings(**others: str) -> Settings:
-    environment = {
-        "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
-        "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
-        "REGISTRY_STORAGE_REDIRECT_DISABLE": "true",
-        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
-        "REGISTRY_AUTH": "builtin",
-        "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": KEY.pem(),
-        "REGISTRY_AUTH_HTPASSWD_PATH": f"alice:{HASH}",
-        "REGISTRY_AUTH_RULES": RULES,
-    }
-    return read_settings(environment | others)
-
-
-def connect(store: CountingStore, **others: str) -> httpx.AsyncClient:
-    """A client of an instance that keeps what it has in ``store``."""
-    read = settings(**others)
-    application = build_application(read, build_registry(read, store), store)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(asgi(application)), base_url=URL)
 
 
 @pytest.fixture
@@ -73,30 +33,6 @@ def store() -> CountingStore:
 async def client(store: CountingStore) -> AsyncIterator[httpx.AsyncClient]:
     async with connect(store) as connected:
         yield connected
-
-
-async def token_for(client: httpx.AsyncClient, *scopes: str, auth: object = None) -> str:
-    """By GET, as docker does."""
-    answer = await client.get(
-        "/auth/token",
-        params={"service": "registry", "scope": scopes},
-        auth=auth,  # type: ignore[arg-type]
-    )
-    assert answer.status_code == 200, answer.text
-    token: str = answer.json()["token"]
-    return token
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-async def push_public(client: httpx.AsyncClient) -> None:
-    """An image in a repository that everybody may pull."""
-    token = await token_for(client, "repository:public/app:pull,push", auth=ALICE)
-    client.headers.update(bearer(token))
-    await Wire(client, "public/app", set).push_image("v1", b"layer")
-    del client.headers["Authorization"]
 
 
 async def test_the_version_check_tells_where_tokens_are_to_be_had(
@@ -254,89 +190,6 @@ async def test_a_personal_key_is_a_password_until_it_is_revoked(
     assert_error(refused, 401, "UNAUTHORIZED")
     form = {"grant_type": "refresh_token", "refresh_token": answer.json()["refresh_token"]}
     assert_error(await client.post("/auth/token", data=form), 401, "UNAUTHORIZED")
-
-
-@pytest.mark.parametrize(
-    "authorization", ["Basic", "Basic !", "Basic YWxpY2U=", "Bearer x", "Basic YWxpY2U6eA=="]
-)
-async def test_wrong_credentials_are_refused_as_the_clients_expect(
-    client: httpx.AsyncClient, authorization: str
-) -> None:
-    """They get the specification's error, and never a token for nobody in particular."""
-    answer = await client.get("/auth/token", headers={"Authorization": authorization})
-    assert_error(answer, 401, "UNAUTHORIZED")
-    assert answer.headers["WWW-Authenticate"] == 'Basic realm="registry"'
-    assert answer.headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        {},
-        {"grant_type": "client_credentials"},
-        {"grant_type": "password", "username": "alice", "password": SECRET, "service": "other"},
-    ],
-)
-async def test_what_cannot_be_granted_to_anybody_is_a_bad_request(
-    client: httpx.AsyncClient, form: dict[str, str]
-) -> None:
-    assert_error(await client.post("/auth/token", data=form or {"a": "b"}), 400, "UNSUPPORTED")
-
-
-async def test_a_service_that_is_another_is_a_bad_request(client: httpx.AsyncClient) -> None:
-    """But clients may call it by its host, too."""
-    answer = await client.get("/auth/token", params={"service": "other"})
-    assert "'registry'" in assert_error(answer, 400, "UNSUPPORTED")
-    answer = await client.get("/auth/token", params={"service": "registry.test"})
-    assert answer.status_code == 200
-
-
-@pytest.mark.parametrize(
-    "content, media_type, status",
-    [
-        (b"{}", "application/json", 415),
-        (b"a=" + b"b" * 70_000, "application/x-www-form-urlencoded", 413),
-        (b"grant_type=password&a=%ff", "application/x-www-form-urlencoded", 400),
-        (b"grant_type=password&a=\xff", "application/x-www-form-urlencoded", 400),
-        (b"&".join([b"a=b"] * 1000), "application/x-www-form-urlencoded", 400),
-    ],
-)
-async def test_a_body_that_is_no_small_form_is_refused(
-    client: httpx.AsyncClient, content: bytes, media_type: str, status: int
-) -> None:
-    headers = {"Content-Type": media_type}
-    answer = await client.post("/auth/token", content=content, headers=headers)
-    assert_error(answer, status, "UNSUPPORTED")
-
-
-@pytest.mark.parametrize(
-    "method, path, status, code",
-    [
-        ("PUT", "/auth/token", 405, "UNSUPPORTED"),
-        ("HEAD", "/auth/token", 405, ""),
-        ("POST", "/auth/jwks", 405, "UNSUPPORTED"),
-        ("GET", "/oauth2/exchange", 405, "UNSUPPORTED"),
-        ("GET", "/auth/", 404, "NAME_UNKNOWN"),
-        ("GET", "/auth/other", 404, "NAME_UNKNOWN"),
-        ("GET", "/oauth2/other", 404, "NAME_UNKNOWN"),
-    ],
-)
-async def test_what_is_not_there_is_refused_as_everywhere(
-    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
-) -> None:
-    answer = await client.request(method, path)
-    assert answer.status_code == status
-    if code:
-        assert_error(answer, status, code)
-    assert ("Allow" in answer.headers) is (status == 405)
-
-
-async def test_without_a_token_service_of_its_own_the_registry_says_so(
-    store: CountingStore,
-) -> None:
-    async with connect(store, REGISTRY_AUTH="none") as client:
-        for path in ("/auth/token", "/auth/jwks", "/oauth2/token"):
-            assert_error(await client.get(path), 404, "NAME_UNKNOWN")
 
 
 async def test_the_catalog_shows_who_asks_what_they_may_see(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,109 @@
+"""What the token service refuses: wrong credentials, odd requests, what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from registry_core.storage.memory import MemoryStore
+from tests.support.counting import CountingStore
+from tests.support.wire import assert_error
+from tests.wire.auth.builtin import SECRET, connect
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore(MemoryStore())
+
+
+@pytest.fixture
+async def client(store: CountingStore) -> AsyncIterator[httpx.AsyncClient]:
+    async with connect(store) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Basic", "Basic !", "Basic YWxpY2U=", "Bearer x", "Basic YWxpY2U6eA=="]
+)
+async def test_wrong_credentials_are_refused_as_the_clients_expect(
+    client: httpx.AsyncClient, authorization: str
+) -> None:
+    """They get the specification's error, and never a token for nobody in particular."""
+    answer = await client.get("/auth/token", headers={"Authorization": authorization})
+    assert_error(answer, 401, "UNAUTHORIZED")
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="registry"'
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"grant_type": "client_credentials"},
+        {"grant_type": "password", "username": "alice", "password": SECRET, "service": "other"},
+    ],
+)
+async def test_what_cannot_be_granted_to_anybody_is_a_bad_request(
+    client: httpx.AsyncClient, form: dict[str, str]
+) -> None:
+    assert_error(await client.post("/auth/token", data=form or {"a": "b"}), 400, "UNSUPPORTED")
+
+
+async def test_a_service_that_is_another_is_a_bad_request(client: httpx.AsyncClient) -> None:
+    """But clients may call it by its host, too."""
+    answer = await client.get("/auth/token", params={"service": "other"})
+    assert "'registry'" in assert_error(answer, 400, "UNSUPPORTED")
+    answer = await client.get("/auth/token", params={"service": "registry.test"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content, media_type, status",
+    [
+        (b"{}", "application/json", 415),
+        (b"a=" + b"b" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"grant_type=password&a=%ff", "application/x-www-form-urlencoded", 400),
+        (b"grant_type=password&a=\xff", "application/x-www-form-urlencoded", 400),
+        (b"&".join([b"a=b"] * 1000), "application/x-www-form-urlencoded", 400),
+    ],
+)
+async def test_a_body_that_is_no_small_form_is_refused(
+    client: httpx.AsyncClient, content: bytes, media_type: str, status: int
+) -> None:
+    headers = {"Content-Type": media_type}
+    answer = await client.post("/auth/token", content=content, headers=headers)
+    assert_error(answer, status, "UNSUPPORTED")
+
+
+@pytest.mark.parametrize(
+    "method, path, status, code",
+    [
+        ("PUT", "/auth/token", 405, "UNSUPPORTED"),
+        ("HEAD", "/auth/token", 405, ""),
+        ("POST", "/auth/jwks", 405, "UNSUPPORTED"),
+        ("GET", "/oauth2/exchange", 405, "UNSUPPORTED"),
+        ("GET", "/auth/", 404, "NAME_UNKNOWN"),
+        ("GET", "/auth/other", 404, "NAME_UNKNOWN"),
+        ("GET", "/oauth2/other", 404, "NAME_UNKNOWN"),
+    ],
+)
+async def test_what_is_not_there_is_refused_as_everywhere(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await client.request(method, path)
+    assert answer.status_code == status
+    if code:
+        assert_error(answer, status, code)
+    assert ("Allow" in answer.headers) is (status == 405)
+
+
+async def test_without_a_token_service_of_its_own_the_registry_says_so(
+    store: CountingStore,
+) -> None:
+    async with connect(store, REGISTRY_AUTH="none") as client:
+        for path in ("/auth/token", "/auth/jwks", "/oauth2/token"):
+            assert_error(await client.get(path), 404, "NAME_UNKNOWN")
