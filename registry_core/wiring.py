@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .auth.caller import Guard, Open
-from .auth.certificates import TrustedKeys
-from .auth.key_url import KeysAtUrl
-from .auth.token_guard import TokenGuard
-from .auth.verification import TokenVerifier
 from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
@@ -88,6 +84,11 @@ def build_guard(auth: AuthSettings) -> Guard:
 
 
 def _token_guard(token: TokenAuth) -> Guard:
+    from .auth.certificates import TrustedKeys
+    from .auth.key_url import KeysAtUrl
+    from .auth.token_guard import TokenGuard
+    from .auth.verification import TokenVerifier
+
     others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
     verifier = TokenVerifier(
         TrustedKeys(token.bundle, others), token.issuer, token.service, token.algorithms
