@@ -10,7 +10,14 @@ import pytest
 
 from registry_core import config
 from registry_core.auth.keys import ALGORITHMS
-from registry_core.config import AuthSettings, ConfigError, Mode, TokenAuth, read_settings
+from registry_core.config import (
+    AuthSettings,
+    ConfigError,
+    Mode,
+    TokenAuth,
+    read_settings,
+    read_storage_settings,
+)
 from tests.support.certificates import certify
 from tests.support.oidc_issuer import ec_key
 
@@ -185,3 +192,13 @@ def test_classes_of_repositories_are_known() -> None:
     assert read.repository_classes == {"image", "plugin"}
     [problem] = problems({config.REPOSITORY_CLASSES: "image,helm"})
     assert problem.startswith(f"{config.REPOSITORY_CLASSES}: 'helm' is no class")
+
+
+def test_a_command_beside_the_registry_needs_to_know_where_storage_is_and_nothing_else() -> None:
+    """Its keys and secrets may stay where the registry is, whatever the mode."""
+    environment = {**STORAGE, config.AUTH: "builtin", config.TOKEN_ISSUER: "somebody"}
+    del environment[config.HTTP_SECRET]
+    settings = read_storage_settings(environment)
+    assert (settings.storage.container, settings.auth) == ("registry", AuthSettings(Mode.NONE))
+    with pytest.raises(ConfigError):
+        read_settings(environment)

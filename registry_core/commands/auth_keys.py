@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..auth.limits import parse_limits
 from ..auth.personal_keys import PersonalKey
-from ..config import AUTH, HTTP_SECRET, ConfigError, Settings, read_settings
+from ..config import ConfigError, Settings, read_storage_settings
 from ..storage.layout import Layout
 from ..storage.object_store import StoreUnavailable
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
@@ -137,10 +137,8 @@ def _revoke(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
 
 def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
     """Do it with the keys of the registry that the environment names. Returns the exit code."""
-    # Nobody is let in here and nothing signed: what that needs may stay where the registry is.
-    storage = {k: v for k, v in environment.items() if not k.startswith(f"{AUTH}_")}
     try:
-        settings = read_settings({**storage, AUTH: "none", HTTP_SECRET: "not needed for keys"})
+        settings = read_storage_settings(environment)
         asyncio.run(_run(settings, work))
     except ConfigError as error:
         for problem in error.problems:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from datetime import timedelta
 
-from ..config import HTTP_SECRET, ROOT_DIRECTORY, ConfigError, Settings, read_settings
+from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
 from ..storage.doctor import Options, Report, examine
 from ..storage.object_store import StoreUnavailable
 from .doctor_progress import telling
@@ -70,8 +70,7 @@ def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
     logging.getLogger("azure").propagate = False
     logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
-        # Nothing is signed here, so the secret may stay where the registry is.
-        settings = read_settings({**environment, HTTP_SECRET: "not needed by doctor"})
+        settings = read_storage_settings(environment)
         options = Options(
             root=settings.root,
             setting=ROOT_DIRECTORY,

@@ -42,7 +42,7 @@ from .names import (
     VALIDATION_DISABLED,
 )
 from .reader import ConfigError
-from .reading import read_settings
+from .reading import read_settings, read_storage_settings
 from .settings import AzureStorage, Settings
 from .storage import storage_is_configured
 
@@ -90,5 +90,6 @@ __all__ = [
     "Settings",
     "TokenAuth",
     "read_settings",
+    "read_storage_settings",
     "storage_is_configured",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ..auth.classes import CLASSES
 from .auth import read_auth
 from .names import (
+    AUTH,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     DELETE_ENABLED,
@@ -58,6 +59,15 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if reader.problems:
         raise ConfigError(reader.problems)
     return settings
+
+
+def read_storage_settings(environment: Mapping[str, str]) -> Settings:
+    """For commands that let nobody in and sign nothing: they need only know where storage is.
+
+    :raises ConfigError: as `read_settings`.
+    """
+    rest = {name: value for name, value in environment.items() if not name.startswith(f"{AUTH}_")}
+    return read_settings({**rest, AUTH: "none", HTTP_SECRET: "nothing is signed with it"})
 
 
 def _secret(reader: Reader) -> str:
