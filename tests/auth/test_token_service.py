@@ -249,11 +249,19 @@ GUARD = BuiltinGuard(
 
 
 async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -> None:
-    for header in (None, "", "Basic YWxpY2U6c2VjcmV0", "Bearer "):
-        caller = await GUARD.identify(header)
-        assert not caller.is_known
-        assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
-        assert caller.lacks(parse_scopes(["repository:team/a:pull"]))
+    """But for the catalog: who asks for that is asked who they are."""
+    caller = await GUARD.identify(None)
+    assert not caller.is_known
+    assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
+    assert caller.lacks(parse_scopes(["repository:team/a:pull"]))
+    assert caller.lacks([WHOLE_CATALOG])
+
+
+@pytest.mark.parametrize("header", ["", "Basic YWxpY2U6c2VjcmV0", "Bearer "])
+async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: str) -> None:
+    caller = await GUARD.identify(header)
+    assert not caller.is_known
+    assert caller.lacks(parse_scopes(["repository:public/a:pull"]))
 
 
 async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see() -> None:

@@ -1,0 +1,246 @@
+"""What is wrong with a rules document is told as a whole, with lines, before any of it is used."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_core.auth.identity import Identity
+from registry_core.auth.rules import Federation, Rules, RulesInvalid
+from registry_core.auth.scopes import PUSH, REPOSITORY, Resource
+from tests.house.tree import PROJECT
+
+WHOLE = """\
+# the team's
+[groups]
+dev = ["alice", "bob"]
+
+[[federation]]
+name = "github"
+issuer = "https://token.actions.githubusercontent.com"
+audience = "registry"
+subjects = ["repo:org/*:ref:refs/heads/main"]
+claims = {repository_owner = "org"}
+
+[[rule]]
+who = ["group:dev", "role:Registry.Push", "federated:github", "key:ci", "entra:0-1"]
+may = ["pull", "push"]
+on = ["team-a/**"]
+
+[[rule]]
+who = ["everyone"]
+may = ["list"]
+on = ["**"]
+
+[[rule]]
+who = ["anonymous"]
+may = ["pull"]
+on = ["public/**"]
+
+[[rule]]
+who = ["user:alice", "group:00000000-0000-0000-0000-000000000001"]
+may = ["delete"]
+on = ["team-a/**"]
+"""
+RULE = '[[rule]]\nwho = ["everyone"]\nmay = ["pull"]\non = ["**"]\n'
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(RulesInvalid) as error:
+        Rules.parse(text, "rules.toml")
+    return error.value.problems
+
+
+def test_a_document_is_read_as_it_stands() -> None:
+    rules = Rules.parse(WHOLE)
+    assert [rule.line for rule in rules.rules] == [12, 17, 22, 27]
+    assert rules.groups == {"dev": {"alice", "bob"}}
+    assert rules.federations == (
+        Federation(
+            "github",
+            "https://token.actions.githubusercontent.com",
+            "registry",
+            ("repo:org/*:ref:refs/heads/main",),
+            {"repository_owner": "org"},
+        ),
+    )
+    assert Rules.parse("\ufeff" + WHOLE.replace("\n", "\r\n")).rules == rules.rules
+
+
+def test_all_that_is_wrong_is_told_at_once_in_order() -> None:
+    text = """\
+[[rule]]
+who = ["everybody",
+       "group:dve"]
+may = ["pul"]
+on = ["Team/**"]
+may_not = ["push"]
+[groups]
+dev = ["alice"]
+[grups]
+"""
+    assert problems(text) == [
+        'rules.toml:2: "everybody" is nobody a rule can be for; did you mean "everyone"?',
+        'rules.toml:3: no group "dve" in [groups]; did you mean "dev"?',
+        'rules.toml:4: unknown action "pul"; did you mean "pull"?',
+        "rules.toml:5: 'Team/**' is no glob of repositories, such as team-a/** or public/*",
+        'rules.toml:6: unknown key "may_not" in rule; did you mean "may"?',
+        'rules.toml:9: unknown key "grups" in the document; did you mean "groups"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, line, says",
+    [
+        ("", 1, "nobody may do anything"),
+        ("rule = [", 1, "no TOML"),
+        (f"{RULE}who = 1", 5, "no TOML: Cannot overwrite a value"),
+        (f"{RULE}\nx = ", 6, "no TOML"),
+        ("\nx = " + "1" * 5000, 1, "no TOML"),
+        ("x = " + "[" * 5000 + "]" * 5000, 1, "nested too deeply"),
+        ("rule = 1", 1, "rule is written as [[rule]]"),
+        ("\n[rule]\n", 2, "rule is written as [[rule]]"),
+        (f"{RULE}[[groups]]\n", 5, "groups is written as [groups]"),
+        ("[[rule]]\n", 1, "lacks who"),
+        (RULE.replace('["everyone"]', '"everyone"'), 2, "who must be a list"),
+        (RULE.replace('["everyone"]', "[]"), 2, "who is empty"),
+        (RULE.replace('["everyone"]', "[\n1]"), 3, "who must be a list of texts"),
+        (RULE.replace('["everyone"]', '["everyone",\n"everyone"]'), 3, "twice"),
+        (RULE.replace("everyone", "user:"), 2, "is nobody"),
+        (RULE.replace("everyone", "user:*"), 2, "names have no wildcards"),
+        (RULE.replace("everyone", "user:a:b"), 2, "user names have no colon"),
+        (RULE.replace("everyone", "federated:gitlab"), 2, 'no [[federation]] is named "gitlab"'),
+        (f"{RULE}[groups]\ndev = []", 6, "dev is empty"),
+        (f'{RULE}[groups]\ndev = ["user:alice"]', 6, "by their names alone"),
+        (f"{RULE}groups.dev = 1\n", 5, 'unknown key "groups" in rule'),
+        (RULE.replace('"**"', '"a//b"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', '"/a"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', '"a/"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', '"*./a"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', '"a___?"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', f'"{"a" * 256}"'), 4, "no valid name is like it"),
+        (RULE.replace('"**"', '"a:v1"'), 4, "no glob of repositories"),
+        (RULE.replace('"**"', '"**a*b**a*b**a*b"'), 4, "** before * more than"),
+    ],
+)
+def test_each_mistake_is_told_with_its_line(text: str, line: int, says: str) -> None:
+    [problem] = [each for each in problems(text) if says in each]
+    assert problem.startswith(f"rules.toml:{line}: ")
+
+
+FEDERATION = """
+[[federation]]
+name = "ci"
+issuer = "https://issuer.example"
+audience = "registry"
+subjects = ["*"]
+"""
+
+
+@pytest.mark.parametrize(
+    "old, new, line, says",
+    [
+        ('name = "ci"\n', "", 6, "the federation lacks name"),
+        ('"ci"', '"c i"', 7, "is no name"),
+        ("https:", "http:", 8, "must be a URL"),
+        ("https://issuer.example", "https://[", 8, "must be a URL"),
+        ("https://issuer.example", "https://issuer.example?a", 8, "must be a URL"),
+        ('"registry"', "1", 9, "audience must be a text"),
+        ('["*"]', "[]", 10, "subjects is empty"),
+        ("subjects", "subject", 6, "lacks subjects"),
+        ('["*"]\n', '["*"]\nclaims = 1', 11, "claims must be a table"),
+        ('["*"]\n', '["*"]\nclaims.a = 1', 11, "claim a must be a text"),
+        ('["*"]\n', '["*"]' + FEDERATION, 12, "the name of the federation at line 6"),
+    ],
+)
+def test_a_federation_that_could_let_nobody_in_or_anybody_is_refused(
+    old: str, new: str, line: int, says: str
+) -> None:
+    [problem] = [p for p in problems((RULE + FEDERATION).replace(old, new)) if says in p]
+    assert problem.startswith(f"rules.toml:{line}: ")
+
+
+@pytest.mark.parametrize("issuer", ["http://localhost:80", "http://127.0.0.1/a", "http://[::1]:9"])
+def test_an_issuer_on_this_machine_may_do_without_encryption(issuer: str) -> None:
+    text = (RULE + FEDERATION).replace("https://issuer.example", issuer)
+    assert Rules.parse(text).federations[0].issuer == issuer
+
+
+def test_the_example_in_the_documentation_is_one() -> None:
+    text = (PROJECT / "docs/access-rules.md").read_text()
+    rules = Rules.parse(text.split("```toml\n")[1].split("```")[0])
+    alice = rules.permissions(Identity("alice", "htpasswd"))
+    assert alice.allows(Resource(REPOSITORY, "team-a/x"), PUSH)
+    assert rules.federations[0].name == "github"
+
+
+def rule(who: str, may: str, on: str) -> str:
+    lists = (", ".join(f'"{word}"' for word in words.split()) for words in (who, may, on))
+    return "[[rule]]\nwho = [{}]\nmay = [{}]\non = [{}]\n".format(*lists)
+
+
+@pytest.mark.parametrize(
+    "wide, narrow",
+    [
+        (("everyone", "pull", "**"), ("everyone", "pull", "**")),
+        (("everyone", "pull", "**"), ("user:alice", "pull", "a")),
+        (("anonymous", "push", "a/**"), ("everyone key:ci role:X", "list pull", "a/*/b a/b")),
+        (("group:dev", "delete", "a*"), ("user:alice", "list", "a*b")),
+        (("user:alice", "pull", "**/b/**"), ("user:alice", "pull", "a/b/?*")),
+    ],
+)
+def test_a_rule_that_gives_nothing_new_is_refused(
+    wide: tuple[str, str, str], narrow: tuple[str, str, str]
+) -> None:
+    groups = '[groups]\ndev = ["alice"]\n'
+    for_narrow = "the rule at line {} does not give already"
+    text = rule(*wide) + rule(*narrow) + groups
+    assert problems(text) == [f"rules.toml:5: the rule gives nothing that {for_narrow.format(1)}"]
+    if wide != narrow:
+        text = rule(*narrow) + rule(*wide) + groups
+        assert problems(text)[0].endswith(for_narrow.format(5))
+
+
+def test_a_rule_may_be_made_needless_by_several_together() -> None:
+    text = rule("everyone", "pull", "a/**") + rule("everyone", "delete", "**")
+    assert len(problems(text + rule("user:bob", "pull delete", "a/b"))) == 1
+    assert len(Rules.parse(text + rule("user:bob", "pull delete", "a/b b")).rules) == 3
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (("everyone", "pull", "**"), ("anonymous", "pull", "a/**")),
+        (("everyone", "pull", "**"), ("user:alice", "push", "**")),
+        (("everyone", "push", "**"), ("user:alice", "delete", "**")),
+        (("user:alice", "pull", "*"), ("user:alice", "pull", "*/*")),
+        (("key:alice", "pull", "**"), ("user:alice", "pull", "**")),
+        (("group:dev", "pull", "**"), ("user:bob", "pull", "**")),
+        (("group:dev", "pull", "a?"), ("user:alice", "pull", "a*")),
+    ],
+)
+def test_rules_that_overlap_or_widen_each_other_stand(
+    one: tuple[str, str, str], other: tuple[str, str, str]
+) -> None:
+    text = rule(*one) + rule(*other) + '[groups]\ndev = ["alice"]\n'
+    assert len(Rules.parse(text).rules) == 2
+
+
+@given(st.text() | st.lists(st.sampled_from([*WHOLE.splitlines(), *'[]{}="\n.,a1'])).map("\n".join))
+def test_no_text_does_worse_than_to_be_refused(text: str) -> None:
+    try:
+        Rules.parse(text)
+    except RulesInvalid as error:
+        assert all(problem.startswith("rules:") for problem in error.problems)  # noqa: PT017
+
+
+@given(st.data())
+def test_no_change_of_a_document_does_worse_than_to_have_it_refused(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(WHOLE)))
+    until = data.draw(st.integers(at, min(at + 20, len(WHOLE))))
+    text = WHOLE[:at] + data.draw(st.text("[]{}=\"'\\\n.,#a*1", max_size=6)) + WHOLE[until:]
+    try:
+        Rules.parse(text)
+    except RulesInvalid as error:
+        assert error.problems  # noqa: PT017
