@@ -20,10 +20,11 @@ _log = logging.getLogger(__name__)
 class KeysAtUrl:
     """`KeySource` of the JWK set at ``url``.
 
-    It is fetched with the first token; again for a token that names an unknown key, though at most
-    every ``pause`` seconds; and again, beside the requests, once it is older than ``keep`` seconds,
-    so that a key that was taken out is not trusted for ever. While a fetch fails, the keys that
-    came last go on. Requests at the same time wait for the same fetch.
+    It is fetched with the first token; again for a token that names an unknown key, at once, but
+    then not for ``pause`` seconds; and again, beside the requests, once it is older than ``keep``
+    seconds, so that a key that was taken out is not trusted for ever. When a fetch fails, the keys
+    that came last go on, and the next one waits for the ``pause``, too. Requests at the same time
+    wait for the same fetch.
 
     ``fetch`` gets the set, given ``url``, and raises `FetchFailed`.
     """
@@ -35,7 +36,7 @@ class KeysAtUrl:
     fetch: Callable[[str], Awaitable[dict[str, Any]]] = fetch_json
     _keys: KeySet | None = None
     _fetched: float = 0.0
-    _tried: float | None = None
+    _rests_until: float | None = None
     _fetching: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def find(self, header: Mapping[str, Any]) -> Key:
@@ -50,24 +51,31 @@ class KeysAtUrl:
 
     async def _refresh(self) -> None:
         """Who waits may give up: the others still want it."""
-        self._begin()
+        for_unknown_key = self._keys is not None
+        if self._begin() and for_unknown_key:
+            self._rest()
         if self._fetching is not None:
             await asyncio.shield(self._fetching)
 
-    def _begin(self) -> None:
-        """One fetch at a time, with a pause between them."""
+    def _begin(self) -> bool:
+        """Whether another fetch has begun: one at a time, and none while they rest."""
         if self._fetching is not None and not self._fetching.done():
-            return
+            return False
         self._fetching = None
-        if self._tried is None or self.now() - self._tried >= self.pause:
-            self._tried = self.now()
-            self._fetching = asyncio.create_task(self._fetch())
+        if self._rests_until is not None and self.now() < self._rests_until:
+            return False
+        self._fetching = asyncio.create_task(self._fetch())
+        return True
+
+    def _rest(self) -> None:
+        self._rests_until = self.now() + self.pause
 
     async def _fetch(self) -> None:
         """Whatever happens is logged: nobody may be waiting."""
         try:
             self._keys = parse_jwks(await self.fetch(self.url))
         except (FetchFailed, ValueError) as error:
+            self._rest()
             _log.warning("the keys of a token issuer were not fetched: %s: %s", self.url, error)
         else:
             self._fetched = self.now()

@@ -71,13 +71,12 @@ async def test_who_gives_up_waiting_takes_the_fetch_from_nobody(
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(
-    keys: KeysAtUrl, issuer: OidcIssuer, clock: Clock
+    keys: KeysAtUrl, issuer: OidcIssuer
 ) -> None:
     """Rotation: what the issuer no longer publishes is not trusted any more."""
     old = issuer.key
     assert await finds(keys, old)
     issuer.rotate()
-    clock.pass_by(30)
     assert await finds(keys, issuer.key)
     assert not await finds(keys, old)
     assert issuer.asked == [KEYS, KEYS]
@@ -90,11 +89,11 @@ async def test_unknown_keys_make_one_fetch_each_pause(
     assert await finds(keys, issuer.key)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS]
+    assert issuer.asked == [KEYS] * 2
     clock.pass_by(30)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS, KEYS]
+    assert issuer.asked == [KEYS] * 3
 
 
 async def test_the_keys_go_on_while_the_issuer_is_away(

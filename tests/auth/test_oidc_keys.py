@@ -62,7 +62,7 @@ async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
     source = Federated([github(issuer)])
     for _ in range(20):
         assert await source.identify("oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
-    assert issuer.asked == [WELL_KNOWN, KEYS]
+    assert issuer.asked == [WELL_KNOWN, KEYS] * 2
 
 
 async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_so(

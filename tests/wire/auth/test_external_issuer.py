@@ -89,7 +89,7 @@ def test_the_issuer_refuses_a_wrong_password(host: RunningHost) -> None:
 async def test_keys_are_rotated_while_the_registry_runs() -> None:
     """A token that names the new key makes the registry fetch it; the old one is trusted no more.
 
-    Until it has fetched, and while the issuer is away, the registry goes on with what it knows.
+    While the issuer is away, the registry goes on with what it knows.
     """
     exp = int(time.time()) + 9000
     with TokenIssuer(SERVICE) as rotating, TokenIssuer(SERVICE) as late:
@@ -99,8 +99,6 @@ async def test_keys_are_rotated_while_the_registry_runs() -> None:
             rotating.keys.rotate()
             new = rotating.token("alice", ())
             assert await status(registry, old) == 200
-            assert await status(registry, new) == 401
-            registry.clock.pass_by(30)
             assert await status(registry, new) == 200
             assert await status(registry, rotating.token("bob", ())) == 200
             assert len(rotating.keys.asked) == 2
