@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from .auth.caller import Guard, Open
 from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
-from .server.opening import OpenedByUse
+from .server.exchange import log as request_log
+from .server.opening import Opening, opened
 from .server.sessions import UploadTokens
 from .server.urls import Urls
 from .storage.azure_blob import AzureBlobStore
@@ -100,42 +102,88 @@ def build_application(
     settings: Settings, registry: Registry, store: ObjectStore | None = None
 ) -> Application:
     """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
+    keys = build_keys(settings, store) if store else None
+    return _assemble(settings, opened(registry), opened(keys) if keys else None)
+
+
+def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
+    """The personal access keys in a store; ``settings`` as for `build_registry`."""
+    return PersonalKeys(store, Layout(settings.root or PLAIN))
+
+
+def _assemble(
+    settings: Settings,
+    open_registry: Callable[[], Awaitable[Registry]],
+    open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
+    warm_up: Callable[[], None] | None = None,
+) -> Application:
     urls = Urls(settings.public_url, settings.relative_urls)
-    guard, endpoints = _access(settings, urls, store)
-    uploads = UploadTokens(settings.http_secret)
-    service = Service(registry, uploads, urls, guard, settings.repository_classes)
+    guard, endpoints = _access(settings, urls, open_keys)
+    service = Service(
+        open_registry,
+        UploadTokens(settings.http_secret),
+        urls,
+        guard,
+        settings.repository_classes,
+        settings.body_limit,
+        warm_up,
+    )
     return Application(service, endpoints)
 
 
 def _access(
-    settings: Settings, urls: Urls, store: ObjectStore | None
+    settings: Settings, urls: Urls, open_keys: Callable[[], Awaitable[PersonalKeys]] | None
 ) -> tuple[Guard, TokenEndpoints | None]:
     """Who is let in, and the token service, if it is ours."""
     if settings.auth.builtin is None:
         return build_guard(settings.auth), None
     from .wiring_auth import build_builtin
 
-    keys = PersonalKeys(store, Layout(settings.root or PLAIN)) if store else None
-    return build_builtin(settings.auth, settings.auth.builtin, urls, keys)
+    return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What lies in the container."""
+
+    registry: Registry
+    keys: PersonalKeys
 
 
 class Host:
-    """``application`` is opened by its first request: only then does the event loop run."""
+    """The application of a process.
 
-    def __init__(self, settings: Settings) -> None:
+    Storage is opened by the first request, or behind it where it does not need any: only then does
+    the event loop run. ``connect`` makes the object store.
+    """
+
+    def __init__(
+        self, settings: Settings, connect: Callable[[AzureStorage], ObjectStore] = build_store
+    ) -> None:
         self._settings = settings
-        self._store: AzureBlobStore | None = None
-        self.application = OpenedByUse(self._open)
+        self._connect = connect
+        self._store: ObjectStore | None = None
+        self._stored = Opening(self._open)
+        self.application = _assemble(
+            settings, self._registry, self._keys, warm_up=self._stored.begin
+        )
+        request_log.disabled = not settings.log_requests
 
-    async def _open(self) -> Application:
+    async def _open(self) -> Stored:
         if self._store is None:
-            self._store = build_store(self._settings.storage)
+            self._store = self._connect(self._settings.storage)
         settings = await settle_root(self._settings, self._store)
-        return build_application(settings, build_registry(settings, self._store), self._store)
+        return Stored(build_registry(settings, self._store), build_keys(settings, self._store))
+
+    async def _registry(self) -> Registry:
+        return (await self._stored.opened()).registry
+
+    async def _keys(self) -> PersonalKeys:
+        return (await self._stored.opened()).keys
 
     async def close(self) -> None:
         """Give back connections. The next request opens new ones."""
-        await self.application.shut()
+        await self._stored.shut()
         store, self._store = self._store, None
         if store is not None:
             await store.close()

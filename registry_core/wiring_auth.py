@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from .auth.acr import ENTRA_SECONDS, FEDERATED_SECONDS, Exchange, RefreshTokenLogins
 from .auth.builtin_guard import BuiltinGuard
@@ -10,7 +11,8 @@ from .auth.entra import ENTRA, PUBLIC_AUTHORITY, Entra
 from .auth.federation import Federated
 from .auth.htpasswd import Htpasswd
 from .auth.issuing import Issuer
-from .auth.logins import LoginSource, Passing, PasswordLogins
+from .auth.logins import Login, LoginSource, Passing, PasswordLogins
+from .auth.personal_keys import SOURCE, name_in
 from .auth.refresh import RefreshTokens
 from .auth.rules import EVERYONE_KNOWN, Rules
 from .auth.token_guard import TokenGuard
@@ -23,15 +25,20 @@ from .storage.personal_keys import PersonalKeys
 
 
 def build_builtin(
-    auth: AuthSettings, builtin: BuiltinAuth, urls: Urls, keys: PersonalKeys | None
+    auth: AuthSettings,
+    builtin: BuiltinAuth,
+    urls: Urls,
+    open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
 ) -> tuple[BuiltinGuard, AuthEndpoints]:
-    """Without ``keys``, no personal access keys are taken."""
+    """Without ``open_keys``, no personal access keys are taken."""
     rules = auth.rules or EVERYONE_KNOWN
     issuer = Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds)
     refresh_tokens = RefreshTokens(issuer, builtin.refresh_seconds)
     users = build_htpasswd(auth.htpasswd) if auth.htpasswd else None
     proofs = _proofs(builtin, rules)
-    lasting: list[LoginSource] = [_of_users(keys, users), *proofs] if keys else [*proofs]
+    lasting: list[LoginSource] = [*proofs]
+    if open_keys:
+        lasting.insert(0, OpenedKeys(open_keys, users))
     if users:
         lasting.append(PasswordLogins(users))
     # A password costs most to check, so it comes last.
@@ -61,12 +68,31 @@ def _proofs(builtin: BuiltinAuth, rules: Rules) -> list[LoginSource]:
     return found
 
 
-def _of_users(keys: PersonalKeys, users: Htpasswd | None) -> PersonalKeys:
-    """Where there is a password file, a key ends with its user."""
-    if users is None:
-        return keys
+@dataclass(frozen=True)
+class OpenedKeys:
+    """A `LoginSource`: personal access keys, in storage that is opened for the first of them.
 
-    async def is_user(name: str) -> bool:
-        return await users.fingerprint(name) is not None
+    Where there is a password file, a key ends with its user.
+    """
 
-    return replace(keys, is_user=is_user)
+    open_keys: Callable[[], Awaitable[PersonalKeys]]
+    users: Htpasswd | None
+
+    @property
+    def source(self) -> str:
+        return SOURCE
+
+    async def log_in(self, name: str, secret: str) -> Login | None:
+        """See `PersonalKeys`."""
+        return await (await self._keys()).log_in(name, secret) if name_in(secret) else None
+
+    async def renew(self, login: Login) -> Login | None:
+        """See `PersonalKeys`."""
+        return await (await self._keys()).renew(login)
+
+    async def _keys(self) -> PersonalKeys:
+        keys = await self.open_keys()
+        return replace(keys, is_user=self._is_user) if self.users else keys
+
+    async def _is_user(self, name: str) -> bool:
+        return self.users is not None and await self.users.fingerprint(name) is not None

@@ -28,13 +28,10 @@ from .names import (
     TOKEN_SERVICE,
     TOKEN_SIGNINGALGORITHMS,
 )
+from .platform import is_azure
 from .reader import Reader
 
 _log = logging.getLogger(__name__)
-
-# What Azure sets: App Service the first three, Flex Consumption not the first, Container Apps the
-# last. Nothing on another machine does, nor do Functions Core Tools.
-_OF_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_SKU", "CONTAINER_APP_NAME")
 
 _READ_BY: Mapping[str, tuple[Mode, ...]] = {
     "REGISTRY_AUTH_TOKEN_": (Mode.TOKEN,),
@@ -71,7 +68,7 @@ def _mode(reader: Reader) -> Mode | None:
     if text and text not in list(Mode):
         reader.problems.append(f"{AUTH}={text!r} must be one of {choices}")
         return None
-    if not text and any(reader.text(name) for name in _OF_AZURE):
+    if not text and is_azure(reader):
         reader.problems.append(
             f"{AUTH} is missing; in Azure it must be chosen: one of {choices}, where none lets "
             "everybody push, pull and delete"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from ..auth.classes import CLASSES
 from .auth import read_auth
 from .names import (
+    ACCESS_LOG_DISABLED,
     AUTH,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
@@ -24,6 +25,7 @@ from .names import (
     TAGS_IMMUTABLE,
     VALIDATION_DISABLED,
 )
+from .platform import body_limit
 from .reader import ConfigError, Reader
 from .settings import Settings
 from .storage import azure_storage
@@ -55,6 +57,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         write_once=reader.tag_globs(TAGS_IMMUTABLE),
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
+        log_requests=not reader.flag(ACCESS_LOG_DISABLED),
+        body_limit=body_limit(reader),
     )
     if reader.problems:
         raise ConfigError(reader.problems)

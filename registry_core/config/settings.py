@@ -30,7 +30,8 @@ class Settings:
     looking; ``membership_seconds`` how long an instance remembers that a repository has some
     content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and
     ``require_children``: a manifest is refused unless all blobs, an index unless all manifests that
-    it lists are there. Without ``repository_classes`` all of them may be pushed.
+    it lists are there. Without ``repository_classes`` all of them may be pushed. ``log_requests``:
+    a line in the log for each. ``body_limit``, in bytes: what the host takes of a request's body.
     """
 
     storage: AzureStorage
@@ -48,3 +49,5 @@ class Settings:
     write_once: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
+    log_requests: bool = True
+    body_limit: int | None = None

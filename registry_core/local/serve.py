@@ -101,7 +101,6 @@ def _serve(
         Timers(timers),
         listener,
         grace=options.grace,
-        access_log=options.access_log,
         on_ready=lambda: _say_ready(listener, azurite),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, stop.telling(server):

@@ -34,7 +34,6 @@ class Server(uvicorn.Server):
         listener: Listener,
         *,
         grace: int,
-        access_log: bool,
         on_ready: Callable[[], None],
     ) -> None:
         """``grace``: seconds for what is under way to finish after it was told to exit."""
@@ -45,7 +44,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                access_log=access_log,
+                access_log=False,
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,

@@ -15,18 +15,16 @@ from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
 from .admission import admit
+from .body_limit import check_length
 from .call import Call, Service
 from .errors import render
+from .exchange import exchanged, name_operation
 
 _Handler = Callable[[Call, Any], Awaitable[Response]]
 
 
-async def _check_version(_call: Call, _endpoint: e.CheckVersion) -> Response:
-    return JSONResponse({})
-
-
+# end-1, `CheckVersion`, needs nothing of the registry: `Application` answers it.
 HANDLERS: dict[type[e.Endpoint], _Handler] = {
-    e.CheckVersion: _check_version,  # end-1
     e.GetBlob: blobs.get_blob,  # end-2
     e.HeadBlob: blobs.head_blob,  # end-2
     e.GetManifest: manifests.get_manifest,  # end-3
@@ -78,24 +76,44 @@ class Application:
 
     async def serve_api(self, request: Request) -> Response:
         """The answer to a request for ``/v2/`` or below. Raises nothing."""
+        return await exchanged(request, self._answer_api)
+
+    async def serve_tokens(self, request: Request) -> Response:
+        """The answer to a request for ``/auth/`` or ``/oauth2/``, or below. Raises nothing."""
+        return await exchanged(request, self._answer_tokens)
+
+    async def serve_home(self, request: Request) -> Response:
+        """A page that says what this is. Raises nothing."""
+        return await exchanged(request, self._answer_home)
+
+    async def _answer_api(self, request: Request) -> Response:
+        if self._service.warm_up is not None:
+            self._service.warm_up()
         try:
-            endpoint = _parse(request)
-            caller = await admit(self._service, request, endpoint)
-            handler = HANDLERS[type(endpoint)]
-            response = await handler(Call(self._service, request, caller), endpoint)
+            response = await self._answer_endpoint(request, _parse(request))
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
 
-    async def serve_tokens(self, request: Request) -> Response:
-        """The answer to a request for ``/auth/`` or ``/oauth2/``, or below. Raises nothing."""
+    async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
+        name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
+        caller = await admit(self._service, request, endpoint)
+        if isinstance(endpoint, e.CheckVersion):  # asked first of all: storage need not be there
+            return JSONResponse({})
+        check_length(request, self._service.body_limit)
+        registry = await self._service.open_registry()
+        call = Call(self._service, registry, request, caller)
+        return await HANDLERS[type(endpoint)](call, endpoint)
+
+    async def _answer_tokens(self, request: Request) -> Response:
+        name_operation(request.scope, "Tokens")
         if self._tokens is None:
             return render(NameUnknown("this registry has no token service of its own"), request)
         return await self._tokens.serve(request)
 
-    async def serve_home(self, request: Request) -> Response:
-        """A page that says what this is."""
+    async def _answer_home(self, request: Request) -> Response:
+        name_operation(request.scope, "Home")
         return PlainTextResponse(_HOME.format(host=self._service.urls.host(request)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from ..auth.caller import Caller, Guard
 from ..registry import Chunk, Registry
 from ..spec.errors import SizeInvalid
 from ..spec.ranges import parse_content_range
+from .body_limit import content_length
 from .sessions import Session, UploadTokens
 from .urls import Urls
 
@@ -19,14 +20,18 @@ from .urls import Urls
 class Service:
     """What is the same for all requests.
 
-    ``repository_classes`` are those of manifests that may be pushed; all, where none is named.
+    ``open_registry`` gives the registry once its storage is there; ``warm_up``, where that takes
+    long, only begins with it. ``repository_classes`` are those of manifests that may be pushed;
+    all, where none is named. ``body_limit``, in bytes: what the host takes of a request's body.
     """
 
-    registry: Registry
+    open_registry: Callable[[], Awaitable[Registry]]
     uploads: UploadTokens
     urls: Urls
     guard: Guard
     repository_classes: Collection[str] = ()
+    body_limit: int | None = None
+    warm_up: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,9 @@ class Call:
     """One request, of a caller who may make it."""
 
     service: Service
+    registry: Registry
     request: Request
     caller: Caller
-
-    @property
-    def registry(self) -> Registry:
-        return self.service.registry
 
     def header(self, name: str) -> str | None:
         return self.request.headers.get(name)
@@ -55,7 +57,7 @@ class Call:
         :raises SizeInvalid: it disagrees with ``Content-Length``.
         """
         placed = parse_content_range(self.header("content-range"))
-        length = self._content_length()
+        length = content_length(self.request)
         if placed is None:
             return Chunk(self._body(), length=length)
         if length is not None and length != placed.length:
@@ -64,10 +66,6 @@ class Call:
             )
         return Chunk(self._body(), start=placed.start, length=placed.length)
 
-    def _content_length(self) -> int | None:
-        text = self.header("content-length")
-        return int(text) if text and text.isdecimal() else None
-
     async def _body(self) -> AsyncIterator[bytes]:
         """:raises ClientDisconnect: when the client hangs up before the end."""
         async for piece in self.request.stream():
@@ -75,7 +73,7 @@ class Call:
 
     async def read(self, limit: int) -> bytes | None:
         """The whole body, or None if it is longer than ``limit`` bytes."""
-        if (self._content_length() or 0) > limit:
+        if (content_length(self.request) or 0) > limit:
             return None
         content = bytearray()
         async for piece in self._body():

@@ -1,66 +1,77 @@
-"""An application that takes some asking to open, and may fail to: the first request sees to it."""
+"""What takes some asking to open, and may fail to: who needs it first sees to it."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Generic, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import Response
+from ..spec.errors import Unavailable
 
-from .application import Application
-from .errors import render
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
-class OpenedByUse:
-    """Answers as `Application` does, once ``open_application`` has given it one.
+class Opening(Generic[T]):
+    """Opened once, for all who wait. When that fails they are told why, and the next one tries."""
 
-    Requests that come meanwhile wait for the same opening. When it fails they are told why, and the
-    next request tries again.
-    """
+    def __init__(self, open_it: Callable[[], Awaitable[T]]) -> None:
+        self._open = open_it
+        self._task: asyncio.Future[T] | None = None
+        self._is_awaited = False
 
-    def __init__(self, open_application: Callable[[], Awaitable[Application]]) -> None:
-        self._open = open_application
-        self._opening: asyncio.Task[Application] | None = None
+    def begin(self) -> None:
+        """Start to open, unless that was done. To be called where an event loop runs.
 
-    async def serve_api(self, request: Request) -> Response:
-        """The answer to a request for ``/v2/`` or below. Raises nothing."""
-        return await self._serve(request, Application.serve_api)
+        Nobody waits: a failure is told to the log.
+        """
+        if self._task is None:
+            self._is_awaited = False
+            self._task = asyncio.ensure_future(self._open())
+            self._task.add_done_callback(self._settle)
 
-    async def serve_tokens(self, request: Request) -> Response:
-        """The answer to a request for the token service. Raises nothing."""
-        return await self._serve(request, Application.serve_tokens)
+    async def opened(self) -> T:
+        """What was opened.
 
-    async def serve_home(self, request: Request) -> Response:
-        """A page that says what this is. Raises nothing."""
-        return await self._serve(request, Application.serve_home)
-
-    async def shut(self) -> None:
-        """Let go of the application; the next request opens another."""
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            opening.cancel()
-            with suppress(asyncio.CancelledError, Exception):  # told to those who waited for it
-                await opening
-
-    async def _serve(
-        self, request: Request, answer: Callable[[Application, Request], Awaitable[Response]]
-    ) -> Response:
-        try:
-            application = await self._opened()
-        except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
-            return render(error, request)
-        return await answer(application, request)
-
-    async def _opened(self) -> Application:
-        if self._opening is None:
-            self._opening = asyncio.ensure_future(self._open())
-        opening = self._opening
+        :raises Unavailable: it was shut meanwhile. Raises what opening it did, too.
+        """
+        self.begin()
+        task = self._task
+        assert task is not None
+        self._is_awaited = True
         try:
             # A client that hangs up takes back its own request, not what the others wait for.
-            return await asyncio.shield(opening)
-        except Exception:
-            if self._opening is opening:
-                self._opening = None
-            raise
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise Unavailable("this instance of the registry is being stopped") from None
+
+    async def shut(self) -> None:
+        """Let go of it; who needs it next opens another."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):  # told to those who waited for it
+                await task
+
+    def _settle(self, task: asyncio.Future[T]) -> None:
+        """What failed is tried again."""
+        if task.cancelled() or task.exception() is None:
+            return
+        if self._task is task:
+            self._task = None
+        if not self._is_awaited:
+            _log.error("not ready to serve: %s", task.exception())
+
+
+def opened(value: T) -> Callable[[], Awaitable[T]]:
+    """What needs no opening, as what was opened."""
+
+    async def ready() -> T:
+        return value
+
+    return ready

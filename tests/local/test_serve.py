@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.support.host import PROJECT, RunningHost, start_process
+from tests.support.host import PROJECT, RunningHost, start_host, start_process
 
 from .sample import CONFIGURED, launch_sample, start_sample
 
@@ -111,12 +111,12 @@ def test_timers_run_and_end_before_the_app_is_closed(tmp_path: Path) -> None:
     assert events[-3:] == ["boot ends", "closed", ""]
 
 
-def test_the_access_log_can_be_switched_off() -> None:
-    with start_sample("--no-access-log") as host:
-        httpx.get(f"{host.url}/v2/silent")
-        httpx.get(f"{host.url}/broken")
-        assert "this function is broken" in host.log()
-        assert "/v2/silent" not in host.log()
+@pytest.mark.parametrize("arguments", [(), ("--no-access-log",)])
+def test_a_line_for_each_request_can_be_switched_off(arguments: tuple[str, ...]) -> None:
+    with start_host(CONFIGURED, arguments=arguments) as host:
+        assert httpx.get(f"{host.url}/v2/?_state=confidential").status_code == 200
+        assert ("operation=CheckVersion" in host.log()) == (not arguments)
+        assert "confidential" not in host.log()
 
 
 def test_it_serves_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:

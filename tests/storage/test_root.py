@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from registry_core.config import ROOT_DIRECTORY, AzureStorage, Settings
-from registry_core.server.application import Application
-from registry_core.server.opening import OpenedByUse
+from registry_core.config import ROOT_DIRECTORY, AzureStorage, Settings, read_settings
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import Page, StoreUnavailable
+from registry_core.storage.object_store import ObjectStore, Page, StoreUnavailable
 from registry_core.storage.root import RootAmbiguous, find_root
-from registry_core.wiring import build_application, build_registry, settle_root
+from registry_core.wiring import Host
+from tests.support.access_modes import htpasswd
 from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import assert_error
@@ -77,64 +76,101 @@ async def test_a_container_with_both_forms_is_reported(
         assert told in str(caught.value)
 
 
-@dataclass
-class Opening:
-    """Opens applications over a store as `wiring.Host` does, and counts how often it was asked."""
+class Client(httpx.AsyncClient):
+    """A client of a new instance of the app, over a store."""
 
-    store: CountingStore
-    settings: Settings = SETTINGS
-    count: int = 0
-    application: OpenedByUse = field(init=False)
+    def __init__(self, store: ObjectStore, settings: Settings = SETTINGS) -> None:
+        self.host = Host(settings, lambda _: store)
+        transport = httpx.ASGITransport(asgi(self.host.application))
+        super().__init__(transport=transport, base_url="http://registry.test")
 
-    def __post_init__(self) -> None:
-        self.application = OpenedByUse(self._open)
-        self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(asgi(self.application)), base_url="http://registry.test"
-        )
+    async def until_settled(self) -> None:
+        """Wait until storage is open, or cannot be opened."""
+        opening = self.host._stored._task
+        assert opening is not None
+        await asyncio.wait([opening])
 
-    async def _open(self) -> Application:
-        self.count += 1
-        settings = await settle_root(self.settings, self.store)
-        return build_application(settings, build_registry(settings, self.store))
+    async def list_catalog(self) -> httpx.Response:
+        return await self.get("/v2/_catalog")
 
 
 async def test_first_requests_that_come_together_look_once(store: CountingStore) -> None:
-    opening = Opening(store)
-    async with opening.client as client:
-        answers = await asyncio.gather(*(client.get("/v2/") for _ in range(5)))
-        await client.get("/v2/")
+    async with Client(store) as client:
+        answers = await asyncio.gather(*(client.list_catalog() for _ in range(5)))
+        looked = [path for method, path in store.calls if path == Layout("/").base]
+        await client.list_catalog()
     assert [answer.status_code for answer in answers] == [200] * 5
-    assert opening.count == 1
+    assert len(looked) == 1
+    assert store.take() == ["list_page"] * (2 + 6)
+
+
+async def test_whether_this_is_a_registry_is_answered_before_storage(
+    memory: MemoryStore,
+) -> None:
+    """end-1: storage is opened behind the answer, for the request that comes next."""
+    store = Slow(memory)
+    async with Client(store) as client:
+        assert (await client.get("/v2/")).status_code == 200
+        await store.asked.wait()
+        store.go_on.set()
+        assert (await client.list_catalog()).status_code == 200
+
+
+async def test_who_is_not_let_in_has_storage_asked_nothing_more(store: CountingStore) -> None:
+    users = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd(["alice"])}
+    settings = read_settings(
+        {
+            "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
+            "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
+            "REGISTRY_HTTP_SECRET": SETTINGS.http_secret,
+            **users,
+        }
+    )
+    async with Client(store, settings) as client:
+        for _ in range(3):
+            assert (await client.list_catalog()).status_code == 401
+        await client.until_settled()
     assert store.take() == ["list_page"] * 2
 
 
 async def test_nobody_looks_where_the_root_is_set(
     store: CountingStore, memory: MemoryStore
 ) -> None:
-    settings = Settings(SETTINGS.storage, SETTINGS.http_secret, root="some/folder/")
-    async with Opening(store, settings).client as client:
+    settings = replace(SETTINGS, root="some/folder/")
+    async with Client(store, settings) as client:
         assert (await client.get("/v2/")).status_code == 200
         assert store.calls == []
         await client.post("/v2/a/blobs/uploads/", params={"digest": str(Digest.of(b""))})
     assert {path.partition("docker/")[0] for path in memory.objects} == {"some/folder/"}
 
 
-async def test_both_forms_make_every_request_unavailable_until_one_is_gone(
+async def test_both_forms_make_storage_unavailable_until_one_is_gone(
     store: CountingStore, memory: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     for root in ("", "/"):
         await memory.put(Layout(root).catalog_marker("repository"), b"")
-    opening = Opening(store)
-    async with opening.client as client:
-        for path in ("/", "/v2/", "/v2/_catalog"):
+    async with Client(store) as client:
+        for path in ("/v2/_catalog", "/v2/repository/tags/list"):
             caplog.clear()
             message = assert_error(await client.get(path), 503, "UNAVAILABLE")
             assert f"set {ROOT_DIRECTORY} to" in message
             [line] = caplog.messages
             assert message in line
         await memory.delete(Layout("").catalog_marker("repository"))
-        answer = await client.get("/v2/_catalog")
+        answer = await client.list_catalog()
     assert answer.json() == {"repositories": ["repository"]}
+
+
+async def test_what_is_wrong_with_storage_is_logged_before_anybody_needs_it(
+    store: CountingStore, memory: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    for root in ("", "/"):
+        await memory.put(Layout(root).catalog_marker("repository"), b"")
+    async with Client(store) as client:
+        assert (await client.get("/v2/")).status_code == 200
+        await client.until_settled()
+    [line] = caplog.messages
+    assert f"set {ROOT_DIRECTORY} to" in line
 
 
 class Silent(CountingStore):
@@ -152,41 +188,55 @@ async def test_a_storage_fault_while_looking_is_tried_again_by_the_next_request(
     memory: MemoryStore,
 ) -> None:
     store = Silent(memory)
-    async with Opening(store).client as client:
-        answer = await client.get("/v2/")
+    async with Client(store) as client:
+        answer = await client.list_catalog()
         assert_error(answer, 503, "UNAVAILABLE")
         assert int(answer.headers["Retry-After"]) > 0
         store.is_silent = False
-        assert (await client.get("/v2/")).status_code == 200
+        assert (await client.list_catalog()).status_code == 200
+
+
+class Slow(CountingStore):
+    """A store that answers listings when it is told to."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def list_page(self, prefix: str, **options: Any) -> Page:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().list_page(prefix, **options)
 
 
 async def test_a_client_that_hangs_up_does_not_stop_what_others_wait_for(
     memory: MemoryStore,
 ) -> None:
-    go_on = asyncio.Event()
-
-    async def open_slowly() -> Application:
-        await go_on.wait()
-        return build_application(SETTINGS, build_registry(SETTINGS, memory))
-
-    app = asgi(OpenedByUse(open_slowly))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://registry.test"
-    ) as client:
-        first = asyncio.create_task(client.get("/v2/"))
-        second = asyncio.create_task(client.get("/v2/"))
-        await asyncio.sleep(0)
+    store = Slow(memory)
+    async with Client(store) as client:
+        first = asyncio.create_task(client.list_catalog())
+        second = asyncio.create_task(client.list_catalog())
+        await store.asked.wait()
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        go_on.set()
+        store.go_on.set()
         assert (await second).status_code == 200
     assert first.cancelled()
 
 
-async def test_a_shut_application_is_opened_again(store: CountingStore) -> None:
-    opening = Opening(store)
-    async with opening.client as client:
-        await client.get("/v2/")
-        await opening.application.shut()
-        assert (await client.get("/v2/")).status_code == 200
-    assert opening.count == 2
+async def test_a_closed_host_is_opened_again(store: CountingStore) -> None:
+    async with Client(store) as client:
+        await client.list_catalog()
+        await client.host.close()
+        assert (await client.list_catalog()).status_code == 200
+    assert store.take() == ["list_page"] * 3 * 2
+
+
+async def test_closing_ends_an_opening_under_way(memory: MemoryStore) -> None:
+    store = Slow(memory)
+    async with Client(store) as client:
+        waiting = asyncio.create_task(client.list_catalog())
+        await store.asked.wait()
+        await client.host.close()
+        assert_error(await waiting, 503, "UNAVAILABLE")

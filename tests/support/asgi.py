@@ -4,10 +4,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from registry_core.server.application import Application
-from registry_core.server.opening import OpenedByUse
 
 
-def asgi(application: Application | OpenedByUse) -> ASGIApp:
+def asgi(application: Application) -> ASGIApp:
     """What a host makes of the application, without a host."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:

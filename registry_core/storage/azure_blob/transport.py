@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import ClientSession, DummyCookieJar, TraceConfig, TraceRequestHeadersSentParams
 from azure.core.pipeline.transport import AioHttpTransport
 
+from ..tally import count_call
 from .calls import current_call
 
 
@@ -38,6 +39,7 @@ async def _count(
     _session: ClientSession, _context: SimpleNamespace, _request: TraceRequestHeadersSentParams
 ) -> None:
     current_call().sent += 1
+    count_call()
 
 
 def make_transport(*, connect: float, silence: float) -> Any:

@@ -1,0 +1,215 @@
+"""What is said of every request in the log, and that every request is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from registry_core.config import AzureStorage, Settings
+from registry_core.server.exchange import exchanged, name_operation
+from registry_core.server.exchange import log as request_log
+from registry_core.spec.digest import Digest
+from registry_core.storage.memory import MemoryStore
+from registry_core.storage.tally import count_call
+from registry_core.wiring import Host, build_application, build_registry
+from tests.support.asgi import asgi
+from tests.support.counting import CountingStore
+from tests.support.wire import Wire
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
+LINE = re.compile(
+    r"operation=(\S+) repository=(\S+) status=(\d+) received=(\d+) sent=(\d+) ms=\d+ storage=(\d+)"
+)
+
+
+@pytest.fixture(autouse=True)
+def _lines_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, request_log.name)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    store = MemoryStore()
+    app = asgi(build_application(SETTINGS, build_registry(SETTINGS, store)))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://registry.test"
+    ) as client:
+        yield client
+
+
+async def test_a_line_tells_operation_repository_status_and_bytes(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = b"a layer of some bytes"
+    await Wire(client, "team/app", set).push_image("v1", layer)
+    caplog.clear()
+    await client.get(f"/v2/team/app/blobs/{Digest.of(layer)}")
+    await client.put(f"/v2/team/app/blobs/uploads/x?digest={Digest.of(layer)}", content=b"12345")
+    await client.get("/v2/")
+    await client.get("/")
+    told = [LINE.fullmatch(line) for line in caplog.messages]
+    assert [match.groups()[:5] for match in told if match] == [
+        ("GetBlob", "team/app", "200", "0", str(len(layer))),
+        ("FinishUpload", "team/app", "404", "0", told[1][5] if told[1] else ""),
+        ("CheckVersion", "-", "200", "0", "2"),
+        ("Home", "-", "200", "0", told[3][5] if told[3] else ""),
+    ]
+
+
+async def test_what_was_received_is_counted(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload = (await client.post("/v2/a/blobs/uploads/")).headers["Location"]
+    await client.patch(upload, content=bytes(1234))
+    assert (
+        "operation=AppendUpload repository=a status=202 received=1234 sent=0 "
+        in caplog.messages[-1]
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/a%0aoperation=forged/tags/list",
+        "/v2/team/app/nothing",
+        "/v2/UPPER/tags/list",
+        "/v2/" + "a" * 9000,
+    ],
+)
+async def test_what_is_no_request_of_the_api_has_no_names_in_the_log(
+    client: httpx.AsyncClient, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They could be anything, lines of their own and secrets included."""
+    await client.get(path)
+    assert caplog.messages[-1].startswith("operation=- repository=- status=4")
+
+
+async def test_no_credential_and_no_address_of_an_upload_is_logged(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client.headers["Authorization"] = "Bearer credential-of-alice"
+    upload = (await client.post("/v2/a/blobs/uploads/?unknown=secret-in-query")).headers["Location"]
+    state = httpx.URL(upload).params["_state"]
+    await client.patch(upload, content=b"x")
+    await client.put(upload + "&digest=wrong", content=b"x")
+    of_registry = [r.getMessage() for r in caplog.records if r.name.startswith("registry_core")]
+    assert len(of_registry) >= 3
+    for secret in ("credential-of-alice", "secret-in-query", state):
+        assert [line for line in of_registry if secret in line] == []
+
+
+async def test_storage_calls_are_those_of_the_request_and_of_its_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In tasks that it starts, too, and while the answer is sent."""
+
+    async def call() -> None:
+        await asyncio.sleep(0)
+        count_call()
+
+    async def body() -> AsyncIterator[bytes]:
+        count_call()
+        yield b"x"
+
+    async def answer(request: Request) -> Response:
+        name_operation(request.scope, "GetBlob", "a")
+        await asyncio.gather(call(), call())
+        return StreamingResponse(body())
+
+    async with _client(answer) as client:
+        await asyncio.gather(client.get("/"), client.get("/"))
+    assert [line.endswith("storage=3") for line in caplog.messages] == [True, True]
+
+
+async def test_an_answer_that_breaks_off_is_logged_as_broken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise ConnectionError("storage is away")
+
+    async def answer(_request: Request) -> Response:
+        return StreamingResponse(body())
+
+    async with _client(answer) as client:
+        with pytest.raises(ConnectionError):
+            await client.get("/")
+    assert caplog.messages[-1].endswith(" broken")
+    assert "status=200 received=0 sent=4 " in caplog.messages[-1]
+
+
+async def test_under_functions_a_stream_is_logged_before_it_is_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The Functions host drops what a function logs after it has returned."""
+    logged: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        logged.append(len(caplog.messages))
+        yield b"x" * 7
+
+    async def answer(_request: Request) -> Response:
+        return StreamingResponse(body(), headers={"Content-Length": "7"})
+
+    async with _client(answer) as client:
+        await client.get("/")
+        await client.get("/", headers={"x-ms-invocation-id": "some"})
+    assert logged == [0, 2]
+    assert [" sent=7 " in line for line in caplog.messages] == [True, True]
+
+
+async def test_what_is_cancelled_from_within_is_answered() -> None:
+    """Functions' worker takes it for no failure, and would let the request wait."""
+
+    async def answer(_request: Request) -> Response:
+        raise asyncio.CancelledError
+
+    async with _client(answer) as client:
+        assert (await client.get("/")).status_code == 500
+
+
+async def test_what_is_cancelled_by_who_waits_is_not_answered() -> None:
+    async def answer(_request: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with _client(answer) as client:
+        waiting = asyncio.create_task(client.get("/"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+
+async def test_the_lines_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+    for wanted in (False, True):
+        settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, log_requests=wanted)
+        host = Host(settings, lambda _: CountingStore(MemoryStore()))
+        transport = httpx.ASGITransport(asgi(host.application))
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://registry.test"
+        ) as client:
+            await client.get("/v2/")
+        await host.close()
+        assert len(caplog.messages) == wanted
+
+
+def _client(answer: object) -> httpx.AsyncClient:
+    """Of an app that answers so."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await exchanged(Request(scope, receive), answer)  # type: ignore[arg-type]
+        await response(scope, receive, send)
+
+    return httpx.AsyncClient(transport=httpx.ASGITransport(serve), base_url="http://registry.test")
