@@ -33,9 +33,13 @@ def what_is_missing() -> str:
 
 
 def start_functions_host(
-    app: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 60
+    app: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    seconds: float = 60,
 ) -> RunningHost:
-    """Serve the app in a folder on a free port, and wait until it is ready.
+    """Serve the app in a folder, and wait until it is ready. ``port`` 0 is any free one.
 
     ``environment`` is added to this process's own, less what configures a registry.
 
@@ -47,7 +51,7 @@ def start_functions_host(
     log, path = tempfile.mkstemp()
     Path(path).unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.functions_host", "--app", str(app), "--port", "0"],
+        [sys.executable, "-m", "tests.support.functions_host", f"--app={app}", f"--port={port}"],
         cwd=PROJECT,
         env={**inherited, **(environment or {})},
         stdin=subprocess.DEVNULL,
