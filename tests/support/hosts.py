@@ -25,15 +25,22 @@ class HostKind:
 
     ``reads_ahead``: a body that announces its length is read whole before the registry hears of it.
     ``hang_up``: what the log says when a client hangs up in the middle of such a body.
+    ``refuses_long_urls``: it answers 414 itself, without a body, to a request line over 8 KiB.
     """
 
     name: str
     reads_ahead: bool
     hang_up: str
+    refuses_long_urls: bool
 
 
-LOCAL = HostKind("local", reads_ahead=False, hang_up="the client hung up")
-FUNCTIONS = HostKind("functions", reads_ahead=True, hang_up="The client disconnected from")
+LOCAL = HostKind("local", reads_ahead=False, hang_up="the client hung up", refuses_long_urls=False)
+FUNCTIONS = HostKind(
+    "functions",
+    reads_ahead=True,
+    hang_up="The client disconnected from",
+    refuses_long_urls=True,
+)
 HOSTS = (LOCAL, FUNCTIONS)
 
 # Azure's own limit is 100 MiB, and containerd sends a layer of any size with its length.

@@ -12,7 +12,7 @@ from registry_core.storage.memory import MemoryStore
 from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.azurite import container_client, create_container
-from tests.support.hosts import FUNCTIONS, LOCAL, registry_under
+from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.wire import Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
@@ -42,8 +42,7 @@ class _Hosts(dict[str, tuple[str, str]]):
             "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
         }
-        kind = FUNCTIONS if name == FUNCTIONS.name else LOCAL
-        host = self._stack.enter_context(registry_under(kind, environment))
+        host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
         return self[name]
 
@@ -71,4 +70,8 @@ async def wire(
             return set(committed.list_blob_names())
 
     async with over_http(url) as client:
-        yield Wire(client, fresh_name(), paths)
+        yield Wire(client, fresh_name(), paths, _kind(request.param))
+
+
+def _kind(stack: str) -> HostKind:
+    return FUNCTIONS if stack == FUNCTIONS.name else LOCAL

@@ -41,13 +41,12 @@ def start_functions_host(
 ) -> RunningHost:
     """Serve the app in a folder, and wait until it is ready. ``port`` 0 is any free one.
 
-    ``environment`` is added to this process's own, less what configures a registry.
+    ``environment`` is added to this process's own, less what configures a registry or its host.
 
     :raises HostFailed: when it ends first, with what it said of the app, or takes too long.
     """
-    inherited = {
-        k: v for k, v in os.environ.items() if not k.startswith(("REGISTRY_", "FUNCTIONS_"))
-    }
+    configuring = ("REGISTRY_", "FUNCTIONS_", "WEBSITE_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(configuring)}
     log, path = tempfile.mkstemp()
     Path(path).unlink()
     process = subprocess.Popen(
