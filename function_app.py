@@ -8,10 +8,12 @@ import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from registry_core.config import read_settings
+from registry_core.server.every_path import take_every_path
 from registry_core.wiring import Host
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
+take_every_path()
 host = Host(read_settings())
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

@@ -1,7 +1,8 @@
 """The registry that the clients talk to, the clients, and the images they push.
 
-The registry is two local hosts on one container. To test another, name two of its hosts, or one of
-them twice: `E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002`.
+The registry is two hosts on one container: under Microsoft's Functions runtime with a Python that
+has it, local ones with another. To test another, name two of its hosts, or one of them twice:
+`E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from registry_core.local.azurite import Azurite
 from tests.support.azurite import create_container
 from tests.support.daemons import containerd, dockerd
 from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
-from tests.support.host import PROJECT, RunningHost, start_host
+from tests.support.host import PROJECT, RunningHost
+from tests.support.hosts import best_host, registry_under
 from tests.support.images import LayoutImage, debian_image, two_platform_index
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
@@ -52,9 +54,10 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         "REGISTRY_HTTP_SECRET": "the same secret for both",
     }
     streaming = {**environment, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
-    with start_host(environment) as first_host, start_host(streaming) as second_host:
-        request.config.stash[_HOSTS] = (first_host, second_host)
-        yield f"127.0.0.1:{first_host.port}", f"127.0.0.1:{second_host.port}"
+    kind = best_host()
+    with registry_under(kind, environment) as first, registry_under(kind, streaming) as second:
+        request.config.stash[_HOSTS] = (first, second)
+        yield f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import pytest
 
 from registry_core.local.azurite import Azurite
 from tests.support.azurite import create_container
-from tests.support.functions_host.process import start_functions_host, what_is_missing
-from tests.support.host import PROJECT, RunningHost
+from tests.support.functions_host.process import start_functions_host
+from tests.support.host import RunningHost
+from tests.support.hosts import FUNCTIONS, registry_under, require_runtime
 
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 
@@ -22,13 +21,8 @@ Start = Callable[..., RunningHost]
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """`start_functions_host`. Where it cannot run tests skip; in CI only on an older Python."""
-    missing = what_is_missing()
-    version: tuple[int, ...] = sys.version_info[:2]
-    if missing and os.environ.get("CI") and version >= (3, 13):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
+    """`start_functions_host`, where it can run."""
+    require_runtime()
     return start_functions_host
 
 
@@ -50,13 +44,10 @@ def settings(azurite: Azurite) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def host(start: Start, settings: dict[str, str]) -> Iterator[RunningHost]:
+def host(settings: dict[str, str]) -> Iterator[RunningHost]:
     """The project's function_app under the runtime. Nothing in it may fail or be left hanging."""
-    with start(PROJECT, settings) as host:
+    with registry_under(FUNCTIONS, settings) as host:
         yield host
-        log = host.log()
-        assert "Traceback" not in log, log
-        assert "Hanging" not in log, log
 
 
 @pytest.fixture

@@ -8,11 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from registry_core.local.azurite import Azurite
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.functions.conftest import Start
+from tests.support.access_modes import parameters, password
+from tests.support.azurite import create_container
 from tests.support.content import CONFIG, image_manifest, random_bytes
+from tests.support.e2e_doors import ALICE, with_users
 from tests.support.host import PROJECT, RunningHost
+from tests.support.hosts import FUNCTIONS, registry_under
 
 LAYER = random_bytes(20 << 20)
 
@@ -73,6 +78,32 @@ def test_the_root_says_what_this_is(registry: httpx.Client) -> None:
 def test_upload_locations_show_the_public_name(registry: httpx.Client) -> None:
     answer = registry.post("/v2/team/app/blobs/uploads/", headers={"Host": "registry.example"})
     assert answer.headers["location"].startswith("http://registry.example/v2/team/app/")
+
+
+def test_in_azure_clients_are_told_the_public_name_and_scheme(
+    settings: dict[str, str], azurite: Azurite
+) -> None:
+    """In where to upload, and in where to ask for a token. Azure's front ends end TLS."""
+    in_azure = {
+        **settings,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
+        "WEBSITE_SKU": "FlexConsumption",
+        **with_users("builtin"),
+    }
+    seen = {"Disguised-Host": "registry.example", "X-Forwarded-Proto": "https"}
+    with (
+        registry_under(FUNCTIONS, in_azure) as host,
+        httpx.Client(base_url=host.url, headers=seen, timeout=60) as client,
+    ):
+        realm = parameters(client.get("/v2/").headers["www-authenticate"])["realm"]
+        assert realm == "https://registry.example/auth/token"
+        asked = {"service": "registry", "scope": "repository:team/app:pull,push"}
+        alice = httpx.BasicAuth(ALICE, password(ALICE))
+        token = client.get("/auth/token", params=asked, auth=alice).json()["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        begun = client.post("/v2/team/app/blobs/uploads/", headers=bearer)
+        assert begun.status_code == 202, begun.text
+        assert begun.headers["location"].startswith("https://registry.example/v2/team/app/")
 
 
 @pytest.mark.parametrize("escaped", [False, True])
@@ -138,6 +169,7 @@ def test_eight_layers_are_pushed_at_once(registry: httpx.Client) -> None:
         ("POST", "/v2/team/app/manifests/1", 405, "UNSUPPORTED"),
         ("OPTIONS", "/v2/team/app/tags/list", 405, "UNSUPPORTED"),
         ("DELETE", "/v2/", 405, "UNSUPPORTED"),
+        ("GET", "/v2/team/a%0Ap/tags/list", 404, "NAME_UNKNOWN"),
     ],
 )
 def test_what_is_not_there_is_answered_with_the_specs_json(

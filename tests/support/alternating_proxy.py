@@ -23,19 +23,24 @@ class AlternatingProxy(ReverseProxy):
         self._hosts = hosts
         self._turns = itertools.cycle((0, 1))
         self._uploads: dict[str, list[int]] = {}
+        self._turn_of: dict[int, int] = {}
 
     def hosts_of_uploads(self) -> dict[str, list[int]]:
         """For each upload's path: which host took each of its requests, the starting POST first."""
         return self._uploads
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
-        turn = self._turn(request.path)
-        request["turn"] = turn
-        return await self.forward(out, request, self._hosts[turn])
+        turn = self._turn_of[id(request)] = self._turn(request.path)
+        try:
+            return await self.forward(out, request, self._hosts[turn])
+        finally:
+            del self._turn_of[id(request)]
 
     def before_answer(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         if request.method == "POST" and response.status == 202:
-            self._uploads[urlsplit(response.headers["Location"]).path] = [request["turn"]]
+            self._uploads[urlsplit(response.headers["Location"]).path] = [
+                self._turn_of[id(request)]
+            ]
 
     def _turn(self, path: str) -> int:
         """Which host takes a request: not the one that took the last of the same upload."""

@@ -1,4 +1,4 @@
-"""Registries in the modes that ask who somebody is, each a local host with alice in it."""
+"""Registries in the modes that ask who somebody is, each a host with alice in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from registry_core.auth.signing_key import SigningKey
 from registry_core.local.azurite import Azurite
 from tests.support.access_modes import htpasswd, password
 from tests.support.azurite import create_container
-from tests.support.host import PROJECT, RunningHost, start_host
+from tests.support.host import PROJECT, RunningHost
+from tests.support.hosts import best_host, registry_under
 from tests.support.token_issuer import TokenIssuer, User
 
 ALICE = "alice"
@@ -93,7 +94,7 @@ class Doors(dict[str, Door]):
             "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
             **(issuer.settings() if issuer else with_users(mode)),
         }
-        host = self._stack.enter_context(start_host(environment))
+        host = self._stack.enter_context(registry_under(best_host(), environment))
         self[mode] = Door(mode, host, environment, issuer=issuer)
         return self[mode]
 

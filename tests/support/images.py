@@ -7,6 +7,7 @@ seconds instead of a minute, and few enough for storage drivers that copy every 
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import hashlib
 import json
@@ -165,11 +166,13 @@ def _build(
 def _download(packages: Path, names: Sequence[str]) -> None:
     """Have the .deb files of these Debian packages in `packages`, from now on."""
     packages.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in names if not list(packages.glob(f"{name}_*.deb"))]
-    if missing:
-        # root downloads as itself: apt's own user may not write here.
-        as_self = ("-o", f"APT::Sandbox::User={getpass.getuser()}")
-        _run(program("apt-get"), *as_self, "download", *missing, cwd=packages)
+    with (packages / ".lock").open("w") as lock:  # tests may run twice at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [name for name in names if not list(packages.glob(f"{name}_*.deb"))]
+        if missing:
+            # root downloads as itself: apt's own user may not write here.
+            as_self = ("-o", f"APT::Sandbox::User={getpass.getuser()}")
+            _run(program("apt-get"), *as_self, "download", *missing, cwd=packages)
 
 
 def _set_times(root: Path) -> None:

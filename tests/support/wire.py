@@ -11,6 +11,7 @@ import httpx
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.support.content import CONFIG, image_manifest
+from tests.support.hosts import LOCAL, HostKind
 
 OCTETS = {"Content-Type": media_types.OCTET_STREAM}
 
@@ -31,11 +32,12 @@ def fresh_name() -> str:
 
 @dataclass
 class Wire:
-    """``paths`` lists what is committed in storage."""
+    """``paths`` lists what is committed in storage. ``host``: what stands before the registry."""
 
     client: httpx.AsyncClient
     repository: str
     paths: Callable[[], set[str]]
+    host: HostKind = LOCAL
 
     @property
     def base(self) -> str:

@@ -12,16 +12,16 @@ from registry_core.storage.memory import MemoryStore
 from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.azurite import container_client, create_container
-from tests.support.host import start_host
+from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.wire import Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
-STACKS = ("memory", "redirected", "streamed")
+STACKS = ("memory", "redirected", "streamed", FUNCTIONS.name)
 
 
 @pytest.fixture(scope="session")
 def hosts(request: pytest.FixtureRequest) -> Iterator[dict[str, tuple[str, str]]]:
-    """URL and container of each local host, started when the first test asks for it."""
+    """URL and container of each host, started when the first test asks for it."""
     with ExitStack() as stack:
         yield _Hosts(request, stack)
 
@@ -37,12 +37,12 @@ class _Hosts(dict[str, tuple[str, str]]):
         environment = {
             "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
             "REGISTRY_STORAGE_AZURE_CONTAINER": container,
-            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(name == "streamed").lower(),
+            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(name != "redirected").lower(),
             # Names with a slash in front, as distribution v2 wrote them, are served alike.
             "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
         }
-        host = self._stack.enter_context(start_host(environment))
+        host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
         return self[name]
 
@@ -70,4 +70,8 @@ async def wire(
             return set(committed.list_blob_names())
 
     async with over_http(url) as client:
-        yield Wire(client, fresh_name(), paths)
+        yield Wire(client, fresh_name(), paths, _kind(request.param))
+
+
+def _kind(stack: str) -> HostKind:
+    return FUNCTIONS if stack == FUNCTIONS.name else LOCAL

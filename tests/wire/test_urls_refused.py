@@ -88,7 +88,7 @@ async def test_a_longer_tag_is_refused_in_path_and_query(wire: Wire, tag: str) -
 
 @pytest.mark.parametrize("length", [URL_LIMIT + 1, 60 * 2**10])
 async def test_a_url_longer_than_8_kib_is_414(wire: Wire, length: int) -> None:
-    """ASP.NET Core, before Functions, would not let it through either."""
+    """The Functions host does not let it through either."""
     long = "a" * length
     with wire.nothing_new_in_storage():
         for method, url in [
@@ -99,7 +99,14 @@ async def test_a_url_longer_than_8_kib_is_414(wire: Wire, length: int) -> None:
             ("PATCH", f"{wire.base}/blobs/uploads/x?_state={long}"),
             ("GET", "/v2/_catalog?" + "a&" * (length // 2 + 1)),
         ]:
-            assert_error(await wire.client.request(method, url), 414, "UNSUPPORTED")
+            assert_too_long(wire, await wire.client.request(method, url))
+
+
+def assert_too_long(wire: Wire, answer: httpx.Response) -> None:
+    if wire.host.refuses_long_urls:
+        assert (answer.status_code, answer.content) == (414, b"")
+    else:
+        assert_error(answer, 414, "UNSUPPORTED")
 
 
 async def test_more_tags_than_a_url_holds_are_refused_together(wire: Wire) -> None:
@@ -110,7 +117,7 @@ async def test_more_tags_than_a_url_holds_are_refused_together(wire: Wire) -> No
     with wire.nothing_new_in_storage():
         query = "&".join(f"tag={tag}" for tag in tags)
         refused = await wire.put_manifest(f"{Digest.of(manifest)}?{query}", manifest)
-        assert_error(refused, 414, "UNSUPPORTED")
+        assert_too_long(wire, refused)
     query = "&".join(f"tag={tag}" for tag in tags[:50])
     pushed = await wire.put_manifest(f"{Digest.of(manifest)}?{query}", manifest)
     assert pushed.headers.get_list("OCI-Tag") == tags[:50]

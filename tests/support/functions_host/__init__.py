@@ -7,6 +7,7 @@ registry in module globals.
 
     protos.py       the gRPC messages that the library constructs and reads, as plain objects
     worker.py       drives the library: index, load, invoke
+    head.py         what the host refuses or corrects in a request's head. Pure
     routes.py       which function a request belongs to, and how the host rewrites its path. Pure
     invocations.py  the invocations under way, and the log of how they ended
     body.py         a request's body: read whole first, or streamed

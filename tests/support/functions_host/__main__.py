@@ -28,7 +28,8 @@ async def serve(app: Path, port: int) -> None:
     listener = socket.create_server((LOOPBACK, port))
     worker = await Worker.start(app)
     limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", DEFAULT_BODY_LIMIT))
-    async with FrontEnd(worker, limit) as front:
+    in_azure = os.environ.get("WEBSITE_SKU", "").lower() == "flexconsumption"
+    async with FrontEnd(worker, limit, in_azure=in_azure) as front:
         server = _Server(
             uvicorn.Config(
                 front,

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 from .body import ClientGone, Receive, RequestBody
+from .head import as_azures_front_ends_say, refusal
 from .invocations import Invocations
 from .relay import Relay, Scope, Send, worker_client
 from .routes import HttpFunction, decoded
@@ -26,11 +27,17 @@ logger = logging.getLogger(__name__)
 
 
 class FrontEnd:
-    """The ASGI application in front of a worker. It is an async context manager."""
+    """The ASGI application in front of a worker. It is an async context manager.
 
-    def __init__(self, worker: Worker, body_limit: int = DEFAULT_BODY_LIMIT) -> None:
+    ``in_azure``: behind Azure's own front ends, as on Flex Consumption.
+    """
+
+    def __init__(
+        self, worker: Worker, body_limit: int = DEFAULT_BODY_LIMIT, *, in_azure: bool = False
+    ) -> None:
         self._worker = worker
         self._body_limit = body_limit
+        self._in_azure = in_azure
         self._invocations = Invocations()
         self._client = worker_client(worker.http_uri)
 
@@ -43,6 +50,11 @@ class FrontEnd:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if status := refusal(scope):
+            await _answer(send, status)
+            return
+        if self._in_azure:
+            as_azures_front_ends_say(scope)
         try:
             scope["path"] = decoded(scope["raw_path"].decode("latin-1"))
         except ValueError:

@@ -33,21 +33,24 @@ def what_is_missing() -> str:
 
 
 def start_functions_host(
-    app: Path, environment: Mapping[str, str] | None = None, *, seconds: float = 60
+    app: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    seconds: float = 60,
 ) -> RunningHost:
-    """Serve the app in a folder on a free port, and wait until it is ready.
+    """Serve the app in a folder, and wait until it is ready. ``port`` 0 is any free one.
 
-    ``environment`` is added to this process's own, less what configures a registry.
+    ``environment`` is added to this process's own, less what configures a registry or its host.
 
     :raises HostFailed: when it ends first, with what it said of the app, or takes too long.
     """
-    inherited = {
-        k: v for k, v in os.environ.items() if not k.startswith(("REGISTRY_", "FUNCTIONS_"))
-    }
+    configuring = ("REGISTRY_", "FUNCTIONS_", "WEBSITE_")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(configuring)}
     log, path = tempfile.mkstemp()
     Path(path).unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.functions_host", "--app", str(app), "--port", "0"],
+        [sys.executable, "-m", "tests.support.functions_host", f"--app={app}", f"--port={port}"],
         cwd=PROJECT,
         env={**inherited, **(environment or {})},
         stdin=subprocess.DEVNULL,

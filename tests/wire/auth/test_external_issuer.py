@@ -11,7 +11,8 @@ import pytest
 
 from registry_core.local.azurite import Azurite
 from tests.support.azurite import create_container
-from tests.support.host import RunningHost, start_host
+from tests.support.host import RunningHost
+from tests.support.hosts import HOSTS, registry_under
 from tests.support.token_issuer import NAME, TokenIssuer, User
 from tests.support.wire import NO_TLS, assert_error
 
@@ -30,14 +31,17 @@ def issuer() -> Iterator[TokenIssuer]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def host(issuer: TokenIssuer, azurite: Azurite) -> Iterator[RunningHost]:
+@pytest.fixture(scope="module", params=HOSTS, ids=lambda kind: kind.name)
+def host(
+    request: pytest.FixtureRequest, issuer: TokenIssuer, azurite: Azurite
+) -> Iterator[RunningHost]:
+    """Each host in turn."""
     storage = {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
         "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
     }
-    with start_host({**storage, **issuer.settings()}) as running:
+    with registry_under(request.param, {**storage, **issuer.settings()}) as running:
         yield running
 
 
