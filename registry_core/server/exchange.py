@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..storage.tally import Tally, tallying
 from .errors import render
-from .worker_memory import INVOCATION_ID, forget_invocation
+from .worker import INVOCATION_ID, books
 
 # Its name is for who wants to have these lines, or not to have them.
 log = logging.getLogger("registry_core.requests")
@@ -117,7 +117,7 @@ class Told(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange, whole = self._exchange, False
-        forget_invocation(exchange.request)
+        books.close(exchange.request)
 
         async def metered(message: Message) -> None:
             exchange.sent += len(message.get("body", b""))

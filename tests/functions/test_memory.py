@@ -46,13 +46,12 @@ def ask(host: RunningHost, count: int) -> None:
 
 @pytest.mark.timeout(900)
 def test_20_000_requests_leave_nothing_behind(fresh: RunningHost) -> None:
-    """The runtime by itself would keep 2 KB of each, 32 MiB here: see `server/worker_memory`."""
+    """The runtime by itself would keep 2 KB of each, 32 MiB here: see `server/worker.py`."""
     meter = ProcessMeter(fresh.pid)
     ask(fresh, WARM)
     before = meter.resident()
     ask(fresh, REQUESTS - WARM)
     growth = (meter.resident() - before) / MIB
-    print(f"{before / MIB:.0f} MiB after {WARM} requests, {growth:+.1f} MiB after {REQUESTS}")
     assert growth < 8
 
 
@@ -74,5 +73,4 @@ def test_a_chunked_push_of_a_gib_takes_a_bounded_share_of_memory(fresh: RunningH
         url = httpx.URL(patched.headers["Location"])
         digest = str(Digest.of(b"".join(layer())))
         assert client.put(url.copy_add_param("digest", digest)).status_code == 201
-    print(f"{before / MIB:.0f} MiB before, {peak.size / MIB:.0f} MiB at the most")
     assert peak.size - before < 160 * MIB

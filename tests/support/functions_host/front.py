@@ -14,13 +14,13 @@ from typing import Any, Self
 
 from .body import ClientGone, Receive, RequestBody
 from .head import as_azures_front_ends_say, refusal
-from .invocations import Invocations
+from .invocations import Invocations, Run
 from .relay import Relay, Scope, Send, worker_client
 from .routes import HttpFunction, decoded
 from .worker import Worker
 
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
-_TIMERS = "/admin/functions/"
+_ADMIN = "/admin/functions/"
 _FAILED_SECONDS = 5.0  # how long the worker's own 500 may take once an invocation failed
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ class FrontEnd:
         except ValueError:
             await _answer(send, 400)
             return
-        if scope["method"] == "POST" and scope["path"].startswith(_TIMERS):
-            await self._start_timer(scope["path"].removeprefix(_TIMERS), send)
+        if scope["method"] == "POST" and scope["path"].startswith(_ADMIN):
+            await self._start(scope["path"].removeprefix(_ADMIN), send)
             return
         for function in self._worker.http_functions:
             parameters = function.match(scope["method"], scope["path"])
@@ -70,12 +70,19 @@ class FrontEnd:
                 return
         await _answer(send, 404)
 
-    async def _start_timer(self, name: str, send: Send) -> None:
-        """The host's administration endpoint: run a function that is not triggered by HTTP, now."""
-        known = name in self._worker.timers
-        if known:
-            self._invocations.start(name, partial(self._worker.invoke_timer, name))
-        await _answer(send, 202 if known else 404)
+    async def _start(self, name: str, send: Send) -> None:
+        """The host's administration endpoint: run a timer now.
+
+        For tests also an HTTP function, without a request, as when that could not be forwarded.
+        """
+        runs: dict[str, Run] = {
+            function.name: partial(self._worker.invoke_http, function, {})
+            for function in self._worker.http_functions
+        }
+        runs |= {timer: partial(self._worker.invoke_timer, timer) for timer in self._worker.timers}
+        if name in runs:
+            self._invocations.start(name, runs[name])
+        await _answer(send, 202 if name in runs else 404)
 
     async def _serve(
         self,

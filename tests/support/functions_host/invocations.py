@@ -11,6 +11,9 @@ from .worker import WorkerFailed
 
 logger = logging.getLogger(__name__)
 
+Run = Callable[[str], Coroutine[None, None, None]]
+"""An invocation: from its id to its end."""
+
 # An invocation ends before its answer is sent: one that is still there after this long was never
 # given its request.
 _HANGING_SECONDS = 2.0
@@ -22,9 +25,7 @@ class Invocations:
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[bool], str] = {}
 
-    def start(
-        self, function: str, run: Callable[[str], Coroutine[None, None, None]]
-    ) -> tuple[str, asyncio.Task[bool]]:
+    def start(self, function: str, run: Run) -> tuple[str, asyncio.Task[bool]]:
         """Run an invocation under a new id. The task says whether it succeeded; it never raises."""
         invocation_id = str(uuid.uuid4())
         label = f"'Functions.{function}' (Id={invocation_id})"

@@ -6,7 +6,7 @@ Sources for the headers: `DefaultHttpProxyService` (invocation id), YARP's `Http
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 import aiohttp
@@ -69,7 +69,7 @@ class Relay:
             self._scope["method"],
             self._url(),
             headers=self._headers(invocation_id),
-            data=self._body.chunks(),
+            data=self._chunks(),
             allow_redirects=False,
         )
         try:
@@ -79,6 +79,10 @@ class Relay:
                 answer.release()
             else:  # answered before the body was taken: nobody waits for the rest
                 answer.close()
+
+    def _chunks(self) -> AsyncIterator[bytes] | None:
+        chunks = self._body.chunks()
+        return None if chunks is None else _behind_head(chunks)
 
     async def _relay(self, answer: aiohttp.ClientResponse) -> None:
         headers = [
@@ -101,8 +105,23 @@ class Relay:
     def _headers(self, invocation_id: str) -> CIMultiDict[str]:
         received = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._scope["headers"]]
         headers = CIMultiDict((n, v) for n, v in received if n.lower() not in _HOP_BY_HOP)
+        headers.extend(_upgrade(received))
         headers["X-Forwarded-Host"] = headers.popall("host", [""])[0]
         headers["X-Forwarded-Proto"] = self._scope["scheme"]
         headers["X-Forwarded-For"] = self._scope["client"][0]
         headers["x-ms-invocation-id"] = invocation_id
         return headers
+
+
+def _upgrade(received: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """YARP passes on the wish for another protocol, unlike all else that ends at a hop."""
+    for name, value in received:
+        if name.lower() == "upgrade":
+            yield from (("Connection", "Upgrade"), (name, value))
+
+
+async def _behind_head(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """YARP sends the head at once, not with the first bytes of the body; so does aiohttp then."""
+    yield b""
+    async for chunk in chunks:
+        yield chunk
