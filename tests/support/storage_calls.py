@@ -23,9 +23,10 @@ class Stack:
     calls: list[str]
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
-    def new_instance(self, repository: str = "a/b") -> Wire:
-        """Another instance of the app, which has seen nothing yet."""
-        application = build_application(self.settings, build_registry(self.settings, self.store))
+    def new_instance(self, repository: str = "a/b", *, keys: bool = False) -> Wire:
+        """Another instance of the app, which has seen nothing yet. ``keys``: it knows them."""
+        registry = build_registry(self.settings, self.store)
+        application = build_application(self.settings, registry, self.store if keys else None)
         transport = httpx.ASGITransport(asgi(application))
         client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
         self._clients.append(client)
