@@ -46,9 +46,9 @@ from .scale import KIB, MIB
 class Scale:
     """How many requests of a kind: cold ones, and how often each is asked again."""
 
-    images: int = 200
-    again: int = 10
-    larges: int = 12
+    images: int = 100
+    again: int = 5
+    larges: int = 8
     large: int = 32 * MIB
     users: int = 40
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +44,17 @@ class Price:
         """How many of so many units cost something."""
         return max(0.0, quantity - self.free)
 
+    def terms(self, quantity: float) -> Iterator[tuple[float, float]]:
+        """Of what is billed, how many units are at which price."""
+        left = self.billed(quantity)
+        for tier in self.tiers:
+            if units := min(left, tier.size):
+                yield units, tier.usd
+            left -= units
+
     def amount(self, quantity: float) -> float:
         """USD for so many units in a month."""
-        left, amount = self.billed(quantity), 0.0
-        for tier in self.tiers:
-            units = min(left, tier.size)
-            amount += units / self.per * tier.usd
-            left -= units
-        return amount
+        return sum(units / self.per * usd for units, usd in self.terms(quantity))
 
 
 def read_prices(file: Path | None = None) -> Mapping[str, Price]:
