@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cost`: CPU and answer of each kind of request, as the cost model takes them.
+"""`python -m benchmarks.cost`: what each kind of request takes, for the cost model: CPU, answer.
 
 Prints those lines of registry_core/commands/cost/measured.toml that are measured. Azurite and four
 hosts are started for it: one is measured, one pushes what the first has not seen, one streams, and

@@ -17,7 +17,7 @@ from registry_core.config import read_settings
 from registry_core.local.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.access_modes import SERVICE, basic, htpasswd, password
-from tests.support.content import CONFIG, image_manifest, random_bytes
+from tests.support.content import image_manifest, random_bytes
 from tests.support.host import PROJECT
 from tests.support.storage_calls import Stack, counted
 from tests.support.wire import Wire

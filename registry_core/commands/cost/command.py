@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 from ..options import Commands, number
@@ -22,7 +22,7 @@ EXAMPLES = """\
 examples:
   python -m registry_core cost --gib 50
   python -m registry_core cost --pulls 1000000 --pushes 20000 --layers 8 --gib 50
-  python -m registry_core cost --pulls 50000 --pushes 2000 --gib 50 --explain
+  python -m registry_core cost --pulls 50000 --pushes 2000 --gib 50 --explain flex-512
   python -m registry_core cost --pulls 50000 --gib 50 --prices prices.toml --json
 """
 _MOST = 10**9
@@ -44,7 +44,14 @@ def add_cost(commands: Commands) -> None:
     _add_traffic(parser.add_argument_group("what happens in a month"))
     _add_assumptions(parser.add_argument_group("what is assumed"))
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--explain", action="store_true", help="the arithmetic of every line")
+    shown.add_argument(
+        "--explain",
+        nargs="?",
+        const="all",
+        default="",
+        metavar="PLAN,...",
+        help="the arithmetic of every line; of these plans only, named as --json names them",
+    )
     shown.add_argument("--json", action="store_true", help="everything as one JSON document")
     shown.add_argument(
         "--prices", type=Path, metavar="FILE", help="prices to put in place of ours (TOML)"
@@ -110,6 +117,7 @@ def _cost(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int
     try:
         model = Model(_traffic(arguments), _assumptions(arguments), read_measured())
         office = Office(model, read_prices(arguments.prices))
+        explained = _explained(arguments.explain)
     except (PricesInvalid, ValueError) as error:
         print(f"registry: {error}", file=sys.stderr)
         return WRONG
@@ -117,8 +125,19 @@ def _cost(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int
     if arguments.json:
         print(json.dumps(to_json(office, bills), indent=2))
     else:
-        print(render(office, bills, explain=arguments.explain))
+        print(render(office, bills, explained))
     return DONE
+
+
+def _explained(text: str) -> Container[str]:
+    """:raises ValueError: there is no such plan."""
+    from .plans import PLANS
+
+    names = PLANS if text == "all" else tuple(filter(None, text.split(",")))
+    for name in names:
+        if name not in PLANS:
+            raise ValueError(f"--explain {name!r}: the plans are {', '.join(PLANS)}")
+    return names
 
 
 def _traffic(arguments: argparse.Namespace) -> Traffic:

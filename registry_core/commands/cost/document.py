@@ -40,7 +40,7 @@ def to_json(office: Office, bills: Sequence[Bill]) -> Mapping[str, Any]:
 def _bill(bill: Bill) -> Mapping[str, Any]:
     """Amounts are not rounded. ``by_request``: null where nobody bills by the second."""
     return {
-        "plan": bill.plan,
+        "plan": bill.name,
         "amount": bill.amount,
         "by_request": bill.dearest or None,
         "lines": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,22 +45,26 @@ class Kind:
     answer: int
     """Bytes."""
 
-    def answered_after(self, warm: float, blobs: int = 0) -> Counter[str]:
-        """Storage calls that the answer waits for, on average: those without the body's own."""
-        calls: Counter[str] = Counter()
-        for names, share in ((self.cold, 1 - warm), (self.warm, warm)):
+    def answered_after(self, warm: float, blobs: int = 0) -> Mapping[str, float]:
+        """Storage calls that the answer waits for, on average: those without the body's own.
+
+        ``warm``: see `Temperatures.mixed`. ``blobs``: how many a manifest names.
+        """
+        calls: dict[str, float] = defaultdict(float)
+        for names, times in (
+            (self.cold, 1 - warm),
+            (self.warm, warm),
+            (self.each_blob, blobs * (1 - warm)),
+        ):
             for name in names:
-                calls[name] += share  # type: ignore[assignment] # averages are no whole numbers
-        for name in self.each_blob:
-            calls[name] += blobs * (1 - warm)  # type: ignore[assignment]
+                calls[name] += times
         return calls
 
-    def calls(self, warm: float, blobs: int = 0, mib: float = 0) -> Counter[str]:
-        """All storage calls, on average, with a body of ``mib`` MiB and so many ``blobs`` named."""
-        calls = self.answered_after(warm, blobs)
-        if self.each:
-            for name in self.each:
-                calls[name] += math.ceil(mib * MIB / self.each_bytes)
+    def calls(self, warm: float, blobs: int = 0, mib: float = 0) -> Mapping[str, float]:
+        """All storage calls, on average, with a body of ``mib`` MiB."""
+        calls = dict(self.answered_after(warm, blobs))
+        for name in self.each:
+            calls[name] = calls.get(name, 0) + math.ceil(mib * MIB / self.each_bytes)
         return calls
 
 

@@ -18,6 +18,8 @@ _EP1_MEMORY = 3.5
 MEMORIES = {512: 0.25, 2048: 1.0, 4096: 2.0}
 """Flex Consumption's instance sizes in MB, and their CPU cores (the latter from memory, check)."""
 
+MACHINES = ("b1s", "b2s")
+
 ACR = {"basic": 10, "standard": 100, "premium": 500}
 """Container Registry's tiers, and the GiB that each includes."""
 
@@ -38,6 +40,7 @@ class Line:
 class Bill:
     """A month of one plan. ``dearest``: the amount by `Minimum.REQUEST`, where it matters."""
 
+    name: str
     plan: str
     lines: Sequence[Line]
     dearest: float = 0
@@ -59,8 +62,7 @@ class Office:
         return [
             *(self.flex(memory) for memory in MEMORIES),
             self.premium(),
-            self.machine("vm_b1s", "VM B1s"),
-            self.machine("vm_b2s", "VM B2s"),
+            *(self.machine(size) for size in MACHINES),
             *(self.container_registry(tier) for tier in ACR),
         ]
 
@@ -72,7 +74,7 @@ class Office:
             for minimum in (None, Minimum.REQUEST)
         )
         amount = sum(line.amount for line in dearest)
-        return Bill(f"Flex {memory:,} MB", lines, amount)
+        return Bill(f"flex-{memory}", f"Flex {memory:,} MB", lines, amount)
 
     def _flex(self, memory: int, usage: Usage, minimum: Minimum | None) -> Iterator[Line]:
         seconds = self.model.instance_seconds(MEMORIES[memory], minimum)
@@ -91,17 +93,18 @@ class Office:
         usage = self.model.usage()
         vcpu = self._line("premium_vcpu", HOURS)
         memory = self._line("premium_memory", HOURS * _EP1_MEMORY)
-        return Bill("Premium EP1", [vcpu, memory, *self._around(usage)])
+        return Bill("premium-ep1", "Premium EP1", [vcpu, memory, *self._around(usage)])
 
-    def machine(self, price: str, plan: str) -> Bill:
+    def machine(self, size: str) -> Bill:
         """A registry on a virtual machine, with its layers on the machine's disk."""
         disk = _SMALLEST_DISK
         while disk < self.model.traffic.gib + _SYSTEM_GIB:
             disk *= 2
         return Bill(
-            plan,
+            f"vm-{size}",
+            f"VM {size.capitalize()}",
             [
-                self._line(price, HOURS),
+                self._line(f"vm_{size}", HOURS),
                 self._line("disk_gib", disk),
                 self._line("public_ip", HOURS),
                 self._egress(),
@@ -112,7 +115,7 @@ class Office:
         """Azure Container Registry."""
         beyond = max(0.0, self.model.traffic.gib - ACR[tier])
         days, gib = self._line(f"acr_{tier}", _DAYS), self._line("acr_gib", beyond)
-        return Bill(f"ACR {tier.capitalize()}", [days, gib, self._egress()])
+        return Bill(f"acr-{tier}", f"ACR {tier.capitalize()}", [days, gib, self._egress()])
 
     def _around(self, usage: Usage) -> Iterator[Line]:
         """What this registry uses in every plan."""
@@ -129,6 +132,14 @@ class Office:
     def _line(self, name: str, quantity: float) -> Line:
         return Line(self.prices[name], quantity)
 
+
+PLANS = (
+    *(f"flex-{memory}" for memory in MEMORIES),
+    "premium-ep1",
+    *(f"vm-{size}" for size in MACHINES),
+    *(f"acr-{tier}" for tier in ACR),
+)
+"""The names of all, in the order of their bills."""
 
 MOST_PULLS = 10**9
 

@@ -116,7 +116,9 @@ def _tiers(where: str, table: Mapping[str, Any]) -> Sequence[Tier]:
     return (*tiers, Tier(_number(where, last, "usd")))
 
 
-def _number(where: str, table: Mapping[str, Any], field: str, default: float | None = None) -> float:
+def _number(
+    where: str, table: Mapping[str, Any], field: str, default: float | None = None
+) -> float:
     number = table.get(field, default)
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e12:
         raise PricesInvalid(f"{where} must have a number {field!r}, 0 or more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from .plans import Bill, Line, Office, break_even
 from .traffic import Traffic, pull_of, push_of
@@ -19,11 +19,10 @@ _COMPARED_MEMORIES = (512, 2048)
 _BY_REQUEST = ", by request"
 
 
-def render(office: Office, bills: Sequence[Bill], *, explain: bool) -> str:
-    """``explain``: with the arithmetic of every line."""
+def render(office: Office, bills: Sequence[Bill], explain: Container[str] = ()) -> str:
+    """``explain``: the plans whose lines are shown, with their arithmetic."""
     parts = [_asked(office), _table(bills)]
-    if explain:
-        parts += ["\n".join(_arithmetic(bill)) for bill in bills]
+    parts += ["\n".join(_arithmetic(bill)) for bill in bills if bill.name in explain]
     parts += ["\n".join(_break_evens(office)), _footnotes(office, bills)]
     return "\n\n".join(part for part in parts if part)
 
@@ -61,7 +60,7 @@ def _usage(usage: Usage, traffic: Traffic) -> Iterator[str]:
             yield f"a {what}: {requests} requests in {_many(len(bursts), 'burst')}"
     if usage.requests:
         calls = ", ".join(f"{count:,.0f} {name}" for name, count in usage.calls.items() if count)
-        yield f"requests: {usage.requests:,.0f}; CPU: {usage.cpu_seconds / 3600:,.1f} hours"
+        yield f"requests: {usage.requests:,.0f}; CPU: {usage.cpu_seconds:,.0f} s"
         yield f"storage calls: {calls}"
 
 
@@ -81,22 +80,22 @@ def _column(bill: Bill, prefixes: tuple[str, ...]) -> float:
 
 
 def _arithmetic(bill: Bill) -> Iterator[str]:
+    """Without the lines of what is not used."""
     yield bill.plan
     for line in bill.lines:
-        yield f"  {line.price.name:28}{_product(line)} = {line.amount:,.2f}"
-    yield f"  {'':28}total = {bill.amount:,.2f}"
+        if line.quantity:
+            yield f"  {line.price.name:28} {_product(line)} = {line.amount:,.2f}"
+    yield f"  {'total':28} {bill.amount:,.2f}"
 
 
 def _product(line: Line) -> str:
     """Quantity times price, as one would type it."""
     price = line.price
     quantity = f"{_plain(line.quantity)} {price.unit}"
-    if not line.quantity:
-        return quantity
-    if price.free:
-        quantity = f"({quantity} - {_plain(price.free)} free)"
     if not price.billed(line.quantity):
         return f"{quantity}, all free"
+    if price.free:
+        quantity = f"({quantity} - {_plain(price.free)} free)"
     per = f" / {_plain(price.per)}" if price.per != 1 else ""
     terms = list(price.terms(line.quantity))
     if len(terms) == 1:
@@ -119,7 +118,7 @@ def _break_evens(office: Office) -> Iterator[str]:
     compared: Mapping[str, Callable[[Office], float]] = {
         "ACR Basic": lambda other: other.container_registry("basic").amount,
         "ACR Standard": lambda other: other.container_registry("standard").amount,
-        "VM B1s": lambda other: other.machine("vm_b1s", "VM B1s").amount,
+        "VM B1s": lambda other: other.machine("b1s").amount,
     }
     yield f"{'':34}" + "".join(f"{name:>14}" for name in compared)
     for memory in _COMPARED_MEMORIES:
@@ -153,5 +152,3 @@ def _unconfirmed(bill: Bill) -> list[str]:
 
 def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-

@@ -82,7 +82,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Asked:
-    """Requests of one kind (measured.toml). ``mib`` is the body of each, ``blobs`` what it names."""
+    """Requests of one kind of measured.toml; each has a body of ``mib`` and names ``blobs``."""
 
     kind: str
     times: int = 1

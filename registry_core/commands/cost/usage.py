@@ -47,7 +47,7 @@ class Model:
 
     def usage(self) -> Usage:
         requests, cpu, answers = 0.0, 0.0, 0.0
-        calls: Counter[str] = Counter(dict.fromkeys(CLASSES, 0))
+        calls = dict.fromkeys(CLASSES, 0.0)
         for times, burst in self.bursts():
             for asked in burst:
                 number = times * asked.times
@@ -55,7 +55,7 @@ class Model:
                 cpu += number * self._cpu_seconds(asked)
                 answers += number * self.measured.kinds[asked.kind].answer
                 for name, count in self._calls(asked).items():
-                    calls[self.measured.classes[name]] += number * count  # type: ignore[assignment]
+                    calls[self.measured.classes[name]] += number * count
                 if asked.kind == "get_blob":
                     calls["read"] += number  # the client's own, where it was redirected to
         layers = self.traffic.pulled_gib * 1024 * MIB
@@ -101,7 +101,7 @@ class Model:
         go with the body are made meanwhile.
         """
         kind = self.measured.kinds[asked.kind]
-        waiting = kind.answered_after(self.traffic.warm, asked.blobs).total()
+        waiting = sum(kind.answered_after(self.traffic.warm, asked.blobs).values())
         cpu = kind.cpu_ms.mixed(self.traffic.warm) / 1000 / cores
         body = asked.mib * MIB * 8 / (self.assumptions.client_mbit * 1e6)
         work = asked.mib * kind.cpu_mib / 1000 / cores
@@ -112,7 +112,7 @@ class Model:
         kind = self.measured.kinds[asked.kind]
         return (kind.cpu_ms.mixed(self.traffic.warm) + asked.mib * kind.cpu_mib) / 1000
 
-    def _calls(self, asked: Asked) -> Counter[str]:
+    def _calls(self, asked: Asked) -> Mapping[str, float]:
         kind = self.measured.kinds[asked.kind]
         return kind.calls(self.traffic.warm, asked.blobs, asked.mib)
 
