@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scale = QUICK if parser.parse_args(arguments).quick else Scale()
     version = ".".join(platform.python_version_tuple()[:2])
     print("[benchmark]", f'date = "{time.strftime("%Y-%m-%d")}"', sep="\n")
-    print(f'machine = "{platform.machine()}, {os.cpu_count()} CPUs, Python {version}"', flush=True)
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {version}"
+    print(f'machine = "{machine}, load {os.getloadavg()[0]:.0f}"', flush=True)
     try:
         with tempfile.TemporaryDirectory() as folder, Azurite(Path(folder)) as azurite:
             for name, cold, warm, mib in _measure(azurite, scale):
@@ -94,7 +95,7 @@ def _measure(azurite: Azurite, scale: Scale) -> Iterator[Row]:
         yield from _uploads(measured, scale)
         with _host({**storage, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}) as streaming:
             yield _streaming(seed, streaming, scale)
-    with _host(storage | token_settings(scale.users)) as login:
+    with _host({**storage, **token_settings(scale.users)}) as login:
         asked = [token(user) for user in range(scale.users)]
         yield "token", cost(login, asked), cost(login, asked * scale.again), 0.0
 
