@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 import pytest
@@ -70,13 +71,13 @@ async def large_blob(wire: Wire) -> None:
     await wire.push_blob(LARGE)
 
 
-async def its_blobs(wire: Wire) -> None:
-    """Of another tag's image, so that the repository is known and its marker written."""
-    await image(wire)
+NUMBERS = count()
 
 
 async def push_manifest(wire: Wire) -> int:
-    return (await wire.put_manifest("v2", MANIFEST)).status_code
+    """A new one each time, of blobs that are there."""
+    manifest = image_manifest(SMALL, annotations={"number": str(next(NUMBERS))})
+    return (await wire.put_manifest("v2", manifest)).status_code
 
 
 MANIFEST_PATH = f"{{base}}/manifests/{Digest.of(MANIFEST)}"
@@ -91,7 +92,7 @@ SCENES = {
     "get_blob": Scene(image, asking("GET", SMALL_PATH), 307),
     "stream_blob": Scene(large_blob, asking("GET", LARGE_PATH), 200),
     "start_upload": Scene(nothing, asking("POST", "{base}/blobs/uploads/"), 202),
-    "put_manifest": Scene(its_blobs, push_manifest, 201, blobs=2),
+    "put_manifest": Scene(image, push_manifest, 201, blobs=2),
 }
 
 

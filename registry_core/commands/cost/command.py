@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from pathlib import Path
 
 from ..options import Commands, number
@@ -59,17 +60,26 @@ def add_cost(commands: Commands) -> None:
     parser.set_defaults(run=_cost)
 
 
-def _add_traffic(group: argparse._ArgumentGroup) -> None:
-    def add(flag: str, kind: Callable[[str], object], default: object, help_: str) -> None:
-        group.add_argument(
-            flag, type=kind, default=default, metavar="N", help=f"{help_} (default %(default)s)"
-        )
+def _add_number(
+    group: argparse._ArgumentGroup,
+    flag: str,
+    kind: Callable[[str], object],
+    default: object,
+    text: str,
+) -> None:
+    """Without a default, the text tells what holds instead."""
+    if default is not None:
+        text += " (default %(default)s)"
+    group.add_argument(flag, type=kind, default=default, metavar="N", help=text)
 
+
+def _add_traffic(group: argparse._ArgumentGroup) -> None:
+    add = partial(_add_number, group)
     add("--pulls", _count, _TRAFFIC.pulls, "images pulled")
     add("--pushes", _count, _TRAFFIC.pushes, "images pushed")
     add("--layers", _layers, _TRAFFIC.layers, "layers of an image")
-    add("--new-layers", _layers, None, "of them, sent by a push: 2, if there are as many")
-    add("--missing-layers", _layers, None, "of them, fetched by a pull: all")
+    add("--new-layers", _layers, None, "of them, sent by a push (default 2, if there are as many)")
+    add("--missing-layers", _layers, None, "of them, fetched by a pull (default all)")
     add("--layer-mib", _layer_mib, _TRAFFIC.layer_mib, f"MiB of a layer, up to {_LARGEST_MIB}")
     add("--gib", _quantity, _TRAFFIC.gib, "GiB stored")
     add("--warm", _share, _TRAFFIC.warm, "share, 0 to 1, of requests that an instance has seen")
@@ -83,11 +93,7 @@ def _add_traffic(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_assumptions(group: argparse._ArgumentGroup) -> None:
-    def add(flag: str, kind: Callable[[str], object], default: object, help_: str) -> None:
-        group.add_argument(
-            flag, type=kind, default=default, metavar="N", help=f"{help_} (default %(default)s)"
-        )
-
+    add = partial(_add_number, group)
     add("--busy-hours", _hours, _ASSUMED.busy_hours, "hours of the month in which traffic comes")
     add("--concurrency", _some, _ASSUMED.concurrency, "requests that an instance takes at a time")
     add("--always-ready", _count, _ASSUMED.always_ready, "instances that are always ready")

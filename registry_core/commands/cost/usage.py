@@ -12,7 +12,7 @@ from .traffic import Asked, Assumptions, Burst, Minimum, Traffic, pull_of, push_
 
 LEAST_SECONDS = 1.0
 ROUNDED_TO = 0.1
-"""An active period is billed for a second at least, and then in tenths: docs/cost.md, Sources."""
+"""An active period is billed for a second at least, and then in tenths (docs/cost.md)."""
 
 _GB = 1e9
 
