@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands.auth import add_auth
+from .commands.cost import add_cost
 from .commands.doctor import add_doctor
 from .commands.serve import add_serve
 
@@ -29,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_doctor(commands)
     add_auth(commands)
+    add_cost(commands)
     return parser
 
 

@@ -4,7 +4,6 @@ The rows are those of the table in README.md, "Storage calls".
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -12,10 +11,10 @@ import pytest
 from registry_core.config import AzureStorage, Settings
 from registry_core.local.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage.azure_blob import AzureBlobStore
 from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.content import CONFIG, image_manifest, random_bytes
+from tests.support.storage_calls import Stack, counted
 from tests.support.wire import OCTETS, Wire
 
 pytestmark = pytest.mark.anyio
@@ -26,45 +25,10 @@ MANIFEST = image_manifest(LAYER)
 LARGE = random_bytes(16 * 2**20)
 
 
-@dataclass
-class Stack:
-    """A registry on Azurite, with every HTTP request to storage written down."""
-
-    store: AzureBlobStore
-    calls: list[str]
-    _clients: list[httpx.AsyncClient] = field(default_factory=list)
-
-    def new_instance(self, repository: str = "a/b") -> Wire:
-        """Another instance of the app, which has seen nothing yet."""
-        application = build_application(SETTINGS, build_registry(SETTINGS, self.store))
-        transport = httpx.ASGITransport(asgi(application))
-        client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
-        self._clients.append(client)
-        return Wire(client, repository, set)
-
-    async def calls_of(self, request: Awaitable[object]) -> list[str]:
-        """What a request asks of storage, in order."""
-        self.calls.clear()
-        await request
-        return list(self.calls)
-
-    async def close(self) -> None:
-        for client in self._clients:
-            await client.aclose()
-
-
 @pytest.fixture
 async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
-    calls: list[str] = []
-    store = AzureBlobStore.from_connection_string(
-        azurite.connection_string,
-        container_name,
-        on_call=lambda _, operation: calls.append(operation),
-    )
-    stack = Stack(store, calls)
-    yield stack
-    await stack.close()
-    await store.close()
+    async with counted(azurite, container_name, SETTINGS) as stack:
+        yield stack
 
 
 async def pull(wire: Wire, path: str, method: str = "GET") -> None:

@@ -113,24 +113,24 @@ def two_platform_index(folder: Path, packages: Path) -> LayoutImage:
     return LayoutImage(folder, "platforms")
 
 
-def noise_image(folder: Path, size: int) -> LayoutImage:
-    """An image of one uncompressed layer: a file of `size` bytes that nothing can compress."""
+def noise_image(folder: Path, *sizes: int) -> LayoutImage:
+    """An image of uncompressed layers: each a file of so many bytes that nothing can compress."""
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    layer = _add_noise_layer(folder, size)
+    layers = [_add_noise_layer(folder, size) for size in sizes]
     config = {
         "architecture": "amd64",
         "os": "linux",
         "created": _CREATED,
         "config": {"Cmd": ["/noise"]},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
-        "history": [{"created": _CREATED, "created_by": "noise"}],
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
+        "history": [{"created": _CREATED, "created_by": "noise"}] * len(layers),
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
         "config": _add_json(folder, _CONFIG, config),
-        "layers": [layer],
+        "layers": layers,
     }
     _write_index(folder, _add_json(folder, _MANIFEST, manifest), "noise")
     return LayoutImage(folder, "noise")

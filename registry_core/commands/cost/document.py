@@ -1,0 +1,54 @@
+"""Bills as one JSON document, for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from .plans import Bill, Office
+
+
+def to_json(office: Office, bills: Sequence[Bill]) -> Mapping[str, Any]:
+    """What was asked, what is used, each plan's bill with its lines, and the prices in them."""
+    used = {line.price.name: line.price for bill in bills for line in bill.lines}
+    measured = office.model.measured
+    return {
+        "currency": "USD",
+        "traffic": asdict(office.model.traffic),
+        "assumptions": asdict(office.model.assumptions),
+        "measured": {"date": measured.date, "machine": measured.machine},
+        "usage": asdict(office.model.usage()),
+        "plans": [_bill(bill) for bill in bills],
+        "prices": {
+            name: {
+                "unit": price.unit,
+                "per": price.per,
+                "free": price.free,
+                "tiers": [{"usd": tier.usd, "size": _finite(tier.size)} for tier in price.tiers],
+                "what": price.what,
+                "region": price.region,
+                "date": price.date,
+                "source": price.source,
+                "confirmed": price.confirmed,
+            }
+            for name, price in used.items()
+        },
+    }
+
+
+def _bill(bill: Bill) -> Mapping[str, Any]:
+    """Amounts are not rounded. ``by_request``: null where nobody bills by the second."""
+    return {
+        "plan": bill.name,
+        "amount": bill.amount,
+        "by_request": bill.dearest or None,
+        "lines": [
+            {"price": line.price.name, "quantity": line.quantity, "amount": line.amount}
+            for line in bill.lines
+        ],
+    }
+
+
+def _finite(size: float) -> float | None:
+    return None if size == float("inf") else size

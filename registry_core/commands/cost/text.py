@@ -1,0 +1,154 @@
+"""Bills as text: a table of plans, the arithmetic of each, and where they cost the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+
+from .plans import Bill, Line, Office, break_even
+from .traffic import Traffic, pull_of, push_of
+from .usage import Usage, per_operation
+
+_COLUMNS = {
+    "compute": ("flex_", "premium_", "vm_", "acr_basic", "acr_standard", "acr_premium"),
+    "space": ("storage_gib", "disk_gib", "acr_gib"),
+    "calls": ("storage_write", "storage_list", "storage_read", "storage_other"),
+    "logs": ("log_gb", "vault_read"),
+    "network": ("egress_gb", "public_ip"),
+}
+_COMPARED_MEMORIES = (512, 2048)
+_BY_REQUEST = ", by request"
+
+
+def render(office: Office, bills: Sequence[Bill], explain: Container[str] = ()) -> str:
+    """``explain``: the plans whose lines are shown, with their arithmetic."""
+    parts = [_asked(office), _table(bills)]
+    parts += ["\n".join(_arithmetic(bill)) for bill in bills if bill.name in explain]
+    parts += ["\n".join(_break_evens(office)), _footnotes(office, bills)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _asked(office: Office) -> str:
+    traffic, usage = office.model.traffic, office.model.usage()
+    return "\n".join([*_traffic(traffic), *_usage(usage, traffic)])
+
+
+def _traffic(traffic: Traffic) -> Iterator[str]:
+    yield (
+        f"{traffic.pulls:,} pulls, {traffic.pushes:,} pushes and {traffic.gib:,g} GiB stored "
+        f"in a month"
+    )
+    if not traffic.pulls and not traffic.pushes:
+        return
+    how = "streamed by the registry" if traffic.streamed else "fetched from storage"
+    yield (
+        f"images of {_many(traffic.layers, 'layer')} of {traffic.layer_mib:g} MiB: a push sends "
+        f"{traffic.new_layers}, a pull fetches {traffic.missing_layers}, {how}"
+    )
+    yield (
+        f"{traffic.warm:.0%} of the requests meet an instance that knows what is asked for; "
+        f"{traffic.outside:.0%} of the bytes leave the region"
+    )
+
+
+def _usage(usage: Usage, traffic: Traffic) -> Iterator[str]:
+    for what, times, bursts in (
+        ("pull", traffic.pulls, pull_of(traffic)),
+        ("push", traffic.pushes, push_of(traffic)),
+    ):
+        if times:
+            requests = sum(per_operation(bursts).values())
+            yield f"a {what}: {requests} requests in {_many(len(bursts), 'burst')}"
+    if usage.requests:
+        calls = ", ".join(f"{count:,.0f} {name}" for name, count in usage.calls.items() if count)
+        yield f"requests: {usage.requests:,.0f}; CPU: {usage.cpu_seconds:,.0f} s"
+        yield f"storage calls: {calls}"
+
+
+def _table(bills: Sequence[Bill]) -> str:
+    names = [*_COLUMNS, "USD a month"]
+    lines = [f"{'':16}" + "".join(f"{name:>12}" for name in names)]
+    for bill in bills:
+        amounts = [_column(bill, prefixes) for prefixes in _COLUMNS.values()]
+        cells = "".join(f"{amount:>12,.2f}" for amount in (*amounts, bill.amount))
+        mark = " *" if _unconfirmed(bill) else ""
+        lines.append(f"{bill.plan:16}{cells}{mark}")
+    return "\n".join(lines)
+
+
+def _column(bill: Bill, prefixes: tuple[str, ...]) -> float:
+    return sum(line.amount for line in bill.lines if line.price.name.startswith(prefixes))
+
+
+def _arithmetic(bill: Bill) -> Iterator[str]:
+    """Without the lines of what is not used."""
+    yield bill.plan
+    for line in bill.lines:
+        if line.quantity:
+            yield f"  {line.price.name:28} {_product(line)} = {line.amount:,.2f}"
+    yield f"  {'total':28} {bill.amount:,.2f}"
+
+
+def _product(line: Line) -> str:
+    """Quantity times price, as one would type it."""
+    price = line.price
+    quantity = f"{_plain(line.quantity)} {price.unit}"
+    if not price.billed(line.quantity):
+        return f"{quantity}, all free"
+    if price.free:
+        quantity = f"({quantity} - {_plain(price.free)} free)"
+    per = f" / {_plain(price.per)}" if price.per != 1 else ""
+    terms = list(price.terms(line.quantity))
+    if len(terms) == 1:
+        return f"{quantity}{per} x {_plain(terms[0][1])}"
+    sums = " + ".join(f"{_plain(units)} x {_plain(usd)}" for units, usd in terms)
+    return f"{quantity}{per}: {sums}"
+
+
+def _plain(number: float) -> str:
+    """Without an exponent; large ones whole, small ones with as many digits as they have."""
+    digits = f"{number:,.2f}" if number >= 1 else f"{number:.8f}"
+    return digits.rstrip("0").rstrip(".")
+
+
+def _break_evens(office: Office) -> Iterator[str]:
+    """Nothing where there are no pulls and pushes to compare."""
+    if not office.model.traffic.pulls and not office.model.traffic.pushes:
+        return
+    yield "All else as it is, it costs no more than ... up to so many pulls a month:"
+    compared: Mapping[str, Callable[[Office], float]] = {
+        "ACR Basic": lambda other: other.container_registry("basic").amount,
+        "ACR Standard": lambda other: other.container_registry("standard").amount,
+        "VM B1s": lambda other: other.machine("b1s").amount,
+    }
+    yield f"{'':34}" + "".join(f"{name:>14}" for name in compared)
+    for memory in _COMPARED_MEMORIES:
+        ours: Mapping[str, Callable[[Office], float]] = {
+            "": lambda other, memory=memory: other.flex(memory).amount,  # type: ignore[misc]
+            _BY_REQUEST: lambda other, memory=memory: other.flex(memory).dearest,  # type: ignore[misc]
+        }
+        for reading, amount in ours.items():
+            found = [break_even(office, amount, theirs) for theirs in compared.values()]
+            cells = ["always" if pulls is None else f"{pulls:,}" for pulls in found]
+            yield f"Flex {memory:,} MB{reading}".ljust(34) + "".join(f"{c:>14}" for c in cells)
+
+
+def _footnotes(office: Office, bills: Sequence[Bill]) -> str:
+    notes = []
+    if office.model.traffic.pulls or office.model.traffic.pushes:
+        dearest = [bill for bill in bills if bill.dearest]
+        notes += [
+            "Flex bills an instance for a second at least whenever it has something to do. If each",
+            "request counts for itself, although others come within that second, a month is",
+            ", ".join(f"{bill.plan} {bill.dearest:,.2f}" for bill in dearest) + " USD.",
+        ]
+    if names := sorted({name for bill in bills for name in _unconfirmed(bill)}):
+        notes.append(f"* nobody has confirmed these prices: {', '.join(names)}")
+    return "\n".join(notes)
+
+
+def _unconfirmed(bill: Bill) -> list[str]:
+    return [line.price.name for line in bill.lines if line.amount and not line.price.confirmed]
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

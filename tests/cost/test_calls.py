@@ -1,0 +1,187 @@
+"""measured.toml tells the truth about storage calls: each kind of request, counted on Azurite."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+import pytest
+
+from registry_core.auth.signing_key import SigningKey
+from registry_core.commands.cost.measured import CLASSES, read_measured
+from registry_core.config import read_settings
+from registry_core.local.azurite import Azurite
+from registry_core.spec.digest import Digest
+from tests.support.access_modes import SERVICE, basic, htpasswd, password
+from tests.support.content import image_manifest, random_bytes
+from tests.support.host import PROJECT
+from tests.support.storage_calls import Stack, counted
+from tests.support.wire import Wire
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+KINDS = read_measured().kinds
+SMALL, LARGE = b"a small layer", random_bytes(20 * 2**20)
+SIZES = {"stream_blob": len(LARGE), "patch_large": len(LARGE)}
+MANIFEST = image_manifest(SMALL)
+OPEN = {
+    "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
+    "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_AUTH": "none",
+}
+STREAMING = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A request of an instance that has seen nothing, and the same one again."""
+
+    prepare: Callable[[Wire], Awaitable[object]]
+    """By another instance."""
+    ask: Callable[[Wire], Awaitable[int]]
+    """The request that is counted. Returns the status."""
+    status: int
+    blobs: int = 0
+
+
+def asking(method: str, path: str) -> Callable[[Wire], Awaitable[int]]:
+    async def ask(wire: Wire) -> int:
+        answer = await wire.client.request(method, path.replace("{base}", wire.base))
+        return answer.status_code
+
+    return ask
+
+
+async def nothing(_wire: Wire) -> None:
+    """No preparation."""
+
+
+async def image(wire: Wire) -> None:
+    await wire.push_image("v1", SMALL)
+
+
+async def large_blob(wire: Wire) -> None:
+    await wire.push_blob(LARGE)
+
+
+NUMBERS = count()
+
+
+async def push_manifest(wire: Wire) -> int:
+    """A new one each time, of blobs that are there."""
+    manifest = image_manifest(SMALL, annotations={"number": str(next(NUMBERS))})
+    return (await wire.put_manifest("v2", manifest)).status_code
+
+
+MANIFEST_PATH = f"{{base}}/manifests/{Digest.of(MANIFEST)}"
+SMALL_PATH, LARGE_PATH = (f"{{base}}/blobs/{Digest.of(blob)}" for blob in (SMALL, LARGE))
+SCENES = {
+    "ask": Scene(nothing, asking("GET", "/v2/"), 200),
+    "head_manifest_by_tag": Scene(image, asking("HEAD", "{base}/manifests/v1"), 200),
+    "get_manifest_by_tag": Scene(image, asking("GET", "{base}/manifests/v1"), 200),
+    "get_manifest_by_digest": Scene(image, asking("GET", MANIFEST_PATH), 200),
+    "head_blob": Scene(image, asking("HEAD", SMALL_PATH), 200),
+    "head_missing_blob": Scene(nothing, asking("HEAD", SMALL_PATH), 404),
+    "get_blob": Scene(image, asking("GET", SMALL_PATH), 307),
+    "stream_blob": Scene(large_blob, asking("GET", LARGE_PATH), 200),
+    "start_upload": Scene(nothing, asking("POST", "{base}/blobs/uploads/"), 202),
+    "put_manifest": Scene(image, push_manifest, 201, blobs=2),
+}
+
+
+@pytest.fixture
+async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
+    async with counted(azurite, container_name, read_settings(OPEN)) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_a_request_asks_of_storage_what_the_file_says(stack: Stack, name: str) -> None:
+    """Cold is the first time that an instance is asked, warm the second."""
+    scene, kind = SCENES[name], KINDS[name]
+    await scene.prepare(stack.new_instance())
+    if name == "stream_blob":
+        stack.settings = read_settings(OPEN | STREAMING)
+    wire = stack.new_instance()
+    each = list(kind.each) * math.ceil(SIZES.get(name, 0) / kind.each_bytes)
+
+    cold, status = await counting(stack, scene.ask(wire))
+    assert status == scene.status
+    assert Counter(cold) == Counter([*kind.cold, *each, *list(kind.each_blob) * scene.blobs])
+
+    warm, status = await counting(stack, scene.ask(wire))
+    assert status == scene.status
+    assert Counter(warm) == Counter([*kind.warm, *each])
+
+
+@pytest.mark.parametrize("size, suffix", [(len(SMALL), "small"), (len(LARGE), "large")])
+async def test_an_upload_asks_of_storage_what_the_file_says(
+    stack: Stack, size: int, suffix: str
+) -> None:
+    """By PATCH and PUT, as docker does it; an instance that has seen an upload saves nothing."""
+    wire = stack.new_instance()
+    patched, closed = KINDS[f"patch_{suffix}"], KINDS[f"close_{suffix}"]
+    for seed in range(2):
+        content = random_bytes(size, seed)
+        location = await wire.start()
+        calls, answer = await counting(stack, wire.patch(location, content))
+        assert answer.status_code == 202
+        each = list(patched.each) * math.ceil(size / patched.each_bytes)
+        assert Counter(calls) == Counter([*(patched.warm if seed else patched.cold), *each])
+
+        finish = wire.finish(answer.headers["Location"], Digest.of(content))
+        calls, answer = await counting(stack, finish)
+        assert answer.status_code == 201
+        assert Counter(calls) == Counter(closed.warm if seed else closed.cold)
+
+
+async def test_a_token_asks_of_storage_what_the_file_says(
+    azurite: Azurite, container_name: str
+) -> None:
+    builtin = {
+        "REGISTRY_AUTH": "builtin",
+        "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd(["reader"]),
+        "REGISTRY_AUTH_BUILTIN_SERVICE": SERVICE,
+        "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": SigningKey.generate().pem(),
+    }
+    async with counted(azurite, container_name, read_settings(OPEN | builtin)) as stack:
+        client = stack.new_instance(keys=True).client
+        for expected in (KINDS["token"].cold, KINDS["token"].warm):
+            ask = client.get(
+                f"/auth/token?service={SERVICE}&scope=repository:a/b:pull",
+                headers={"Authorization": basic("reader", password("reader"))},
+            )
+            calls, answer = await counting(stack, ask)
+            assert answer.json()["token"]
+            assert Counter(calls) == Counter(expected)
+
+
+def test_every_kind_is_counted() -> None:
+    uploads = {f"{what}_{size}" for what in ("patch", "close") for size in ("small", "large")}
+    assert KINDS.keys() == SCENES.keys() | uploads | {"token"}
+
+
+def test_every_call_that_the_store_makes_has_a_class() -> None:
+    """Storage calls by the names that `azure_blob` gives them; none is left from earlier days."""
+    made = {
+        name
+        for path in (PROJECT / "registry_core/storage/azure_blob").glob("*.py")
+        for name in re.findall(r'calling\("([a-z_]+)"', path.read_text())
+    }
+    assert len(made) > 8
+    assert made == read_measured().classes.keys()
+    assert set(read_measured().classes.values()) <= set(CLASSES)
+
+
+async def counting(stack: Stack, request: Awaitable[T]) -> tuple[Sequence[str], T]:
+    """The calls that a request makes, and its answer."""
+    stack.calls.clear()
+    answer = await request
+    return list(stack.calls), answer

@@ -1,0 +1,134 @@
+"""The requests that the cost model counts for a pull and a push are those that clients make."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from registry_core.commands.cost.traffic import Burst, Traffic, pull_of, push_of
+from registry_core.commands.cost.usage import per_operation
+from registry_core.local.azurite import Azurite
+from tests.support import e2e_logins
+from tests.support.e2e_clients import ImageClient
+from tests.support.e2e_doors import ALICE, Door, Doors
+from tests.support.images import LayoutImage, noise_image
+
+TRAFFIC = Traffic(layers=3, new_layers=3, missing_layers=3, login=False)
+LINES = {
+    "ask": ("GET", "/v2/"),
+    "token": ("POST", "token"),
+    "head_manifest_by_tag": ("HEAD", "manifest"),
+    "get_manifest_by_digest": ("GET", "manifest"),
+    "head_blob": ("HEAD", "blob"),
+    "head_missing_blob": ("HEAD", "no blob"),
+    "get_blob": ("GET", "blob"),
+    "start_upload": ("POST", "uploads"),
+    "patch_small": ("PATCH", "uploads"),
+    "patch_large": ("PATCH", "uploads"),
+    "close_small": ("PUT", "uploads"),
+    "close_large": ("PUT", "uploads"),
+    "put_manifest": ("PUT", "manifest"),
+}
+"""How the access log shows each kind. After a `docker login`, tokens are asked for by POST."""
+
+_LINE = re.compile(r'"([A-Z]+) (/\S*) HTTP/1\.1" (\d{3})')
+
+
+@pytest.fixture(scope="module")
+def doors(azurite: Azurite) -> Iterator[Doors]:
+    with ExitStack() as stack:
+        yield Doors(azurite, stack)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> LayoutImage:
+    """Of three layers, of which docker's daemon knows nothing, and not where they have been."""
+    return noise_image(tmp_path / "image", 9 << 20, 1 << 20, 1 << 20)
+
+
+def counted(bursts: Sequence[Burst]) -> Counter[tuple[str, str]]:
+    """What the access log would have of them."""
+    lines: Counter[tuple[str, str]] = Counter()
+    for kind, times in per_operation(bursts).items():
+        lines[LINES[kind]] += times
+    return lines
+
+
+class Written:
+    """What a registry's access log grew by."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._start = len(door.host.log())
+
+    def requests(self) -> Counter[tuple[str, str]]:
+        log = self._door.host.log()[self._start :]
+        self._start += len(log)
+        return Counter((method, _noun(path, status)) for method, path, status in _LINE.findall(log))
+
+
+def _noun(path: str, status: str) -> str:
+    if path == "/v2/" or "/token" in path:
+        return "/v2/" if path == "/v2/" else "token"
+    if "/uploads/" in path:
+        return "uploads"
+    noun = "manifest" if "/manifests/" in path else "blob"
+    return f"no {noun}" if status == "404" else noun
+
+
+@pytest.mark.parametrize("mode", ["none", "builtin"])
+def test_docker_pushes_and_pulls_as_the_model_has_it(
+    mode: str, doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+) -> None:
+    """With a login it asks for one token, however many requests follow."""
+    door, client = doors[mode], e2e_logins.docker(docker_socket, tmp_path)
+    traffic = replace(TRAFFIC, login=mode == "builtin")
+    if traffic.login:
+        client.log_in(door.registry, ALICE, door.password)
+    reference, written = f"{door.repository()}:latest", Written(door)
+
+    client.images.push(image, reference)
+    assert written.requests() == counted(push_of(traffic))
+
+    client.images.pull(reference)
+    assert written.requests() == counted(pull_of(traffic))
+
+
+def test_docker_asks_for_the_layers_that_it_has_pushed_before_and_sends_none(
+    doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+) -> None:
+    """The image is the same, and so is its config; the model has a new one in every push."""
+    door, client = doors["none"], e2e_logins.docker(docker_socket, tmp_path)
+    repository = door.repository()
+    client.images.push(image, f"{repository}:first")
+    written = Written(door)
+
+    client.images.push(image, f"{repository}:second")
+
+    modelled = per_operation(push_of(replace(TRAFFIC, new_layers=0)))
+    the_config = Counter(head_blob=1)
+    sent = Counter(head_missing_blob=1, start_upload=1, patch_small=1, close_small=1, head_blob=1)
+    expected = Counter(modelled) - sent + the_config
+    lines: Counter[tuple[str, str]] = Counter()
+    for kind, times in expected.items():
+        lines[LINES[kind]] += times
+    assert written.requests() == lines
+
+
+def test_containerd_pulls_as_docker_does_but_for_the_first_request(
+    doors: Doors, client_named: Callable[[str], ImageClient], image: LayoutImage
+) -> None:
+    door, client = doors["none"], client_named("ctr")
+    reference = f"{door.repository()}:latest"
+    client.push(image, reference)
+    written = Written(door)
+
+    client.pull(reference)
+
+    assert written.requests() == counted(pull_of(TRAFFIC)) - Counter([LINES["ask"]])

@@ -1,0 +1,60 @@
+"""A registry on Azurite whose storage calls are counted, each HTTP request for itself."""
+
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from registry_core.config import Settings
+from registry_core.local.azurite import Azurite
+from registry_core.storage.azure_blob import AzureBlobStore
+from registry_core.wiring import build_application, build_registry
+from tests.support.asgi import asgi
+from tests.support.wire import Wire
+
+
+@dataclass
+class Stack:
+    """A registry on Azurite, with every HTTP request to storage written down."""
+
+    store: AzureBlobStore
+    settings: Settings
+    calls: list[str]
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    def new_instance(self, repository: str = "a/b", *, keys: bool = False) -> Wire:
+        """Another instance of the app, which has seen nothing yet. ``keys``: it knows them."""
+        registry = build_registry(self.settings, self.store)
+        application = build_application(self.settings, registry, self.store if keys else None)
+        transport = httpx.ASGITransport(asgi(application))
+        client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
+        self._clients.append(client)
+        return Wire(client, repository, set)
+
+    async def calls_of(self, request: Awaitable[object]) -> list[str]:
+        """What a request asks of storage, in order."""
+        self.calls.clear()
+        await request
+        return list(self.calls)
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def counted(azurite: Azurite, container: str, settings: Settings) -> AsyncIterator[Stack]:
+    """A stack on a container; of ``settings``, the storage is not used."""
+    calls: list[str] = []
+    store = AzureBlobStore.from_connection_string(
+        azurite.connection_string,
+        container,
+        on_call=lambda _, operation: calls.append(operation),
+    )
+    stack = Stack(store, settings, calls)
+    try:
+        yield stack
+    finally:
+        await stack.close()
+        await store.close()
