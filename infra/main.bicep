@@ -276,8 +276,8 @@ output AZURE_RESOURCE_GROUP string = group.name
 @description('The app that azd publishes to.')
 output AZURE_FUNCTION_NAME string = app.outputs.name
 
-@description('Name that the app has at Azure: where a domain of your own points to.')
-output REGISTRY_AZURE_HOST string = app.outputs.hostName
+@description('Address that Azure gives the app: where a domain of your own points to.')
+output REGISTRY_AZURE_URL string = 'https://${app.outputs.hostName}'
 
 @description('Name that clients know the registry by.')
 output REGISTRY_LOGIN_SERVER string = loginServer
