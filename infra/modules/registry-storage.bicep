@@ -21,9 +21,6 @@ param softDeleteDays int
 @description('Reached by a private endpoint only.')
 param privateNetwork bool
 
-@description('Forbids deleting the account.')
-param lock bool
-
 var softDelete = softDeleteDays > 0 ? { enabled: true, days: softDeleteDays } : { enabled: false }
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
@@ -91,15 +88,6 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
         }
       ]
     }
-  }
-}
-
-resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
-  name: 'keep-the-registry'
-  scope: account
-  properties: {
-    level: 'CanNotDelete'
-    notes: 'All images of the registry lie here. Remove this lock to delete them.'
   }
 }
 
