@@ -48,9 +48,9 @@ param existingStorageResourceGroupName string = ''
 @maxLength(63)
 param containerName string = 'registry'
 
-@description('Redundancy of a new account. Zone-redundant: what was pushed survives the loss of a data centre; not every region has it.')
+@description('Redundancy of a new account. Every region has LRS; with ZRS what was pushed survives the loss of a data centre.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
-param storageSku string = 'Standard_ZRS'
+param storageSku string = 'Standard_LRS'
 
 @description('Days that what was deleted can be brought back; 0 for none. A layer pushed by docker is kept twice for so long.')
 @minValue(0)
@@ -60,7 +60,7 @@ param softDeleteDays int = 7
 @description('Forbids deleting the account, new or taken over, and so its resource group, until the lock is removed: azd down would delete all images.')
 param lockStorage bool = true
 
-@description('Memory of an instance in MB. 2048 is also a whole core; 512 is a quarter of one, and slow to start.')
+@description('Memory of an instance in MB. 2048 is also a whole core; 512 is a quarter of one, and a cold start is work.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
