@@ -168,7 +168,7 @@ def test_without_azd_the_hook_says_so(azd: Azd, monkeypatch: pytest.MonkeyPatch)
     assert (ran.returncode, ran.stderr) == (1, "azd_hooks.py: azd is not on the PATH\n")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("is_set_up", [True, False])
 def test_a_python_without_the_requirements_gets_them(
     azd: Azd, tmp_path: Path, *, is_set_up: bool
