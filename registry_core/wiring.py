@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from .auth.caller import Guard, Open
-from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
+from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
@@ -16,12 +17,14 @@ from .storage.azure_blob import AzureBlobStore
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
-from .storage.personal_keys import PersonalKeys
 from .storage.root import PLAIN, find_root
 from .storage.shelf import Shelf
 from .storage.stored_registry import StoredRegistry
 from .wrappers.read_only import ReadOnly
 from .wrappers.undeletable import Undeletable
+
+if TYPE_CHECKING:
+    from .config.token import TokenAuth
 
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
@@ -113,6 +116,7 @@ def _access(
     """Who is let in, and the token service, if it is ours."""
     if settings.auth.builtin is None:
         return build_guard(settings.auth), None
+    from .storage.personal_keys import PersonalKeys
     from .wiring_auth import build_builtin
 
     keys = PersonalKeys(store, Layout(settings.root or PLAIN)) if store else None

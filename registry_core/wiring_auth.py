@@ -16,7 +16,8 @@ from .auth.rules import EVERYONE_KNOWN, Rules
 from .auth.token_guard import TokenGuard
 from .auth.token_service import TokenService
 from .auth.verification import TokenVerifier
-from .config import AuthSettings, BuiltinAuth, HtpasswdAuth
+from .config import AuthSettings, HtpasswdAuth
+from .config.builtin import BuiltinAuth
 from .server.auth_endpoints import AuthEndpoints
 from .server.urls import Urls
 from .storage.personal_keys import PersonalKeys
