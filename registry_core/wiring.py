@@ -76,10 +76,11 @@ def build_guard(auth: AuthSettings) -> Guard:
         return _token_guard(auth.token)
     if auth.htpasswd is not None:
         from .auth.basic_guard import BasicGuard
+        from .auth.htpasswd import Htpasswd
         from .auth.rules import EVERYONE_KNOWN
-        from .wiring_auth import build_htpasswd
 
-        source = build_htpasswd(auth.htpasswd)
+        users = auth.htpasswd.users
+        source = Htpasswd.of(users.text, users.path)
         return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
