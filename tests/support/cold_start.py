@@ -60,14 +60,24 @@ def settings() -> dict[str, dict[str, str]]:
     return {**by_mode, IDENTITY: {**_ACCOUNT, "REGISTRY_AUTH": "none"}}
 
 
-def start(
-    arguments: tuple[str, ...], environment: Mapping[str, str], options: tuple[str, ...] = ()
-) -> Started:
-    """Run the probe in a new process. ``options`` are the interpreter's.
+def start(arguments: tuple[str, ...], environment: Mapping[str, str]) -> Started:
+    """Run the probe in a new process.
 
     ``environment`` is added to this process's own, less what configures a registry.
     :raises ProcessFailed: it ended otherwise than it should.
     """
+    found = json.loads(_run((), arguments, environment).stdout.splitlines()[-1])
+    return Started(**{**found, "modules": frozenset(found["modules"])})
+
+
+def import_times(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    """What ``python -X importtime`` writes of the probe. Otherwise as `start`."""
+    return _run(("-X", "importtime"), arguments, environment).stderr
+
+
+def _run(
+    options: tuple[str, ...], arguments: tuple[str, ...], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     left_out = ("REGISTRY_", "AZURE_")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     process = subprocess.run(
@@ -80,5 +90,4 @@ def start(
     )
     if process.returncode != 0:
         raise ProcessFailed(f"the new process failed:\n{process.stderr}")
-    found = json.loads(process.stdout.splitlines()[-1])
-    return Started(**{**found, "modules": frozenset(found["modules"])})
+    return process
