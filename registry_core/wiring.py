@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from .auth.caller import Guard, Open
-from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
+from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
@@ -18,12 +19,15 @@ from .storage.azure_blob import AzureBlobStore
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
-from .storage.personal_keys import PersonalKeys
 from .storage.root import PLAIN, find_root
 from .storage.shelf import Shelf
 from .storage.stored_registry import StoredRegistry
 from .wrappers.read_only import ReadOnly
 from .wrappers.undeletable import Undeletable
+
+if TYPE_CHECKING:
+    from .config.token import TokenAuth
+    from .storage.personal_keys import PersonalKeys
 
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
@@ -75,10 +79,11 @@ def build_guard(auth: AuthSettings) -> Guard:
         return _token_guard(auth.token)
     if auth.htpasswd is not None:
         from .auth.basic_guard import BasicGuard
+        from .auth.htpasswd import Htpasswd
         from .auth.rules import EVERYONE_KNOWN
-        from .wiring_auth import build_htpasswd
 
-        source = build_htpasswd(auth.htpasswd)
+        users = auth.htpasswd.users
+        source = Htpasswd.of(users.text, users.path)
         return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
@@ -102,12 +107,14 @@ def build_application(
     settings: Settings, registry: Registry, store: ObjectStore | None = None
 ) -> Application:
     """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
-    keys = build_keys(settings, store) if store else None
-    return _assemble(settings, opened(registry), opened(keys) if keys else None)
+    open_keys = opened(build_keys(settings, store)) if store else None
+    return _assemble(settings, opened(registry), open_keys)
 
 
 def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
     """The personal access keys in a store; ``settings`` as for `build_registry`."""
+    from .storage.personal_keys import PersonalKeys
+
     return PersonalKeys(store, Layout(settings.root or PLAIN))
 
 
@@ -143,11 +150,12 @@ def _access(
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What lies in the container."""
+class Opened:
+    """The registry over a store that was looked at, with the root that ``settings`` name now."""
 
     registry: Registry
-    keys: PersonalKeys
+    store: ObjectStore
+    settings: Settings
 
 
 class Host:
@@ -163,27 +171,28 @@ class Host:
         self._settings = settings
         self._connect = connect
         self._store: ObjectStore | None = None
-        self._stored = Opening(self._open)
+        self._container = Opening(self._open)
         self.application = _assemble(
-            settings, self._registry, self._keys, warm_up=self._stored.begin
+            settings, self._registry, self._keys, warm_up=self._container.begin
         )
         request_log.disabled = not settings.log_requests
 
-    async def _open(self) -> Stored:
+    async def _open(self) -> Opened:
         if self._store is None:
             self._store = self._connect(self._settings.storage)
         settings = await settle_root(self._settings, self._store)
-        return Stored(build_registry(settings, self._store), build_keys(settings, self._store))
+        return Opened(build_registry(settings, self._store), self._store, settings)
 
     async def _registry(self) -> Registry:
-        return (await self._stored.opened()).registry
+        return (await self._container.opened()).registry
 
     async def _keys(self) -> PersonalKeys:
-        return (await self._stored.opened()).keys
+        container = await self._container.opened()
+        return build_keys(container.settings, container.store)
 
     async def close(self) -> None:
         """Give back connections. The next request opens new ones."""
-        await self._stored.shut()
+        await self._container.shut()
         store, self._store = self._store, None
         if store is not None:
             await store.close()

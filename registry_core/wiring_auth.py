@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 from .auth.acr import ENTRA_SECONDS, FEDERATED_SECONDS, Exchange, RefreshTokenLogins
 from .auth.builtin_guard import BuiltinGuard
-from .auth.entra import ENTRA, PUBLIC_AUTHORITY, Entra
-from .auth.federation import Federated
 from .auth.htpasswd import Htpasswd
 from .auth.issuing import Issuer
 from .auth.logins import Login, LoginSource, Passing, PasswordLogins
@@ -18,7 +16,8 @@ from .auth.rules import EVERYONE_KNOWN, Rules
 from .auth.token_guard import TokenGuard
 from .auth.token_service import TokenService
 from .auth.verification import TokenVerifier
-from .config import AuthSettings, BuiltinAuth, HtpasswdAuth
+from .config import AuthSettings
+from .config.builtin import BuiltinAuth
 from .server.auth_endpoints import AuthEndpoints
 from .server.urls import Urls
 from .storage.personal_keys import PersonalKeys
@@ -34,7 +33,8 @@ def build_builtin(
     rules = auth.rules or EVERYONE_KNOWN
     issuer = Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds)
     refresh_tokens = RefreshTokens(issuer, builtin.refresh_seconds)
-    users = build_htpasswd(auth.htpasswd) if auth.htpasswd else None
+    file = auth.htpasswd.users if auth.htpasswd else None
+    users = Htpasswd.of(file.text, file.path) if file else None
     proofs = _proofs(builtin, rules)
     lasting: list[LoginSource] = [*proofs]
     if open_keys:
@@ -51,19 +51,17 @@ def build_builtin(
     return guard, AuthEndpoints(service, Exchange(proofs, refresh_tokens), urls)
 
 
-def build_htpasswd(htpasswd: HtpasswdAuth) -> Htpasswd:
-    """Users of a password file, read again when it changes, or of the setting itself."""
-    users = htpasswd.users
-    return Htpasswd.from_file(users.path) if users.path else Htpasswd(users.text)
-
-
 def _proofs(builtin: BuiltinAuth, rules: Rules) -> list[LoginSource]:
     """Those that others sign."""
     found: list[LoginSource] = []
     if entra := builtin.entra:
+        from .auth.entra import ENTRA, PUBLIC_AUTHORITY, Entra
+
         tenant = Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
         found.append(Passing(ENTRA, tenant, ENTRA_SECONDS))
     if rules.federations:
+        from .auth.federation import Federated
+
         found.append(Passing("federated", Federated(rules.federations), FEDERATED_SECONDS))
     return found
 

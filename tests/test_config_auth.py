@@ -14,10 +14,10 @@ from registry_core.config import (
     AuthSettings,
     ConfigError,
     Mode,
-    TokenAuth,
     read_settings,
     read_storage_settings,
 )
+from registry_core.config.token import TokenAuth
 from tests.support.certificates import certify
 from tests.support.oidc_issuer import ec_key
 

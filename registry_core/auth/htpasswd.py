@@ -50,6 +50,11 @@ class Htpasswd:
         made._path, made._stamp = path, stamp
         return made
 
+    @classmethod
+    def of(cls, text: str, path: Path | None) -> Htpasswd:
+        """Users of a file, read again when it changes, or of ``text`` where there is none."""
+        return cls.from_file(path) if path else cls(text)
+
     async def identify(self, name: str, secret: str) -> Identity | None:
         """:raises Unavailable: too many others are waiting to be checked."""
         await self._look()

@@ -4,8 +4,7 @@ Names are those of distribution's own environment overrides wherever the thing e
 table in the README says what each one does.
 """
 
-from .auth_settings import AuthSettings, HtpasswdAuth, Mode, TokenAuth
-from .builtin import BuiltinAuth, EntraAuth
+from .auth_settings import AuthSettings, HtpasswdAuth, Mode
 from .names import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
@@ -82,13 +81,10 @@ __all__ = [
     "VALIDATION_DISABLED",
     "AuthSettings",
     "AzureStorage",
-    "BuiltinAuth",
     "ConfigError",
-    "EntraAuth",
     "HtpasswdAuth",
     "Mode",
     "Settings",
-    "TokenAuth",
     "read_settings",
     "read_storage_settings",
     "storage_is_configured",

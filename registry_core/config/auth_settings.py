@@ -1,16 +1,17 @@
-"""Who may do what, as values of the settings."""
+"""Who may do what, as values of the settings. What only some modes have is imported by them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from ..auth.certificates import Bundle
-from ..auth.keys import ALGORITHMS, KeySet
-from ..auth.rules import Rules
-from .builtin import BuiltinAuth
 from .documents import Document
+
+if TYPE_CHECKING:
+    from ..auth.rules import Rules
+    from .builtin import BuiltinAuth
+    from .token import TokenAuth
 
 
 class Mode(StrEnum):
@@ -20,23 +21,6 @@ class Mode(StrEnum):
     HTPASSWD = "htpasswd"
     TOKEN = "token"  # noqa: S105 - distribution's name of the mode
     BUILTIN = "builtin"
-
-
-@dataclass(frozen=True)
-class TokenAuth:
-    """An issuer of tokens elsewhere, and its keys: some of ``bundle``, ``keys`` and ``keys_url``.
-
-    ``realm`` is the URL of its token service, None for ``path`` at the registry's own address.
-    """
-
-    realm: str | None
-    service: str
-    issuer: str
-    path: str
-    bundle: Bundle | None = None
-    keys: KeySet | None = None
-    keys_url: str = ""
-    algorithms: Collection[str] = ALGORITHMS
 
 
 @dataclass(frozen=True)

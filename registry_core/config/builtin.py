@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..auth.issuing import LEAST_SECONDS
-from ..auth.rules import Rules, RulesInvalid
 from ..auth.signing_key import SigningKey
 from .documents import read_document
 from .names import (
-    AUTH_RULES,
     BUILTIN_EXPIRATION,
     BUILTIN_PREVIOUSKEY,
     BUILTIN_REFRESHEXPIRATION,
@@ -72,18 +70,6 @@ def read_builtin(reader: Reader) -> BuiltinAuth | None:
     if key is None:
         return None
     return BuiltinAuth(service, key, previous, seconds, refresh_seconds, entra)
-
-
-def read_rules(reader: Reader) -> Rules | None:
-    """What the document of access rules says; None without one."""
-    document = read_document(reader, AUTH_RULES)
-    if document is None:
-        return None
-    try:
-        return Rules.parse(document.text, str(document.path or AUTH_RULES))
-    except RulesInvalid as error:
-        reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
-        return None
 
 
 def _service(reader: Reader) -> str:

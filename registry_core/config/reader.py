@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Mapping
@@ -36,13 +35,17 @@ class Reader:
 
     def check_names(self) -> None:
         for name in sorted(self.environment):
-            if not name.startswith(PREFIX) or name in KNOWN:
-                continue
-            near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0)[0]
-            if difflib.SequenceMatcher(None, name, near).ratio() >= _MISSPELT:
-                self.problems.append(f"{name} is not a setting; {near} is meant, or remove it")
-            else:
-                _log.warning("%s is not a setting of this registry; the nearest is %s", name, near)
+            if name.startswith(PREFIX) and name not in KNOWN:
+                self._tell_nearest(name)
+
+    def _tell_nearest(self, name: str) -> None:
+        import difflib
+
+        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0)[0]
+        if difflib.SequenceMatcher(None, name, near).ratio() >= _MISSPELT:
+            self.problems.append(f"{name} is not a setting; {near} is meant, or remove it")
+        else:
+            _log.warning("%s is not a setting of this registry; the nearest is %s", name, near)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         text = self.text(name).lower()

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import jwt
-
 from ..registry import Upload
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown
 
@@ -41,6 +39,8 @@ class UploadTokens:
         return hashlib.sha256(b"upload state\0" + self.secret.encode()).digest()
 
     def sign(self, session: Session) -> str:
+        import jwt
+
         upload = session.upload
         claims = {
             "owner": session.owner,
@@ -59,6 +59,8 @@ class UploadTokens:
         :raises BlobUploadUnknown: without a token.
         :raises BlobUploadInvalid: the token is altered, too old, or another upload's.
         """
+        import jwt
+
         if not token:
             raise BlobUploadUnknown(
                 "the upload's URL lacks its state; use Location as it was given"

@@ -86,7 +86,7 @@ class Client(httpx.AsyncClient):
 
     async def until_settled(self) -> None:
         """Wait until storage is open, or cannot be opened."""
-        opening = self.host._stored._task
+        opening = self.host._container._task
         assert opening is not None
         await asyncio.wait([opening])
 

@@ -10,7 +10,6 @@ from ...spec.globs import RepositoryGlobs
 from ...spec.names import is_name
 from ..identity import Identity
 from ..scopes import ANY, CATALOG, DELETE, PULL, PUSH, REGISTRY, REPOSITORY, Resource
-from .document import parse_document
 from .federation import Federation
 from .rule import INCLUDES, LIST, Rule
 from .who import EVERYONE, Groups, Who, all_of
@@ -73,6 +72,8 @@ class Rules:
 
         :raises RulesInvalid: anything is wrong with it; says all of it, with lines.
         """
+        from .document import parse_document
+
         document = parse_document(text, file)
         return cls(document.rules, document.groups, document.federations)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -34,5 +33,7 @@ class Problems:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; did you mean "rule"?``, or nothing when no known word is like it."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""

@@ -12,7 +12,8 @@ import pytest
 from registry_core.auth.acr import ENTRA_SECONDS, NULL_USER
 from registry_core.auth.rules import Rules
 from registry_core.auth.signing_key import SigningKey
-from registry_core.config import AuthSettings, AzureStorage, BuiltinAuth, EntraAuth, Settings
+from registry_core.config import AuthSettings, AzureStorage, Settings
+from registry_core.config.builtin import BuiltinAuth, EntraAuth
 from registry_core.storage.memory import MemoryStore
 from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi

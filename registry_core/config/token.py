@@ -1,0 +1,140 @@
+"""Tokens of an issuer elsewhere. Named as distribution's ``auth.token`` section."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..auth.certificates import Bundle
+from ..auth.fetching import is_fetchable
+from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
+from ..auth.token_guard import TOKEN_PATH
+from .documents import Document, read_document
+from .names import (
+    TOKEN_AUTOREDIRECT,
+    TOKEN_AUTOREDIRECTPATH,
+    TOKEN_ISSUER,
+    TOKEN_JWKS,
+    TOKEN_REALM,
+    TOKEN_ROOTCERTBUNDLE,
+    TOKEN_SERVICE,
+    TOKEN_SIGNINGALGORITHMS,
+)
+from .reader import Reader
+
+
+@dataclass(frozen=True)
+class TokenAuth:
+    """An issuer of tokens elsewhere, and its keys: some of ``bundle``, ``keys`` and ``keys_url``.
+
+    ``realm`` is the URL of its token service, None for ``path`` at the registry's own address.
+    """
+
+    realm: str | None
+    service: str
+    issuer: str
+    path: str
+    bundle: Bundle | None = None
+    keys: KeySet | None = None
+    keys_url: str = ""
+    algorithms: Collection[str] = ALGORITHMS
+
+
+def read_token(reader: Reader) -> TokenAuth:
+    """The issuer, its keys and its address."""
+    path = _redirect_path(reader)
+    keys, keys_url = _jwks(reader)
+    if not (reader.text(TOKEN_ROOTCERTBUNDLE) or reader.text(TOKEN_JWKS)):
+        reader.problems.append(
+            f"{TOKEN_ROOTCERTBUNDLE} or {TOKEN_JWKS} is missing; give the certificates or the "
+            "keys of the issuer"
+        )
+    return TokenAuth(
+        realm=None if path else _realm(reader),
+        service=_required(reader, TOKEN_SERVICE, "the name that the issuer knows the registry by"),
+        issuer=_required(reader, TOKEN_ISSUER, "what the issuer calls itself in its tokens"),
+        path=path or TOKEN_PATH,
+        bundle=_bundle(reader),
+        keys=keys,
+        keys_url=keys_url,
+        algorithms=_algorithms(reader),
+    )
+
+
+def _required(reader: Reader, name: str, meaning: str) -> str:
+    text = reader.text(name)
+    if not text:
+        reader.problems.append(f"{name} is missing; give {meaning}")
+    return text
+
+
+def _realm(reader: Reader) -> str:
+    text = _required(
+        reader, TOKEN_REALM, f"the URL of the token service, or set {TOKEN_AUTOREDIRECT}"
+    )
+    parts = urlsplit(text)
+    if text and not (parts.scheme in ("http", "https") and parts.netloc):
+        reader.problems.append(
+            f"{TOKEN_REALM}={text!r} must be a URL like https://auth.example.com/token"
+        )
+    return text
+
+
+def _redirect_path(reader: Reader) -> str:
+    """Empty unless the token service is at the registry's own address."""
+    path = reader.text(TOKEN_AUTOREDIRECTPATH)
+    if path and not path.startswith("/"):
+        reader.problems.append(f"{TOKEN_AUTOREDIRECTPATH}={path!r} must begin with a slash")
+    if reader.flag(TOKEN_AUTOREDIRECT):
+        return path or TOKEN_PATH
+    if path:
+        reader.problems.append(f"{TOKEN_AUTOREDIRECTPATH} needs {TOKEN_AUTOREDIRECT}=true")
+    return ""
+
+
+def _bundle(reader: Reader) -> Bundle | None:
+    document = read_document(reader, TOKEN_ROOTCERTBUNDLE)
+    if document is None:
+        return None
+    try:
+        return Bundle.parse(document.text)
+    except ValueError as error:
+        reader.problems.append(
+            f"{TOKEN_ROOTCERTBUNDLE} must hold certificates in PEM, as BEGIN CERTIFICATE: {error}"
+        )
+        return None
+
+
+def _jwks(reader: Reader) -> tuple[KeySet | None, str]:
+    """The keys of a document, or the URL of one."""
+    text = reader.text(TOKEN_JWKS)
+    if text.startswith(("https://", "http://")) and "\n" not in text:
+        if not is_fetchable(text):
+            reader.problems.append(f"{TOKEN_JWKS}={text!r} must begin with https://")
+        return None, text
+    document = read_document(reader, TOKEN_JWKS)
+    return (_parse_keys(reader, document) if document else None), ""
+
+
+def _parse_keys(reader: Reader, document: Document) -> KeySet | None:
+    try:
+        return parse_jwks(json.loads(document.text))
+    except (ValueError, RecursionError) as error:
+        reader.problems.append(f"{TOKEN_JWKS} must hold a JWK set: {error}")
+        return None
+
+
+def _algorithms(reader: Reader) -> frozenset[str]:
+    """Distribution reads a list in YAML; commas or blanks do, too."""
+    text = reader.text(TOKEN_SIGNINGALGORITHMS)
+    names = frozenset(text.strip("[]").replace(",", " ").replace('"', " ").split())
+    if not names:
+        return ALGORITHMS
+    for name in sorted(names - ALGORITHMS):
+        reader.problems.append(
+            f"{TOKEN_SIGNINGALGORITHMS}: {name} is not taken; list some of "
+            f"{', '.join(sorted(ALGORITHMS))}"
+        )
+    return names & ALGORITHMS
