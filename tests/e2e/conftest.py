@@ -55,9 +55,9 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     }
     streaming = {**environment, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
     kind = best_host()
-    with registry_under(kind, environment) as first, registry_under(kind, streaming) as second:
-        request.config.stash[_HOSTS] = (first, second)
-        yield f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"
+    with registry_under(kind, environment) as one, registry_under(kind, streaming) as other:
+        request.config.stash[_HOSTS] = (one, other)
+        yield f"127.0.0.1:{one.port}", f"127.0.0.1:{other.port}"
 
 
 @pytest.fixture(scope="session")
