@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .auth.caller import Guard, Open
-from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings, TokenAuth
+from .config import (
+    CREDENTIALS_CLIENTID,
+    ROOT_DIRECTORY,
+    AuthSettings,
+    AzureStorage,
+    Mode,
+    Settings,
+    TokenAuth,
+)
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
 from .server.opening import OpenedByUse
 from .server.sessions import UploadTokens
 from .server.urls import Urls
-from .storage.azure_blob import AzureBlobStore
+from .storage.azure_blob import AzureBlobStore, Identity
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
@@ -32,7 +40,22 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    return AzureBlobStore.from_default_credential(storage.service_url, storage.container)
+    identity = Identity(
+        storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
+    )
+    return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
+
+
+async def check_access(settings: Settings, store: AzureBlobStore) -> None:
+    """Whether storage lets the registry do its work. With a key no call, with an identity two.
+
+    :raises Unavailable: naming the role that is missing.
+    """
+    await store.check_access(
+        f"{Layout(settings.root or PLAIN).base}_access",
+        writes=not settings.read_only,
+        signs=settings.redirect or not settings.read_only,
+    )
 
 
 async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
