@@ -76,30 +76,44 @@ class SecureAzurite(Azurite):
         )
 
 
-class Trusting(Transport):
-    """The store's own transport, which trusts the tests' server."""
+class Connections:
+    """Opens connections to the tests' server, and knows when all of them have ended.
 
-    def __init__(self, trust: Trust, **options: Any) -> None:
-        super().__init__(**options)
+    Over TLS that takes a few turns of the event loop after they are closed, and a test ends it.
+    """
+
+    def __init__(self, trust: Trust) -> None:
         self._context = trust.client_context()
         self._sockets: list[socket.socket] = []
 
-    async def close(self) -> None:
-        """Returns when every connection has ended, those included that the server wanted to end.
+    def connector(self, **options: Any) -> TCPConnector:
+        """``options`` as for `TCPConnector`."""
+        return TCPConnector(ssl=self._context, socket_factory=self._open, **options)
 
-        Over TLS that takes a few turns of the event loop, which ends with a test.
-        """
-        await super().close()
+    async def ended(self) -> None:
+        """Returns when they have ended, those included that the server wanted to end."""
         for _ in range(5000):
             if all(opened.fileno() < 0 for opened in self._sockets):
                 return
             await asyncio.sleep(0.001)
         raise AssertionError("a connection does not end")
 
-    def _connector(self) -> TCPConnector:
-        return TCPConnector(ssl=self._context, socket_factory=self._open_socket)
-
-    def _open_socket(self, address: AddrInfoType) -> socket.socket:
+    def _open(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = address
         self._sockets.append(socket.socket(family, kind, protocol))
         return self._sockets[-1]
+
+
+class Trusting(Transport):
+    """The store's own transport, which trusts the tests' server."""
+
+    def __init__(self, trust: Trust, **options: Any) -> None:
+        super().__init__(**options)
+        self._connections = Connections(trust)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._connections.ended()
+
+    def _connector(self) -> TCPConnector:
+        return self._connections.connector()

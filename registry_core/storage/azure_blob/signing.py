@@ -111,11 +111,11 @@ class DelegatedSigner:
         await self._keys.close()
 
     async def _fetch(self) -> Term[UserDelegationKey]:
-        now = self._now()
+        began, now = self._clock(), self._now()
         async with calling(SIGNING, self.account, seconds=self._seconds, entrance=self._entrance):
             key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
-        renew = (now + _KEY_RENEWAL).timestamp()
-        return Term(key, renew=renew, ends=(_end_of(key) - _KEY_REST).timestamp())
+        ends = (_end_of(key) - _KEY_REST).timestamp()
+        return Term(key, renew=began + _KEY_RENEWAL.total_seconds(), ends=ends)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
