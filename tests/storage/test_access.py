@@ -30,7 +30,7 @@ from tests.support.refusing_storage import (
 )
 from tests.support.secure_azurite import SecureAzurite
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("identity")]
 
 SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough")
 READ_ONLY = Settings(AzureStorage("unused"), SETTINGS.http_secret, read_only=True, redirect=False)
@@ -48,9 +48,7 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
 
 
 @pytest.fixture
-def storage(
-    secure_azurite: SecureAzurite, identity: IdentityEndpoint
-) -> Iterator[RefusingStorage]:
+def storage(secure_azurite: SecureAzurite) -> Iterator[RefusingStorage]:
     with RefusingStorage(secure_azurite) as storage:
         yield storage
 
@@ -175,7 +173,8 @@ async def test_no_identity_is_told_once(check: Check, identity: IdentityEndpoint
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     assert str(caught.value) == (
-        "no token for the app's own identity (AZURE_CLIENT_ID would name another): assign an identity to the app, and name it if it has several"
+        "no token for the app's own identity (AZURE_CLIENT_ID would name another): "
+        "assign an identity to the app, and name it if it has several"
     )
 
 

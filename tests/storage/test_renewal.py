@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Source:
-    """Gives numbers that are renewed after 100 s and end after 1000. Waits while ``open`` is not."""
+    """Gives numbers that are renewed after 100 s and end after 1000, while ``open`` is set."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -21,6 +21,7 @@ from registry_core.storage.object_store import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of, named
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock
+from tests.support.eventually import eventually
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.refusing_storage import (
     ROLE_MISSING,
@@ -119,12 +120,6 @@ async def test_many_at_once_ask_for_one_key(store: AzureBlobStore, calls: list[s
     assert calls == ["user_delegation_key"]
 
 
-async def _until(happened: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await happened():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_key_is_renewed_after_a_day_and_nobody_waits_for_it(
     store: AzureBlobStore, calls: list[str], clock: Clock
 ) -> None:
@@ -138,7 +133,7 @@ async def test_a_key_is_renewed_after_a_day_and_nobody_waits_for_it(
     async def is_new() -> bool:
         return asked(await store.signed_url("a", seconds=60))["skt"] > first
 
-    await _until(is_new)
+    await eventually(is_new)
     assert calls == ["user_delegation_key"] * 2
 
 
@@ -151,13 +146,16 @@ async def test_a_key_that_cannot_be_renewed_serves_to_its_last_hour(
     first = asked(await store.signed_url("a", seconds=60))["skt"]
     storage.refuse = lambda request: ROLE_MISSING if is_for_key(request) else None
 
-    async def was_told() -> bool:
-        return caplog.text.count("the signing key is not renewed yet") == day
+    days = 0
 
-    for day in range(1, 5):
+    async def was_told() -> bool:
+        return caplog.text.count("the signing key is not renewed yet") == days
+
+    while days < 4:
+        days += 1
         clock.pass_by(DAY)
         assert asked(await store.signed_url("a", seconds=60))["skt"] == first
-        await _until(was_told)
+        await eventually(was_told)
     clock.pass_by(2 * DAY - HOUR)
     with pytest.raises(StoreUnavailable, match="Storage Blob Delegator"):
         await store.signed_url("a", seconds=60)

@@ -39,15 +39,16 @@ class IdentityEndpoint:
     """Listens from entering the context until leaving it.
 
     ``asked`` lists the requests for tokens, and ``given`` the tokens. ``lifetime`` is what it says
-    of them, in seconds; Entra's own is a day. ``refusal`` is a status and a text to answer with
-    instead. While ``answering`` is clear, no request is answered. ``audience`` is for whom the
-    tokens are; what was asked for, if None.
+    of them, in seconds (Entra's own is a day), and ``refresh_in`` when to ask for the next one.
+    ``refusal`` is a status and a text to answer with instead. While ``answering`` is clear, no
+    request is answered. ``audience`` is for whom the tokens are; what was asked for, if None.
     """
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.given: list[str] = []
         self.lifetime = 86400
+        self.refresh_in: int | None = None
         self.refusal: tuple[int, str] | None = None
         self.audience: str | None = None
         self.answering = threading.Event()
@@ -60,7 +61,7 @@ class IdentityEndpoint:
         """What App Service tells an app that has an identity."""
         return {"IDENTITY_ENDPOINT": f"{self.url}/msi/token", "IDENTITY_HEADER": self.header}
 
-    def answer(self, target: str, header: str | None) -> tuple[int, dict[str, str]]:
+    def answer(self, target: str, header: str | None) -> tuple[int, dict[str, object]]:
         """Status and document for a request."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if header != self.header or query.get("api-version") != API_VERSION:
@@ -72,7 +73,9 @@ class IdentityEndpoint:
             return status, {"statusCode": str(status), "message": message}
         token = self._token(self.audience or query["resource"])
         self.given.append(token)
+        sooner = {} if self.refresh_in is None else {"refresh_in": self.refresh_in}
         return 200, {
+            **sooner,
             "access_token": token,
             "expires_on": str(int(time.time()) + self.lifetime),
             "resource": query["resource"],
