@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .auth.caller import Guard, Open
-from .config import ROOT_DIRECTORY, AuthSettings, AzureStorage, Mode, Settings
+from .config import (
+    CREDENTIALS_CLIENTID,
+    ROOT_DIRECTORY,
+    AuthSettings,
+    AzureStorage,
+    Mode,
+    Settings,
+)
 from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
@@ -15,7 +22,7 @@ from .server.exchange import log as request_log
 from .server.opening import Opening, opened
 from .server.sessions import UploadTokens
 from .server.urls import Urls
-from .storage.azure_blob import AzureBlobStore
+from .storage.azure_blob import AzureBlobStore, Identity
 from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.object_store import ObjectStore
@@ -38,7 +45,22 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    return AzureBlobStore.from_default_credential(storage.service_url, storage.container)
+    identity = Identity(
+        storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
+    )
+    return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
+
+
+async def check_access(settings: Settings, store: AzureBlobStore) -> None:
+    """Whether storage lets the registry do its work. With a key no call, with an identity two.
+
+    :raises Unavailable: naming the role that is missing.
+    """
+    await store.check_access(
+        f"{Layout(settings.root or PLAIN).base}_access",
+        writes=not settings.read_only,
+        signs=settings.redirect or not settings.read_only,
+    )
 
 
 async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
@@ -181,6 +203,8 @@ class Host:
         if self._store is None:
             self._store = self._connect(self._settings.storage)
         settings = await settle_root(self._settings, self._store)
+        if isinstance(self._store, AzureBlobStore):
+            await check_access(settings, self._store)
         return Opened(build_registry(settings, self._store), self._store, settings)
 
     async def _registry(self) -> Registry:

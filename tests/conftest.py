@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
 from registry_core.local.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
+from tests.support.managed_identity import IdentityEndpoint
+from tests.support.secure_azurite import SecureAzurite
+
+A = TypeVar("A", bound=Azurite)
 
 pytest.register_assert_rewrite("tests.contracts")
 
@@ -22,15 +28,37 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """Azurite, its data in a temporary folder. Without it tests are skipped, but not in CI."""
-    azurite = Azurite(tmp_path_factory.mktemp("azurite"))
+    with started(Azurite(tmp_path_factory.mktemp("azurite"))) as azurite:
+        yield azurite
+
+
+@pytest.fixture(scope="session")
+def secure_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureAzurite]:
+    """Another one, over TLS, which takes the tokens of identities."""
+    with started(SecureAzurite(tmp_path_factory.mktemp("secure-azurite"))) as azurite:
+        yield azurite
+
+
+@pytest.fixture(scope="session")
+def shared_identity() -> Iterator[IdentityEndpoint]:
+    """A managed identity that nobody changes."""
+    with IdentityEndpoint() as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def started(azurite: A) -> Iterator[A]:
+    """It runs, or the test that wants it is skipped."""
     try:
         azurite.start()
     except AzuriteError as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))
-    yield azurite
-    azurite.stop()
+    try:
+        yield azurite
+    finally:
+        azurite.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ..config import (
     AzureStorage,
 )
 
-_NOT_SIGNED_IN = ("ClientAuthenticationError", "CredentialUnavailableError")
+_NOT_SIGNED_IN = "no token for "
 # learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
 _REFUSED = (": 401 ", ": 403 ")
 
@@ -23,7 +23,7 @@ def explain(trouble: str, storage: AzureStorage) -> str:
             f"the storage account has no container {storage.container!r}: "
             f"create it, or correct {CONTAINER}"
         )
-    if any(name in trouble for name in _NOT_SIGNED_IN):
+    if trouble.startswith(_NOT_SIGNED_IN):
         return f"no identity to sign in to storage with: set {ACCOUNT_KEY}, or sign in ({trouble})"
     if any(status in trouble for status in _REFUSED):
         return f"storage refuses: {_credentials(storage)} ({trouble})"

@@ -12,7 +12,9 @@ from .auth_settings import OPEN, AuthSettings
 class AzureStorage:
     """Where the container is, and how to get in.
 
-    By ``connection_string``, by ``account_key``, or, with neither, by the process's identity.
+    By ``connection_string``, by ``account_key``, or, with neither, by an identity of Entra ID: that
+    of the application ``client_id`` with its ``client_secret`` in the tenant ``tenant_id``; without
+    a secret, the process's own, which ``client_id`` chooses where it has several.
     """
 
     container: str
@@ -20,6 +22,9 @@ class AzureStorage:
     account_name: str = ""
     account_key: str | None = field(default=None, repr=False)
     connection_string: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    tenant_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

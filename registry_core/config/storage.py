@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from .names import ACCOUNT_KEY, ACCOUNT_NAME, CONNECTION_STRING, CONTAINER, REALM, SERVICE_URL
 from .reader import Reader
 from .settings import AzureStorage
+from .storage_credentials import check_key, identity
 
 # REST, "Naming and Referencing Containers, Blobs, and Metadata"
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -52,12 +52,12 @@ def _by_connection_string(reader: Reader, container: str) -> AzureStorage:
             f"shows it under access keys; without a key, set {ACCOUNT_NAME} instead and sign "
             "in with an identity"
         )
+    check_key(reader, CONNECTION_STRING)
     return AzureStorage(container, connection_string=text)
 
 
 def _by_account(reader: Reader, container: str) -> AzureStorage:
     account, url = reader.text(ACCOUNT_NAME), reader.text(SERVICE_URL)
-    key = reader.text(ACCOUNT_KEY) or None
     if not account and not url:
         reader.problems.append(
             f"{ACCOUNT_NAME} is missing; name the storage account, or set {CONNECTION_STRING}"
@@ -66,20 +66,15 @@ def _by_account(reader: Reader, container: str) -> AzureStorage:
         reader.problems.append(
             f"{ACCOUNT_NAME}={account!r} must be 3 to 24 lowercase letters and digits"
         )
-    if key and not account:
-        reader.problems.append(f"{ACCOUNT_KEY} needs {ACCOUNT_NAME} beside it")
-    if key and not _is_base64(key):
-        reader.problems.append(f"{ACCOUNT_KEY} must be base64, as the portal shows it")
     if url and not urlsplit(url).netloc:
         reader.problems.append(
             f"{SERVICE_URL}={url!r} must be a URL like https://ACCOUNT.blob.core.windows.net"
         )
     realm = reader.text(REALM) or "core.windows.net"
-    return AzureStorage(container, url or f"https://{account}.blob.{realm}", account, key)
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return bool(b64decode(text, validate=True))
-    except binascii.Error:
-        return False
+    storage = AzureStorage(container, url or f"https://{account}.blob.{realm}", account)
+    if key := reader.text(ACCOUNT_KEY):
+        if not account:
+            reader.problems.append(f"{ACCOUNT_KEY} needs {ACCOUNT_NAME} beside it")
+        check_key(reader, ACCOUNT_KEY)
+        return replace(storage, account_key=key)
+    return identity(reader, storage)

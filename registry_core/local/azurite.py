@@ -29,7 +29,7 @@ _END_WITH_PARENT = (
     "data:text/javascript,"
     "process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume().unref()"
 )
-_LISTENS = re.compile(r"successfully listens on http://[^:]+:(\d+)")
+_LISTENS = re.compile(r"successfully listens on https?://[^:]+:(\d+)")
 
 
 class AzuriteError(RuntimeError):

@@ -254,7 +254,7 @@ async def test_ctrl_c_ends_it_with_what_is_known_so_far() -> None:
             "REGISTRY_STORAGE_AZURE_ACCOUNTKEY",
         ),
         ("list_page : 403 X (request 1)", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
-        ("list_page : ClientAuthenticationError", {}, "set REGISTRY_STORAGE_AZURE_ACCOUNTKEY"),
+        ("no token for the identity", {}, "set REGISTRY_STORAGE_AZURE_ACCOUNTKEY"),
         ("list_page : no answer in 100 s", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
     ],
 )

@@ -16,11 +16,15 @@ from azure.storage.blob import ContainerClient, ContainerSasPermissions, generat
 from registry_core.local.azurite import ACCOUNT, KEY, Azurite
 from registry_core.storage.azure_blob import AzureBlobStore
 from registry_core.storage.azure_blob.transport import Transport
+from tests.support.secure_azurite import SecureAzurite, Trusting
 
 
 def container_client(azurite: Azurite, name: str) -> ContainerClient:
     """The SDK's client for a container. Use it in a `with`."""
-    return ContainerClient.from_connection_string(azurite.connection_string, name)
+    trusted: dict[str, Any] = {}
+    if isinstance(azurite, SecureAzurite):
+        trusted = {"connection_verify": str(azurite.trust.certificate)}
+    return ContainerClient.from_connection_string(azurite.connection_string, name, **trusted)
 
 
 def create_container(azurite: Azurite) -> str:
@@ -44,6 +48,20 @@ def write_append_blob(azurite: Azurite, container: str, path: str, *pieces: byte
 async def opened(azurite: Azurite, container: str, **options: Any) -> AsyncIterator[AzureBlobStore]:
     """The store under test over a container; ``options`` as for `AzureBlobStore.from_key`."""
     store = AzureBlobStore.from_connection_string(azurite.connection_string, container, **options)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def signed_in(
+    azurite: SecureAzurite, container: str, **options: Any
+) -> AsyncIterator[AzureBlobStore]:
+    """The store as an identity; ``options`` as for `AzureBlobStore.from_identity`."""
+    transport = options.pop("transport", None) or Trusting(azurite.trust)
+    url = options.pop("service_url", azurite.service_url)
+    store = AzureBlobStore.from_identity(url, container, transport=transport, **options)
     try:
         yield store
     finally:

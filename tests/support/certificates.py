@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 HOUR = timedelta(hours=1)
@@ -31,6 +33,12 @@ class Certified:
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
     @property
+    def key_pem(self) -> str:
+        """The private key, as servers take it."""
+        form = PrivateFormat.PKCS8
+        return self.key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+
+    @property
     def x5c(self) -> str:
         """An entry of a chain."""
         return base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
@@ -44,11 +52,12 @@ def certify(
     begins: timedelta = -HOUR,
     ends: timedelta = HOUR,
     path_length: int | None = None,
+    hosts: Sequence[str] = (),
 ) -> Certified:
     """A new key with a certificate, signed by its own key or ``by`` another.
 
     ``authority`` is what it says of itself: may certify, may not, or nothing at all (None).
-    ``begins`` and ``ends`` are from now.
+    ``begins`` and ``ends`` are from now. ``hosts``: names and addresses of a server.
     """
     key = generate_private_key(SECP256R1())
     now = datetime.now(UTC)
@@ -64,7 +73,22 @@ def certify(
     if authority is not None:
         basic = x509.BasicConstraints(ca=authority, path_length=path_length)
         builder = builder.add_extension(basic, critical=True)
+    for extension in _for_tls(key, hosts) if hosts else ():
+        builder = builder.add_extension(extension, critical=False)
     return Certified(key, builder.sign(by.key if by else key, SHA256()))
+
+
+def _for_tls(key: EllipticCurvePrivateKey, hosts: Sequence[str]) -> Iterator[x509.ExtensionType]:
+    """What clients ask of a server's certificate."""
+    yield x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    yield x509.SubjectAlternativeName([_host(host) for host in hosts])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _named(name: str) -> x509.Name:

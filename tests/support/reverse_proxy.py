@@ -16,6 +16,8 @@ from typing import Self
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from yarl import URL
 
+from tests.support.secure_azurite import Connections, Trust
+
 # They belong to one connection, not to the message (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
 
@@ -23,11 +25,13 @@ _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
 class ReverseProxy:
     """Runs in a thread of its own from entering the context until leaving it.
 
-    A subclass says in `answer` what becomes of a request. ``authority`` is where it listens.
+    A subclass says in `answer` what becomes of a request. ``authority`` is where it listens. With
+    ``trust`` it speaks TLS, with both sides.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust | None = None) -> None:
         self.authority = ""
+        self._trust = trust
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request, as a rule what `forward` returns."""
@@ -45,7 +49,7 @@ class ReverseProxy:
             headers.popall(name, None)
         async with out.request(
             request.method,
-            URL(f"http://{authority}{request.raw_path}", encoded=True),
+            URL(f"http{'s' if self._trust else ''}://{authority}{request.raw_path}", encoded=True),
             headers=headers,
             data=request.content if request.can_read_body else None,
             allow_redirects=False,
@@ -79,10 +83,11 @@ class ReverseProxy:
     async def _serve(self, ready: Future[str]) -> None:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         self._stop: Callable[[], object] = lambda: loop.call_soon_threadsafe(stopped.set)
+        connections = Connections(self._trust) if self._trust else None
         async with ClientSession(
             # No connection is used twice: when a server has just closed one, the request fails, and
             # a streamed body cannot be sent again.
-            connector=TCPConnector(force_close=True),
+            connector=(connections.connector if connections else TCPConnector)(force_close=True),
             timeout=ClientTimeout(total=None),
             auto_decompress=False,
             # What the client did not send is not added.
@@ -91,7 +96,10 @@ class ReverseProxy:
             server = web.Server(lambda request: self.answer(out, request))
             runner = web.ServerRunner(server)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            tls = self._trust.server_context() if self._trust else None
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
             ready.set_result("{}:{}".format(*runner.addresses[0]))
             await stopped.wait()
             await runner.cleanup()
+        if connections:
+            await connections.ended()

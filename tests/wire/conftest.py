@@ -13,10 +13,12 @@ from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
-from tests.support.wire import Wire, fresh_name, over_http
+from tests.support.managed_identity import IdentityEndpoint, storage_settings
+from tests.support.secure_azurite import SecureAzurite
+from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
-STACKS = ("memory", "redirected", "streamed", FUNCTIONS.name)
+STACKS = ("memory", "redirected", "streamed", "identity", FUNCTIONS.name)
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +34,12 @@ class _Hosts(dict[str, tuple[str, str]]):
         self._request, self._stack = request, stack
 
     def __missing__(self, name: str) -> tuple[str, str]:
-        azurite: Azurite = self._request.getfixturevalue("azurite")
-        container = create_container(azurite)
+        container = create_container(_azurite_of(name, self._request))
         environment = {
-            "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
-            "REGISTRY_STORAGE_AZURE_CONTAINER": container,
-            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(name != "redirected").lower(),
+            **self._storage(name, container),
+            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(
+                name not in ("redirected", "identity")
+            ).lower(),
             # Names with a slash in front, as distribution v2 wrote them, are served alike.
             "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
@@ -45,6 +47,23 @@ class _Hosts(dict[str, tuple[str, str]]):
         host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
         return self[name]
+
+    def _storage(self, name: str, container: str) -> dict[str, str]:
+        azurite = _azurite_of(name, self._request)
+        if isinstance(azurite, SecureAzurite):
+            identity: IdentityEndpoint = self._request.getfixturevalue("shared_identity")
+            return storage_settings(azurite, container) | identity.environment
+        return {
+            "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+            "REGISTRY_STORAGE_AZURE_CONTAINER": container,
+        }
+
+
+def _azurite_of(stack: str, request: pytest.FixtureRequest) -> Azurite:
+    """The storage of a stack: "identity" is let in without a key, over TLS."""
+    fixture = "secure_azurite" if stack == "identity" else "azurite"
+    azurite: Azurite = request.getfixturevalue(fixture)
+    return azurite
 
 
 @pytest.fixture(params=STACKS)
@@ -63,13 +82,14 @@ async def wire(
             yield Wire(client, fresh_name(), lambda: set(memory.objects))
         return
     url, container = hosts[request.param]
-    azurite: Azurite = request.getfixturevalue("azurite")
+    azurite = _azurite_of(request.param, request)
+    tls = azurite.trust.client_context() if isinstance(azurite, SecureAzurite) else NO_TLS
 
     def paths() -> set[str]:
         with container_client(azurite, container) as committed:
             return set(committed.list_blob_names())
 
-    async with over_http(url) as client:
+    async with over_http(url, tls=tls) as client:
         yield Wire(client, fresh_name(), paths, _kind(request.param))
 
 

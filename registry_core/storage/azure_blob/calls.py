@@ -19,6 +19,8 @@ from ..object_store import (
     StoreUnavailable,
     WrongKind,
 )
+from .identity import SignInFailed
+from .refusals import Entrance, Refused
 
 # learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 # A code says more than a status.
@@ -62,7 +64,9 @@ def current_call() -> Call:
 
 
 @asynccontextmanager
-async def calling(operation: str, path: str, *, seconds: float) -> AsyncIterator[Call]:
+async def calling(
+    operation: str, path: str, *, seconds: float, entrance: Entrance
+) -> AsyncIterator[Call]:
     """Around everything that is asked of the SDK, retries included.
 
     :raises StoreError: of the kind that fits the SDK's exception.
@@ -76,12 +80,19 @@ async def calling(operation: str, path: str, *, seconds: float) -> AsyncIterator
         raise StoreUnavailable(f"{operation} {path}: no answer in {seconds:g} s") from None
     except AzureError as error:
         # The SDK's own text may quote URLs with signatures: neither shown nor chained.
-        raise _translated(error, f"{operation} {path}") from None
+        raise _translated(error, operation, path, entrance) from None
     finally:
         _call.reset(outer)
 
 
-def _translated(error: AzureError, what: str) -> StoreError:
+class NotSignedIn(StoreUnavailable):
+    """There is no token to ask storage with."""
+
+
+def _translated(error: AzureError, operation: str, path: str, entrance: Entrance) -> StoreError:
+    what = f"{operation} {path}"
+    if isinstance(error, SignInFailed):
+        return NotSignedIn(error.message)
     if isinstance(error, ServiceRequestError):
         return StoreUnavailable(
             f"{what}: {error.message}"
@@ -94,5 +105,9 @@ def _translated(error: AzureError, what: str) -> StoreError:
     request = headers.get("x-ms-request-id")
     if request is None:
         return StoreUnavailable(f"{what}: {status}, and not from storage")
+    advice = entrance.advice(operation, code)
+    text = f"{what}: {status} {code} (request {request}){advice and f': {advice}'}"
+    if status in (401, 403):
+        return Refused(text, reason=code)
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, StoreUnavailable)
-    return kind(f"{what}: {status} {code} (request {request})")
+    return kind(text)

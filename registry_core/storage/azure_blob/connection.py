@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from azure.core.credentials import AzureNamedKeyCredential
@@ -12,11 +14,16 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 from .calls import Call, calling
+from .identity import Identity, LateCredential
 from .limits import Limits
+from .refusals import Entrance, Refused
 from .service import OnCall, make_service
-from .signing import DelegatedSigner, KeySigner, Signer, account_of
+from .signing import DelegatedSigner, KeySigner, Signature, Signer, account_of
+
+T = TypeVar("T")
 
 _DEFAULT_LIMITS = Limits()
+_OWN = Identity()
 
 
 class Connection:
@@ -26,13 +33,15 @@ class Connection:
     """
 
     def __init__(
-        self, service: BlobServiceClient, container: str, signer: Signer, limits: Limits
+        self, service: BlobServiceClient, entrance: Entrance, signer: Signer, limits: Limits
     ) -> None:
         self._limits = limits
-        self._container = service.get_container_client(container)
+        self._entrance = entrance
+        self._container = service.get_container_client(entrance.container)
         self._signer = signer
         self._owned = AsyncExitStack()
         self._owned.push_async_callback(service.close)
+        self._owned.push_async_callback(signer.close)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
@@ -66,27 +75,32 @@ class Connection:
             on_call=on_call,
             transport=transport,
         )
-        return cls(service, container, KeySigner(service_url, account, key), limits)
+        entrance = Entrance(account, container)
+        return cls(service, entrance, KeySigner(service_url, account, key), limits)
 
     @classmethod
-    def from_default_credential(
+    def from_identity(
         cls,
         service_url: str,
         container: str,
+        identity: Identity = _OWN,
         *,
         on_call: OnCall | None = None,
         limits: Limits = _DEFAULT_LIMITS,
         transport: AsyncHttpTransport[Any, Any] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> Self:
-        """With the identity that Entra ID knows this process by."""
-        from azure.identity.aio import DefaultAzureCredential
+        """In the name of somebody whom Entra ID knows. No token is asked for before it is needed.
 
-        credential = DefaultAzureCredential()
+        ``clock`` counts as `time.time`, and says when tokens and keys are renewed.
+        """
+        credential = LateCredential(identity, seconds=limits.sign_in, clock=clock)
         service = make_service(
             service_url, credential, limits=limits, on_call=on_call, transport=transport
         )
-        signer = DelegatedSigner(service_url, account_of(service_url), service, limits.total)
-        store = cls(service, container, signer, limits)
+        entrance = Entrance(account_of(service_url), container, str(identity))
+        signer = DelegatedSigner(service_url, service, entrance, seconds=limits.total, clock=clock)
+        store = cls(service, entrance, signer, limits)
         store._owned.push_async_callback(credential.close)
         return store
 
@@ -99,9 +113,25 @@ class Connection:
                 return
 
     async def signed_url(self, path: str, *, seconds: int) -> str:
-        name = self._container.container_name
-        query = await self._signer.sign(name, path, seconds=seconds)
-        return f"{self._container.url}/{quote(path)}?{query}"
+        return self._url(path, await self._sign(path, seconds))
+
+    async def _sign(self, path: str, seconds: float) -> Signature:
+        return await self._signer.sign(self._entrance.container, path, seconds=seconds)
+
+    def _url(self, path: str, signature: Signature) -> str:
+        return f"{self._container.url}/{quote(path)}?{signature.query}"
+
+    async def _reading(
+        self, source: str, call: Callable[[str], Awaitable[T]], *, seconds: float
+    ) -> T:
+        """``call`` with a signed URL of ``source``, and once more where its key is refused."""
+        signature = await self._sign(source, seconds)
+        try:
+            return await call(self._url(source, signature))
+        except Refused as refused:
+            if not (refused.may_be_of_signature and self._signer.forget(signature)):
+                raise
+        return await call(self._url(source, await self._sign(source, seconds)))
 
     async def close(self) -> None:
         await self._owned.aclose()
@@ -112,4 +142,6 @@ class Connection:
     def _calling(
         self, operation: str, path: str, *, seconds: float | None = None
     ) -> AbstractAsyncContextManager[Call]:
-        return calling(operation, path, seconds=seconds or self._limits.total)
+        return calling(
+            operation, path, seconds=seconds or self._limits.total, entrance=self._entrance
+        )

@@ -18,6 +18,8 @@ class Limits:
     first_delay: float = 0.2
     """Before the first retry; doubled for each further one, and varied by half. Storage may ask for
     more: then it gets that, or nothing if it is beyond ``total``."""
+    sign_in: float = 30.0
+    """Until there is a token, where an identity is what lets us in."""
     total: float = 100.0
     """For one operation with its retries."""
     copy: float = 200.0

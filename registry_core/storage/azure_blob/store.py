@@ -27,7 +27,7 @@ from ..object_store import (
     check_metadata,
     check_source_range,
 )
-from .connection import Connection
+from .access import CheckedConnection
 from .copying import copy_in_pieces
 from .listing import Listed
 from .own_doing import find_own_commit, find_own_put, is_gone
@@ -37,7 +37,7 @@ from .service import Body
 _COPY_SECONDS = 3600
 
 
-class AzureBlobStore(Connection):
+class AzureBlobStore(CheckedConnection):
     """See `ObjectStore`. Any number of calls may be under way at once."""
 
     async def head(self, path: str) -> Properties:
@@ -124,18 +124,21 @@ class AzureBlobStore(Connection):
         source_etag: str | None = None,
     ) -> None:
         check_source_range(offset, length)
-        url = await self.signed_url(source, seconds=_COPY_SECONDS)
         # The SDK has no parameter for it.
         condition = {"x-ms-source-if-match": source_etag} if source_etag else {}
-        async with self._calling("stage_from", path, seconds=self._limits.copy):
-            await self._blob(path).stage_block_from_url(
-                check_block_id(block_id),
-                url,
-                source_offset=None if length is None else offset,
-                source_length=length,
-                headers=condition,
-                read_timeout=self._limits.copy,
-            )
+
+        async def stage(url: str) -> None:
+            async with self._calling("stage_from", path, seconds=self._limits.copy):
+                await self._blob(path).stage_block_from_url(
+                    check_block_id(block_id),
+                    url,
+                    source_offset=None if length is None else offset,
+                    source_length=length,
+                    headers=condition,
+                    read_timeout=self._limits.copy,
+                )
+
+        await self._reading(source, stage, seconds=_COPY_SECONDS)
 
     async def commit(
         self,
@@ -194,17 +197,20 @@ class AzureBlobStore(Connection):
                 metadata=metadata,
                 condition=condition,
             )
-        url = await self.signed_url(source, seconds=_COPY_SECONDS)
         options = _conditions(condition, read_timeout=self._limits.copy)
         if source_etag:
             options |= {
                 "source_etag": source_etag,
                 "source_match_condition": MatchConditions.IfNotModified,
             }
-        async with self._calling("copy", path, seconds=self._limits.copy):
-            answer = await self._blob(path).start_copy_from_url(
-                url, metadata=check_metadata(metadata), requires_sync=True, **options
-            )
+
+        async def copy(url: str) -> Mapping[str, Any]:
+            async with self._calling("copy", path, seconds=self._limits.copy):
+                return await self._blob(path).start_copy_from_url(
+                    url, metadata=check_metadata(metadata), requires_sync=True, **options
+                )
+
+        answer = await self._reading(source, copy, seconds=_COPY_SECONDS)
         # Nothing is readable there before; and who aborts what is pending leaves an empty object.
         if answer["copy_status"] != "success":
             raise StoreUnavailable(f"copy {path}: {answer['copy_status']}")

@@ -5,7 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from aiohttp import ClientSession, DummyCookieJar, TraceConfig, TraceRequestHeadersSentParams
+from aiohttp import (
+    BaseConnector,
+    ClientSession,
+    DummyCookieJar,
+    TraceConfig,
+    TraceRequestHeadersSentParams,
+)
 from azure.core.pipeline.transport import AioHttpTransport
 
 from ..tally import count_call
@@ -27,12 +33,17 @@ class Transport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any
             trace = TraceConfig()
             trace.on_request_headers_sent.append(_count)
             self.session = ClientSession(  # as azure-core makes it, and traced
+                connector=self._connector(),
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=True,
                 trace_configs=[trace],
             )
         await super().open()
+
+    def _connector(self) -> BaseConnector | None:
+        """Whom to trust and how to connect; None as aiohttp does it."""
+        return None
 
 
 async def _count(
