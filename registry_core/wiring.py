@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .auth.caller import Guard, Open
@@ -19,7 +19,7 @@ from .registry import Registry
 from .server.application import Application, TokenEndpoints
 from .server.call import Service
 from .server.exchange import log as request_log
-from .server.opening import Opening, opened
+from .server.opening import Opening, already_open
 from .server.sessions import UploadTokens
 from .server.urls import Urls
 from .storage.azure_blob import AzureBlobStore, Identity
@@ -129,8 +129,12 @@ def build_application(
     settings: Settings, registry: Registry, store: ObjectStore | None = None
 ) -> Application:
     """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
-    open_keys = opened(build_keys(settings, store)) if store else None
-    return _assemble(settings, opened(registry), open_keys)
+
+    async def open_keys() -> PersonalKeys:
+        assert store is not None
+        return build_keys(settings, store)
+
+    return _assemble(settings, already_open(registry), open_keys if store else None)
 
 
 def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
@@ -142,20 +146,18 @@ def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
 
 def _assemble(
     settings: Settings,
-    open_registry: Callable[[], Awaitable[Registry]],
+    registry: Opening[Registry],
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
-    warm_up: Callable[[], None] | None = None,
 ) -> Application:
     urls = Urls(settings.public_url, settings.relative_urls)
     guard, endpoints = _access(settings, urls, open_keys)
     service = Service(
-        open_registry,
+        registry,
         UploadTokens(settings.http_secret),
         urls,
         guard,
         settings.repository_classes,
         settings.body_limit,
-        warm_up,
     )
     return Application(service, endpoints)
 
@@ -171,15 +173,6 @@ def _access(
     return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
 
 
-@dataclass(frozen=True)
-class Opened:
-    """The registry over a store that was looked at, with the root that ``settings`` name now."""
-
-    registry: Registry
-    store: ObjectStore
-    settings: Settings
-
-
 class Host:
     """The application of a process.
 
@@ -190,33 +183,30 @@ class Host:
     def __init__(
         self, settings: Settings, connect: Callable[[AzureStorage], ObjectStore] = build_store
     ) -> None:
-        self._settings = settings
+        self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
-        self._container = Opening(self._open)
-        self.application = _assemble(
-            settings, self._registry, self._keys, warm_up=self._container.begin
-        )
+        self._registry = Opening(self._open)
+        self.application = _assemble(settings, self._registry, self._keys)
         request_log.disabled = not settings.log_requests
 
-    async def _open(self) -> Opened:
+    async def _open(self) -> Registry:
         if self._store is None:
             self._store = self._connect(self._settings.storage)
         settings = await settle_root(self._settings, self._store)
         if isinstance(self._store, AzureBlobStore):
             await check_access(settings, self._store)
-        return Opened(build_registry(settings, self._store), self._store, settings)
-
-    async def _registry(self) -> Registry:
-        return (await self._container.opened()).registry
+        self._settled = settings
+        return build_registry(settings, self._store)
 
     async def _keys(self) -> PersonalKeys:
-        container = await self._container.opened()
-        return build_keys(container.settings, container.store)
+        await self._registry.opened()
+        assert self._store is not None
+        return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
         """Give back connections. The next request opens new ones."""
-        await self._container.shut()
+        await self._registry.shut()
         store, self._store = self._store, None
         if store is not None:
             await store.close()

@@ -87,8 +87,7 @@ class Application:
         return await exchanged(request, self._answer_home)
 
     async def _answer_api(self, request: Request) -> Response:
-        if self._service.warm_up is not None:
-            self._service.warm_up()
+        self._service.registry.begin()
         try:
             response = await self._answer_endpoint(request, _parse(request))
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
@@ -99,12 +98,18 @@ class Application:
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
         caller = await admit(self._service, request, endpoint)
-        if isinstance(endpoint, e.CheckVersion):  # asked first of all: storage need not be there
-            return JSONResponse({})
+        if isinstance(endpoint, e.CheckVersion):
+            return await self._check_version()
         check_length(request, self._service.body_limit)
-        registry = await self._service.open_registry()
+        registry = await self._service.registry.opened()
         call = Call(self._service, registry, request, caller)
         return await HANDLERS[type(endpoint)](call, endpoint)
+
+    async def _check_version(self) -> Response:
+        """It is asked first of all, so storage is not waited for, unless it could not be had."""
+        if self._service.registry.has_failed:
+            await self._service.registry.opened()
+        return JSONResponse({})
 
     async def _answer_tokens(self, request: Request) -> Response:
         name_operation(request.scope, "Tokens")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from ..registry import Chunk, Registry
 from ..spec.errors import SizeInvalid
 from ..spec.ranges import parse_content_range
 from .body_limit import content_length
+from .opening import Opening
 from .sessions import Session, UploadTokens
 from .urls import Urls
 
@@ -20,18 +21,17 @@ from .urls import Urls
 class Service:
     """What is the same for all requests.
 
-    ``open_registry`` gives the registry once its storage is there; ``warm_up``, where that takes
-    long, only begins with it. ``repository_classes`` are those of manifests that may be pushed;
-    all, where none is named. ``body_limit``, in bytes: what the host takes of a request's body.
+    ``registry`` opens with its storage. ``repository_classes`` are those of manifests that may be
+    pushed; all, where none is named. ``body_limit``, in bytes: what the host takes of a request's
+    body.
     """
 
-    open_registry: Callable[[], Awaitable[Registry]]
+    registry: Opening[Registry]
     uploads: UploadTokens
     urls: Urls
     guard: Guard
     repository_classes: Collection[str] = ()
     body_limit: int | None = None
-    warm_up: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)

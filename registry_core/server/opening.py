@@ -22,6 +22,8 @@ class Opening(Generic[T]):
         self._open = open_it
         self._task: asyncio.Future[T] | None = None
         self._is_awaited = False
+        self.has_failed = False
+        """The last time that it was tried, if it was tried."""
 
     def begin(self) -> None:
         """Start to open, unless that was done. To be called where an event loop runs.
@@ -60,7 +62,10 @@ class Opening(Generic[T]):
 
     def _settle(self, task: asyncio.Future[T]) -> None:
         """What failed is tried again."""
-        if task.cancelled() or task.exception() is None:
+        if task.cancelled():
+            return
+        self.has_failed = task.exception() is not None
+        if not self.has_failed:
             return
         if self._task is task:
             self._task = None
@@ -68,10 +73,10 @@ class Opening(Generic[T]):
             _log.error("not ready to serve: %s", task.exception())
 
 
-def opened(value: T) -> Callable[[], Awaitable[T]]:
-    """What needs no opening, as what was opened."""
+def already_open(value: T) -> Opening[T]:
+    """What needs no opening, as if it did."""
 
     async def ready() -> T:
         return value
 
-    return ready
+    return Opening(ready)

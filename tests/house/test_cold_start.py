@@ -53,7 +53,7 @@ SPARED = {
     "htpasswd with rules": (*OF_TOKENS, *OF_BUILTIN, *OF_OTHERS, *OF_IDENTITY),
     "token": (*OF_BUILTIN, *OF_USERS, *OF_IDENTITY),
     "builtin": (*OF_OTHERS, *OF_IDENTITY),
-    IDENTITY: (*OF_BUILTIN, *OF_USERS, "registry_core.config.token"),
+    IDENTITY: (*OF_BUILTIN, *OF_USERS, *OF_IDENTITY, "registry_core.config.token"),
 }
 """Beyond `NEVER`, what a mode does not need."""
 

@@ -86,7 +86,7 @@ class Client(httpx.AsyncClient):
 
     async def until_settled(self) -> None:
         """Wait until storage is open, or cannot be opened."""
-        opening = self.host._container._task
+        opening = self.host._registry._task
         assert opening is not None
         await asyncio.wait([opening])
 
@@ -161,16 +161,21 @@ async def test_both_forms_make_storage_unavailable_until_one_is_gone(
     assert answer.json() == {"repositories": ["repository"]}
 
 
-async def test_what_is_wrong_with_storage_is_logged_before_anybody_needs_it(
+async def test_what_is_wrong_with_storage_is_told_before_anybody_needs_it(
     store: CountingStore, memory: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """end-1: in the log, and then by every answer until it is cured."""
     for root in ("", "/"):
         await memory.put(Layout(root).catalog_marker("repository"), b"")
     async with Client(store) as client:
         assert (await client.get("/v2/")).status_code == 200
         await client.until_settled()
-    [line] = caplog.messages
-    assert f"set {ROOT_DIRECTORY} to" in line
+        [line] = caplog.messages
+        assert f"set {ROOT_DIRECTORY} to" in line
+        message = assert_error(await client.get("/v2/"), 503, "UNAVAILABLE")
+        assert message in line
+        await memory.delete(Layout("").catalog_marker("repository"))
+        assert (await client.get("/v2/")).status_code == 200
 
 
 class Silent(CountingStore):

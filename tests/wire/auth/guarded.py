@@ -19,7 +19,7 @@ from registry_core.auth.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
 from registry_core.server.application import Application
 from registry_core.server.call import Service
-from registry_core.server.opening import opened
+from registry_core.server.opening import already_open
 from registry_core.server.sessions import UploadTokens
 from registry_core.server.urls import Urls
 from registry_core.storage.memory import MemoryStore
@@ -78,7 +78,9 @@ async def guarded(
         keys = KeysAtUrl(keys_url, now=clock)
     guard = TokenGuard(TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE)
     uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
-    service = Service(opened(build_registry(_SETTINGS, store)), uploads, Urls(), guard, classes)
+    service = Service(
+        already_open(build_registry(_SETTINGS, store)), uploads, Urls(), guard, classes
+    )
     transport = httpx.ASGITransport(asgi(Application(service)))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield Guarded(client, clock, store, key)
