@@ -12,22 +12,10 @@ import pytest
 from registry_core.config import KNOWN, read_settings
 from tests.support.clients import DEBIAN_PACKAGES
 
-from .tree import PROJECT, git, tracked
+from .tree import PROJECT, tracked
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 MADE_BY_ITS_READER = "local.settings.json"
-
-
-def test_only_what_runs_in_azure_is_published() -> None:
-    """.funcignore leaves the app, its settings and its requirements; the local host stays here."""
-    ignored = git("ls-files", "--cached", "--ignored", "--exclude-from=.funcignore")
-    published = {name for name in git("ls-files") if name not in ignored}
-    rooms = {Path(name).parent.as_posix() for name in published}
-    at_the_top = {name for name in published if "/" not in name}
-    assert at_the_top == {"function_app.py", "host.json", "requirements.txt"}
-    assert all(room == "." or room.startswith("registry_core") for room in rooms)
-    assert {"registry_core", "registry_core/server", "registry_core/storage"} <= rooms
-    assert "registry_core/local" not in rooms
 
 
 def test_the_example_of_local_settings_is_understood() -> None:
