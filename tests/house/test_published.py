@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.support.clients import DEBIAN_PACKAGES
 
 from .tree import PROJECT, tracked
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+OF_THE_TREE = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = (*OF_THE_TREE, *map(str, tracked("docs/*.md")))
+FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests"}
 MADE_BY_ITS_READER = "local.settings.json"
 
 
@@ -45,17 +48,49 @@ def test_ci_installs_every_program_that_tests_drive() -> None:
 def test_the_commands_that_a_document_names_exist(document: str) -> None:
     """Every script is there and can be run."""
     named = re.findall(r"\b(?:scripts|\.ci)/\w+", text(document))
-    assert named
+    assert named or document not in OF_THE_TREE
     assert [name for name in named if not os.access(PROJECT / name, os.X_OK)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_files_that_a_document_names_exist(document: str) -> None:
-    """What stands in backticks and looks like a path of the tree is one."""
-    named = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|txt|toml|json)))`", text(document))
-    named += re.findall(r"\]\((?!https?:)([^)#]+)\)", text(document))
-    assert named
+    """What stands in backticks and looks like a path of the tree is one; so is every link."""
+    named = re.findall(r"`(?!/)([\w./-]+(?:/|\.(?:py|md|txt|toml|json)))`", text(document))
+    if document not in OF_THE_TREE:  # it tells of other trees as well: of the container's
+        named = [name for name in named if name.split("/")[0] in FOLDERS]
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text(document))
+    beside = (PROJECT / document).parent
+    assert named + linked or document not in OF_THE_TREE
     assert [name for name in named if not exists(name)] == []
+    assert [name for name in linked if not (beside / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_headings_that_a_document_links_to_exist(document: str) -> None:
+    """In itself or in another. A heading's anchor is made as GitHub makes it."""
+    beside = (PROJECT / document).parent
+    linked = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text(document))
+    pages = {name: beside / name if name else PROJECT / document for name, _ in linked}
+    headings = {name: anchors(page.read_text()) for name, page in pages.items() if page.exists()}
+    assert [link for link in linked if link[1] not in headings.get(link[0], {link[1]})] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_settings_that_a_document_names_are_known(document: str) -> None:
+    """Those that end with an underscore stand for a group of them."""
+    named = set(re.findall(r"\bREGISTRY_[A-Z_]+", text(document)))
+    unknown = {name for name in named - KNOWN if not name.endswith("_")}
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_commands_of_a_document_are_ones_that_a_shell_understands(document: str) -> None:
+    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text(document))
+    for block in blocks:
+        read = subprocess.run(
+            ["bash", "-n"], input=block, capture_output=True, text=True, check=False
+        )
+        assert (read.returncode, read.stderr) == (0, ""), block
 
 
 def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
@@ -71,6 +106,12 @@ def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
         if unwanted.search(line)
     ]
     assert lines == []
+
+
+def anchors(page: str) -> set[str]:
+    """What links to the headings of a page end with."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def required() -> set[str]:

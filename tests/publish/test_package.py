@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import httpx
@@ -16,8 +15,8 @@ from registry_core.local.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container
 from tests.support.host import RunningHost
+from tests.support.package import Published
 
-from .conftest import Published
 from .serving import serve
 
 pytestmark = pytest.mark.timeout(1200)  # the first test installs all packages
@@ -78,19 +77,13 @@ def test_nothing_answers_in_place_of_the_functions(published: Published) -> None
     The runtime is what the worker brings along; another beside it would be at odds with it.
     """
     unwanted = {"websockets", "wsproto", "azure-functions-runtime"}
-    assert unwanted & set(installed(published)) == set()
+    assert unwanted & set(published.installed()) == set()
 
 
 def test_nothing_needs_a_compiler(published: Published) -> None:
     """All packages are pure Python, or built for any Linux with glibc."""
-    found = installed(published)
+    found = published.installed()
     tags = {name: package.read_text("WHEEL") or "" for name, package in found.items()}
     for_any = re.compile(r"^Tag: \S+-(any|manylinux\S+)$", re.MULTILINE)
     assert [name for name, text in tags.items() if not for_any.search(text)] == []
     assert "azure-storage-blob" in found
-
-
-def installed(published: Published) -> dict[str, Distribution]:
-    """What requirements.txt installed, by its name."""
-    found = distributions(path=[str(published.site_packages)])
-    return {package.metadata["Name"].lower().replace("_", "-"): package for package in found}

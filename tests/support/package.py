@@ -8,11 +8,20 @@ deploy` git's (Azure/azure-dev: `ServiceTargetKind.IgnoreFile`). Neither looks a
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
+
+from tests.house.tree import PROJECT, tracked
+
+SITE_PACKAGES = Path(".python_packages/lib/site-packages")  # where the remote build puts them
+_PIP_SECONDS = 900  # every wheel may have to come over a slow network
 
 # What Core Tools never sends, whatever .funcignore says, at any depth.
 _NEVER_FOLDERS = {".git", ".vscode"}
@@ -62,11 +71,58 @@ def azd_files(root: Path) -> set[str]:
     return {path for path in asked.stdout.split("\0") if path}
 
 
-def write_zip(root: Path, files: Iterable[str], target: Path) -> None:
-    """The package: these files of a folder, compressed."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
-        for name in sorted(files):
-            package.write(root / name, name)
+@dataclass(frozen=True)
+class Published:
+    """The package as it lies in Azure: unpacked, with what it needs. ``python`` has nothing."""
+
+    folder: Path
+    python: Path
+    files: tuple[str, ...]
+    zip_size: int
+
+    def installed(self) -> dict[str, Distribution]:
+        """What requirements.txt installed, by its name in small letters."""
+        found = distributions(path=[str(self.folder / SITE_PACKAGES)])
+        return {package.metadata["Name"].lower().replace("_", "-"): package for package in found}
+
+
+def clone_to(root: Path) -> None:
+    """Copy the project's own files."""
+    for path in tracked():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / path, root / path)
+
+
+def publish(clone: Path, folder: Path, environment: Path) -> Published:
+    """Unpack the package in ``folder``, and install beside it what requirements.txt names.
+
+    So does the remote build, but for two things: it takes the newest versions that requirements.txt
+    allows, where here constraints.txt decides, so that two runs use the same; and it would compile
+    what has no wheel, which fails here. ``environment`` becomes a Python without packages.
+    """
+    files = sorted(core_tools_files(clone))
+    package = folder / "package.zip"
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in files:
+            archive.write(clone / name, name)
+    zip_size = package.stat().st_size
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(folder)
+    package.unlink()
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    command += ["--only-binary", ":all:", "--target", folder / SITE_PACKAGES]
+    command += ["-r", folder / "requirements.txt", "-c", PROJECT / "constraints.txt"]
+    subprocess.run(command, check=True, timeout=_PIP_SECONDS)
+    return Published(folder, python, tuple(files), zip_size)
 
 
 def _files(root: Path) -> Iterable[Path]:
