@@ -10,7 +10,7 @@ from tests.support.package import Published, clone_to, publish
 
 from .scale import KIB
 
-_SHOWN = 0.01  # of all packages together; the smaller ones share a row
+_SHOWN = 0.02  # of all packages together; the smaller ones share a row
 
 
 def main() -> None:

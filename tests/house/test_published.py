@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from registry_core.__main__ import main
 from registry_core.config import KNOWN, read_settings
 from tests.support.clients import DEBIAN_PACKAGES
 
@@ -106,6 +109,20 @@ def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
         if unwanted.search(line)
     ]
     assert lines == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_python_commands_of_a_document_exist(
+    document: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands of the command line with their subcommands, and the benchmarks' programs."""
+    lines = re.findall(r"python -m registry_core ([a-z][^`|>)\n\\]*)", text(document))
+    for words in map(shlex.split, lines):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--help"])
+        assert ended.value.code == 0, (words, capsys.readouterr().err)
+    modules = re.findall(r"python -m (benchmarks(?:\.\w+)?)", text(document))
+    assert [name for name in modules if importlib.util.find_spec(name) is None] == []
 
 
 def anchors(page: str) -> set[str]:

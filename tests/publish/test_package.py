@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.package import table
 from registry_core.auth.htpasswd_file import htpasswd_line
 from registry_core.auth.signing_key import SigningKey
 from registry_core.local.azurite import Azurite
@@ -78,6 +79,15 @@ def test_nothing_answers_in_place_of_the_functions(published: Published) -> None
     """
     unwanted = {"websockets", "wsproto", "azure-functions-runtime"}
     assert unwanted & set(published.installed()) == set()
+
+
+def test_the_sizes_that_are_told_add_up(published: Published) -> None:
+    """The rows of `python -m benchmarks.package`, in KiB: the whole, and what it is made of."""
+    rows = re.findall(r"(?m)^\| (.+) \| (\d+) \|$", table(published))
+    (_, compressed), (_, unpacked), (_, packages), *parts = ((what, int(n)) for what, n in rows)
+    assert compressed < unpacked < 1024
+    assert abs(sum(size for _, size in parts) - packages) < len(parts)
+    assert parts[0][0] == "`cryptography`"
 
 
 def test_nothing_needs_a_compiler(published: Published) -> None:
