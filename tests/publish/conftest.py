@@ -33,6 +33,7 @@ _LEFT_LYING = (
     "azure.yaml",
     "azurite.log",
     "htpasswd",
+    "registry_env/bin/python",  # azd makes one, if it is asked to restore packages
     "infra/main.bicep",
     "local.settings.json",
     "notes.md",
