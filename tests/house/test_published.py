@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from registry_core.__main__ import main
 from registry_core.config import KNOWN, read_settings
 from tests.support.clients import DEBIAN_PACKAGES
 
-from .tree import PROJECT, git, tracked
+from .tree import PROJECT, tracked
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+OF_THE_TREE = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = (*OF_THE_TREE, *map(str, tracked("docs/*.md")))
+FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests"}
 MADE_BY_ITS_READER = "local.settings.json"
-
-
-def test_only_what_runs_in_azure_is_published() -> None:
-    """.funcignore leaves the app, its settings and its requirements; the local host stays here."""
-    ignored = git("ls-files", "--cached", "--ignored", "--exclude-from=.funcignore")
-    published = {name for name in git("ls-files") if name not in ignored}
-    rooms = {Path(name).parent.as_posix() for name in published}
-    at_the_top = {name for name in published if "/" not in name}
-    assert at_the_top == {"function_app.py", "host.json", "requirements.txt"}
-    assert all(room == "." or room.startswith("registry_core") for room in rooms)
-    assert {"registry_core", "registry_core/server", "registry_core/storage"} <= rooms
-    assert "registry_core/local" not in rooms
 
 
 def test_the_example_of_local_settings_is_understood() -> None:
@@ -57,17 +51,50 @@ def test_ci_installs_every_program_that_tests_drive() -> None:
 def test_the_commands_that_a_document_names_exist(document: str) -> None:
     """Every script is there and can be run."""
     named = re.findall(r"\b(?:scripts|\.ci)/\w+", text(document))
-    assert named
+    assert named or document not in OF_THE_TREE
     assert [name for name in named if not os.access(PROJECT / name, os.X_OK)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_files_that_a_document_names_exist(document: str) -> None:
-    """What stands in backticks and looks like a path of the tree is one."""
-    named = re.findall(r"`([\w./-]+(?:/|\.(?:py|md|txt|toml|json)))`", text(document))
-    named += re.findall(r"\]\((?!https?:)([^)#]+)\)", text(document))
-    assert named
+    """What stands in backticks and looks like a path of the tree is one; so is every link."""
+    named = re.findall(r"`(?!/)([\w./-]+(?:/|\.(?:py|md|txt|toml|json)))`", text(document))
+    if document not in OF_THE_TREE:  # it tells of other trees as well: of the container's
+        named = [name for name in named if name.split("/")[0] in FOLDERS]
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text(document))
+    beside = (PROJECT / document).parent
+    assert named + linked or document not in OF_THE_TREE
     assert [name for name in named if not exists(name)] == []
+    assert [name for name in linked if not (beside / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_headings_that_a_document_links_to_exist(document: str) -> None:
+    """In itself or in another. A heading's anchor is made as GitHub makes it."""
+    beside = (PROJECT / document).parent
+    linked = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text(document))
+    pages = {name: beside / name if name else PROJECT / document for name, _ in linked}
+    headings = {name: anchors(page.read_text()) for name, page in pages.items() if page.exists()}
+    assert [link for link in linked if link[1] not in headings.get(link[0], {link[1]})] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_settings_that_a_document_names_are_known(document: str) -> None:
+    """Those that end with an underscore stand for a group; infra/ has names of azd's besides."""
+    pattern = re.compile(r"\bREGISTRY_\w+")
+    of_azd = {name for path in tracked("infra/") for name in pattern.findall(text(str(path)))}
+    unknown = set(pattern.findall(text(document))) - KNOWN - of_azd
+    assert {name for name in unknown if not name.endswith("_")} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_commands_of_a_document_are_ones_that_a_shell_understands(document: str) -> None:
+    blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text(document))
+    for block in blocks:
+        read = subprocess.run(
+            ["bash", "-n"], input=block, capture_output=True, text=True, check=False
+        )
+        assert (read.returncode, read.stderr) == (0, ""), block
 
 
 def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
@@ -83,6 +110,26 @@ def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
         if unwanted.search(line)
     ]
     assert lines == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_python_commands_of_a_document_exist(
+    document: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands of the command line with their subcommands, and the benchmarks' programs."""
+    lines = re.findall(r"python -m registry_core ([a-z][^`|>)\n\\]*)", text(document))
+    for words in map(shlex.split, lines):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--help"])
+        assert ended.value.code == 0, (words, capsys.readouterr().err)
+    modules = re.findall(r"python -m (benchmarks(?:\.\w+)?)", text(document))
+    assert [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
+def anchors(page: str) -> set[str]:
+    """What links to the headings of a page end with."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def required() -> set[str]:

@@ -1,0 +1,53 @@
+"""The published package, and an empty environment that requirements.txt was installed into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.package import Published, clone_to, publish
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which somebody has worked for a while, and left things lying about."""
+    root = tmp_path_factory.mktemp("clone")
+    clone_to(root)
+    for path in _LEFT_LYING:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text("not for Azure")
+    return root
+
+
+_LEFT_LYING = (
+    ".azure/registry/.env",
+    ".env",
+    ".hypothesis/examples/1",
+    ".local/azurite/__blobstorage__/1",
+    ".mypy_cache/3.11/cache.json",
+    ".venv/bin/python",
+    ".venv-313/lib/python3.13/site-packages/rich/__init__.py",
+    ".vscode/settings.json",
+    "__pycache__/function_app.cpython-313.pyc",
+    "azure.yaml",
+    "azurite.log",
+    "htpasswd",
+    "registry_env/bin/python",  # azd makes one, if it is asked to restore packages
+    "infra/main.bicep",
+    "local.settings.json",
+    "notes.md",
+    "registry.zip",
+    "registry_core/.DS_Store",
+    "registry_core/__pycache__/wiring.cpython-313.pyc",
+    "registry_core/auth/rules/__pycache__/rule.cpython-313.pyc",
+    "rules.toml",
+    "signing-key.pem",
+    "tests/__pycache__/conftest.cpython-313.pyc",
+)
+
+
+@pytest.fixture(scope="session")
+def published(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """The package, unpacked and with its packages: once for all tests, since it takes minutes."""
+    return publish(clone, tmp_path_factory.mktemp("wwwroot"), tmp_path_factory.mktemp("empty"))

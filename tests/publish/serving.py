@@ -1,0 +1,69 @@
+"""The published app in a process of its own that sees nothing of this environment."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.functions_host.process import what_is_missing
+from tests.support.host import PROJECT, HostFailed, RunningHost
+from tests.support.package import SITE_PACKAGES, Published
+
+_READY = re.compile(r"^(?:functions host|registry) ready at (\S+)", re.MULTILINE)
+_START_SECONDS = 60.0
+
+
+def serve(published: Published, settings: Mapping[str, str], beside: Path) -> RunningHost:
+    """Serve it under Microsoft's runtime, which the worker brings along in Azure, or without.
+
+    ``beside`` is an empty folder for what is not the package's: the runtime and the stand-in for
+    the host.
+
+    :raises HostFailed: when it does not start, with what it wrote.
+    """
+    arguments = [str(Path(__file__).with_name("asgi_app.py")), str(published.folder)]
+    paths: list[str] = []
+    if not what_is_missing():
+        _copy_runtime(beside)
+        paths = [str(beside), str(published.folder / SITE_PACKAGES)]
+        arguments = ["-m", "functions_host", "--app", str(published.folder)]
+    log, path = tempfile.mkstemp()
+    Path(path).unlink()
+    process = subprocess.Popen(
+        [published.python, *(["-I"] if not paths else ["-P"]), *arguments],
+        cwd=beside,
+        env={**settings, "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    host = RunningHost(process, log)
+    _wait_until_ready(host)
+    return host
+
+
+def _copy_runtime(beside: Path) -> None:
+    runtime = importlib.util.find_spec("azure_functions_runtime")
+    assert runtime is not None
+    assert runtime.origin is not None
+    host = PROJECT / "tests" / "support" / "functions_host"
+    for folder in (Path(runtime.origin).parent, host):
+        shutil.copytree(folder, beside / folder.name)
+
+
+def _wait_until_ready(host: RunningHost) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while (ready := _READY.search(host.log())) is None:
+        if not host.is_running():
+            raise HostFailed(f"the published app ended with {host.wait()}:\n{host.log()}")
+        if time.monotonic() > deadline:
+            host.kill()
+            raise HostFailed(f"the published app was not ready in time:\n{host.log()}")
+        time.sleep(0.02)
+    host.url = ready[1]

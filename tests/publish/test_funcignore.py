@@ -1,0 +1,94 @@
+"""What is published is what runs in Azure, and nothing else, whichever tool publishes it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.package import CoreToolsRules, azd_files, core_tools_files
+
+BESIDE = {"function_app.py", "host.json", "requirements.txt"}
+
+
+def test_what_runs_is_published_and_nothing_else(clone: Path) -> None:
+    """function_app.py, what it imports, at once or later, and what the host reads."""
+    assert core_tools_files(clone) == BESIDE | {*reachable(clone, "function_app")}
+
+
+def test_both_tools_publish_the_same(clone: Path) -> None:
+    assert azd_files(clone) == core_tools_files(clone)
+
+
+def test_each_line_of_funcignore_keeps_something_back(clone: Path) -> None:
+    """A pattern that matches nothing is misspelt, or about what is no longer there."""
+    lines = (clone / ".funcignore").read_text().splitlines()
+    patterns = [line for line in lines if not line.startswith("#")]
+    files = [path.relative_to(clone).as_posix() for path in clone.rglob("*") if path.is_file()]
+    unused = [
+        line for line in patterns if all(CoreToolsRules(line).accepts(name) for name in files)
+    ]
+    assert unused == []
+
+
+@pytest.mark.parametrize(
+    "pattern, path, sent",
+    [
+        ("tests/", "tests/a.py", "kept"),
+        ("tests/", "a/tests/a.py", "sent"),  # git would ignore it
+        ("/tests/", "tests/a.py", "kept"),
+        ("*.md", "README.md", "kept"),
+        ("*.md", "docs/api.md", "sent"),  # git would ignore it
+        ("*.md", ".md", "sent"),
+        ("**/*.md", "docs/api/a.md", "kept"),
+        ("**/*.md", "README.md", "sent"),  # git would ignore it
+        ("a", "a.py", "kept"),  # git would not
+        ("a", "ab", "sent"),
+        ("a?", "ab", "sent"),  # git would ignore it
+        ("a.b", "axb", "sent"),
+    ],
+)
+def test_core_tools_has_rules_of_its_own(pattern: str, path: str, sent: str) -> None:
+    """Each pattern becomes a regular expression, compared from the path's beginning."""
+    assert CoreToolsRules(pattern).accepts(path) is (sent == "sent")
+
+
+def test_to_core_tools_an_exclamation_mark_beats_all_that_follows() -> None:
+    rules = CoreToolsRules("*\n!a/\na/b/")
+    assert rules.accepts("a/b/c.py")
+    assert not rules.accepts("d.py")
+
+
+def reachable(root: Path, start: str) -> Iterator[str]:
+    """The files of ``start`` and all that it imports, and those import, in functions too."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        path = _file(root, module)
+        if path is None or module in seen:
+            continue
+        seen.add(module)
+        yield path.relative_to(root).as_posix()
+        parent = module.rpartition(".")[0]
+        waiting += [parent, *imported(path, module if path.name == "__init__.py" else parent)]
+
+
+def imported(path: Path, package: str) -> Iterator[str]:
+    """The absolute names of what a file imports; of `from a import b` both `a` and `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: package.count(".") + 2 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _file(root: Path, module: str) -> Path | None:
+    folder = root / module.replace(".", "/")
+    paths = (folder.parent / f"{folder.name}.py", folder / "__init__.py")
+    return next((path for path in paths if module and path.is_file()), None)
