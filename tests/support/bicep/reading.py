@@ -1,0 +1,190 @@
+"""tree-sitter's nodes to expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from tree_sitter import Node
+
+from .expressions import (
+    Array,
+    Call,
+    Choice,
+    Condition,
+    Expression,
+    Index,
+    Lambda,
+    Literal,
+    Loop,
+    Member,
+    Name,
+    Object,
+    Operation,
+    Property,
+    Text,
+)
+from .syntax import line_of, named, text_of
+
+_ESCAPES = {"\\\\": "\\", "\\'": "'", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\$": "$"}
+_AROUND_A_BODY = frozenset({"resource_declaration", "if_statement", "for_statement"})
+_ESCAPE = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\.")
+
+
+class NotUnderstood(Exception):
+    """A construct that this reader does not know: it refuses, rather than to pass it over."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(f"not understood by these tests: {node.type} {text_of(node)[:60]!r}")
+        self.line = line_of(node)
+
+
+def expression(node: Node) -> Expression:
+    """:raises NotUnderstood: the node is no expression that is known here."""
+    reader = _READERS.get(node.type)
+    if reader is None:
+        raise NotUnderstood(node)
+    return reader(node)
+
+
+def text(node: Node) -> Text:
+    """A string, with its escapes resolved; blanks before ``${`` belong to the text."""
+    whole = node.text or b""
+    multiline = whole.startswith(b"'''")
+    quote = 3 if multiline else 1
+    pieces: list[str | Expression] = []
+    at = quote
+    for child in node.children:
+        if child.type != "interpolation":
+            continue
+        opening = child.children[0]
+        begin = opening.end_byte - node.start_byte - len(b"${")
+        pieces += [_unescaped(whole[at:begin].decode(), escapes=not multiline)]
+        pieces += [expression(named(child)[0])]
+        at = child.end_byte - node.start_byte
+    rest = _unescaped(whole[at : len(whole) - quote].decode(), escapes=not multiline)
+    if multiline:
+        rest = rest.removeprefix("\n")
+    return Text(line_of(node), tuple(piece for piece in [*pieces, rest] if piece != ""))
+
+
+def _unescaped(raw: str, *, escapes: bool) -> str:
+    def value(match: re.Match[str]) -> str:
+        code = match[1]
+        return chr(int(code, 16)) if code else _ESCAPES[match[0]]
+
+    return _ESCAPE.sub(value, raw) if escapes else raw
+
+
+def _member(node: Node) -> Expression:
+    of, name = named(node)
+    return _inward(expression(of), lambda inner: Member(line_of(name), inner, text_of(name)))
+
+
+def _index(node: Node) -> Expression:
+    of, index = named(node)
+    position = expression(index)
+    return _inward(expression(of), lambda inner: Index(line_of(node), inner, position))
+
+
+def _call(node: Node) -> Expression:
+    target, arguments = named(node)
+    given = tuple(expression(argument) for argument in named(arguments))
+    if target.type == "identifier":
+        return Call(line_of(target), None, text_of(target), given)
+    of, name = named(target)
+    line = line_of(name)
+    return _inward(expression(of), lambda inner: Call(line, inner, text_of(name), given))
+
+
+def _operation(node: Node) -> Expression:
+    operator = node.child_by_field_name("operator")
+    assert operator is not None
+    left, *right = [expression(child) for child in named(node)]
+    if not right:
+        return Operation(line_of(node), text_of(operator), (left,))
+    return _inward(
+        left, lambda inner: Operation(line_of(node), text_of(operator), (inner, *right))
+    )
+
+
+def _choice(node: Node) -> Expression:
+    condition, then, otherwise = [expression(child) for child in named(node)]
+    return _inward(condition, lambda inner: Choice(line_of(node), inner, then, otherwise))
+
+
+def _inward(left: Expression, build: Callable[[Expression], Expression]) -> Expression:
+    """The grammar binds ``x => x`` closer than the ``.y`` behind it: what follows belongs inside."""
+    if isinstance(left, Lambda):
+        return replace(left, body=build(left.body))
+    return build(left)
+
+
+def _nested(node: Node) -> Expression:
+    """``account::blobs`` is a name by itself: that of the resource `blobs` inside `account`."""
+    of, name = named(node)
+    return Name(line_of(node), f"{text_of(of)}::{text_of(name)}")
+
+
+def _object(node: Node) -> Expression:
+    entries = [child for child in named(node) if nested_resource(child) is None]
+    return Object(line_of(node), tuple(_property(child) for child in entries))
+
+
+def nested_resource(node: Node) -> Node | None:
+    """The resource that an entry of another one's body declares; it is read beside it."""
+    inner = named(node)
+    body = node.parent and node.parent.parent
+    if len(inner) != 1 or inner[0].type != "resource_declaration" or body is None:
+        return None
+    return inner[0] if body.type in _AROUND_A_BODY else None
+
+
+def _property(node: Node) -> Property:
+    children = named(node)
+    if len(children) != 2:
+        raise NotUnderstood(node)
+    key, value = children
+    name = text(key) if key.type == "string" else Text(line_of(key), (text_of(key),))
+    return Property(line_of(node), name, expression(value))
+
+
+def _loop(node: Node) -> Expression:
+    variable, over, body = named(node)
+    names = named(variable) if variable.type == "for_loop_parameters" else [variable]
+    variables = tuple(text_of(name) for name in names)
+    return Loop(line_of(node), variables, expression(over), expression(body))
+
+
+def _lambda(node: Node) -> Expression:
+    head, body = named(node)
+    names = [head] if head.type == "identifier" else named(head)
+    return Lambda(line_of(node), tuple(text_of(name) for name in names), expression(body))
+
+
+def _condition(node: Node) -> Expression:
+    condition, body = [expression(child) for child in named(node)]
+    return Condition(line_of(node), condition, body)
+
+
+_READERS: dict[str, Callable[[Node], Expression]] = {
+    "string": text,
+    "number": lambda node: Literal(line_of(node), int(text_of(node))),
+    "boolean": lambda node: Literal(line_of(node), text_of(node) == "true"),
+    "null": lambda node: Literal(line_of(node), None),
+    "identifier": lambda node: Name(line_of(node), text_of(node)),
+    "parenthesized_expression": lambda node: expression(named(node)[0]),
+    "member_expression": _member,
+    "resource_expression": _nested,
+    "subscript_expression": _index,
+    "call_expression": _call,
+    "unary_expression": _operation,
+    "binary_expression": _operation,
+    "ternary_expression": _choice,
+    "object": _object,
+    "array": lambda node: Array(line_of(node), tuple(expression(c) for c in named(node))),
+    "for_statement": _loop,
+    "if_statement": _condition,
+    "lambda_expression": _lambda,
+}
