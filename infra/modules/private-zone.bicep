@@ -1,0 +1,30 @@
+// Names of one kind of service, as the network sees them. A network can have each zone only once.
+
+@description('Name of the zone, such as privatelink.blob.core.windows.net.')
+param name string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Resource id of the network.')
+param networkId string
+
+resource zone 'Microsoft.Network/privateDnsZones@2020-06-01' = {
+  name: name
+  location: 'global'
+  tags: tags
+}
+
+resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = {
+  parent: zone
+  name: 'registry'
+  location: 'global'
+  tags: tags
+  properties: {
+    registrationEnabled: false
+    virtualNetwork: { id: networkId }
+  }
+}
+
+@description('Resource id.')
+output id string = zone.id
