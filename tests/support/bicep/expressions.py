@@ -17,7 +17,7 @@ class Expression:
             yield from _expressions(getattr(self, field.name))
 
     def walk(self) -> Iterator[Expression]:
-        """This one and all inside it, however deep."""
+        """Itself and all inside it, however deep."""
         yield self
         for part in self.parts():
             yield from part.walk()

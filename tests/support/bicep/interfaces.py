@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
-from .declarations import Decorator, File, Module, Output, Parameter, Scalar, Type, Variable, values
+from .declarations import Decorator, File, Module, Output, Parameter, Scalar, Type, values
 from .expressions import Expression, Member, Object, literal
 from .kinds import kinds, literals, module_of, output_of, resolved
 from .symbols import nearest
@@ -102,7 +101,9 @@ def _bound(decorator: Decorator) -> int | None:
 
 
 def _outputs_used(template: Template, file: File) -> Iterator[Problem]:
-    for value in (part for one in file.declarations for whole in values(one) for part in whole.walk()):
+    for value in (
+        part for one in file.declarations for whole in values(one) for part in whole.walk()
+    ):
         if not isinstance(value, Member):
             continue
         module = module_of(file, value)
@@ -129,7 +130,7 @@ def _declared(template: Template, file: File) -> Iterator[Problem]:
 def _parameters_file(template: Template) -> Iterator[Problem]:
     wanted = {one.name: one for one in template.main.all(Parameter)}
     for name, entry in template.given.items():
-        line = _line_of(template, name)
+        line = template.line_given(name)
         if name not in wanted:
             message = f"{MAIN} has no parameter {name}; {nearest(name, wanted)}"
             yield Problem(PARAMETERS, line, message)
@@ -145,19 +146,20 @@ def _parameters_file(template: Template) -> Iterator[Problem]:
 
 
 def _given_problems(main: File, wanted: Parameter, value: object) -> Iterator[str]:
-    """``${NAME}`` and ``${NAME=default}`` are filled in by azd from its environment, as text."""
+    """``${NAME}`` and ``${NAME=default}`` are filled in by azd from its environment, as text.
+
+    Then it reads numbers and truths from such text (azd, `armParameterFileValue`).
+    """
     type_ = resolved(main, wanted.type)
     if isinstance(value, str) and "${" in value:
         if not _AZD_VALUE.fullmatch(value):
             yield f"{wanted.name}: azd knows ${{NAME}} and ${{NAME=default}}, not {value!r}"
+        elif type_.kind in ("array", "object"):
+            yield f"{wanted.name} is an {type_.kind}: azd fills in text, numbers and truths alone"
+        elif "=" not in value and wanted.default is not None and literal(wanted.default) != "":
+            yield f"{wanted.name} would be given '' where nothing is set: say ${{NAME=default}}"
         return
     if isinstance(value, (str, int, bool)) and not type_.choices and kind_of(value) != type_.kind:
         yield f"{wanted.name} must be {type_.kind}, not {kind_of(value)}"
     if isinstance(value, (str, int, bool)):
         yield from _value_problems(wanted, type_, value)
-
-
-def _line_of(template: Template, name: str) -> int:
-    lines = (template.folder / PARAMETERS).read_text().splitlines()
-    marks = (number for number, line in enumerate(lines, 1) if json.dumps(name) in line)
-    return next(marks, 1)

@@ -34,6 +34,8 @@ _CALLS = {
     "object": "toObject",
 }
 _KIND_OF_CALL = {name: kind for kind, names in _CALLS.items() for name in names.split()}
+_PLAIN = {Text: "string", Object: "object", Array: "array", Loop: "array"}
+EMPTY: frozenset[str] = frozenset()
 _TRUTHS = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||", "!", "=~", "!~"})
 _NUMBERS = frozenset({"+", "-", "*", "/", "%"})
 
@@ -49,29 +51,22 @@ def resolved(file: File, type_: Type) -> Type:
 
 def kinds(template: Template, file: File, value: Expression) -> frozenset[str]:
     """The kinds that ``value`` can have; none when nothing can be said."""
-    simple = {Text: "string", Object: "object", Array: "array", Loop: "array"}
-    if type(value) in simple:
-        return frozenset({simple[type(value)]})
+    if type(value) in _PLAIN:
+        return frozenset({_PLAIN[type(value)]})
+    found = EMPTY
     if isinstance(value, Literal):
-        return frozenset({kind_of(value.value)})
-    if isinstance(value, Choice):
-        return _either(template, file, (value.then, value.otherwise))
-    if isinstance(value, Operation):
-        return _of_operation(template, file, value)
-    if isinstance(value, Call):
-        return frozenset({_KIND_OF_CALL[value.function]} & set(_CALLS)) if _told(value) else EMPTY
-    if isinstance(value, Name):
-        return _of_name(template, file, value.name)
-    if isinstance(value, Member):
-        return _of_output(template, file, value)
-    return EMPTY
-
-
-EMPTY: frozenset[str] = frozenset()
-
-
-def _told(value: Call) -> bool:
-    return value.function in _KIND_OF_CALL
+        found = frozenset({kind_of(value.value)})
+    elif isinstance(value, Choice):
+        found = _either(template, file, (value.then, value.otherwise))
+    elif isinstance(value, Operation):
+        found = _of_operation(template, file, value)
+    elif isinstance(value, Call) and value.function in _KIND_OF_CALL:
+        found = frozenset({_KIND_OF_CALL[value.function]})
+    elif isinstance(value, Name):
+        found = _of_name(template, file, value.name)
+    elif isinstance(value, Member):
+        found = _of_output(template, file, value)
+    return found
 
 
 def _either(template: Template, file: File, ways: tuple[Expression, ...]) -> frozenset[str]:

@@ -16,7 +16,6 @@ from .expressions import (
     Member,
     Name,
     Object,
-    literal,
 )
 from .kinds import kinds, literals
 from .shapes import Field
@@ -79,16 +78,10 @@ class _Checker:
 
     def value(self, value: Expression, field: Field, path: str) -> Iterator[Problem]:
         """``path`` is what the value is called in messages."""
-        if isinstance(value, Choice):
-            yield from self.value(value.then, field, path)
-            yield from self.value(value.otherwise, field, path)
-            return
-        if isinstance(value, Call) and value.function in ("union", "concat"):
-            for argument in value.arguments:
-                yield from self.value(argument, field, path)
-            return
-        if isinstance(value, Name) and (variable := self.file.named(Variable, value.name)):
-            yield from self.value(variable.value, field, path)
+        ways = self.ways(value)
+        if ways:
+            for way in ways:
+                yield from self.value(way, field, path)
             return
         found = kinds(self.template, self.file, value)
         if field.kind != "any" and not found <= _FITTING[field.kind]:
@@ -104,6 +97,15 @@ class _Checker:
             for item in items:
                 yield from self.value(item, field.item, f"{path}[]")
 
+    def ways(self, value: Expression) -> tuple[Expression, ...]:
+        """What a value is chosen from, or put together of; nothing if it stands for itself."""
+        if isinstance(value, Choice):
+            return (value.then, value.otherwise)
+        if isinstance(value, Call) and value.function in ("union", "concat"):
+            return value.arguments
+        variable = self.file.named(Variable, value.name) if isinstance(value, Name) else None
+        return (variable.value,) if variable else ()
+
     def object(
         self, value: Object, field: Field, path: str, besides: frozenset[str] = frozenset()
     ) -> Iterator[Problem]:
@@ -112,7 +114,9 @@ class _Checker:
             if entry.key in given:
                 yield self.problem(entry, f"{entry.key} is set twice: remove one")
             given.add(entry.key)
-            inner = field.item if field.kind == "map" and field.fields else field.fields.get(entry.key)
+            inner = (
+                field.item if field.kind == "map" and field.fields else field.fields.get(entry.key)
+            )
             if entry.key in besides or (field.kind == "map" and inner is None):
                 continue
             if inner is None:

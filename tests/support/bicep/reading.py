@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from tree_sitter import Node
 
 from .expressions import (
     Array,
-    Call,
-    Choice,
     Condition,
     Expression,
-    Index,
-    Lambda,
     Literal,
     Loop,
-    Member,
     Name,
     Object,
-    Operation,
     Property,
     Text,
 )
+from .precedence import COMPOUND, compound
 from .syntax import line_of, named, text_of
 
 _ESCAPES = {"\\\\": "\\", "\\'": "'", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\$": "$"}
@@ -42,6 +36,8 @@ class NotUnderstood(Exception):
 
 def expression(node: Node) -> Expression:
     """:raises NotUnderstood: the node is no expression that is known here."""
+    if node.type in COMPOUND:
+        return compound(node, expression)
     reader = _READERS.get(node.type)
     if reader is None:
         raise NotUnderstood(node)
@@ -75,50 +71,6 @@ def _unescaped(raw: str, *, escapes: bool) -> str:
         return chr(int(code, 16)) if code else _ESCAPES[match[0]]
 
     return _ESCAPE.sub(value, raw) if escapes else raw
-
-
-def _member(node: Node) -> Expression:
-    of, name = named(node)
-    return _inward(expression(of), lambda inner: Member(line_of(name), inner, text_of(name)))
-
-
-def _index(node: Node) -> Expression:
-    of, index = named(node)
-    position = expression(index)
-    return _inward(expression(of), lambda inner: Index(line_of(node), inner, position))
-
-
-def _call(node: Node) -> Expression:
-    target, arguments = named(node)
-    given = tuple(expression(argument) for argument in named(arguments))
-    if target.type == "identifier":
-        return Call(line_of(target), None, text_of(target), given)
-    of, name = named(target)
-    line = line_of(name)
-    return _inward(expression(of), lambda inner: Call(line, inner, text_of(name), given))
-
-
-def _operation(node: Node) -> Expression:
-    operator = node.child_by_field_name("operator")
-    assert operator is not None
-    left, *right = [expression(child) for child in named(node)]
-    if not right:
-        return Operation(line_of(node), text_of(operator), (left,))
-    return _inward(
-        left, lambda inner: Operation(line_of(node), text_of(operator), (inner, *right))
-    )
-
-
-def _choice(node: Node) -> Expression:
-    condition, then, otherwise = [expression(child) for child in named(node)]
-    return _inward(condition, lambda inner: Choice(line_of(node), inner, then, otherwise))
-
-
-def _inward(left: Expression, build: Callable[[Expression], Expression]) -> Expression:
-    """The grammar binds ``x => x`` closer than the ``.y`` behind it: what follows belongs inside."""
-    if isinstance(left, Lambda):
-        return replace(left, body=build(left.body))
-    return build(left)
 
 
 def _nested(node: Node) -> Expression:
@@ -157,12 +109,6 @@ def _loop(node: Node) -> Expression:
     return Loop(line_of(node), variables, expression(over), expression(body))
 
 
-def _lambda(node: Node) -> Expression:
-    head, body = named(node)
-    names = [head] if head.type == "identifier" else named(head)
-    return Lambda(line_of(node), tuple(text_of(name) for name in names), expression(body))
-
-
 def _condition(node: Node) -> Expression:
     condition, body = [expression(child) for child in named(node)]
     return Condition(line_of(node), condition, body)
@@ -175,16 +121,9 @@ _READERS: dict[str, Callable[[Node], Expression]] = {
     "null": lambda node: Literal(line_of(node), None),
     "identifier": lambda node: Name(line_of(node), text_of(node)),
     "parenthesized_expression": lambda node: expression(named(node)[0]),
-    "member_expression": _member,
     "resource_expression": _nested,
-    "subscript_expression": _index,
-    "call_expression": _call,
-    "unary_expression": _operation,
-    "binary_expression": _operation,
-    "ternary_expression": _choice,
     "object": _object,
     "array": lambda node: Array(line_of(node), tuple(expression(c) for c in named(node))),
     "for_statement": _loop,
     "if_statement": _condition,
-    "lambda_expression": _lambda,
 }

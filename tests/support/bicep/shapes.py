@@ -52,7 +52,7 @@ ANY = Field("any")
 
 @functools.cache
 def fields_of(model: type) -> Mapping[str, Field]:
-    """By REST name. What a model's subclasses add is counted in: which one is meant is told by a value."""
+    """By REST name. What its subclasses add is counted in: a value tells which of them is meant."""
     found: dict[str, Field] = {}
     for path, field in _paths(model):
         _put(found, path, field)
@@ -115,14 +115,12 @@ def _subclasses(model: type) -> Iterator[type]:
 
 
 def _hints(thing: Any) -> dict[str, Any]:
-    """Types by attribute. The packages name their own models as `_models`, without importing them."""
+    """Types by attribute. The packages call their models `_models`, without importing them."""
     models = sys.modules[thing.__module__.rpartition(".")[0]]
     return typing.get_type_hints(thing, localns={"_models": models})
 
 
 def _field(hint: Any) -> Field:
-    if isinstance(hint, type) and hasattr(hint, "_attr_to_rest_field"):
-        return Field("object", model=hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _of_union([one for one in arguments if one is not type(None)])
@@ -130,13 +128,15 @@ def _field(hint: Any) -> Field:
         return Field("array", inner={"*": _field(arguments[0])})
     if origin is dict:
         return Field("map", inner={"*": _field(arguments[1])})
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+    return _of_class(hint) if isinstance(hint, type) else ANY
+
+
+def _of_class(hint: type) -> Field:
+    if issubclass(hint, enum.Enum):
         return Field("string", frozenset(str(one.value) for one in hint))
-    if isinstance(hint, type) and (hasattr(hint, "_attribute_map") or hasattr(hint, "_is_model")):
+    if hasattr(hint, "_attribute_map") or hasattr(hint, "_is_model"):
         return Field("object", model=hint)
-    if hint in _SCALARS:
-        return Field(_SCALARS[hint])
-    return ANY
+    return Field(_SCALARS[hint]) if hint in _SCALARS else ANY
 
 
 def _of_union(ways: list[Any]) -> Field:

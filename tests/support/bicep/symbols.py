@@ -21,23 +21,21 @@ from .syntax import Problem
 from .template import Template
 
 # Microsoft Learn, "Bicep functions": those that these tests have met or expect.
-FUNCTIONS = frozenset(
-    """
-    any array base64 base64ToString cidrHost cidrSubnet concat contains dateTimeAdd deployment
-    empty endsWith environment extensionResourceId fail filter first flatten format guid indexOf
-    int intersection items join json last length loadFileAsBase64 loadJsonContent loadTextContent
-    loadYamlContent managementGroup map mapValues max min newGuid nonNull objectKeys padLeft parseCidr
-    range reduce replace resourceGroup resourceId skip sort split startsWith string
-    subscription subscriptionResourceId substring take tenant tenantResourceId toLower toObject
-    toUpper trim tryGet union uniqueString uri uriComponent utcNow
-    """.split()
-)
-DECORATORS = frozenset(
-    """
-    allowed batchSize description discriminator export maxLength maxValue metadata minLength
-    minValue sealed secure
-    """.split()
-)
+_FUNCTIONS = """
+any array base64 base64ToString cidrHost cidrSubnet concat contains dateTimeAdd deployment empty
+endsWith environment extensionResourceId fail filter first flatten format guid indexOf int
+intersection items join json last length loadFileAsBase64 loadJsonContent loadTextContent
+loadYamlContent managementGroup map mapValues max min newGuid nonNull objectKeys padLeft parseCidr
+range reduce replace resourceGroup resourceId skip sort split startsWith string subscription
+subscriptionResourceId substring take tenant tenantResourceId toLower toObject toUpper trim tryGet
+union uniqueString uri uriComponent utcNow
+"""
+_DECORATORS = """
+allowed batchSize description discriminator export maxLength maxValue metadata minLength minValue
+sealed secure
+"""
+FUNCTIONS = frozenset(_FUNCTIONS.split())
+DECORATORS = frozenset(_DECORATORS.split())
 NAMESPACES = frozenset({"az", "sys"})
 TYPES = frozenset({"string", "int", "bool", "array", "object", "any", "null"})
 _ONCE_USED = (Parameter, Variable, Function, TypeAlias)
@@ -102,7 +100,9 @@ def _unknown_words(file: File) -> Iterator[Problem]:
     for one in file.declarations:
         for decorator in one.decorators:
             if decorator.name not in DECORATORS:
-                message = f"@{decorator.name} is no decorator; {nearest(decorator.name, DECORATORS)}"
+                message = (
+                    f"@{decorator.name} is no decorator; {nearest(decorator.name, DECORATORS)}"
+                )
                 yield Problem(file.path, decorator.line, message)
         kind = getattr(one, "type", None)
         if kind is not None and not isinstance(one, Resource) and kind.kind not in types:

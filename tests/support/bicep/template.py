@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,6 +56,12 @@ class Template:
 
     def resources(self) -> Iterator[tuple[File, Resource]]:
         return ((file, one) for file in self.files.values() for one in file.all(Resource))
+
+    def line_given(self, name: str) -> int:
+        """The line of a parameter in main.parameters.json."""
+        lines = (self.folder / PARAMETERS).read_text().splitlines()
+        found = (number for number, line in enumerate(lines, 1) if json.dumps(name) in line)
+        return next(found, 1)
 
 
 def read_template(folder: Path) -> tuple[Template, list[Problem]]:
@@ -177,21 +183,25 @@ _DECLARATIONS: dict[str, Callable[[Node, tuple[Decorator, ...]], Declaration]] =
 
 def _type(node: Node) -> Type:
     inner = named(node)
-    if node.type in ("type", "parenthesized_type"):
-        return _type(inner[0])
-    if node.type == "nullable_type":
+    if node.type in ("type", "parenthesized_type", "nullable_type"):
         type_ = _type(inner[0])
-        return Type(type_.kind, nullable=True, choices=type_.choices)
-    if node.type in ("primitive_type", "identifier"):
-        return Type(text_of(node))
-    if node.type in ("array_type", "array"):
-        return Type("array")
-    if node.type == "object":
-        return Type("object")
+        return replace(type_, nullable=type_.nullable or node.type == "nullable_type")
+    if node.type in _KINDS:
+        return Type(_KINDS[node.type] or text_of(node))
     if node.type == "union_type":
         return _union([_type(child) for child in inner])
     value = literal(expression(node))
     return Type(kind_of(value), nullable=value is None, choices=(value,))
+
+
+# What a type's node says of its kind; where nothing, its text does.
+_KINDS = {
+    "primitive_type": "",
+    "identifier": "",
+    "array_type": "array",
+    "array": "array",
+    "object": "object",
+}
 
 
 def _union(types: list[Type]) -> Type:
