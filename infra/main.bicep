@@ -37,7 +37,7 @@ param customHost string = ''
 @description('More settings of the registry, by name: README.md lists them. They win over those set here. Nothing secret: they are plain.')
 param registrySettings object = {}
 
-@description('Storage account with a registry that is taken over; empty to make a new one. Of an existing account nothing is changed: roles are assigned.')
+@description('Storage account with a registry that is taken over; empty to make a new one. Nothing in an existing account is changed: it gets two role assignments and the lock.')
 param existingStorageAccountName string = ''
 
 @description('Resource group of the existing account, in the same subscription; empty if it is the registry\'s own.')
@@ -48,19 +48,19 @@ param existingStorageResourceGroupName string = ''
 @maxLength(63)
 param containerName string = 'registry'
 
-@description('Redundancy of a new account. Zone-redundant: what was pushed survives the loss of a data centre; not every region has it.')
+@description('Redundancy of a new account. Every region has LRS; with ZRS what was pushed survives the loss of a data centre.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
-param storageSku string = 'Standard_ZRS'
+param storageSku string = 'Standard_LRS'
 
 @description('Days that what was deleted can be brought back; 0 for none. A layer pushed by docker is kept twice for so long.')
 @minValue(0)
 @maxValue(365)
 param softDeleteDays int = 7
 
-@description('Forbids deleting the new account, and so the resource group, until the lock is removed: azd down would delete all images.')
+@description('Forbids deleting the account, new or taken over, and so its resource group, until the lock is removed: azd down would delete all images.')
 param lockStorage bool = true
 
-@description('Memory of an instance in MB. 2048 is also a whole core; 512 is a quarter of one, and slow to start.')
+@description('Memory of an instance in MB. 2048 is also a whole core; 512 is a quarter of one, and a cold start is work.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
@@ -138,7 +138,6 @@ module registryStorage 'modules/registry-storage.bicep' = if (newStorage) {
     containerName: containerName
     softDeleteDays: softDeleteDays
     privateNetwork: privateNetwork
-    lock: lockStorage
   }
 }
 
@@ -149,6 +148,7 @@ module registryAccess 'modules/registry-access.bicep' = {
     accountName: storageAccountName
     containerName: containerName
     principalId: identity.outputs.principalId
+    lock: lockStorage
   }
   dependsOn: [registryStorage]
 }

@@ -1,4 +1,5 @@
-// What the app may do with the registry's data, in a new account or in one that is taken over.
+// What the app may do with the registry's data, in a new account or in one that is taken over, and
+// what nobody may do by mistake.
 
 @description('Name of the storage account.')
 param accountName string
@@ -8,6 +9,9 @@ param containerName string
 
 @description('Principal id of the app\'s identity.')
 param principalId string
+
+@description('Forbids deleting the account.')
+param lock bool
 
 // Storage Blob Data Contributor: read, write, delete and list blobs.
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -46,5 +50,16 @@ resource delegation 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDelegator)
+  }
+}
+
+// `azd down` deletes every resource group that it finds in the deployment, and because of the roles
+// above also that of an account that is taken over. Azure refuses to while one resource is locked.
+resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  name: 'keep-the-registry'
+  scope: account
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'All images of the registry lie here. Remove this lock to delete them.'
   }
 }

@@ -21,9 +21,6 @@ param softDeleteDays int
 @description('Reached by a private endpoint only.')
 param privateNetwork bool
 
-@description('Forbids deleting the account.')
-param lock bool
-
 var softDelete = softDeleteDays > 0 ? { enabled: true, days: softDeleteDays } : { enabled: false }
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
@@ -66,12 +63,31 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
-  name: 'keep-the-registry'
-  scope: account
+// What is left of uploads that nobody finished. Rules know prefixes only, no wildcards: hence the
+// registry keeps all its uploads under one (registry_core/storage/layout.py), and no layer. After a
+// week, as CNCF distribution does; blocks that were never committed Azure drops after one by itself.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {
+  parent: account
+  name: 'default'
   properties: {
-    level: 'CanNotDelete'
-    notes: 'All images of the registry lie here. Remove this lock to delete them.'
+    policy: {
+      rules: [
+        {
+          name: 'abandoned-uploads'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['${containerName}/docker/registry/v2/_uploads/']
+            }
+            actions: {
+              baseBlob: { delete: { daysAfterModificationGreaterThan: 7 } }
+            }
+          }
+        }
+      ]
+    }
   }
 }
 

@@ -9,15 +9,17 @@
         _manifests/revisions/<algorithm>/<hex>/link         the repository has this manifest
         _manifests/tags/<tag>/current/link                  what the tag points to now
         _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has ever pointed to
-        _uploads/<upload id>/data                           an upload under way
         _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link who names this subject; ours
+    <root>docker/registry/v2/_uploads/<name>/<id>/data      an upload under way; ours, under a
+                                                            prefix of its own, so that storage's
+                                                            lifecycle rules can delete what is left
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
     <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
 
 Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
-own.
+own. Its own uploads lie in ``repositories/<name>/_uploads/``: neither continues the other's.
 """
 
 from __future__ import annotations
@@ -78,8 +80,13 @@ class Layout:
     def tag_index_link(self, name: str, tag: str, digest: Digest) -> str:
         return f"{self.tags(name)}{tag}/index/{digest.algorithm}/{digest.hex}/link"
 
+    @property
+    def uploads(self) -> str:
+        """The prefix of all uploads under way: what lies there long is nobody's any more."""
+        return f"{self.base}_uploads/"
+
     def upload(self, name: str, upload_id: str) -> str:
-        return f"{self.repository(name)}/_uploads/{upload_id}/data"
+        return f"{self.uploads}{name}/{upload_id}/data"
 
     def referrers(self, name: str, subject: Digest) -> str:
         """The prefix of all manifests that name ``subject``."""

@@ -63,6 +63,7 @@ _KINDS = {
     "referrer": Kind.REFERRER,
     "upload": Kind.UPLOAD,
 }
+_UPLOAD = re.compile(r"(?P<repository>.+)/(?P<upload>[^/]+)/data")
 _CONTENT = re.compile(r"(?P<algorithm>[a-z0-9]+)/(?P<start>[a-f0-9]{2})/(?P<hex>(?P=start).+)/data")
 
 
@@ -103,6 +104,13 @@ def _in_repository(root: str, inside: str) -> Place:
     )
 
 
+def _upload(root: str, inside: str) -> Place:
+    match = _UPLOAD.fullmatch(inside)
+    if not match or not is_name(match["repository"]):
+        return Place(Kind.UNKNOWN, root)
+    return Place(Kind.UPLOAD, root, match["repository"], upload=match["upload"])
+
+
 def _marker(root: str, inside: str) -> Place:
     layout = Layout(root)
     return Place(Kind.MARKER, root, layout.marked_repository(f"{layout.catalog}{inside}"))
@@ -125,6 +133,7 @@ def _digest(path: str | None) -> Digest | None:
 _FOLDERS: dict[str, Callable[[str, str], Place]] = {
     "blobs": _content,
     "repositories": _in_repository,
+    "_uploads": _upload,
     "_catalog": _marker,
     "_replacing": _replacement,
     "_auth": _auth,

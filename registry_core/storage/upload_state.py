@@ -8,7 +8,7 @@ state   what storage holds                    next
 ======  ====================================  ==================================================
 EMPTY   nothing                               a piece of one block: WHOLE; a larger one: STAGED
 WHOLE   the bytes at their content address    another piece: STAGED, the bytes its first block
-STAGED  the bytes at ``_uploads/<id>/data``   another piece: STAGED, with another ETag
+STAGED  the bytes at ``_uploads/.../data``    another piece: STAGED, with another ETag
 any                                           finished: a blob; cancelled, wrong digest: gone
 ======  ====================================  ==================================================
 

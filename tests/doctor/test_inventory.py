@@ -70,13 +70,13 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
 
 
 def test_an_upload_is_left_behind_when_nothing_came_for_a_week() -> None:
-    """It may be several objects; the youngest tells."""
+    """Those of CNCF distribution are several objects; the youngest tells."""
     now = datetime.now(UTC)
     report = Report()
     count = UploadCount(report.uploads, now)
     for upload, ages in (("one", (30, 1)), ("two", (9, 8))):
         for number, days in enumerate(ages):
-            path = LAYOUT.upload("a", upload).replace("data", f"part-{number}")
+            path = f"{LAYOUT.repository('a')}/_uploads/{upload}/part-{number}"
             count.take(parse_path(path), Properties("", 1, now - timedelta(days=days)))
     count.finish()
     assert (report.uploads.number, report.uploads.left_behind) == (2, 1)
@@ -221,6 +221,7 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         assert place.tag in ("", "v1.0")
         assert place.repository in ("", name)
     assert set(paths.values()) == set(Kind) - {Kind.UNKNOWN}
+    assert [k for path, k in paths.items() if path.startswith(layout.uploads)] == [Kind.UPLOAD]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,9 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         LAYOUT.blob_link("a", DIGESTS[0]) + "s",
         LAYOUT.tag_link("a", "-"),
         LAYOUT.repository("a"),
+        LAYOUT.upload("A", "id"),
+        LAYOUT.upload("a", "id") + "s",
+        LAYOUT.uploads,
     ],
 )
 def test_what_the_layout_has_no_word_for_is_unknown(path: str) -> None:
