@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from functools import cache
-from typing import Any
-
 import pytest
 
-from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
-from registry_core.auth.signing_key import SigningKey
 from registry_core.config import ConfigError, read_settings
-from tests.support.bicep import Deployed, Instance, read_template
-from tests.support.bicep.app_settings import app_settings, resolved
+from tests.support.bicep.app_settings import app_settings
 from tests.support.bicep.declarations import Parameter
 
-from .project import PROJECT
+from .samples import SECRET, deployment, environment, instance, key, template, users
 
 MODES = {
     "none": (),
@@ -36,16 +29,10 @@ ALWAYS = (
     "REGISTRY_HTTP_SECRET",
     "REGISTRY_AUTH",
 )
-ISSUER = {
-    "REGISTRY_AUTH_TOKEN_REALM": "https://tokens.example.com/token",
-    "REGISTRY_AUTH_TOKEN_SERVICE": "registry.example.com",
-    "REGISTRY_AUTH_TOKEN_ISSUER": "tokens.example.com",
-    "REGISTRY_AUTH_TOKEN_JWKS": "https://tokens.example.com/keys",
-}
 
 
 def test_every_mode_that_may_be_chosen_is_tested() -> None:
-    mode = read_template(PROJECT / "infra")[0].main.named(Parameter, "authMode")
+    mode = template().main.named(Parameter, "authMode")
     assert mode is not None
     assert set(mode.choices) == set(MODES)
 
@@ -99,42 +86,3 @@ def test_no_secret_stands_in_the_settings() -> None:
 def test_no_secret_stands_in_the_outputs() -> None:
     shown = str(instance("builtin").outputs())
     assert [secret for secret in (SECRET, key(), users()) if secret in shown] == []
-
-
-SECRET = "d9f4c1e2a7b85036"  # noqa: S105 - of the tests
-
-
-@cache
-def key() -> str:
-    return SigningKey.generate().pem()
-
-
-@cache
-def users() -> str:
-    return htpasswd_line("alice", "correct horse battery", LEAST_COST)
-
-
-def environment(mode: str, **given: Any) -> dict[str, str]:
-    """What the app's process finds, with the vault's references resolved."""
-    deployed = deployment(mode, **given)
-    return resolved(app_settings(deployed), deployed) | {"WEBSITE_SITE_NAME": "func-sample"}
-
-
-def deployment(mode: str, **given: Any) -> list[Deployed]:
-    return list(instance(mode, **given).deployed())
-
-
-def instance(mode: str, **given: Any) -> Instance:
-    template, problems = read_template(PROJECT / "infra")
-    assert problems == []
-    sample = {
-        "environmentName": "sample",
-        "location": "westeurope",
-        "httpSecret": SECRET,
-        "signingKeyBase64": base64.b64encode(key().encode()).decode(),
-        "usersBase64": base64.b64encode(users().encode()).decode(),
-        "firstUser": "alice",
-        "authMode": mode,
-        "registrySettings": ISSUER if mode == "token" else {},
-    }
-    return Instance(template, template.main, sample | given)

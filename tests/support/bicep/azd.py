@@ -23,12 +23,21 @@ _HOOKS = frozenset(
 
 
 def azd_problems(template: Template, project: Path) -> Iterator[Problem]:
+    """What azure.yaml says of the project and the template. Files are relative to ``project``."""
     text = (project / AZURE_YAML).read_text()
-    document = yaml.safe_load(text)
+    document, lines = yaml.safe_load(text), dict(_lines(yaml.compose(text, yaml.SafeLoader)))
     services = document.get("services") or {}
-    for message, word in (*_services(project, services), *_hooks(project, document)):
-        yield Problem(AZURE_YAML, _line(text, word), message)
-    yield from _tags(template, text, services)
+    used = set(_tags(template))
+    for message, *path in (
+        *_services(project, services),
+        *_hooks(project, document),
+        *_untagged(services, {name for _, _, name in used}),
+    ):
+        yield Problem(AZURE_YAML, lines.get(tuple(path), 1), message)
+    for file, line, name in used:
+        if name not in services:
+            message = f"{AZURE_YAML} has no service {name}; {nearest(name, services)}"
+            yield Problem(f"{template.folder.name}/{file}", line, message)
 
 
 def abbreviation_problems(template: Template) -> Iterator[Problem]:
@@ -54,46 +63,54 @@ def _load(template: Template, path: str, call: Call) -> dict[str, Any]:
     return loaded
 
 
-def _services(project: Path, services: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong, and a word by which the line is found."""
+def _services(project: Path, services: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What is wrong, and the names that lead to where it stands."""
     if not services:
-        yield "there must be a service: the app", "services"
+        yield ("there must be a service: the app",)
     for name, service in services.items():
+        place = ("services", name)
         folder = project / service.get("project", "")
         if not (folder / "host.json").is_file() or not (folder / "function_app.py").is_file():
-            yield f"{name}: there is no Functions app in {service.get('project')!r}", "project"
+            message = f"{name}: there is no Functions app in {service.get('project')!r}"
+            yield (message, *place, "project")
         for key, wanted in (("language", "python"), ("host", "function")):
             if service.get(key) != wanted:
-                yield f"{name}: {key} must be {wanted}", key if key in service else name
+                yield (f"{name}: {key} must be {wanted}", *place, key)
 
 
-def _hooks(project: Path, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _hooks(project: Path, document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, hook in (document.get("hooks") or {}).items():
+        place = ("hooks", name)
         if name not in _HOOKS:
-            yield f"azd has no hook {name}; {nearest(name, _HOOKS)}", name
-        for system in [hook] if "run" in hook else hook.values():
-            for word in system["run"].split():
+            yield (f"azd has no hook {name}; {nearest(name, _HOOKS)}", *place)
+        for system, command in [("", hook)] if "run" in hook else hook.items():
+            inside = (*place, system) if system else place
+            for word in command["run"].split():
                 if "/" in word and not (project / word).is_file():
-                    yield f"{name}: there is no file {word}", word
-            if system.get("continueOnError"):
-                yield f"{name}: what it makes is needed, so its failure must stop azd", name
+                    yield (f"{name}: there is no file {word}", *inside, "run")
+            if command.get("continueOnError"):
+                message = f"{name}: what it makes is needed, so its failure must stop azd"
+                yield (message, *inside, "continueOnError")
 
 
-def _tags(template: Template, text: str, services: dict[str, Any]) -> Iterator[Problem]:
-    found: set[str] = set()
+def _untagged(services: dict[str, Any], tags: set[str]) -> Iterator[tuple[str, ...]]:
+    for name in services.keys() - tags:
+        message = f"{name}: no resource has the tag {_TAG}: azd would not find the app"
+        yield (message, "services", name)
+
+
+def _tags(template: Template) -> Iterator[tuple[str, int, str]]:
+    """File, line and service of each tag by which azd finds a service's resource."""
     for file, resource in template.resources():
         for part in resource.value.walk():
             if isinstance(part, Property) and part.key == _TAG:
-                name = str(literal(part.value))
-                found.add(name)
-                if name not in services:
-                    message = f"{AZURE_YAML} has no service {name}; {nearest(name, services)}"
-                    yield Problem(file.path, part.line, message)
-    for name in services.keys() - found:
-        message = f"{name}: no resource has the tag {_TAG}: azd would not find the app"
-        yield Problem(AZURE_YAML, _line(text, name), message)
+                yield file.path, part.line, str(literal(part.value))
 
 
-def _line(text: str, word: str) -> int:
-    found = (number for number, line in enumerate(text.splitlines(), 1) if word in line)
-    return next(found, 1)
+def _lines(node: yaml.Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[Any, int]]:
+    """The line of each entry, by the names that lead to it."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            yield inner, key.start_mark.line + 1
+            yield from _lines(value, inner)

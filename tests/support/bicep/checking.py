@@ -9,6 +9,7 @@ from pathlib import Path
 from .app_settings import setting_problems
 from .azd import abbreviation_problems, azd_problems
 from .interfaces import interface_problems
+from .order import circle_problems, late_problems
 from .properties import property_problems
 from .roles import role_problems
 from .scopes import scope_problems
@@ -24,6 +25,7 @@ CHECKS: tuple[Callable[[Template], Iterator[Problem]], ...] = (
     symbol_problems,
     interface_problems,
     scope_problems,
+    late_problems,
     property_problems,
     version_problems,
     role_problems,
@@ -35,11 +37,17 @@ CHECKS: tuple[Callable[[Template], Iterator[Problem]], ...] = (
 
 
 def check(project: Path) -> list[Problem]:
-    """What is wrong, by file and line. Where text is no Bicep, nothing else is looked at."""
+    """What is wrong, by file and line.
+
+    Where text is no Bicep, or something needs itself, nothing else is looked at.
+    """
     template, problems = read_template(project / INFRA)
-    if not problems:
-        problems = [problem for one in CHECKS for problem in one(template)]
-    found = {replace(one, file=f"{INFRA}/{one.file}") for one in problems}
-    if not problems:
-        found |= set(azd_problems(template, project))
-    return sorted(found)
+    problems = problems or list(circle_problems(template))
+    if problems:
+        return sorted(_in_project(problems))
+    found = [problem for one in CHECKS for problem in one(template)]
+    return sorted(_in_project(found) | set(azd_problems(template, project)))
+
+
+def _in_project(problems: list[Problem]) -> set[Problem]:
+    return {replace(one, file=f"{INFRA}/{one.file}") for one in problems}

@@ -41,7 +41,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """``parent`` is the name of the resource that this one lies in; ``body`` is what is sent."""
+    """``parent`` names what it lies in, as `outer/inner`; ``body`` is what is sent."""
 
     type: str
     name: str
@@ -121,10 +121,14 @@ class Instance:
             for entry in body.properties
             if entry.key not in _WHERE
         }
-        parent = body.get("parent")
+        return Deployed(resource.type, sent["name"], self._place(resource), sent)
+
+    def _place(self, resource: Resource) -> str:
+        """The names of the resources that it lies in, from the outermost on."""
+        parent = resource.body.get("parent")
         outer = parent.name if isinstance(parent, Name) else resource.name.rpartition("::")[0]
-        lies_in = self.file.named(Resource, outer)
-        return Deployed(resource.type, sent["name"], self._name(lies_in) if lies_in else "", sent)
+        around = self.file.named(Resource, outer)
+        return f"{self._place(around)}/{self._name(around)}".lstrip("/") if around else ""
 
     def _name(self, resource: Resource) -> str:
         name = resource.body.get("name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -13,8 +13,8 @@ class Expression:
 
     def parts(self) -> Iterator[Expression]:
         """The expressions right inside this one."""
-        for field in fields(self):
-            yield from _expressions(getattr(self, field.name))
+        for value in vars(self).values():
+            yield from _expressions(value)
 
     def walk(self) -> Iterator[Expression]:
         """Itself and all inside it, however deep."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -70,15 +71,24 @@ def read_template(folder: Path) -> tuple[Template, list[Problem]]:
     problems: list[Problem] = []
     for path in sorted(folder.rglob("*.bicep")):
         name = path.relative_to(folder).as_posix()
-        root = parse(path.read_text())
-        found = list(syntax_problems(name, root))
-        try:
-            files[name] = File(name, "resourceGroup", ()) if found else _file(name, root)
-        except NotUnderstood as error:
-            found.append(Problem(name, error.line, str(error)))
+        file, found = _read(name, path.read_text())
+        files[name] = file
         problems += found
     document = json.loads((folder / PARAMETERS).read_text())
     return Template(folder, files, document["parameters"]), problems
+
+
+@cache
+def _read(path: str, content: str) -> tuple[File, tuple[Problem, ...]]:
+    """Remembered, because of many copies that differ in one file each only that one is new."""
+    root = parse(content)
+    found = tuple(syntax_problems(path, root))
+    if found:
+        return File(path, "", ()), found
+    try:
+        return _file(path, root), ()
+    except NotUnderstood as error:
+        return File(path, "", ()), (Problem(path, error.line, str(error)),)
 
 
 def _file(path: str, root: Node) -> File:
