@@ -108,7 +108,7 @@ var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var newStorage = empty(existingStorageAccountName)
 var ownGroupName = '${abbreviations.resourcesResourceGroups}${environmentName}'
-var storageGroupName = newStorage || empty(existingStorageResourceGroupName) ? ownGroupName : existingStorageResourceGroupName
+var storageGroupName = (newStorage || empty(existingStorageResourceGroupName)) ? ownGroupName : existingStorageResourceGroupName
 var storageAccountName = newStorage ? '${abbreviations.storageStorageAccounts}data${token}' : existingStorageAccountName
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {

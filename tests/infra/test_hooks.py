@@ -29,6 +29,8 @@ SECRET = "REGISTRY_HTTP_SECRET"
 USER = "REGISTRY_FIRST_USER"
 ADDRESS = "REGISTRY_AZURE_URL"
 COMMAND = "REGISTRY_LOGIN_COMMAND"
+# What the environment of the tests was made with: nothing is installed in it.
+BARE_PYTHON = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
 
 
 @pytest.fixture
@@ -166,19 +168,24 @@ def test_without_azd_the_hook_says_so(azd: Azd, monkeypatch: pytest.MonkeyPatch)
     assert (ran.returncode, ran.stderr) == (1, "azd_hooks.py: azd is not on the PATH\n")
 
 
-def test_a_python_without_the_requirements_finds_one_that_has_them(
-    azd: Azd, tmp_path: Path
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("is_set_up", [True, False])
+def test_a_python_without_the_requirements_gets_them(
+    azd: Azd, tmp_path: Path, *, is_set_up: bool
 ) -> None:
-    """scripts/setup's .venv, where azd's own choice of Python has nothing installed."""
+    """From scripts/setup's .venv where there is one; else they are installed beside it, once."""
     project = tmp_path / "project"
     for name in ("infra", "registry_core"):
         shutil.copytree(PROJECT / name, project / name)
-    (project / ".venv").symlink_to(sys.prefix)
+    shutil.copy(PROJECT / "requirements.txt", project)
+    if is_set_up:
+        (project / ".venv").symlink_to(sys.prefix)
 
-    ran = azd.hook("secrets", project=project, python=sys._base_executable)
+    ran = azd.hook("secrets", project=project, python=BARE_PYTHON)
 
     assert ran.returncode == 0, ran.stderr
     assert len(azd.values) == 5
+    assert ("installing" in ran.stdout) == (project / ".venv-azd").exists() == (not is_set_up)
 
 
 def test_the_first_user_can_log_in(azd: Azd, tmp_path: Path) -> None:
