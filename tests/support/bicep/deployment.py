@@ -41,12 +41,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """``parent`` names what it lies in, as `outer/inner`; ``body`` is what is sent."""
+    """``parent`` names what it lies in, as `outer/inner`; ``body`` is what is sent.
+
+    ``scope`` is the type of resource that a role or a lock is put on, if it is put on one.
+    """
 
     type: str
     name: str
     parent: str
     body: dict[str, Any]
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,10 @@ class Instance:
             for entry in body.properties
             if entry.key not in _WHERE
         }
-        return Deployed(resource.type, sent["name"], self._place(resource), sent)
+        scope = body.get("scope")
+        held = self.file.named(Resource, scope.name) if isinstance(scope, Name) else None
+        kind = held.type if held else ""
+        return Deployed(resource.type, sent["name"], self._place(resource), sent, kind)
 
     def _place(self, resource: Resource) -> str:
         """The names of the resources that it lies in, from the outermost on."""

@@ -16,6 +16,7 @@ MUSTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
         "properties.allowBlobPublicAccess": (False,),
         "properties.minimumTlsVersion": ("TLS1_2", "TLS1_3"),
         "properties.supportsHttpsTrafficOnly": (True,),
+        "properties.allowCrossTenantReplication": (False,),
     },
     "Microsoft.Storage/storageAccounts/blobServices/containers": {
         "properties.publicAccess": ("None",),
@@ -28,6 +29,9 @@ MUSTS: dict[str, dict[str, tuple[Scalar, ...]]] = {
     },
     "Microsoft.KeyVault/vaults": {
         "properties.enableRbacAuthorization": (True,),
+    },
+    "Microsoft.OperationalInsights/workspaces": {
+        "properties.features.disableLocalAuth": (True,),
     },
     "Microsoft.Insights/components": {
         "properties.DisableLocalAuth": (True,),
