@@ -110,6 +110,11 @@ LANGUAGE = (
                 "output AZURE_RESOURCE_GROUP string = tags",
                 "must be string, not object",
             ),
+            "a file that is loaded is not there": (
+                "loadJsonContent('abbreviations.json')",
+                "loadJsonContent('abbreviation.json')",
+                "there is no file abbreviation.json",
+            ),
             "an abbreviation is misspelt": (
                 "abbreviations.keyVaultVaults",
                 "abbreviations.keyVaultVault",

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tests.support.bicep import Deployed
+from tests.support.bicep.bodies import body_problems
+from tests.support.bicep.declarations import Parameter
 
-from .samples import ISSUER, deployment, instance
+from .samples import ISSUER, deployment, instance, template
 
 WAYS: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -72,6 +74,23 @@ def test_names_are_such_as_azure_takes(way: str) -> None:
     assert len(resources) > 10
     wrong = [f"{one.type} {one.name}" for one in resources if not is_name(one)]
     assert wrong == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bodies_are_such_as_azure_takes(way: str) -> None:
+    found = [problem for one in deployment(**WAYS[way]) for problem in body_problems(one)]
+    assert found == []
+
+
+def test_whatever_a_parameter_may_be_azure_takes() -> None:
+    """Each choice that is listed for one, with all others as they come."""
+    lists = {one.name: one.choices for one in template().main.all(Parameter) if one.choices}
+    assert {"authMode", "storageSku", "instanceMemoryMB"} <= lists.keys()
+    for name, choices in lists.items():
+        for choice in choices:
+            sent = deployment(**{name: choice})
+            found = [problem for one in sent for problem in body_problems(one)]
+            assert found == [], f"{name}={choice}"
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -13,7 +13,7 @@ from tests.support.bicep.declarations import Module
 from tests.support.bicep.expressions import Array, Name
 from tests.support.bicep.roles import ASSIGNMENT, ROLES
 
-from .samples import deployment, template
+from .samples import deployment, given, template
 
 _IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _ACCOUNT = "Microsoft.Storage/storageAccounts"
@@ -32,6 +32,12 @@ LEAST = {
     ("Monitoring Metrics Publisher", "Microsoft.Insights/components"): 1,
 }
 """Roles, and what they are had on: all that the app may do."""
+
+
+def test_azd_finds_the_group_by_its_environment() -> None:
+    """Azd looks for the tag, to deploy to it and to take it down."""
+    group = the("Microsoft.Resources/resourceGroups").body
+    assert group["tags"] == {"azd-env-name": given("builtin")["environmentName"]}
 
 
 def test_the_plan_is_flex_consumption_on_linux() -> None:
@@ -59,8 +65,8 @@ def test_the_app_is_the_identity_that_the_roles_are_given_to() -> None:
 
 def test_the_app_may_do_what_it_needs_and_nothing_else() -> None:
     """Least privilege: a role that is added or widened must be written here, too."""
-    given = Counter((role(one), one.scope) for one in assignments())
-    assert given == Counter(LEAST)
+    found = Counter((role(one), one.scope) for one in assignments())
+    assert found == Counter(LEAST)
 
 
 def test_the_package_lies_where_azd_puts_it_and_the_app_may_read_it() -> None:

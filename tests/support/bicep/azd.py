@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from .declarations import values
+from .declarations import Variable, values
 from .expressions import Call, Member, Name, Property, literal
 from .symbols import nearest
 from .syntax import Problem
@@ -41,26 +41,23 @@ def azd_problems(template: Template, project: Path) -> Iterator[Problem]:
 
 
 def abbreviation_problems(template: Template) -> Iterator[Problem]:
-    """`abbreviations.x`, where `abbreviations` is what a JSON file holds."""
+    """Files that are loaded are there, and have what is read of them: `abbreviations.x`."""
     for file in template.files.values():
-        loaded = {
-            one.name: _load(template, file.path, one.value)
-            for one in file.declarations
-            if hasattr(one, "value") and isinstance(one.value, Call)
-            if one.value.function == "loadJsonContent"
-        }
+        loaded: dict[str, dict[str, Any]] = {}
+        for one in file.all(Variable):
+            if isinstance(one.value, Call) and one.value.function == "loadJsonContent":
+                name = str(literal(one.value.arguments[0]))
+                path = (template.folder / file.path).parent / name
+                if path.is_file():
+                    loaded[one.name] = json.loads(path.read_text())
+                else:
+                    yield Problem(file.path, one.line, f"there is no file {name}")
         for part in (p for one in file.declarations for v in values(one) for p in v.walk()):
             if isinstance(part, Member) and isinstance(part.of, Name) and part.of.name in loaded:
                 known = loaded[part.of.name]
                 if part.name not in known:
                     message = f"{part.of.name} has no {part.name}; {nearest(part.name, known)}"
                     yield Problem(file.path, part.line, message)
-
-
-def _load(template: Template, path: str, call: Call) -> dict[str, Any]:
-    name = str(literal(call.arguments[0]))
-    loaded: dict[str, Any] = json.loads(((template.folder / path).parent / name).read_text())
-    return loaded
 
 
 def _services(project: Path, services: dict[str, Any]) -> Iterator[tuple[str, ...]]:

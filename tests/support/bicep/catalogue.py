@@ -11,8 +11,6 @@ import importlib
 from dataclasses import dataclass
 from functools import cache
 
-from .declarations import Resource
-from .expressions import literal
 from .shapes import Field, written
 
 
@@ -103,23 +101,25 @@ WRITTEN = {
 }
 
 
-def body_of(resource: Resource) -> Field | None:
-    """What the resource may be given; None for a type that is not known here."""
-    kind = _key(resource)
-    return _model(MODELS[kind], read=False) if kind in MODELS else WRITTEN.get(kind)
+def body_of(kind: str, name: str | None) -> Field | None:
+    """What a resource may be given; None for a type that is not known here.
+
+    ``name`` is the resource's, where it is written out: each `config` of an app has its own model.
+    """
+    return _field(_key(kind, name), read=False)
 
 
-def answer_of(resource: Resource) -> Field | None:
+def answer_of(kind: str, name: str | None) -> Field | None:
     """What may be read of it."""
-    kind = _key(resource)
-    return _model(MODELS[kind], read=True) if kind in MODELS else WRITTEN.get(kind)
+    return _field(_key(kind, name), read=True)
 
 
-def _key(resource: Resource) -> str:
-    """Each `config` of an app has a model of its own, by its name."""
-    if resource.type == "Microsoft.Web/sites/config":
-        return f"{resource.type}/{literal(resource.body.get('name'))}"
-    return resource.type
+def _key(kind: str, name: str | None) -> str:
+    return f"{kind}/{name}" if kind == "Microsoft.Web/sites/config" else kind
+
+
+def _field(key: str, *, read: bool) -> Field | None:
+    return _model(MODELS[key], read=read) if key in MODELS else WRITTEN.get(key)
 
 
 @cache

@@ -93,6 +93,12 @@ class Resource(Declaration):
         return _body(self.value)
 
     @property
+    def written_name(self) -> str | None:
+        """Its name at Azure, if that is not computed."""
+        name = self.body.get("name")
+        return name.literal if isinstance(name, Text) else None
+
+    @property
     def conditional(self) -> bool:
         return _is_conditional(self.value)
 

@@ -38,7 +38,7 @@ _FITTING = {
 
 def property_problems(template: Template) -> Iterator[Problem]:
     for file, resource in template.resources():
-        body = body_of(resource)
+        body = body_of(resource.type, resource.written_name)
         if body is None:
             message = f"no model of {resource.type} is known: name one in catalogue.py"
             yield Problem(file.path, resource.line, message)
@@ -145,7 +145,7 @@ def _read(file: File) -> Iterator[Problem]:
     ]
     for value, (name, *rest) in longest:
         resource = file.named(Resource, name)
-        answer = answer_of(resource) if resource else None
+        answer = answer_of(resource.type, resource.written_name) if resource else None
         if answer is None or rest[0] in _ALWAYS_READ:
             continue
         for depth, part in enumerate(rest):

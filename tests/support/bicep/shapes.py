@@ -44,7 +44,8 @@ class Field:
 
     @property
     def item(self) -> Field:
-        return self.fields["*"]
+        """What an array or a map holds: anything, where nothing is said of it."""
+        return self.fields.get("*", ANY)
 
 
 ANY = Field("any")
