@@ -79,6 +79,11 @@ LANGUAGE = (
                 "retentionDays: '${logRetentionDays}'",
                 "retentionDays must be int, not string",
             ),
+            "a module's outputs are misspelt": (
+                "identityId: identity.outputs.id",
+                "identityId: identity.output.id",
+                "a module has no output; outputs is meant?",
+            ),
             "a module's output is misspelt": (
                 "hostStorage.outputs.packageContainerName",
                 "hostStorage.outputs.packageContainer",

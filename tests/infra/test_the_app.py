@@ -152,6 +152,24 @@ def test_the_app_calls_out_from_a_subnet_that_is_its_own() -> None:
     assert app()["virtualNetworkSubnetId"] is None
 
 
+def test_each_endpoint_is_for_the_part_of_its_service_that_is_used() -> None:
+    """And its name goes into the zone of that part (Microsoft Learn, "Private endpoint DNS")."""
+    parts = {
+        _ACCOUNT: ("blob", "privatelink.blob.core.windows.net"),
+        "Microsoft.KeyVault/vaults": ("vault", "privatelink.vaultcore.azure.net"),
+    }
+    resources = deployment(privateNetwork=True)
+    groups = {one.parent: one for one in resources if one.type.endswith("/privateDnsZoneGroups")}
+    endpoints = [one for one in resources if one.type == "Microsoft.Network/privateEndpoints"]
+    for one in endpoints:
+        (link,) = one.body["properties"]["privateLinkServiceConnections"]
+        (zone,) = groups[one.name].body["properties"]["privateDnsZoneConfigs"]
+        service = link["properties"]["privateLinkServiceId"].split("/providers/")[1]
+        part, name = parts[service.rpartition("/")[0]]
+        assert link["properties"]["groupIds"] == [part]
+        assert zone["properties"]["privateDnsZoneId"].split("/")[-1] == name
+
+
 def the(kind: str, name: str = "") -> Deployed:
     """The only resource of a type, or the one of a name."""
     (found,) = [one for one in deployment() if one.type == kind and name in ("", one.name)]

@@ -178,7 +178,7 @@ class Instance:
             if resource is not None:
                 return self._answer(value, resource, ".".join(path))
             module = self.file.named(Module, of.name)
-            if module is not None:
+            if module is not None and path[0] == "outputs" and len(path) == 2:
                 return self._output(value, module)
         holder = self.value(value.of, local)
         if value.name not in holder:

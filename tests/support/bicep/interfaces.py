@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from .declarations import Decorator, File, Module, Output, Parameter, Scalar, Type, values
 from .expressions import Expression, Member, Object, literal
-from .kinds import kinds, literals, module_of, output_of, resolved
+from .kinds import kinds, literals, module_named, module_of, output_of, resolved
 from .symbols import nearest
 from .syntax import Problem
 from .template import MAIN, PARAMETERS, Template, kind_of
 
 _MODULE_PROPERTIES = frozenset({"name", "params", "scope", "dependsOn"})
+_READ_OF_MODULES = frozenset({"name", "outputs"})
 _AZD_VALUE = re.compile(r"\$\{[A-Z][A-Z0-9_]*(=[^}]*)?\}")
 
 
@@ -101,11 +102,17 @@ def _bound(decorator: Decorator) -> int | None:
 
 
 def _outputs_used(template: Template, file: File) -> Iterator[Problem]:
-    for value in (
-        part for one in file.declarations for whole in values(one) for part in whole.walk()
-    ):
-        if not isinstance(value, Member):
-            continue
+    members = (
+        part
+        for one in file.declarations
+        for whole in values(one)
+        for part in whole.walk()
+        if isinstance(part, Member)
+    )
+    for value in members:
+        if module_named(file, value.of) and value.name not in _READ_OF_MODULES:
+            message = f"a module has no {value.name}; {nearest(value.name, _READ_OF_MODULES)}"
+            yield Problem(file.path, value.line, message)
         module = module_of(file, value)
         target = template.used_by(file, module) if module else None
         if target and output_of(template, file, value) is None:

@@ -106,10 +106,14 @@ def module_of(file: File, value: Member) -> Module | None:
     holder = value.of
     if not isinstance(holder, Member) or holder.name != "outputs":
         return None
-    of = holder.of
-    while isinstance(of, Index):
-        of = of.of
-    return file.named(Module, of.name) if isinstance(of, Name) else None
+    return module_named(file, holder.of)
+
+
+def module_named(file: File, value: Expression) -> Module | None:
+    """The module that ``value`` is, or is one of."""
+    while isinstance(value, Index):
+        value = value.of
+    return file.named(Module, value.name) if isinstance(value, Name) else None
 
 
 def output_of(template: Template, file: File, value: Member) -> Output | None:
