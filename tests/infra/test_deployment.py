@@ -88,7 +88,8 @@ def test_whatever_a_parameter_may_be_azure_takes() -> None:
     assert {"authMode", "storageSku", "instanceMemoryMB"} <= lists.keys()
     for name, choices in lists.items():
         for choice in choices:
-            sent = deployment(**{name: choice})
+            one_of_them: dict[str, Any] = {name: choice}
+            sent = deployment(**one_of_them)
             found = [problem for one in sent for problem in body_problems(one)]
             assert found == [], f"{name}={choice}"
 

@@ -114,11 +114,9 @@ class _Checker:
             if entry.key in given:
                 yield self.problem(entry, f"{entry.key} is set twice: remove one")
             given.add(entry.key)
-            inner = (
-                field.item if field.kind == "map" and field.fields else field.fields.get(entry.key)
-            )
-            if entry.key in besides or (field.kind == "map" and inner is None):
+            if entry.key in besides:
                 continue
+            inner = field.item if field.kind == "map" else field.fields.get(entry.key)
             if inner is None:
                 message = f"{path} has no {entry.key}; {nearest(entry.key, field.fields)}"
                 yield self.problem(entry, message)
