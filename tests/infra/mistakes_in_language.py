@@ -95,6 +95,12 @@ LANGUAGE = (
                 "identity needs a scope",
                 "module identity ",
             ),
+            "two modules are deployed under one name": (
+                "  name: 'host-storage'\n",
+                "  name: 'registry-storage'\n",
+                "hostStorage is deployed as registry-storage, as registryStorage is",
+                "module hostStorage",
+            ),
             "a default is not allowed": (
                 "param authMode string = 'builtin'",
                 "param authMode string = 'entra'",

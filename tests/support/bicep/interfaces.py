@@ -28,6 +28,7 @@ def interface_problems(template: Template) -> Iterator[Problem]:
                 continue
             used.add(target.path)
             yield from _module(template, file, module, target)
+        yield from _same_names(file)
         yield from _outputs_used(template, file)
         yield from _declared(template, file)
     for path in sorted(set(template.files) - used):
@@ -56,6 +57,17 @@ def _module(template: Template, file: File, module: Module, target: File) -> Ite
         if wanted[name].required:
             message = f"{module.name} must be given {name}: {target.path} requires it"
             yield Problem(file.path, module.line, message)
+
+
+def _same_names(file: File) -> Iterator[Problem]:
+    """A module's name is its deployment's: of two in one group, one would replace the other."""
+    seen: dict[object, Module] = {}
+    for module in file.all(Module):
+        name = literal(module.body.get("name"))
+        if name is not None and name in seen:
+            message = f"{module.name} is deployed as {name}, as {seen[name].name} is: rename it"
+            yield Problem(file.path, module.line, message)
+        seen[name] = module
 
 
 def _fits(
