@@ -12,6 +12,7 @@ from tests.support.bicep import Deployed
 from tests.support.bicep.bodies import body_problems
 from tests.support.bicep.declarations import Parameter
 
+from .project import PROJECT
 from .samples import ISSUER, deployment, instance, template
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -106,6 +107,16 @@ def test_outputs_are_texts(way: str) -> None:
     """Azd keeps them in its environment, line by line."""
     outputs = instance(**WAYS[way]).outputs()
     assert all(isinstance(one, str) and "\n" not in one for one in outputs.values())
+
+
+def test_the_login_line_is_docker_s_and_names_the_address_that_clients_use() -> None:
+    """The password comes from where the hook has put it."""
+    outputs = instance(customHost="https://registry.example.com").outputs()
+    assert outputs["REGISTRY_LOGIN_SERVER"] == "registry.example.com"
+    ask, login = outputs["REGISTRY_LOGIN_COMMAND"].split(" | ")
+    assert login == "docker login registry.example.com --username alice --password-stdin"
+    assert ask.startswith("azd env get-value ")
+    assert ask.split()[-1] in (PROJECT / "infra" / "azd_hooks.py").read_text()
 
 
 def test_of_an_account_that_is_taken_over_nothing_is_deployed() -> None:
