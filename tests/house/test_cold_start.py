@@ -98,3 +98,11 @@ def test_our_own_tokens_add_two_packages(
     """PyJWT, and what cryptography looks for; cryptography itself comes with the SDK."""
     added = start(ANSWER, environments["builtin"]).packages - needed.packages
     assert added == OURS | {"bcrypt", "jwt"}
+
+
+def test_the_collector_works_and_leaves_alone_what_was_imported(
+    environments: dict[str, dict[str, str]],
+) -> None:
+    started = start(ANSWER, environments["none"])
+    assert started.collects
+    assert started.frozen > 10_000

@@ -35,12 +35,17 @@ class ProcessFailed(Exception):
 
 @dataclass(frozen=True)
 class Started:
-    """``imported`` and ``answered``: seconds, and seconds of CPU; ``status`` of the answer."""
+    """``imported`` and ``answered``: seconds, and seconds of CPU; ``status`` of the answer.
+
+    ``collects``: whether the garbage collector works; it does not look at ``frozen`` objects.
+    """
 
     imported: tuple[float, float]
     modules: frozenset[str]
     answered: tuple[float, float] = (0.0, 0.0)
     status: int = 0
+    collects: bool = True
+    frozen: int = 0
 
     def has(self, name: str) -> bool:
         """Whether the module, or any below it, was imported."""

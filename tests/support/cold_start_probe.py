@@ -6,6 +6,7 @@ and the first request for ``/v2/``, handed to the function as the Functions runt
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 
@@ -27,6 +28,8 @@ def main(arguments: list[str]) -> dict[str, object]:
         "imported": imported,
         "answered": _since(began),
         "status": status,
+        "collects": gc.isenabled(),
+        "frozen": gc.get_freeze_count(),
         "modules": sorted(sys.modules),
     }
 
