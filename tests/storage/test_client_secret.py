@@ -9,7 +9,7 @@ import pytest
 
 from registry_core import wiring
 from registry_core.config import AzureStorage
-from registry_core.storage.azure_blob import connection as connections
+from registry_core.storage.azure_blob.service import make_service as make
 from registry_core.storage.object_store import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of
 from tests.support.azurite import create_container
@@ -48,13 +48,12 @@ def _ends_with_its_connections(
     secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store makes its own transport here, and its connections are to end with the test."""
-    make = connections.make_service
 
     def make_service(url: str, credential: object, **options: object) -> object:
         options["transport"] = Trusting(secure_azurite.trust)
         return make(url, credential, **options)  # type: ignore[arg-type] # handed on as it came
 
-    monkeypatch.setattr(connections, "make_service", make_service)
+    monkeypatch.setattr("registry_core.storage.azure_blob.connection.make_service", make_service)
 
 
 async def test_an_application_is_let_in_by_its_secret(
