@@ -71,7 +71,7 @@ class IdentityEndpoint:
         if self.refusal is not None:
             status, message = self.refusal
             return status, {"statusCode": str(status), "message": message}
-        token = self._token(self.audience or query["resource"])
+        token = storage_token(self.audience or query["resource"])
         self.given.append(token)
         sooner = {} if self.refresh_in is None else {"refresh_in": self.refresh_in}
         return 200, {
@@ -82,22 +82,6 @@ class IdentityEndpoint:
             "token_type": "Bearer",
             "client_id": query.get("client_id", ""),
         }
-
-    def _token(self, audience: str) -> str:
-        """Claims as Entra ID has them. It outlives ``lifetime``, so that no answer is too late."""
-        now = int(time.time())
-        claims = {
-            "aud": audience,
-            "iss": f"https://sts.windows.net/{TENANT}/",
-            "iat": now - 60,
-            "nbf": now - 60,
-            "exp": now + 86400,
-            "oid": "0c0f5b5e-90c9-4a31-8d13-3f2b3a8a7a10",
-            "tid": TENANT,
-            "ver": "1.0",
-            "uti": uuid.uuid4().hex,
-        }
-        return jwt.encode(claims, "nobody checks the signature, so any key of 32 bytes will do")
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -117,6 +101,23 @@ class IdentityEndpoint:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def storage_token(audience: str) -> str:
+    """Claims as Entra ID has them. Good for a day, so that none is too late."""
+    now = int(time.time())
+    claims = {
+        "aud": audience,
+        "iss": f"https://sts.windows.net/{TENANT}/",
+        "iat": now - 60,
+        "nbf": now - 60,
+        "exp": now + 86400,
+        "oid": "0c0f5b5e-90c9-4a31-8d13-3f2b3a8a7a10",
+        "tid": TENANT,
+        "ver": "1.0",
+        "uti": uuid.uuid4().hex,
+    }
+    return jwt.encode(claims, "nobody checks the signature, so any key of 32 bytes will do")
 
 
 def storage_settings(azurite: SecureAzurite, container: str) -> dict[str, str]:

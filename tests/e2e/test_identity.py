@@ -1,0 +1,58 @@
+"""A registry whose storage lets it in as a managed identity: clients follow its redirects over TLS.
+
+No key is anywhere: what signs the addresses of blobs is a key that storage gave to the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.support.azurite import create_container
+from tests.support.e2e_clients import ImageClient
+from tests.support.e2e_registry import get_manifest
+from tests.support.host import start_host
+from tests.support.images import LayoutImage
+from tests.support.managed_identity import IdentityEndpoint, storage_settings
+from tests.support.secure_azurite import SecureAzurite
+
+# What trusts the test's storage by its environment; daemons would have to be started with it.
+CLIENTS = ("skopeo",)
+
+
+@pytest.fixture(scope="module")
+def registry(secure_azurite: SecureAzurite, shared_identity: IdentityEndpoint) -> Iterator[str]:
+    """As `host:port`."""
+    environment = {
+        **storage_settings(secure_azurite, create_container(secure_azurite)),
+        **shared_identity.environment,
+        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    }
+    with start_host(environment) as host:
+        yield f"127.0.0.1:{host.port}"
+
+
+@pytest.fixture(autouse=True)
+def _trusted(secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(secure_azurite.trust.bundle))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_image_is_pushed_and_pulled(
+    registry: str,
+    client_named: Callable[[str], ImageClient],
+    debian: LayoutImage,
+    client: str,
+) -> None:
+    reference = f"{registry}/identity/by-{client}:latest"
+    digest = client_named(client).push(debian, reference)
+    assert client_named(client).pull(reference).digest == digest
+    manifest = get_manifest(reference.removesuffix(":latest"), "latest").json()
+    blob = manifest["layers"][0]["digest"]
+    answer = httpx.get(f"http://{registry}/v2/identity/by-{client}/blobs/{blob}")
+    assert answer.status_code == 307
+    assert answer.headers["Location"].startswith("https://localhost:")
+    assert "skoid=" in answer.headers["Location"]
