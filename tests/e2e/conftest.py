@@ -18,8 +18,10 @@ from tests.support.azurite import create_container
 from tests.support.daemons import containerd, dockerd
 from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
 from tests.support.host import PROJECT, RunningHost
-from tests.support.hosts import best_host, registry_under
+from tests.support.hosts import LOCAL, best_host, registry_under
 from tests.support.images import LayoutImage, debian_image, two_platform_index
+from tests.support.managed_identity import IdentityEndpoint, storage_settings
+from tests.support.secure_azurite import SecureAzurite
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
 
@@ -47,17 +49,39 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         first, second = named.split(",")
         yield first, second
         return
-    azurite: Azurite = request.getfixturevalue("azurite")
-    environment = {
-        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
-        "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
-        "REGISTRY_HTTP_SECRET": "the same secret for both",
-    }
+    storage = request.getfixturevalue("storage")
+    environment = {**storage, "REGISTRY_HTTP_SECRET": "the same secret for both"}
     streaming = {**environment, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
     kind = best_host()
     with registry_under(kind, environment) as one, registry_under(kind, streaming) as other:
         request.config.stash[_HOSTS] = (one, other)
         yield f"127.0.0.1:{one.port}", f"127.0.0.1:{other.port}"
+
+
+@pytest.fixture(scope="session")
+def storage(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A container, and how to get in: under Microsoft's runtime as a managed identity, over TLS.
+
+    Over the local host with a key. So clients are redirected in both ways.
+    """
+    if best_host() is LOCAL:
+        azurite: Azurite = request.getfixturevalue("azurite")
+        return {
+            "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+            "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
+        }
+    secure: SecureAzurite = request.getfixturevalue("secure_azurite")
+    identity: IdentityEndpoint = request.getfixturevalue("shared_identity")
+    return storage_settings(secure, create_container(secure)) | identity.environment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trusted(secure_azurite: SecureAzurite) -> Iterator[None]:
+    """Clients, and daemons that are started after this, believe the storage that has TLS."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+            patch.setenv(name, str(secure_azurite.trust.bundle))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,10 @@ import pytest
 from tests.support.azurite import create_container
 from tests.support.e2e_clients import ImageClient
 from tests.support.e2e_registry import get_manifest
-from tests.support.host import start_host
+from tests.support.hosts import best_host, registry_under
 from tests.support.images import LayoutImage
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
-
-# What trusts the test's storage by its environment; daemons would have to be started with it.
-CLIENTS = ("skopeo",)
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +27,11 @@ def registry(secure_azurite: SecureAzurite, shared_identity: IdentityEndpoint) -
         **shared_identity.environment,
         "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
     }
-    with start_host(environment) as host:
+    with registry_under(best_host(), environment) as host:
         yield f"127.0.0.1:{host.port}"
 
 
-@pytest.fixture(autouse=True)
-def _trusted(secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.setenv(name, str(secure_azurite.trust.bundle))
-
-
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", ["docker", "skopeo", "ctr"])
 def test_an_image_is_pushed_and_pulled(
     registry: str,
     client_named: Callable[[str], ImageClient],
