@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,17 +13,10 @@ import pytest
 
 from tests.functions.conftest import SAMPLE_APP, Start
 from tests.functions.wire import Wire
+from tests.support.eventually import until
 from tests.support.host import HostFailed, RunningHost
 
 MIB = 1 << 20
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +112,7 @@ def test_a_body_with_a_length_is_read_whole_before_the_function_is_called(
     with Wire(sample.url) as wire:
         wire.head("PUT /digest?whole", Content_Length="10")
         wire.send(b"half ")
-    eventually(lambda: "The client disconnected from PUT /digest" in sample.log())
+    until(lambda: "The client disconnected from PUT /digest" in sample.log())
     assert "Executing 'Functions.digest'" not in sample.log()
     answer = http.put("/digest", content=b"half whole").json()
     assert answer == {"size": 10, "sha256": hashlib.sha256(b"half whole").hexdigest()}
@@ -151,14 +143,14 @@ def test_an_upload_that_breaks_off_reaches_the_function(
     with Wire(sample.url) as wire:
         wire.head("PATCH /digest", Transfer_Encoding="chunked")
         wire.chunk(b"half of it")
-        eventually(lambda: "Executing 'Functions.digest'" in sample.log())
-    eventually(lambda: "an upload broke off" in seen(http))
+        until(lambda: "Executing 'Functions.digest'" in sample.log())
+    until(lambda: "an upload broke off" in seen(http))
 
 
 def test_a_download_whose_client_is_gone_ends(http: httpx.Client) -> None:
     with http.stream("GET", "/download/1000") as download:
         next(download.iter_raw())
-    eventually(lambda: "a download broke off" in seen(http))
+    until(lambda: "a download broke off" in seen(http))
 
 
 def test_a_function_can_see_that_its_client_is_gone(
@@ -166,8 +158,8 @@ def test_a_function_can_see_that_its_client_is_gone(
 ) -> None:
     with Wire(sample.url) as wire:
         wire.head("GET /wait")
-        eventually(lambda: "Executing 'Functions.wait'" in sample.log())
-    eventually(lambda: "the client of /wait is gone" in seen(http))
+        until(lambda: "Executing 'Functions.wait'" in sample.log())
+    until(lambda: "the client of /wait is gone" in seen(http))
 
 
 def test_an_answer_that_does_not_wait_for_the_body_saves_the_upload(sample: RunningHost) -> None:
@@ -218,12 +210,12 @@ def test_what_the_extension_answers_by_itself_is_found_hanging(
 ) -> None:
     """FastAPI has a page at `/docs`; in Azure the invocation would wait until `functionTimeout`."""
     assert http.get("/docs").status_code == 200
-    eventually(lambda: "Hanging 'Functions.docs'" in sample.log())
+    until(lambda: "Hanging 'Functions.docs'" in sample.log())
 
 
 def test_timers_fire_when_asked_to(http: httpx.Client) -> None:
     assert http.post("/admin/functions/nightly").status_code == 202
-    eventually(lambda: "the timer fired, past due: False" in seen(http))
+    until(lambda: "the timer fired, past due: False" in seen(http))
     assert http.post("/admin/functions/weekly").status_code == 404
 
 
@@ -233,7 +225,7 @@ def test_bodies_over_the_limit_are_500_and_do_not_reach_the_function_whole(start
         assert http.post("/digest", content=bytes(MIB)).json()["size"] == MIB
         assert http.post("/digest", content=bytes(MIB + 1)).status_code == 500
         assert http.post("/digest", content=mebibytes(2)).status_code == 500
-        eventually(lambda: "an upload broke off" in seen(http))
+        until(lambda: "an upload broke off" in seen(http))
 
 
 def test_sigterm_ends_it_at_once_and_cleanly(start: Start) -> None:

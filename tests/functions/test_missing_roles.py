@@ -1,0 +1,51 @@
+"""An app whose identity lacks a role says so when it starts, not to the first who pulls."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.functions.conftest import Start
+from tests.support.azurite import create_container
+from tests.support.eventually import until
+from tests.support.host import PROJECT
+from tests.support.managed_identity import IdentityEndpoint, storage_settings
+from tests.support.refusing_storage import ROLE_MISSING, RefusingStorage, is_for_key
+from tests.support.secure_azurite import SecureAzurite
+from tests.support.wire import assert_error
+
+
+@pytest.mark.parametrize(
+    "role, for_key",
+    [("Storage Blob Data Contributor", False), ("Storage Blob Delegator", True)],
+)
+def test_the_first_answer_is_not_late_and_the_next_one_names_the_role(
+    start: Start,
+    secure_azurite: SecureAzurite,
+    shared_identity: IdentityEndpoint,
+    role: str,
+    *,
+    for_key: bool,
+) -> None:
+    """Once the role has arrived, the same instance serves."""
+    with RefusingStorage(secure_azurite) as storage:
+        # A Reader may list and read.
+        storage.refuse = lambda request: (
+            ROLE_MISSING if (is_for_key(request) if for_key else request.method == "PUT") else None
+        )
+        settings = {
+            **storage_settings(secure_azurite, create_container(secure_azurite)),
+            **shared_identity.environment,
+            "REGISTRY_STORAGE_AZURE_SERVICEURL": storage.service_url,
+            "REGISTRY_HTTP_SECRET": "a secret of the tests, and of nobody else",
+        }
+        with start(PROJECT, settings) as host, httpx.Client(base_url=host.url, timeout=60) as http:
+            assert http.get("/v2/").status_code == 200
+            until(lambda: "not ready to serve" in host.log())
+            for path in ("/v2/", "/v2/a/manifests/v1"):
+                assert role in assert_error(http.get(path), 503, "UNAVAILABLE")
+            assert "Traceback" not in host.log()
+            storage.refuse = lambda _: None
+            # A key that was refused is not asked for again by each request.
+            until(lambda: http.get("/v2/").status_code == 200)
+            assert http.get("/v2/a/manifests/v1").status_code == 404
