@@ -129,7 +129,7 @@ def moments() -> list[tuple[int, float]]:
 def kill_after(host: RunningHost, moment: tuple[int, float], pushing: list[Future[None]]) -> None:
     answers, seconds = moment
     deadline = time.monotonic() + 30
-    while host.log().count('HTTP/1.1"') < answers:
+    while host.log().count("operation=") < answers:
         for future in pushing:
             if future.done():
                 future.result()

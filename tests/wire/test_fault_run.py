@@ -15,6 +15,7 @@ from tests.support.fault_run import fault_run
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.timeout(600)
 async def test_500_pushes_and_pulls_with_5_percent_faults_lose_nothing(
     azurite: Azurite, container_name: str
 ) -> None:
