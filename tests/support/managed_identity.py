@@ -13,13 +13,13 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 
+from tests.support.loopback_server import JsonHandler, LoopbackServer
 from tests.support.secure_azurite import SecureAzurite
 
 API_VERSION = "2019-08-01"
@@ -84,11 +84,8 @@ class IdentityEndpoint:
         }
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server = LoopbackServer(_handler(self))
+        self.url = self._server.url
         return self
 
     def __exit__(
@@ -98,9 +95,7 @@ class IdentityEndpoint:
         traceback: TracebackType | None,
     ) -> None:
         self.answering.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
 
 
 def storage_token(audience: str) -> str:
@@ -129,21 +124,10 @@ def storage_settings(azurite: SecureAzurite, container: str) -> dict[str, str]:
     }
 
 
-def _handler(endpoint: IdentityEndpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+def _handler(endpoint: IdentityEndpoint) -> type[JsonHandler]:
+    class Handler(JsonHandler):
+        def answer(self, body: bytes | None) -> None:
             status, document = endpoint.answer(self.path, self.headers.get("X-IDENTITY-HEADER"))
-            content = json.dumps(document).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-            except ConnectionError:
-                self.close_connection = True  # the client gave up waiting
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """``asked`` tells more."""
+            self.reply(status, json.dumps(document).encode())
 
     return Handler

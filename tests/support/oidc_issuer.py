@@ -12,7 +12,6 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.support.loopback_server import JsonHandler, LoopbackServer
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 KEYS = "/keys"
@@ -115,11 +116,8 @@ class OidcIssuer:
         )
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server = LoopbackServer(_handler(self))
+        self.url = self._server.url
         self.announce()
         self.publish(self.key)
         return self
@@ -131,27 +129,15 @@ class OidcIssuer:
         traceback: TracebackType | None,
     ) -> None:
         self.answering.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
 
 
-def _handler(issuer: OidcIssuer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+def _handler(issuer: OidcIssuer) -> type[JsonHandler]:
+    class Handler(JsonHandler):
+        def answer(self, body: bytes | None) -> None:
             issuer.asked.append(self.path)
             issuer.answering.wait(60)
             content = issuer.documents.get(self.path)
-            try:
-                self.send_response(200 if content is not None else 404)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content or b"")))
-                self.end_headers()
-                self.wfile.write(content or b"")
-            except ConnectionError:
-                self.close_connection = True  # the client gave up waiting
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """``asked`` tells more."""
+            self.reply(200 if content is not None else 404, content or b"")
 
     return Handler

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.loopback_server import JsonHandler, LoopbackServer
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey
 
 NAME = "a token service of others"
@@ -89,17 +88,12 @@ class TokenIssuer:
 
     def __enter__(self) -> Self:
         self.keys.__enter__()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.realm = f"http://127.0.0.1:{self._server.server_address[1]}/token"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server = LoopbackServer(_handler(self))
+        self.realm = f"{self._server.url}/token"
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.stop()
         self.keys.__exit__(None, None, None)
 
 
@@ -121,15 +115,15 @@ def _common(asked: str, granted: Iterable[str]) -> list[str]:
     return [f"{kind}:{name}:{','.join(common)}"] if common else []
 
 
-def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query)
-            self._reply(issuer.answer(self.headers.get("Authorization", ""), query))
-
-        def do_POST(self) -> None:
-            """OAuth2, with a password: containerd and docker begin with it."""
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+def _handler(issuer: TokenIssuer) -> type[JsonHandler]:
+    class Handler(JsonHandler):
+        def answer(self, body: bytes | None) -> None:
+            """By POST with a password, as OAuth 2.0 has it: containerd and docker begin with it."""
+            if body is None:
+                query = parse_qs(urlsplit(self.path).query)
+                self._reply(issuer.answer(self.headers.get("Authorization", ""), query))
+                return
+            form = parse_qs(body.decode())
             if form.get("grant_type") != ["password"]:
                 self._reply(None)
                 return
@@ -139,13 +133,6 @@ def _handler(issuer: TokenIssuer) -> type[BaseHTTPRequestHandler]:
 
         def _reply(self, answer: dict[str, Any] | None) -> None:
             content = json.dumps(answer or {"details": "incorrect username or password"}).encode()
-            self.send_response(200 if answer else 401)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """A test asks for what it wants to know."""
+            self.reply(200 if answer else 401, content)
 
     return Handler
