@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from tests.functions.wire import Wire
 from tests.support.host import PROJECT, RunningHost, start_host, start_process
 
 from .sample import CONFIGURED, launch_sample, start_sample
@@ -117,6 +118,17 @@ def test_a_line_for_each_request_can_be_switched_off(arguments: tuple[str, ...])
         assert httpx.get(f"{host.url}/v2/?_state=confidential").status_code == 200
         assert ("operation=CheckVersion" in host.log()) == (not arguments)
         assert "confidential" not in host.log()
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
+    """Who asks first (`Expect`) is told 413, not to go on: nothing is uploaded in vain."""
+    with start_host({**CONFIGURED, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"}) as host:
+        with Wire(host.url) as wire:
+            wire.head("PUT /v2/a/manifests/v1", Content_Length="1001", Expect="100-continue")
+            assert wire.until(b"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT").startswith(b"HTTP/1.1 413 ")
+        with Wire(host.url) as wire:
+            wire.head("PUT /v2/a/blobs/uploads/x", Content_Length="1001")
+            assert wire.until(b"SIZE_INVALID").startswith(b"HTTP/1.1 413 ")
 
 
 def test_it_serves_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:
