@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-REQUESTS = "registry_core.requests"
-"""The registry's log of requests (`server.exchange`)."""
+from ..server.exchange import log as request_log
 
 
 def configure_logging(*, access_log: bool) -> None:
@@ -14,4 +13,4 @@ def configure_logging(*, access_log: bool) -> None:
     logging.getLogger("registry_core").setLevel(logging.INFO)
     # A client that finds out whether we speak TLS would leave a warning each time.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    logging.getLogger(REQUESTS).setLevel(logging.INFO if access_log else logging.WARNING)
+    request_log.setLevel(logging.INFO if access_log else logging.WARNING)
