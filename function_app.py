@@ -13,9 +13,9 @@ gc.disable()
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from registry_core.app import Host
 from registry_core.config import read_settings
-from registry_core.server.every_path import take_every_path
-from registry_core.wiring import Host
+from registry_core.functions.routing import take_every_path
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

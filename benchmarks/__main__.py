@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from registry_core.local.azurite import AzuriteError
+from registry_core.serve.azurite import AzuriteError
 
 from . import calls, latency, memory, rates, throughput
 from .options import SERVED, Options, read_options

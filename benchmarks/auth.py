@@ -22,7 +22,7 @@ from registry_core.auth.htpasswd_file import htpasswd_line
 from registry_core.auth.issuing import Issuer
 from registry_core.auth.scopes import PULL, repository
 from registry_core.auth.signing_key import SigningKey
-from registry_core.local.azurite import Azurite, AzuriteError
+from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
 from tests.support.host import HostFailed, RunningHost, start_host
 

@@ -1,6 +1,6 @@
 """`python -m benchmarks.cost`: what each kind of request takes, for the cost model: CPU, answer.
 
-Prints those lines of registry_core/commands/cost/measured.toml that are measured. Azurite and four
+Prints those lines of tools/cost/measured.toml that are measured. Azurite and four
 hosts are started for it: one is measured, one pushes what the first has not seen, one streams, and
 one gives out tokens.
 """
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_core.local.azurite import Azurite, AzuriteError
+from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
 from tests.support.host import HostFailed, RunningHost, start_host
 

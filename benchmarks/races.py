@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from registry_core.local.azurite import Azurite, AzuriteError
+from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.races.append_starts import write_tags
 from tests.races.blobs import SameBlob
 from tests.races.hosts import clients_of, two_hosts

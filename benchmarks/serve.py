@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 
 from .run import Registry
 from .storage import BareStorage
@@ -46,7 +46,7 @@ def served(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
     """Our registry under `name`, and its storage bare, until the block ends. Data go to `folder`.
 
     :raises HostFailed: when a host does not start.
-    :raises registry_core.local.azurite.AzuriteError: when Azurite does not.
+    :raises registry_core.serve.azurite.AzuriteError: when Azurite does not.
     """
     with contextlib.ExitStack() as stack:
         azurite = stack.enter_context(Azurite(folder / "azurite", access_log=True))

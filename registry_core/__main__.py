@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .commands.auth import add_auth
-from .commands.cost import add_cost
-from .commands.doctor import add_doctor
-from .commands.serve import add_serve
+from tools.cost import add_cost
+
+from .cli.auth import add_auth
+from .cli.doctor import add_doctor
+from .cli.serve import add_serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from registry_core.local.azurite import Azurite, AzuriteError
+from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.secure_azurite import SecureAzurite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..spec.globs import RepositoryGlobs
+from ..globs import RepositoryGlobs
 from .scopes import ANY, REPOSITORY, Resource, Scope, parse_scopes
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..spec.globs import NO_TAGS, TagGlobs
+from ..globs import NO_TAGS, TagGlobs
 from .names import KNOWN, PREFIX
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..spec.globs import NO_TAGS, TagGlobs
+from ..globs import NO_TAGS, TagGlobs
 from .auth_settings import OPEN, AuthSettings
 
 

@@ -14,11 +14,11 @@ from ..spec import endpoints as e
 from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
-from .admission import admit
+from .access_log import exchanged, name_operation
+from .authorize import admit
 from .body_limit import check_length
 from .call import Call, Service
 from .errors import render
-from .exchange import exchanged, name_operation
 
 _Handler = Callable[[Call, Any], Awaitable[Response]]
 
@@ -87,7 +87,7 @@ class Application:
         return await exchanged(request, self._answer_home)
 
     async def _answer_api(self, request: Request) -> Response:
-        self._service.registry.begin()
+        self._service.registry.start()
         try:
             response = await self._answer_endpoint(request, _parse(request))
         except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
@@ -101,14 +101,14 @@ class Application:
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
         check_length(request, self._service.body_limit)
-        registry = await self._service.registry.opened()
+        registry = await self._service.registry.get()
         call = Call(self._service, registry, request, caller)
         return await HANDLERS[type(endpoint)](call, endpoint)
 
     async def _check_version(self) -> Response:
         """It is asked first of all, so storage is not waited for, unless it could not be had."""
         if self._service.registry.has_failed:
-            await self._service.registry.opened()
+            await self._service.registry.get()
         return JSONResponse({})
 
     async def _answer_tokens(self, request: Request) -> Response:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from ..aio import Lazy
 from ..auth.caller import Caller, Guard
 from ..registry import Chunk, Registry
 from ..spec.errors import SizeInvalid
 from ..spec.ranges import parse_content_range
 from .body_limit import content_length
-from .opening import Opening
 from .sessions import Session, UploadTokens
 from .urls import Urls
 
@@ -26,7 +26,7 @@ class Service:
     body.
     """
 
-    registry: Opening[Registry]
+    registry: Lazy[Registry]
     uploads: UploadTokens
     urls: Urls
     guard: Guard

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ..object_store.interface import NotFound
 from ..registry import Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown
-from .object_store import NotFound
+from .membership import Alias, Shelf
 from .reading import open_pieces
-from .shelf import Alias, Shelf
 
 _URL_LIFETIME = timedelta(minutes=20)
 

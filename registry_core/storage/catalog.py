@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
+from .membership import Shelf
 from .paging import Place, list_names
-from .shelf import Shelf
 
 _BEGINNING = re.compile(r"[\w./-]{1,255}", re.ASCII)
 

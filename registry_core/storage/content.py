@@ -10,12 +10,7 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from ..registry import Chunk
-from ..spec.digest import Buffer, Digest, new_hasher
-from ..spec.errors import DigestInvalid, Unavailable
-from .ingest import Budget, ingest
-from .layout import Layout
-from .object_store import (
+from ..object_store.interface import (
     ANYWAY,
     IF_ABSENT,
     BlockListInvalid,
@@ -25,6 +20,11 @@ from .object_store import (
     WrongKind,
     if_match,
 )
+from ..registry import Chunk
+from ..spec.digest import Buffer, Digest, new_hasher
+from ..spec.errors import DigestInvalid, Unavailable
+from .ingest import Budget, ingest
+from .layout import Layout
 from .reading import open_pieces
 from .small_objects import LOOKS
 

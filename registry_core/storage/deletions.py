@@ -12,11 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..spec.digest import Digest
-from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
-from ..spec.manifest import Manifest
-from .concurrency import together
-from .object_store import (
+from ..aio import together
+from ..object_store.interface import (
     ANYWAY,
     Condition,
     ConditionFailed,
@@ -25,9 +22,12 @@ from .object_store import (
     if_match,
     list_all,
 )
+from ..spec.digest import Digest
+from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
+from ..spec.manifest import Manifest
+from .membership import Shelf
 from .parsing import parse
 from .referrers import Referrers
-from .shelf import Shelf
 from .small_objects import Link, read_link
 from .tag_links import TagLinks, by_age
 

@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..object_store.interface import ObjectStore, WrongKind
 from ..registry import Chunk
 from ..spec.digest import Hasher
 from ..spec.errors import SizeInvalid
-from .object_store import ObjectStore, WrongKind
 
 BLOCK = 8 * 2**20
 _LARGE_BLOCK = 64 * 2**20

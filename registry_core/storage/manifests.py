@@ -13,18 +13,18 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..aio import together
+from ..object_store.interface import NotFound
 from ..registry import ManifestContent, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import Reference
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
 from ..spec.manifest import Manifest, detect_media_type
-from .concurrency import together
 from .content import Content
-from .object_store import NotFound
+from .membership import Shelf
 from .parsing import parse
 from .referrers import Referrers
-from .shelf import Shelf
 from .small_objects import Link
 from .tag_links import TagLinks
 

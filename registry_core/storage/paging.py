@@ -13,10 +13,10 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from ..object_store.interface import ContinuationInvalid
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.errors import PaginationNumberInvalid
-from .object_store import ContinuationInvalid
 
 MOST = 5000
 """Rows that storage gives in one call."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from ..auth.logins import Login
 from ..auth.personal_keys import SOURCE, KeyUnreadable, PersonalKey, is_key_name, name_in
+from ..object_store.interface import IF_ABSENT, ConditionFailed, NotFound, ObjectStore, list_all
 from .layout import Layout
-from .object_store import IF_ABSENT, ConditionFailed, NotFound, ObjectStore, list_all
 
 _log = logging.getLogger(__name__)
 

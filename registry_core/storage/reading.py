@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from .object_store import ANYWAY, Condition, ObjectStore, StoredObject, if_match
+from ..object_store.interface import ANYWAY, Condition, ObjectStore, StoredObject, if_match
 
 PIECE = 4 * 2**20
 _AHEAD = 2  # memory is bounded by (1 + _AHEAD) pieces

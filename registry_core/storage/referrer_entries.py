@@ -9,11 +9,11 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
+from ..object_store.interface import Properties
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import ManifestInvalid
 from ..spec.manifest import Manifest, parse_manifest
-from .object_store import Properties
 from .small_objects import Link
 
 # Storage takes 8 KiB in all; some room is left for how it counts.

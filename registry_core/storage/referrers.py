@@ -16,17 +16,17 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..aio import together
+from ..object_store.interface import ContinuationInvalid, NotFound
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid, PaginationNumberInvalid
 from ..spec.manifest import Manifest, parse_manifest
-from .concurrency import together
 from .layout import linked_digest
-from .object_store import ContinuationInvalid, NotFound
+from .membership import Shelf
 from .referrer_entries import describe, metadata_of, read_content, read_metadata, size_in_list
-from .shelf import Shelf
 from .small_objects import Link, put_link, read_link
 
 MAX_REFERRERS = 1000

@@ -5,10 +5,10 @@ CNCF distribution v3 names blobs as they are, v2 with a slash in front of all. B
 
 from __future__ import annotations
 
+from ..aio import together
+from ..object_store.interface import ObjectStore
 from ..spec.errors import Unavailable
-from .concurrency import together
 from .layout import Layout
-from .object_store import ObjectStore
 
 PLAIN = ""
 """distribution v3's form, and that of a new container."""

@@ -11,10 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..spec.descriptor import Descriptor
-from ..spec.digest import Digest
-from ..spec.errors import DigestInvalid, Unavailable
-from .object_store import (
+from ..object_store.interface import (
     IF_ABSENT,
     ConditionFailed,
     NotFound,
@@ -24,6 +21,9 @@ from .object_store import (
     WrongKind,
     if_match,
 )
+from ..spec.descriptor import Descriptor
+from ..spec.digest import Digest
+from ..spec.errors import DigestInvalid, Unavailable
 
 LOOKS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between one look and the next at what another registry may be about to complete."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..globs import NO_TAGS, TagGlobs
 from ..registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
-from ..spec.globs import NO_TAGS, TagGlobs
 from .blobs import Blobs
 from .catalog import Catalog
 from .deletions import Deletions
 from .manifests import Manifests
+from .membership import Shelf
 from .referrers import Referrers
-from .shelf import Shelf
 from .tag_links import TagLinks
 from .tags import Tags
 from .uploads import Uploads

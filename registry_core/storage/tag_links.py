@@ -13,13 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from ..aio import together
+from ..globs import NO_TAGS, TagGlobs
+from ..object_store.interface import Entry, NotFound, list_all
 from ..spec.digest import Digest
 from ..spec.errors import Denied
-from ..spec.globs import NO_TAGS, TagGlobs
-from .concurrency import together
 from .layout import linked_digest
-from .object_store import Entry, NotFound, list_all
-from .shelf import Shelf
+from .membership import Shelf
 from .small_objects import Link, create_link, put_link, read_link, set_link
 
 

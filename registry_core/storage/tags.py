@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..aio import together
+from ..object_store.interface import NotFound
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.errors import NameUnknown
-from .concurrency import together
-from .object_store import NotFound
+from .membership import Shelf
 from .paging import Place, list_names
-from .shelf import Shelf
 
 # Of a tag's characters, those that sort before the "/" which ends its folder.
 _BEFORE_SLASH = "-."

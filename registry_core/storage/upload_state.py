@@ -22,10 +22,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..object_store.interface import Properties
 from ..registry import Upload
 from ..spec.digest import SHA256, Digest, Hasher, new_hasher, resume_hasher
 from ..spec.errors import BlobUploadInvalid
-from .object_store import Properties
 
 _METADATA_OFFSET = "offset"
 _METADATA_STATE = "state"

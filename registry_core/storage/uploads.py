@@ -13,13 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from ..registry import Chunk, Upload, UploadOutOfOrder
-from ..spec.descriptor import Descriptor
-from ..spec.digest import SHA256, Digest, Hasher
-from ..spec.errors import BlobUploadUnknown, DigestInvalid
-from .content import Content
-from .ingest import Budget, block_id, ingest, new_nonce
-from .object_store import (
+from ..object_store.interface import (
     IF_ABSENT,
     BlockListInvalid,
     Condition,
@@ -28,7 +22,13 @@ from .object_store import (
     StoreUnavailable,
     if_match,
 )
-from .shelf import Shelf
+from ..registry import Chunk, Upload, UploadOutOfOrder
+from ..spec.descriptor import Descriptor
+from ..spec.digest import SHA256, Digest, Hasher
+from ..spec.errors import BlobUploadUnknown, DigestInvalid
+from .content import Content
+from .ingest import Budget, block_id, ingest, new_nonce
+from .membership import Shelf
 from .upload_state import UploadState, upload_at, upload_metadata
 
 _log = logging.getLogger(__name__)

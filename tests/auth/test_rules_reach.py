@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.auth.rules.reach import can_match, covers
-from registry_core.spec.globs import RepositoryGlobs
+from registry_core.globs import RepositoryGlobs
 from registry_core.spec.names import is_name
 
 GLOBS = st.lists(st.sampled_from(["a", "b", "/", "-", "_", "*", "**", "?"]), min_size=1, max_size=6)

@@ -23,8 +23,8 @@ from registry_core.auth.signing_key import SigningKey
 from registry_core.auth.token_guard import TokenGuard
 from registry_core.auth.token_service import ANYBODY, TokenService, subject
 from registry_core.auth.verification import TokenVerifier, VerifiedToken
+from registry_core.object_store.memory import MemoryStore
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
 from registry_core.storage.personal_keys import PersonalKeys
 
 pytestmark = pytest.mark.anyio

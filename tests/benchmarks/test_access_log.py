@@ -10,7 +10,7 @@ from benchmarks.access_log import AccessLog
 from benchmarks.content import new_content
 from benchmarks.scale import MIB
 from benchmarks.storage import BareStorage, blocks_of
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 
 pytestmark = pytest.mark.usefixtures("azurite")  # skips where there is none to be had
 

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from benchmarks.cost import main
-from registry_core.commands.cost.measured import FILE
+from tools.cost.measured import FILE
 
 
 @pytest.mark.timeout(300)  # it starts five hosts, one after the other

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from registry_core.commands.cost.measured import read_measured
-from registry_core.commands.cost.plans import MEMORIES, PLANS, Bill, Office, break_even
-from registry_core.commands.cost.prices import Price, Tier, read_prices
-from registry_core.commands.cost.traffic import Assumptions, Minimum, Traffic
-from registry_core.commands.cost.usage import Model
+from tools.cost.measured import read_measured
+from tools.cost.plans import MEMORIES, PLANS, Bill, Office, break_even
+from tools.cost.prices import Price, Tier, read_prices
+from tools.cost.traffic import Assumptions, Minimum, Traffic
+from tools.cost.usage import Model
 
 PRICES = read_prices()
 

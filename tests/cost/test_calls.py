@@ -13,16 +13,16 @@ from typing import TypeVar
 import pytest
 
 from registry_core.auth.signing_key import SigningKey
-from registry_core.commands.cost.measured import CLASSES, read_measured
 from registry_core.config import read_settings
-from registry_core.local.azurite import Azurite
+from registry_core.object_store.azure.refusals import SIGNING
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage.azure_blob.refusals import SIGNING
 from tests.support.access_modes import SERVICE, basic, htpasswd, password
 from tests.support.content import image_manifest, random_bytes
 from tests.support.host import PROJECT
 from tests.support.storage_calls import Stack, counted
 from tests.support.wire import Wire
+from tools.cost.measured import CLASSES, read_measured
 
 pytestmark = pytest.mark.anyio
 
@@ -173,7 +173,7 @@ def test_every_call_that_the_store_makes_has_a_class() -> None:
     """Storage calls by the names that `azure_blob` gives them; none is left from earlier days."""
     made = {
         name
-        for path in (PROJECT / "registry_core/storage/azure_blob").glob("*.py")
+        for path in (PROJECT / "registry_core/object_store/azure").glob("*.py")
         for name in re.findall(r'calling\("([a-z_]+)"', path.read_text())
     }
     assert len(made) > 8

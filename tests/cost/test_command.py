@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from registry_core.__main__ import main
-from registry_core.commands.cost.plans import PLANS
 from tests.support.host import PROJECT
+from tools.cost.plans import PLANS
 
-OWN_PRICES = PROJECT / "registry_core/commands/cost/prices.toml"
+OWN_PRICES = PROJECT / "tools/cost/prices.toml"
 B2S = """
 [vm_b2s]
 usd = 1.0
@@ -180,10 +180,10 @@ def test_other_commands_do_not_wait_for_the_calculator() -> None:
     program = (
         "import json, sys, registry_core.__main__\n"
         "print(json.dumps([name for name in sys.modules"
-        " if name.startswith('registry_core.commands.cost.') or name.startswith('azure.')]))"
+        " if name.startswith('tools.cost.') or name.startswith('azure.')]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    expected = ["registry_core.commands.cost.command", "registry_core.commands.cost.traffic"]
+    expected = ["tools.cost.command", "tools.cost.traffic"]
     assert sorted(json.loads(done.stdout)) == expected

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from registry_core.commands.cost.prices import read_prices
-from registry_core.commands.cost.traffic import Assumptions, Traffic
+from tools.cost.prices import read_prices
+from tools.cost.traffic import Assumptions, Traffic
 
 from .document import FILE, Shown, shown
 

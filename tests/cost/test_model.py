@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from registry_core.commands.cost.measured import Kind, Measured, Temperatures, read_measured
-from registry_core.commands.cost.traffic import (
+from tools.cost.measured import Kind, Measured, Temperatures, read_measured
+from tools.cost.traffic import (
     Asked,
     Assumptions,
     Minimum,
@@ -16,7 +16,7 @@ from registry_core.commands.cost.traffic import (
     pull_of,
     push_of,
 )
-from registry_core.commands.cost.usage import Model, billed, per_operation
+from tools.cost.usage import Model, billed, per_operation
 
 MIB = 2**20
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import Registry, Upload
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest
 from registry_core.storage.caches import ContentCache, ExpiringCache
 from registry_core.storage.layout import Layout
-from registry_core.storage.object_store import ObjectStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     chunk,

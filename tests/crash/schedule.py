@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from registry_core.object_store.interface import NotFound, ObjectStore, StoreUnavailable
 from registry_core.registry import Registry, Upload
-from registry_core.storage.object_store import NotFound, ObjectStore, StoreUnavailable
 
 from .chance import draw_from
 from .loop import QuietLoop

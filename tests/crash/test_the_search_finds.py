@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from registry_core.object_store.interface import NotFound, ObjectStore
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import DigestInvalid
-from registry_core.storage.object_store import NotFound, ObjectStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 
 from .checks import Checker

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from registry_core.storage.memory import MemoryStore, _Object
+from registry_core.object_store.memory import MemoryStore, _Object
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.azurite import create_container
 from tests.support.daemons import containerd, dockerd
 from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo

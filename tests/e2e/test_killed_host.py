@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.e2e_clients import CommandFailed, Docker, ImageClient, Skopeo
 from tests.support.host import RunningHost, start_host

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from oras.client import OrasClient  # type: ignore[import-untyped]
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.e2e.conftest import CLIENTS
 from tests.support import e2e_logins
 from tests.support.access_modes import parameters, password

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.commands.cost.traffic import Burst, Traffic, pull_of, push_of
-from registry_core.commands.cost.usage import per_operation
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support import e2e_logins
 from tests.support.e2e_clients import ImageClient
 from tests.support.e2e_doors import ALICE, Door, Doors
 from tests.support.images import LayoutImage, noise_image
+from tools.cost.traffic import Burst, Traffic, pull_of, push_of
+from tools.cost.usage import per_operation
 
 TRAFFIC = Traffic(layers=3, new_layers=3, missing_layers=3, login=False)
 LINES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.azurite import create_container
 from tests.support.functions_host.process import start_functions_host
 from tests.support.host import RunningHost

@@ -6,7 +6,7 @@ import json
 
 import httpx
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.functions.conftest import Start
 from tests.support.azurite import container_client

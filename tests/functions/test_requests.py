@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.functions.conftest import Start

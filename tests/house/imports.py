@@ -9,18 +9,23 @@ from pathlib import Path
 
 # What only some places may use: the beginning of a dotted name, and of the paths that may use it.
 CONFINED = {
-    "aiohttp": ("registry_core/auth/fetching.py", "registry_core/storage/azure_blob"),
-    "azure.core": ("registry_core/storage/azure_blob",),
-    "azure.identity": ("registry_core/storage/azure_blob",),
-    "azure.storage": ("registry_core/storage/azure_blob",),
-    "azure.functions": ("function_app.py", "registry_core/local/"),
+    "aiohttp": ("registry_core/auth/fetching.py", "registry_core/object_store/azure"),
+    "azure.core": ("registry_core/object_store/azure",),
+    "azure.identity": ("registry_core/object_store/azure",),
+    "azure.storage": ("registry_core/object_store/azure",),
+    "azure.functions": ("function_app.py", "registry_core/serve/"),
     "azurefunctions": ("function_app.py",),
     "fastapi": (),
-    "starlette": ("function_app.py", "registry_core/local/", "registry_core/server/"),
-    "httptools": ("registry_core/local/",),
-    "uvicorn": ("registry_core/local/",),
-    "uvloop": ("registry_core/local/",),
-    "rich": ("registry_core/commands/",),
+    "starlette": (
+        "function_app.py",
+        "registry_core/functions/",
+        "registry_core/serve/",
+        "registry_core/server/",
+    ),
+    "httptools": ("registry_core/serve/",),
+    "uvicorn": ("registry_core/serve/",),
+    "uvloop": ("registry_core/serve/",),
+    "rich": ("registry_core/cli/",),
     # __main__ hands the environment on; local/ completes it before it imports the app.
     "os.environ": ("registry_core/config/", "registry_core/__main__.py"),
     "os.environb": (),

@@ -12,10 +12,10 @@ OURS = {"registry_core", "function_app"}
 
 NEVER = (
     "registry_core.__main__",
-    "registry_core.commands",
-    "registry_core.local",
-    "registry_core.storage.doctor",
-    "registry_core.storage.memory",
+    "registry_core.cli",
+    "registry_core.serve",
+    "registry_core.maintenance.doctor",
+    "registry_core.object_store.memory",
     "rich",
     "uvloop",
 )
@@ -41,7 +41,7 @@ OF_BUILTIN = (
     "registry_core.config.builtin",
     "registry_core.server.auth_endpoints",
     "registry_core.storage.personal_keys",
-    "registry_core.wiring_auth",
+    "registry_core.app_auth",
 )
 OF_USERS = ("registry_core.auth.htpasswd_file", "registry_core.auth.rules")
 OF_DOCUMENTS = ("registry_core.auth.rules.document", "tomllib")

@@ -26,8 +26,8 @@ def test_the_project_keeps_to_its_floors() -> None:
         ("spec/names.py", "from registry_core import registry"),
         ("storage/layout.py", "from ..server import errors"),
         ("server/urls.py", "from .. import config"),
-        ("wiring.py", "from .local import azurite"),
-        ("wiring.py", "import function_app"),
+        ("app.py", "from .serve import azurite"),
+        ("app.py", "import function_app"),
         ("a_room_of_its_own.py", "import re"),
     ],
 )

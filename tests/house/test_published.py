@@ -20,7 +20,7 @@ from .tree import PROJECT, tracked
 
 OF_THE_TREE = ("README.md", "CONTRIBUTING.md")
 DOCUMENTS = (*OF_THE_TREE, *map(str, tracked("docs/*.md")))
-FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests"}
+FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests", "tools"}
 MADE_BY_ITS_READER = "local.settings.json"
 
 

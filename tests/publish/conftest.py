@@ -39,7 +39,7 @@ _LEFT_LYING = (
     "notes.md",
     "registry.zip",
     "registry_core/.DS_Store",
-    "registry_core/__pycache__/wiring.cpython-313.pyc",
+    "registry_core/__pycache__/app.cpython-313.pyc",
     "registry_core/auth/rules/__pycache__/rule.cpython-313.pyc",
     "rules.toml",
     "signing-key.pem",

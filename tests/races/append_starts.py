@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from tests.support.azurite import container_client

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import ManifestUnknown, NameUnknown
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azure_answers import AzureAnswers
 from tests.support.azurite import create_container, opened

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
+from registry_core.object_store.interface import ANYWAY, Buffer, Condition, NotFound
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage import small_objects
 from registry_core.storage.content import Content
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import ANYWAY, Buffer, Condition, NotFound
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.small_objects import Link
 from registry_core.storage.tag_links import TagLinks
-from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 
 from .tags import Deleted, Moved

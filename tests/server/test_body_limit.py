@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings, read_settings
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.storage.memory import MemoryStore
-from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.wire import Wire, assert_error
 

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from registry_core.app import Host, build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.server.exchange import exchanged, name_operation
-from registry_core.server.exchange import log as request_log
+from registry_core.object_store.memory import MemoryStore
+from registry_core.observe import count_call
+from registry_core.server.access_log import exchanged, name_operation
+from registry_core.server.access_log import log as request_log
 from registry_core.spec.digest import Digest
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.tally import count_call
-from registry_core.wiring import Host, build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from registry_core.server.worker import PATIENCE, WorkerBooks
+from registry_core.functions.worker import PATIENCE, WorkerBooks
 from tests.support.clock import Clock
 
 pytestmark = pytest.mark.anyio

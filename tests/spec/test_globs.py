@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry_core.spec.globs import NO_TAGS, TagGlobs
+from registry_core.globs import NO_TAGS, TagGlobs
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.object_store.memory import MemoryStore
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.counting import CountingStore
 

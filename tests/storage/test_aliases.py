@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import BlobUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk
 from tests.support.counting import CountingStore

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.object_store.azure import AzureBlobStore
+from registry_core.serve.azurite import Azurite
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.azure_blob import AzureBlobStore
 from registry_core.storage.layout import Layout
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.contracts.object_store import Append, AppendBlobContract
 from tests.support.azure_answers import AzureAnswers, Precedence

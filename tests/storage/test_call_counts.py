@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.storage_calls import Stack, counted

@@ -2,11 +2,11 @@
 
 import pytest
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown, Unavailable
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, chunk, image_manifest, push_blob, random_bytes
 

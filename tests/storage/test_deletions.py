@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
 from registry_core.storage.caches import ExpiringCache
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import MEMBERSHIP_SECONDS, Shelf
+from registry_core.storage.membership import MEMBERSHIP_SECONDS, Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest, push_image
 

@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.object_store.memory import MemoryStore
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.endpoints import ALL, PageQuery
-from registry_core.storage.memory import MemoryStore
 from tests.support.azurite import create_container, opened
 from tests.support.counting import CountingStore
 from tests.support.full_azurite import fill

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec.endpoints import ALL, PageQuery
 from registry_core.spec.errors import NameUnknown, PaginationNumberInvalid
 from registry_core.spec.names import is_tag
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from tests.spec.strategies import names, texts
 from tests.support.counting import CountingStore
 from tests.support.listings import (

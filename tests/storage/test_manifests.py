@@ -2,6 +2,7 @@
 
 import pytest
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import (
@@ -11,8 +12,7 @@ from registry_core.spec.errors import (
     ManifestUnknown,
 )
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import SizeInvalid
 from registry_core.storage import ingest
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, random_bytes
 from tests.support.counting import CountingStore

@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
@@ -12,9 +13,8 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import PaginationNumberInvalid
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.memory import MemoryStore
+from registry_core.storage.membership import Shelf
 from registry_core.storage.referrers import Referrers
-from registry_core.storage.shelf import Shelf
 from tests.support.referrers import (
     OF_SUBJECT,
     SBOM,

@@ -2,16 +2,16 @@
 
 import pytest
 
+from registry_core.object_store.interface import check_metadata
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import check_metadata
+from registry_core.storage.membership import Shelf
 from registry_core.storage.referrers import Referrers, fallback_tag
-from registry_core.storage.shelf import Shelf
 from registry_core.storage.small_objects import Link
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from registry_core.app import Host
 from registry_core.config import ROOT_DIRECTORY, AzureStorage, Settings, read_settings
+from registry_core.object_store.interface import ObjectStore, Page, StoreUnavailable
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import ObjectStore, Page, StoreUnavailable
 from registry_core.storage.root import RootAmbiguous, find_root
-from registry_core.wiring import Host
 from tests.support.access_modes import htpasswd
 from tests.support.asgi import asgi
 from tests.support.counting import CountingStore

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from registry_core.object_store.interface import NotFound, Properties
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import NotFound, Properties
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest, push_image
 from tests.support.counting import CountingStore

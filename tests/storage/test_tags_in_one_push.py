@@ -2,13 +2,13 @@
 
 import pytest
 
+from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ErrorCode
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import StoreUnavailable
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob
 

@@ -5,6 +5,8 @@ import gc
 
 import pytest
 
+from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Upload, UploadOutOfOrder
 from registry_core.spec import hash_state
 from registry_core.spec.digest import Digest
@@ -16,9 +18,7 @@ from registry_core.spec.errors import (
     SizeInvalid,
 )
 from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import StoreUnavailable
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, push_blob, random_bytes
 from tests.support.counting import CountingStore

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from registry_core.globs import TagGlobs
+from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.errors import Denied, ManifestUnknown, Unavailable
-from registry_core.spec.globs import TagGlobs
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest, push_image
 from tests.support.counting import CountingStore

@@ -20,7 +20,7 @@ from aiohttp import ClientSession, web
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from yarl import URL
 
-from registry_core.local.azurite import ACCOUNT, KEY, Azurite
+from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.reverse_proxy import ReverseProxy
 
 Precedence = Literal["InvalidBlobType", "BlobAlreadyExists", "ConditionNotMet"]

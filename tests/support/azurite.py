@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 from azure.core.rest import HttpRequest
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
-from registry_core.local.azurite import ACCOUNT, KEY, Azurite
-from registry_core.storage.azure_blob import AzureBlobStore
-from registry_core.storage.azure_blob.transport import Transport
+from registry_core.object_store.azure import AzureBlobStore
+from registry_core.object_store.azure.transport import Transport
+from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.secure_azurite import SecureAzurite, Trusting
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registry_core.storage.object_store import (
+from registry_core.object_store.interface import (
     ANYWAY,
     Buffer,
     Condition,

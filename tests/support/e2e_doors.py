@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from registry_core.auth.signing_key import SigningKey
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.access_modes import htpasswd, password
 from tests.support.azurite import create_container
 from tests.support.host import PROJECT, RunningHost

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import httpx
 
-from registry_core.local.azurite import ACCOUNT, KEY, Azurite
+from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.interface import StoreUnavailable
+from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage.azure_blob import AzureBlobStore, Limits
-from registry_core.storage.object_store import StoreUnavailable
 from tests.support.azurite import create_container, opened
 from tests.support.content import CONFIG
 from tests.support.faults import FaultyStorage, faulty_storage, sometimes

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.azurite import container_client
 
 _DATABASE = "__azurite_db_blob__.json"

@@ -6,14 +6,14 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from registry_core.object_store.interface import ObjectStore, Page
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.catalog import Catalog
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
-from registry_core.storage.object_store import ObjectStore, Page
-from registry_core.storage.shelf import Shelf
+from registry_core.storage.membership import Shelf
 from registry_core.storage.tags import Tags
 
 LAYOUT = Layout()

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
+from registry_core.object_store.interface import ObjectStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
-from registry_core.storage.object_store import ObjectStore
-from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.content import CONFIG, descriptor, image_manifest, random_bytes
 from tests.support.wire import OCTETS

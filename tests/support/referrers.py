@@ -1,5 +1,6 @@
 """Manifests with a subject, pushed into the lists that the storage layer keeps of them."""
 
+from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
@@ -8,7 +9,6 @@ from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.content import Content
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
 from registry_core.storage.referrers import Referrers, fallback_tag
 from registry_core.storage.small_objects import Link, put_link
 from tests.support.content import descriptor, image_index, image_manifest

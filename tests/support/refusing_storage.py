@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, web
 
-from registry_core.local.azurite import ACCOUNT
+from registry_core.serve.azurite import ACCOUNT
 from tests.support.managed_identity import RESOURCE, TENANT
 from tests.support.reverse_proxy import ReverseProxy
 from tests.support.secure_azurite import SecureAzurite

@@ -14,8 +14,8 @@ from typing import Any
 
 from aiohttp import AddrInfoType, TCPConnector
 
-from registry_core.local.azurite import ACCOUNT, KEY, Azurite
-from registry_core.storage.azure_blob.transport import Transport
+from registry_core.object_store.azure.transport import Transport
+from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.certificates import certify
 
 HOSTS = ("127.0.0.1", "localhost")

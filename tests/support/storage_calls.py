@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import Settings
-from registry_core.local.azurite import Azurite
-from registry_core.storage.azure_blob import AzureBlobStore
-from registry_core.wiring import build_application, build_registry
+from registry_core.object_store.azure import AzureBlobStore
+from registry_core.serve.azurite import Azurite
 from tests.support.asgi import asgi
 from tests.support.wire import Wire
 

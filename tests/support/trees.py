@@ -7,7 +7,7 @@ from pathlib import Path
 
 from azure.storage.blob import ContainerClient
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.azurite import container_client
 
 _AT_ONCE = 4

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.local.azurite import Azurite
-from registry_core.storage.memory import MemoryStore
-from registry_core.wiring import build_application, build_registry
+from registry_core.object_store.memory import MemoryStore
+from registry_core.serve.azurite import Azurite
 from tests.support.asgi import asgi
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under

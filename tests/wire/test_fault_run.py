@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from registry_core.local.azurite import Azurite
-from registry_core.storage.azure_blob import AzureBlobStore, Limits
-from registry_core.storage.object_store import StoreUnavailable
+from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.interface import StoreUnavailable
+from registry_core.serve.azurite import Azurite
 from tests.support.fault_run import fault_run
 
 pytestmark = pytest.mark.anyio

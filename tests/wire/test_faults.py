@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container, everything_in
 from tests.support.content import CONFIG, image_manifest, random_bytes

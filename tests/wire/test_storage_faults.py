@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.interface import StoreUnavailable
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest, reading
-from registry_core.storage.azure_blob import AzureBlobStore, Limits
-from registry_core.storage.object_store import StoreUnavailable
-from tests.storage.test_azure_trouble import opened_at
+from tests.object_store.test_azure_trouble import opened_at
 from tests.support.azurite import create_container, opened
 from tests.support.content import CONFIG, image_manifest
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, never, nth

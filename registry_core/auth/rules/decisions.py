@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ...spec.globs import RepositoryGlobs
+from ...globs import RepositoryGlobs
 from ...spec.names import is_name
 from ..identity import Identity
 from ..scopes import ANY, CATALOG, DELETE, PULL, PUSH, REGISTRY, REPOSITORY, Resource

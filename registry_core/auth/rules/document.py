@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...spec.globs import RepositoryGlobs
+from ...globs import RepositoryGlobs
 from .federation import Federation
 from .federation_reading import read_federations
 from .fields import Source, Table, Text

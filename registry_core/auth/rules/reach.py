@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
-from ...spec.globs import RepositoryGlobs, tokens
+from ...globs import RepositoryGlobs, tokens
 from ...spec.names import NAME_MAX_LENGTH
 
 # The grammar of spec/names.py as a machine: state and kind of character to state.

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from registry_core.storage.object_store import (
+from registry_core.object_store.interface import (
     IF_ABSENT,
     BlockListInvalid,
     ConditionFailed,

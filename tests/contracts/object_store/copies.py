@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.storage.object_store import (
+from registry_core.object_store.interface import (
     IF_ABSENT,
     BlockListInvalid,
     Condition,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_core.storage.object_store import (
+from registry_core.object_store.interface import (
     IF_ABSENT,
     ConditionFailed,
     NotFound,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 
-from registry_core.storage.object_store import BLOCK_ID_LENGTH, ObjectStore, if_match
+from registry_core.object_store.interface import BLOCK_ID_LENGTH, ObjectStore, if_match
 
 Append = Callable[..., Awaitable[None]]
 """`await append(path, *pieces)` writes an append blob."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.e2e.takeover.changes import Changed, change
 from tests.e2e.takeover.contents import Filled, Images, fill
 from tests.support.azure_answers import AzureAnswers

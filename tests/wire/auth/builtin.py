@@ -5,9 +5,9 @@ from __future__ import annotations
 import bcrypt
 import httpx
 
+from registry_core.app import build_application, build_registry
 from registry_core.auth.signing_key import SigningKey
 from registry_core.config import Settings, read_settings
-from registry_core.wiring import build_application, build_registry
 from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import jwt
 
+from registry_core.aio import Lazy
+from registry_core.app import build_registry
 from registry_core.auth.access import access_of
 from registry_core.auth.key_url import KeysAtUrl
 from registry_core.auth.keys import KeySource, parse_jwks
@@ -17,13 +19,11 @@ from registry_core.auth.scopes import Scope
 from registry_core.auth.token_guard import TokenGuard
 from registry_core.auth.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
+from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.call import Service
-from registry_core.server.opening import already_open
 from registry_core.server.sessions import UploadTokens
 from registry_core.server.urls import Urls
-from registry_core.storage.memory import MemoryStore
-from registry_core.wiring import build_registry
 from tests.support.asgi import asgi
 from tests.support.clock import Clock
 from tests.support.counting import CountingStore
@@ -78,9 +78,7 @@ async def guarded(
         keys = KeysAtUrl(keys_url, now=clock)
     guard = TokenGuard(TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE)
     uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
-    service = Service(
-        already_open(build_registry(_SETTINGS, store)), uploads, Urls(), guard, classes
-    )
+    service = Service(Lazy.of(build_registry(_SETTINGS, store)), uploads, Urls(), guard, classes)
     transport = httpx.ASGITransport(asgi(Application(service)))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield Guarded(client, clock, store, key)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from registry_core.app import build_application, build_registry
 from registry_core.auth.required import ACTIONS
 from registry_core.config import read_settings
+from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import HANDLERS
 from registry_core.spec import endpoints as e
-from registry_core.storage.memory import MemoryStore
-from registry_core.wiring import build_application, build_registry
 from tests.support.access_modes import (
     ADMIN,
     EXISTING,

@@ -14,8 +14,8 @@ import pytest
 
 from registry_core.auth.personal_keys import PersonalKey
 from registry_core.auth.signing_key import SigningKey
+from registry_core.object_store.memory import MemoryStore
 from registry_core.storage.layout import Layout
-from registry_core.storage.memory import MemoryStore
 from registry_core.storage.personal_keys import PersonalKeys
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire, assert_error

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from registry_core.local.azurite import Azurite
+from registry_core.serve.azurite import Azurite
 from tests.support.azurite import create_container
 from tests.support.host import RunningHost
 from tests.support.hosts import HOSTS, registry_under

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from registry_core.storage.memory import MemoryStore
+from registry_core.object_store.memory import MemoryStore
 from tests.support.counting import CountingStore
 from tests.support.wire import assert_error
 from tests.wire.auth.builtin import SECRET, connect

@@ -1,0 +1,211 @@
+"""The composition root: settings in, application out. No parsing, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .aio import Lazy
+from .auth.caller import Guard, Open
+from .config import (
+    CREDENTIALS_CLIENTID,
+    ROOT_DIRECTORY,
+    AuthSettings,
+    AzureStorage,
+    Mode,
+    Settings,
+)
+from .object_store.azure import AzureBlobStore, Identity
+from .object_store.interface import ObjectStore
+from .registry import Registry
+from .server.access_log import log as request_log
+from .server.application import Application, TokenEndpoints
+from .server.call import Service
+from .server.sessions import UploadTokens
+from .server.urls import Urls
+from .storage.caches import ContentCache, ExpiringCache
+from .storage.layout import Layout
+from .storage.membership import Shelf
+from .storage.root import PLAIN, find_root
+from .storage.stored_registry import StoredRegistry
+from .wrappers import ReadOnly, WithoutDeletion
+
+if TYPE_CHECKING:
+    from .config.token import TokenAuth
+    from .storage.personal_keys import PersonalKeys
+
+
+def build_store(storage: AzureStorage) -> AzureBlobStore:
+    """The object store. Call it where an event loop runs; close it there."""
+    if storage.connection_string:
+        return AzureBlobStore.from_connection_string(storage.connection_string, storage.container)
+    if storage.account_key:
+        return AzureBlobStore.from_key(
+            storage.service_url, storage.container, storage.account_name, storage.account_key
+        )
+    identity = Identity(
+        storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
+    )
+    return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
+
+
+async def check_access(settings: Settings, store: AzureBlobStore) -> None:
+    """Whether storage lets the registry do its work. With a key no call, with an identity two.
+
+    :raises Unavailable: naming the role that is missing.
+    """
+    await store.check_access(
+        f"{Layout(settings.root or PLAIN).base}_access",
+        writes=not settings.read_only,
+        signs=settings.redirect or not settings.read_only,
+    )
+
+
+async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
+    """The same settings, with the root that the container has, where they leave it to be found.
+
+    :raises RootAmbiguous: the container has two.
+    """
+    if settings.root is not None:
+        return settings
+    return replace(settings, root=await find_root(store, setting=ROOT_DIRECTORY))
+
+
+def build_registry(settings: Settings, store: ObjectStore) -> Registry:
+    """The registry over a store; `settle_root` comes first where the store may hold something."""
+    shelf = Shelf(
+        store,
+        Layout(settings.root or PLAIN),
+        ContentCache(settings.manifest_cache_bytes),
+        blobs=ExpiringCache(settings.membership_seconds),
+        manifests=ExpiringCache(settings.membership_seconds),
+        marked=ExpiringCache(settings.membership_seconds),
+    )
+    registry: Registry = StoredRegistry(
+        shelf,
+        redirect=settings.redirect,
+        require_blobs=settings.require_blobs,
+        require_children=settings.require_children,
+        write_once=settings.write_once,
+    )
+    if settings.read_only:
+        return ReadOnly(registry)
+    return registry if settings.delete else WithoutDeletion(registry)
+
+
+def build_guard(auth: AuthSettings) -> Guard:
+    """Who is let in. Of the modes, what only one of them needs is imported by it alone."""
+    if auth.token is not None:
+        return _token_guard(auth.token)
+    if auth.htpasswd is not None:
+        from .auth.basic_guard import BasicGuard
+        from .auth.htpasswd import Htpasswd
+        from .auth.rules import EVERYONE_KNOWN
+
+        users = auth.htpasswd.users
+        source = Htpasswd.of(users.text, users.path)
+        return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+    if auth.mode is not Mode.NONE:
+        raise ValueError(f"the settings of mode {auth.mode} are missing")
+    return Open()
+
+
+def _token_guard(token: TokenAuth) -> Guard:
+    from .auth.certificates import TrustedKeys
+    from .auth.key_url import KeysAtUrl
+    from .auth.token_guard import TokenGuard
+    from .auth.verification import TokenVerifier
+
+    others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
+    verifier = TokenVerifier(
+        TrustedKeys(token.bundle, others), token.issuer, token.service, token.algorithms
+    )
+    return TokenGuard(verifier, token.realm, token.service, token.path)
+
+
+def build_application(
+    settings: Settings, registry: Registry, store: ObjectStore | None = None
+) -> Application:
+    """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
+
+    async def open_keys() -> PersonalKeys:
+        assert store is not None
+        return build_keys(settings, store)
+
+    return _assemble(settings, Lazy.of(registry), open_keys if store else None)
+
+
+def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
+    """The personal access keys in a store; ``settings`` as for `build_registry`."""
+    from .storage.personal_keys import PersonalKeys
+
+    return PersonalKeys(store, Layout(settings.root or PLAIN))
+
+
+def _assemble(
+    settings: Settings,
+    registry: Lazy[Registry],
+    open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
+) -> Application:
+    urls = Urls(settings.public_url, settings.relative_urls)
+    guard, endpoints = _access(settings, urls, open_keys)
+    service = Service(
+        registry,
+        UploadTokens(settings.http_secret),
+        urls,
+        guard,
+        settings.repository_classes,
+        settings.body_limit,
+    )
+    return Application(service, endpoints)
+
+
+def _access(
+    settings: Settings, urls: Urls, open_keys: Callable[[], Awaitable[PersonalKeys]] | None
+) -> tuple[Guard, TokenEndpoints | None]:
+    """Who is let in, and the token service, if it is ours."""
+    if settings.auth.builtin is None:
+        return build_guard(settings.auth), None
+    from .app_auth import build_builtin
+
+    return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+
+
+class Host:
+    """The application of a process.
+
+    Storage is opened by the first request, or behind it where it does not need any: only then does
+    the event loop run. ``connect`` makes the object store.
+    """
+
+    def __init__(
+        self, settings: Settings, connect: Callable[[AzureStorage], ObjectStore] = build_store
+    ) -> None:
+        self._settings = self._settled = settings
+        self._connect = connect
+        self._store: ObjectStore | None = None
+        self._registry = Lazy(self._open)
+        self.application = _assemble(settings, self._registry, self._keys)
+        request_log.disabled = not settings.log_requests
+
+    async def _open(self) -> Registry:
+        if self._store is None:
+            self._store = self._connect(self._settings.storage)
+        settings = await settle_root(self._settings, self._store)
+        if isinstance(self._store, AzureBlobStore):
+            await check_access(settings, self._store)
+        self._settled = settings
+        return build_registry(settings, self._store)
+
+    async def _keys(self) -> PersonalKeys:
+        await self._registry.get()
+        assert self._store is not None
+        return build_keys(self._settled, self._store)
+
+    async def close(self) -> None:
+        """Give back connections. The next request opens new ones."""
+        await self._registry.close()
+        store, self._store = self._store, None
+        if store is not None:
+            await store.close()

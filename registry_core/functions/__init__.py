@@ -1,0 +1,1 @@
+"""What Azure Functions needs besides the application: routing, invocations, limits."""

@@ -1,0 +1,1 @@
+"""Whatever walks the whole container."""

@@ -1,0 +1,229 @@
+"""An object store in memory, as strict as the real one: conditions, staged blocks, append blobs.
+
+For tests of what is above it; `append` makes the append blobs that other registries write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+
+from .interface import (
+    ANYWAY,
+    BlockListInvalid,
+    Buffer,
+    Condition,
+    ConditionFailed,
+    ContinuationInvalid,
+    Entry,
+    NotFound,
+    Page,
+    Properties,
+    RangeNotSatisfiable,
+    StoredObject,
+    StoreUnavailable,
+    WrongKind,
+    check_block_id,
+    check_metadata,
+    check_source_range,
+)
+
+
+@dataclass(frozen=True)
+class _Object:
+    properties: Properties
+    blocks: Mapping[str, bytes]
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.blocks.values())
+
+
+@dataclass
+class MemoryStore:
+    """See `ObjectStore`. State is in plain dictionaries, for tests to look into and to copy."""
+
+    objects: dict[str, _Object] = field(default_factory=dict)
+    staged: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    _versions: count[int] = field(default_factory=count)
+
+    async def head(self, path: str) -> Properties:
+        return self._find(path).properties
+
+    async def get(
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        condition: Condition = ANYWAY,
+    ) -> StoredObject:
+        found = self._find(path)
+        self._check(path, condition)
+        if offset and offset >= found.properties.size:
+            raise RangeNotSatisfiable(path)
+        end = None if length is None else offset + length
+        return StoredObject(found.properties, found.content[offset:end])
+
+    async def put(
+        self,
+        path: str,
+        content: Buffer,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        self._check(path, condition)
+        self._refuse_append(path)
+        self.staged.pop(path, None)
+        return self._write(path, {"": bytes(content)}, metadata)
+
+    async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
+        self._refuse_append(path)
+        data = bytes(content)
+        if hashlib.md5(data, usedforsecurity=False).digest() != md5:
+            raise StoreUnavailable(f"{path}: the block is not the one that was hashed")
+        self._stage(path, block_id, data)
+
+    async def stage_from(
+        self,
+        path: str,
+        block_id: str,
+        source: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        source_etag: str | None = None,
+    ) -> None:
+        check_source_range(offset, length)
+        found = self._find(source)
+        self._check(source, Condition(if_match=source_etag))
+        self._refuse_append(path)
+        end = found.properties.size if length is None else offset + length
+        if end > found.properties.size:
+            raise StoreUnavailable(f"{source} ends before {end}")
+        self._stage(path, block_id, found.content[offset:end])
+
+    async def commit(
+        self,
+        path: str,
+        block_ids: Sequence[str],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        self._check(path, condition)
+        self._refuse_append(path)
+        known = dict(self.objects[path].blocks) if path in self.objects else {}
+        known |= self.staged.get(path, {})
+        if not known.keys() >= set(block_ids):
+            raise BlockListInvalid(path)
+        self.staged.pop(path, None)
+        return self._write(path, {block_id: known[block_id] for block_id in block_ids}, metadata)
+
+    async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
+        found = self._find(path)
+        self._refuse_append(path)
+        return found.properties.etag, [block_id for block_id in found.blocks if block_id]
+
+    async def copy(
+        self,
+        path: str,
+        source: str,
+        *,
+        size: int,
+        metadata: Mapping[str, str],
+        source_etag: str | None = None,
+        condition: Condition = ANYWAY,
+    ) -> str:
+        if not metadata:
+            raise ValueError("storage would copy the source's metadata: give some")
+        found = self._find(source)
+        self._refuse_append(source)
+        self._check(source, Condition(if_match=source_etag))
+        self._check(path, condition)
+        self._refuse_append(path)
+        self.staged.pop(path, None)
+        return self._write(path, {"": found.content}, metadata)
+
+    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+        self._find(path)
+        self._check(path, condition)
+        del self.objects[path]
+        self.staged.pop(path, None)
+
+    async def list_page(
+        self,
+        prefix: str,
+        *,
+        by_folder: bool = False,
+        metadata: bool = False,
+        start_from: str | None = None,
+        continuation: str | None = None,
+        limit: int = 5000,
+    ) -> Page:
+        if continuation is not None and not continuation.startswith(prefix):
+            raise ContinuationInvalid(continuation)
+        entries: dict[str, Entry] = {}
+        first = start_from or ""
+        for path in sorted(p for p in self.objects if p.startswith(prefix) and p >= first):
+            folder, slash, _ = path[len(prefix) :].partition("/")
+            name = prefix + folder + slash if by_folder and slash else path
+            if name in entries or (continuation is not None and name < continuation):
+                continue
+            if len(entries) == limit:
+                return Page(list(entries.values()), name)
+            properties = None if name != path else self.objects[path].properties
+            if properties and not metadata:
+                properties = replace(properties, metadata={})
+            entries[name] = Entry(name, properties)
+        return Page(list(entries.values()))
+
+    async def signed_url(self, path: str, *, seconds: int) -> str:
+        return f"memory:///{path}?seconds={seconds}"
+
+    async def close(self) -> None:
+        return None
+
+    async def append(self, path: str, content: bytes) -> None:
+        """Create or extend an append blob, as other registries do."""
+        before = self.objects[path].content if path in self.objects else b""
+        self._write(path, {"": before + content}, None, is_append=True)
+
+    def _find(self, path: str) -> _Object:
+        try:
+            return self.objects[path]
+        except KeyError:
+            raise NotFound(path) from None
+
+    def _check(self, path: str, condition: Condition) -> None:
+        there = self.objects.get(path)
+        if condition.if_absent and there:
+            raise ConditionFailed(path)
+        if condition.if_match and (there is None or there.properties.etag != condition.if_match):
+            raise ConditionFailed(path)
+
+    def _refuse_append(self, path: str) -> None:
+        there = self.objects.get(path)
+        if there and there.properties.is_append:
+            raise WrongKind(path)
+
+    def _stage(self, path: str, block_id: str, content: bytes) -> None:
+        self.staged.setdefault(path, {})[check_block_id(block_id)] = content
+
+    def _write(
+        self,
+        path: str,
+        blocks: Mapping[str, bytes],
+        metadata: Mapping[str, str] | None,
+        *,
+        is_append: bool = False,
+    ) -> str:
+        etag = f'"{next(self._versions)}"'
+        size = sum(len(block) for block in blocks.values())
+        properties = Properties(etag, size, datetime.now(UTC), check_metadata(metadata), is_append)
+        self.objects[path] = _Object(properties, blocks)
+        return etag

@@ -1,0 +1,131 @@
+"""Registries made of a registry: each delegates every method and overrides one behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from .registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Registry, Upload
+from .spec.descriptor import Descriptor
+from .spec.digest import SHA256, Digest
+from .spec.endpoints import PageQuery, Reference
+from .spec.errors import Unsupported
+
+
+@dataclass
+class Delegating:
+    """`Registry` that is ``inner``."""
+
+    inner: Registry
+
+    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        return await self.inner.resolve_blob(repository, digest)
+
+    async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
+        return await self.inner.get_blob(blob, offset=offset, length=length)
+
+    async def get_blob_url(self, blob: Descriptor) -> str | None:
+        return await self.inner.get_blob_url(blob)
+
+    async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
+        return await self.inner.resolve_manifest(repository, reference)
+
+    async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
+        return await self.inner.get_manifest(repository, reference)
+
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        return await self.inner.start_upload(repository, algorithm)
+
+    async def get_upload(self, upload: Upload) -> Upload:
+        return await self.inner.get_upload(upload)
+
+    async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
+        return await self.inner.append_upload(upload, chunk)
+
+    async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
+        return await self.inner.finish_upload(upload, digest, chunk)
+
+    async def cancel_upload(self, upload: Upload) -> None:
+        await self.inner.cancel_upload(upload)
+
+    async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        return await self.inner.mount_blob(repository, digest, source)
+
+    async def push_manifest(
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        return await self.inner.push_manifest(repository, reference, content, content_type, tags)
+
+    async def delete_blob(self, repository: str, digest: Digest) -> None:
+        await self.inner.delete_blob(repository, digest)
+
+    async def delete_manifest(self, repository: str, digest: Digest) -> None:
+        await self.inner.delete_manifest(repository, digest)
+
+    async def delete_tag(self, repository: str, tag: str) -> None:
+        await self.inner.delete_tag(repository, tag)
+
+    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
+        return await self.inner.list_tags(repository, page)
+
+    async def list_repositories(self, page: PageQuery) -> Listing[str]:
+        return await self.inner.list_repositories(page)
+
+    async def list_referrers(
+        self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
+    ) -> Listing[Descriptor]:
+        return await self.inner.list_referrers(repository, subject, artifact_type, page)
+
+
+class WithoutDeletion(Delegating):
+    """Every deletion raises `Unsupported`."""
+
+    async def delete_blob(self, repository: str, digest: Digest) -> None:
+        self._refuse()
+
+    async def delete_manifest(self, repository: str, digest: Digest) -> None:
+        self._refuse()
+
+    async def delete_tag(self, repository: str, tag: str) -> None:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unsupported("deletion is switched off on this registry")
+
+
+class ReadOnly(WithoutDeletion):
+    """Every write raises `Unsupported`."""
+
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        self._refuse()
+
+    async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
+        self._refuse()
+
+    async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
+        self._refuse()
+
+    async def cancel_upload(self, upload: Upload) -> None:
+        self._refuse()
+
+    async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        self._refuse()
+
+    async def push_manifest(
+        self,
+        repository: str,
+        reference: Reference,
+        content: bytes,
+        content_type: str | None,
+        tags: Sequence[str] = (),
+    ) -> PushedManifest:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise Unsupported("this registry is read-only at present")

@@ -1,1 +1,0 @@
-"""Registries made of a registry: each delegates everything and overrides one thing."""

@@ -1,0 +1,17 @@
+"""A registry over the memory store, for the doctor to look at."""
+
+import pytest
+
+from registry_core.object_store.memory import MemoryStore
+from registry_core.storage.membership import Shelf
+from registry_core.storage.stored_registry import StoredRegistry
+
+
+@pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def registry(memory: MemoryStore) -> StoredRegistry:
+    return StoredRegistry(Shelf(memory))

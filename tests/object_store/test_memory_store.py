@@ -1,0 +1,69 @@
+"""The memory store is an honest stand-in for the real one."""
+
+import pytest
+
+from registry_core.object_store.interface import (
+    BlockListInvalid,
+    NotFound,
+    ObjectStore,
+    WrongKind,
+)
+from registry_core.object_store.memory import MemoryStore
+from tests.contracts.object_store import (
+    CONTENT,
+    Append,
+    AppendBlobContract,
+    ObjectStoreContract,
+    named,
+    stage,
+)
+
+
+@pytest.fixture
+def store(memory: MemoryStore) -> ObjectStore:
+    return memory
+
+
+@pytest.fixture
+def append(memory: MemoryStore) -> Append:
+    async def append(path: str, *pieces: bytes) -> None:
+        for piece in pieces or (b"",):
+            await memory.append(path, piece)
+
+    return append
+
+
+class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
+    pass
+
+
+class TestWhereAzuriteDiffers:
+    """What Azure's documentation says and Azurite does not do."""
+
+    pytestmark = pytest.mark.anyio
+
+    async def test_a_put_drops_staged_blocks(self, store: ObjectStore) -> None:
+        await stage(store, "a", "1", b"one")
+        await store.put("a", CONTENT)
+        with pytest.raises(BlockListInvalid):
+            await store.commit("a", [named("1")])
+
+    async def test_a_copy_drops_staged_blocks(self, store: ObjectStore) -> None:
+        await store.put("source", CONTENT)
+        await stage(store, "a", "1", b"one")
+        await store.copy("a", "source", size=10, metadata={"a": "b"})
+        with pytest.raises(BlockListInvalid):
+            await store.commit("a", [named("1")])
+
+    async def test_staged_blocks_are_not_there_to_be_deleted(self, store: ObjectStore) -> None:
+        await stage(store, "a", "1", b"one")
+        with pytest.raises(NotFound):
+            await store.delete("a")
+        await store.commit("a", [named("1")])
+
+    async def test_append_blobs_are_no_source_of_whole_copies(
+        self, store: ObjectStore, append: Append
+    ) -> None:
+        await append("source", CONTENT)
+        with pytest.raises(WrongKind):
+            await store.copy("a", "source", size=10, metadata={"a": "b"})

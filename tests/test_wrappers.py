@@ -1,0 +1,116 @@
+"""Registries that refuse: what they refuse, and that they do all else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from registry_core.app import build_application, build_registry
+from registry_core.config import AzureStorage, Settings
+from registry_core.object_store.memory import MemoryStore
+from registry_core.registry import Registry
+from registry_core.spec.digest import Digest
+from registry_core.wrappers import Delegating
+from tests.support.asgi import asgi
+from tests.support.content import image_manifest
+from tests.support.wire import Wire, assert_error
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
+LAYER = b"a layer"
+
+
+@asynccontextmanager
+async def serving(memory: MemoryStore, settings: Settings) -> AsyncIterator[Wire]:
+    app = asgi(build_application(settings, build_registry(settings, memory)))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        yield Wire(client, "a/b", lambda: set(memory.objects))
+
+
+@pytest.fixture
+async def memory() -> MemoryStore:
+    """A store with one image in it."""
+    memory = MemoryStore()
+    async with serving(memory, SETTINGS) as wire:
+        await wire.push_image("v1", LAYER)
+    return memory
+
+
+async def assert_pulls(wire: Wire) -> None:
+    for path in ("manifests/v1", f"blobs/{Digest.of(LAYER)}", "tags/list"):
+        assert (await wire.client.get(f"{wire.base}/{path}")).status_code == 200
+
+
+async def deletions(wire: Wire) -> list[httpx.Response]:
+    digest = Digest.of(image_manifest(LAYER))
+    paths = (f"blobs/{Digest.of(LAYER)}", "manifests/v1", f"manifests/{digest}")
+    return [await wire.client.delete(f"{wire.base}/{path}") for path in paths]
+
+
+async def test_a_registry_without_deletion_refuses_it_and_does_all_else(
+    memory: MemoryStore,
+) -> None:
+    """REGISTRY_STORAGE_DELETE_ENABLED=false."""
+    async with serving(memory, replace(SETTINGS, delete=False)) as wire:
+        for answer in await deletions(wire):
+            assert_error(answer, 405, "UNSUPPORTED")
+        await assert_pulls(wire)
+        await wire.push_image("v2", b"another layer")
+        assert (await wire.client.delete(await wire.start())).status_code == 204
+
+
+async def test_a_read_only_registry_refuses_every_write(memory: MemoryStore) -> None:
+    """REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED=true."""
+    async with serving(memory, SETTINGS) as wire:
+        location = await wire.start()
+    before = dict(memory.objects)
+    async with serving(memory, replace(SETTINGS, read_only=True)) as wire:
+        digest = Digest.of(LAYER)
+        uploads = f"{wire.base}/blobs/uploads/"
+        answers = [
+            *await deletions(wire),
+            await wire.client.post(uploads),
+            await wire.client.post(f"{uploads}?digest={digest}", content=LAYER),
+            await wire.client.post(f"{uploads}?mount={digest}&from=a/b"),
+            await wire.patch(location, LAYER),
+            await wire.finish(location, digest, LAYER),
+            await wire.client.delete(location),
+            await wire.put_manifest("v2", image_manifest(LAYER)),
+        ]
+        for answer in answers:
+            assert_error(answer, 405, "UNSUPPORTED")
+        await assert_pulls(wire)
+    assert memory.objects == before
+
+
+async def test_an_index_may_list_what_is_not_there_where_that_is_allowed(
+    memory: MemoryStore,
+) -> None:
+    """REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none; its blobs are required all the same."""
+    async with serving(memory, replace(SETTINGS, require_children=False)) as wire:
+        index = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",'
+        index += b'"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",'
+        index += f'"digest":"{Digest.of(b"absent")}","size":6}}]}}'.encode()
+        answer = await wire.put_manifest("sparse", index, None)
+        assert answer.status_code == 201, answer.text
+        answer = await wire.put_manifest("v2", image_manifest(b"absent"))
+        assert_error(answer, 400, "MANIFEST_BLOB_UNKNOWN")
+
+
+async def test_a_manifest_may_lack_its_blobs_where_validation_is_disabled(
+    memory: MemoryStore,
+) -> None:
+    """REGISTRY_VALIDATION_DISABLED=true."""
+    async with serving(memory, replace(SETTINGS, require_blobs=False)) as wire:
+        answer = await wire.put_manifest("v2", image_manifest(b"absent"))
+        assert answer.status_code == 201, answer.text
+
+
+def test_a_wrapper_delegates_every_method_of_the_registry() -> None:
+    """A method that it lacks would be missed only when it is called."""
+    methods = {name for name in dir(Registry) if not name.startswith("_")}
+    assert methods == {name for name in dir(Delegating) if not name.startswith("_")}
