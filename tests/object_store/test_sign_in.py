@@ -48,13 +48,12 @@ import asyncio, sys
 import httpx
 from registry_core.config import AzureStorage, Settings
 from registry_core.app import build_application, build_registry, build_store
-from tests.support.asgi import asgi
 
 async def main():
     storage = AzureStorage("registry", "https://account.blob.core.windows.net", "account")
     settings, store = Settings(storage, "x" * 16), build_store(storage)
     application = build_application(settings, build_registry(settings, store))
-    transport = httpx.ASGITransport(asgi(application))
+    transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         assert (await client.get("/v2/")).status_code == 200
     await store.close()
