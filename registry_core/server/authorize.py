@@ -15,8 +15,6 @@ from .urls import Urls
 
 _log = logging.getLogger(__name__)
 
-_UPLOAD_ENDPOINTS = (e.GetUpload, e.AppendUpload, e.FinishUpload, e.CancelUpload)
-
 # In seconds. An upload may continue this long with the credentials that were valid when it began.
 # No push takes a day, and an expired token should not be accepted for ever.
 LONGEST_PUSH = 24 * 3600.0
@@ -91,7 +89,7 @@ async def _authenticate(
 
 
 def _verify_upload(uploads: UploadTokens, endpoint: e.Endpoint) -> UploadSession:
-    if not isinstance(endpoint, _UPLOAD_ENDPOINTS):
+    if not isinstance(endpoint, e.UploadEndpoint):
         return UploadSession()
     try:
         return UploadSession(

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from ..spec.endpoints import Endpoint, build
+from ..spec.endpoints import Endpoint
+from ..spec.routes import build
 
 # RFC 7239 section 4, "forwarded-pair", which may be empty, and what ends it; lenient in what a bare
 # value holds.
