@@ -120,7 +120,7 @@ def encode(document: object) -> bytes:
 
 
 def changed(document: Mapping[str, Any], path: str, value: object) -> Document:
-    """Return a copy with the field at ``path`` (names and indexes joined by dots) set or removed."""
+    """Return a copy whose field at ``path`` (names and indexes joined by dots) is changed."""
     result = copy.deepcopy(dict(document))
     *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
     holder: Any = result
