@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -18,20 +18,12 @@ from .body_limit import content_length
 from .sessions import Session, UploadTokens
 from .urls import Urls
 
-Wrap = Callable[[Registry, Caller], Registry]
-"""Makes the registry that one caller's request uses, such as one that knows who pushes."""
-
-
-def unwrapped(registry: Registry, _caller: Caller) -> Registry:
-    """Use the registry as it is for every caller."""
-    return registry
-
 
 @dataclass(frozen=True)
 class ServerContext:
     """What all requests share.
 
-    ``registry`` is opened with its storage. ``wrap`` is applied to it for each request.
+    ``registry`` is opened with its storage.
     ``repository_classes`` are the classes of manifests that may be pushed; empty: all.
     ``body_limit``: the largest request body that the host takes, in bytes; None: no limit.
     """
@@ -42,7 +34,6 @@ class ServerContext:
     authenticator: Authenticator
     repository_classes: Collection[str] = ()
     body_limit: int | None = None
-    wrap: Wrap = unwrapped
 
     async def authorize(self, request: Request, endpoint: Endpoint) -> tuple[Caller, UploadSession]:
         """Return the caller, and the upload session that the request continues.
@@ -58,7 +49,7 @@ class ServerContext:
 
         :raises Unavailable: storage cannot be opened.
         """
-        registry = self.wrap(await self.registry.get(), caller)
+        registry = (await self.registry.get()).for_caller(caller.name)
         return RequestContext(self, registry, request, caller, session)
 
 

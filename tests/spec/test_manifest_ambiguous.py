@@ -48,7 +48,7 @@ def test_annotations_are_free_in_their_keys() -> None:
     """Go's maps tell cases apart, as we do; and fields of one object are none of another's."""
     annotations = {"Layers": "1", "layers": "2", "DIGEST": "3", "Size": "4"}
     fields = {"Size": 7, "Digest": "x", "Vendor": {"Layers": []}}
-    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations}))
+    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations})).document
     assert manifest.annotations == annotations
 
 
@@ -78,4 +78,4 @@ def test_as_many_layers_as_fit_in_four_mebibytes_are_no_problem() -> None:
     layers = [layer] * (4 * 2**20 // (len(json.dumps(layer)) + 2) - 3)
     content = encode(OCI_IMAGE | {"layers": layers})
     assert 3.9 * 2**20 < len(content) <= 4 * 2**20
-    assert len(parse_manifest(content).layers) == len(layers)
+    assert len(parse_manifest(content).document.layers) == len(layers)
