@@ -23,6 +23,8 @@ IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 MANIFESTS = IMAGE_MANIFESTS | INDEXES
 
+IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
 # image-spec, "Non-Distributable Layers": "SHOULD NOT be pushed", so registries may lack them.
 _NON_DISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1."
 

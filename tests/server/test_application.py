@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -155,18 +155,25 @@ async def test_a_websocket_is_not_served(context: ServerContext) -> None:
         await Application(context)({"type": "websocket"}, receive, send)
 
 
-async def test_the_registry_is_wrapped_for_the_caller_of_each_request(
-    context: ServerContext,
-) -> None:
-    callers: list[Caller] = []
+async def test_each_request_uses_the_registry_of_its_caller(context: ServerContext) -> None:
+    callers: list[str] = []
 
-    def wrap(registry: Registry, caller: Caller) -> Registry:
-        callers.append(caller)
-        return ReadOnly(registry)
+    class Recording(ReadOnly):
+        def for_caller(self, caller: str) -> Self:
+            callers.append(caller)
+            return self
 
-    async with _client(Application(replace(context, wrap=wrap))) as client:
+    class Alice(Open):
+        async def authenticate(
+            self, authorization: str | None, *, at: float | None = None
+        ) -> Caller:
+            return replace(await super().authenticate(authorization, at=at), name="alice")
+
+    registry: Registry = Recording(await context.registry.get())
+    served = replace(context, registry=Lazy.of(registry), authenticator=Alice())
+    async with _client(Application(served)) as client:
         assert_error(await client.post("/v2/a/blobs/uploads/"), 405, "UNSUPPORTED")
-    assert [caller.is_known for caller in callers] == [True]
+    assert callers == ["alice"]
 
 
 async def test_an_uploads_state_is_verified_once_per_request(client: httpx.AsyncClient) -> None:

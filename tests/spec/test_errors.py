@@ -105,7 +105,7 @@ def test_missing_references_are_one_entry_each() -> None:
 def test_missing_references_that_are_not_listed_are_one_entry(detail: object) -> None:
     (entry,) = ManifestBlobUnknown(detail=detail).errors
     assert entry == ErrorDetail(
-        ErrorCode.MANIFEST_BLOB_UNKNOWN, MEANINGS[entry.code].message, detail
+        ErrorCode.MANIFEST_BLOB_UNKNOWN, MEANINGS[ErrorCode.MANIFEST_BLOB_UNKNOWN].message, detail
     )
 
 

@@ -48,7 +48,7 @@ def test_annotations_may_have_any_keys() -> None:
     """Go's maps are case-sensitive, too; and one object's field names are free in another."""
     annotations = {"Layers": "1", "layers": "2", "DIGEST": "3", "Size": "4"}
     fields = {"Size": 7, "Digest": "x", "Vendor": {"Layers": []}}
-    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations}))
+    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations})).document
     assert manifest.annotations == annotations
 
 
@@ -78,4 +78,4 @@ def test_a_manifest_of_four_mebibytes_of_layers_is_accepted() -> None:
     layers = [layer] * (4 * 2**20 // (len(json.dumps(layer)) + 2) - 3)
     content = encode(OCI_IMAGE | {"layers": layers})
     assert 3.9 * 2**20 < len(content) <= 4 * 2**20
-    assert len(parse_manifest(content).layers) == len(layers)
+    assert len(parse_manifest(content).document.layers) == len(layers)
