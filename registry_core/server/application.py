@@ -83,17 +83,20 @@ class Application:
         tokens: TokenEndpoints | None = None,
         *,
         log_early: bool = False,
+        startup: Callable[[], Awaitable[None]] = _nothing,
         shutdown: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         """Make the application.
 
         :param tokens: the registry's own token service, if it has one.
         :param log_early: log a streamed answer before its body is sent (see `access_log.logged`).
+        :param startup: starts what runs beside requests, at the start of the ASGI lifespan.
         :param shutdown: releases what the application holds, at the end of the ASGI lifespan.
         """
         self._context = context
         self._tokens = tokens
         self._log_early = log_early
+        self._startup = startup
         self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +119,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._startup()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._shutdown()
