@@ -15,6 +15,7 @@ from .config import (
     AzureStorage,
     Mode,
     Settings,
+    TokenAuth,
 )
 from .object_store.azure import AzureBlobStore, Identity
 from .object_store.interface import ObjectStore
@@ -32,7 +33,6 @@ from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
 
 if TYPE_CHECKING:
-    from .config.token import TokenAuth
     from .storage.personal_keys import PersonalKeys
 
 
@@ -87,7 +87,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.write_once,
+        write_once=settings.immutable_tags,
     )
     if settings.read_only:
         return ReadOnly(registry)
