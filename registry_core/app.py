@@ -16,6 +16,7 @@ from .config import (
     Mode,
     Settings,
     TokenAuth,
+    read_settings,
 )
 from .object_store.azure import AzureBlobStore, Identity
 from .object_store.interface import ObjectStore
@@ -174,6 +175,16 @@ def _access(
     from .app_auth import build_builtin
 
     return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+
+
+def asgi_from_environment() -> Application:
+    """Return the registry that environment variables configure, as an ASGI application.
+
+    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``.
+
+    :raises ConfigError: the settings are missing or wrong; the message lists all problems.
+    """
+    return RegistryApp(read_settings()).application
 
 
 class RegistryApp:

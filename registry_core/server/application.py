@@ -66,8 +66,8 @@ class TokenEndpoints(Protocol):
         """Return the answer to a request. Raises nothing."""
 
 
-async def _nothing() -> None:
-    return
+async def nothing_to_release() -> None:
+    """Do nothing: there is nothing to release at the end."""
 
 
 class Application:
@@ -83,7 +83,7 @@ class Application:
         tokens: TokenEndpoints | None = None,
         *,
         log_early: bool = False,
-        shutdown: Callable[[], Awaitable[None]] = _nothing,
+        shutdown: Callable[[], Awaitable[None]] = nothing_to_release,
     ) -> None:
         """Make the application.
 
