@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,8 +18,10 @@ from .config import (
     AzureStorage,
     Mode,
     Settings,
+    TokenAuth,
+    read_settings,
 )
-from .jobs import Job, JobContext, run_jobs
+from .jobs import JOBS, Job, JobContext, run_jobs
 from .object_store.azure import AzureBlobStore, Identity
 from .object_store.interface import ObjectStore
 from .registry import Registry
@@ -35,7 +38,6 @@ from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
 
 if TYPE_CHECKING:
-    from .config.token import TokenAuth
     from .storage.personal_keys import PersonalKeys
 
 
@@ -90,7 +92,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.write_once,
+        write_once=settings.immutable_tags,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -177,6 +179,27 @@ def _access(
     from .app_auth import build_builtin
 
     return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+
+
+def asgi_from_environment(*, jobs: bool = False) -> Application:
+    """Return the registry that environment variables configure, as an ASGI application.
+
+    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``. It
+    logs to standard error, unless the program has configured logging.
+
+    :param jobs: run the maintenance jobs, too, for the lifespan of the application. One process per
+        registry is enough.
+    :raises ConfigError: the settings are missing or wrong; the message lists all problems.
+    """
+    if not logging.getLogger().handlers:
+        log_to_stderr()
+    return RegistryApp(read_settings(), jobs=JOBS if jobs else ()).application
+
+
+def log_to_stderr() -> None:
+    """Log all warnings, and whatever the registry logs, to standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("registry_core").setLevel(logging.INFO)
 
 
 class RegistryApp:

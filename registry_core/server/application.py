@@ -66,8 +66,8 @@ class TokenEndpoints(Protocol):
         """Return the answer to a request. Raises nothing."""
 
 
-async def _nothing() -> None:
-    return
+async def do_nothing() -> None:
+    """Do nothing: there is nothing to release at the end."""
 
 
 class Application:
@@ -83,8 +83,8 @@ class Application:
         tokens: TokenEndpoints | None = None,
         *,
         log_early: bool = False,
-        startup: Callable[[], Awaitable[None]] = _nothing,
-        shutdown: Callable[[], Awaitable[None]] = _nothing,
+        startup: Callable[[], Awaitable[None]] = do_nothing,
+        shutdown: Callable[[], Awaitable[None]] = do_nothing,
     ) -> None:
         """Make the application.
 
