@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from .config import (
     TokenAuth,
     read_settings,
 )
+from .jobs import Job, JobContext, run_jobs
 from .object_store.azure import AzureBlobStore, Identity
 from .object_store.interface import ObjectStore
 from .registry import Registry
@@ -198,19 +201,28 @@ class RegistryApp:
         settings: Settings,
         connect: Callable[[AzureStorage], ObjectStore] = build_store,
         *,
+        jobs: Sequence[Job] = (),
         log_early: bool = False,
     ) -> None:
         """Assemble the application. Nothing is connected yet.
 
         :param connect: makes the object store.
+        :param jobs: those that run for the lifespan of the application.
         :param log_early: log streamed answers before their bodies are sent.
         """
+        self._jobs = jobs
+        self._running_jobs: asyncio.Task[None] | None = None
         self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
         self._registry = Lazy(self._open)
         self.application = _assemble(
-            settings, self._registry, self._keys, log_early=log_early, shutdown=self.close
+            settings,
+            self._registry,
+            self._keys,
+            log_early=log_early,
+            startup=self._start_jobs,
+            shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
 
@@ -223,13 +235,28 @@ class RegistryApp:
         self._settled = settings
         return build_registry(settings, self._store)
 
+    async def job_context(self) -> JobContext:
+        """Return what jobs work on, once storage is open."""
+        await self._registry.get()
+        assert self._store is not None
+        return JobContext(self._store, Layout(self._settled.root or PLAIN))
+
+    async def _start_jobs(self) -> None:
+        if self._jobs:
+            self._running_jobs = asyncio.create_task(run_jobs(self._jobs, self.job_context))
+
     async def _keys(self) -> PersonalKeys:
         await self._registry.get()
         assert self._store is not None
         return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
-        """Close all connections. The next request opens new ones."""
+        """Cancel the jobs and close all connections. The next request opens new ones."""
+        jobs, self._running_jobs = self._running_jobs, None
+        if jobs is not None:
+            jobs.cancel()
+            with suppress(asyncio.CancelledError):
+                await jobs
         await self._registry.close()
         store, self._store = self._store, None
         if store is not None:

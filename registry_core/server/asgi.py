@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from ..aio import Lazy
 from ..auth.caller import Authenticator, Open
 from ..registry import Registry
-from .application import Application, nothing_to_release
+from .application import Application, do_nothing
 from .context import ServerContext, Wrap, unwrapped
 from .sessions import UploadTokens
 from .urls import Urls
@@ -24,7 +24,7 @@ def asgi(
     relative_urls: bool = False,
     repository_classes: Collection[str] = (),
     wrap: Wrap = unwrapped,
-    shutdown: Callable[[], Awaitable[None]] = nothing_to_release,
+    shutdown: Callable[[], Awaitable[None]] = do_nothing,
 ) -> Application:
     """Return an ASGI application that serves a registry.
 

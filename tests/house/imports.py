@@ -13,7 +13,7 @@ CONFINED = {
     "azure.core": ("registry_core/object_store/azure",),
     "azure.identity": ("registry_core/object_store/azure",),
     "azure.storage": ("registry_core/object_store/azure",),
-    "azure.functions": ("function_app.py", "registry_core/serve/"),
+    "azure.functions": ("function_app.py",),
     "azurefunctions": ("function_app.py",),
     "fastapi": (),
     "starlette": (
@@ -26,8 +26,8 @@ CONFINED = {
     "uvicorn": ("registry_core/serve/",),
     "uvloop": ("registry_core/serve/",),
     "rich": ("registry_core/cli/",),
-    # __main__ hands the environment on; local/ completes it before it imports the app.
-    "os.environ": ("registry_core/config/", "registry_core/__main__.py"),
+    # The command line passes the environment on; serve/ adds to it before it builds the app.
+    "os.environ": ("registry_core/config/", "registry_core/cli/main.py"),
     "os.environb": (),
     "os.getenv": (),
 }

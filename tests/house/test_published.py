@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.__main__ import main
+from registry_core.cli.main import main
 from registry_core.config import SETTINGS, read_settings
 from tests.support.clients import DEBIAN_PACKAGES
 
