@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +31,53 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [task.result() for task in tasks]
+
+
+async def for_each(
+    items: Iterable[T] | AsyncIterable[T], act: Callable[[T], Awaitable[None]], *, limit: int
+) -> None:
+    """Run ``act`` for every item, at most ``limit`` at a time. Items are drawn as they are needed.
+
+    After a failure no further item is started, and the exception is raised once those under way
+    have ended.
+    """
+    source = aiter(items) if isinstance(items, AsyncIterable) else _iterate(items)
+    drawing = asyncio.Lock()  # an asynchronous generator cannot be advanced twice at a time
+    failed = False
+
+    async def work() -> None:
+        nonlocal failed
+        try:
+            while not failed:
+                async with drawing:
+                    try:
+                        item = await anext(source)
+                    except StopAsyncIteration:
+                        return
+                await act(item)
+        except BaseException:
+            failed = True
+            raise
+
+    await together(work() for _ in range(limit))
+
+
+async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the coroutine's result. If this task is cancelled, it ends only after the coroutine.
+
+    For writes that must not be left half done.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+async def _iterate(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
 
 
 class Lazy(Generic[T]):

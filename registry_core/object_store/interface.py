@@ -298,3 +298,21 @@ async def list_all(
         continuation = page.continuation
         if continuation is None:
             return
+
+
+async def exists(store: ObjectStore, path: str) -> bool:
+    """Return whether an object is committed at ``path``. One call."""
+    try:
+        await store.head(path)
+    except NotFound:
+        return False
+    return True
+
+
+async def delete_if(store: ObjectStore, path: str, etag: str) -> bool:
+    """Delete an object if it is still the one with ``etag``. Returns whether it was. One call."""
+    try:
+        await store.delete(path, condition=if_match(etag))
+    except (NotFound, ConditionFailed):
+        return False
+    return True
