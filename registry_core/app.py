@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
+from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
@@ -24,7 +25,6 @@ from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
 from .server.sessions import UploadTokens
 from .server.urls import Urls
-from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
@@ -77,10 +77,10 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     shelf = Shelf(
         store,
         Layout(settings.root or PLAIN),
-        ContentCache(settings.manifest_cache_bytes),
-        blobs=ExpiringCache(settings.membership_seconds),
-        manifests=ExpiringCache(settings.membership_seconds),
-        marked=ExpiringCache(settings.membership_seconds),
+        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
+        blobs=Cache(settings.membership_seconds),
+        manifests=Cache(settings.membership_seconds),
+        marked=Cache(settings.membership_seconds),
     )
     registry: Registry = StoredRegistry(
         shelf,
