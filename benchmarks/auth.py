@@ -20,9 +20,9 @@ from pathlib import Path
 
 from registry_core.auth.htpasswd_file import htpasswd_line
 from registry_core.auth.issuing import Issuer
-from registry_core.auth.scopes import PULL, repository
 from registry_core.auth.signing_key import SigningKey
 from registry_core.serve.azurite import Azurite, AzuriteError
+from registry_core.spec.scopes import PULL, repository_scope
 from tests.support.azurite import create_container
 from tests.support.host import HostFailed, RunningHost, start_host
 
@@ -92,7 +92,7 @@ def _measure(azurite: Azurite, scale: Scale) -> None:
 
 def _rows(issuer: Issuer, scale: Scale) -> Iterator[Row]:
     users = [_basic(_user(number)) for number in range(scale.users)]
-    scope = repository(REPOSITORY, PULL)
+    scope = repository_scope(REPOSITORY, PULL)
     yield Row("none", "none", [""] * scale.again)
     yield Row("htpasswd, a user's first", "htpasswd", users)
     yield Row("htpasswd, later", "htpasswd", list(islice(cycle(users), scale.again)))

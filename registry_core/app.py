@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
-from .auth.caller import Guard, Open
+from .auth.caller import Authenticator, Open
+from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
@@ -19,12 +20,11 @@ from .config import (
 from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
-from .server.access_log import log as request_log
+from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
-from .server.call import Service
+from .server.context import ServerContext
 from .server.sessions import UploadTokens
 from .server.urls import Urls
-from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
@@ -77,10 +77,10 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     shelf = Shelf(
         store,
         Layout(settings.root or PLAIN),
-        ContentCache(settings.manifest_cache_bytes),
-        blobs=ExpiringCache(settings.membership_seconds),
-        manifests=ExpiringCache(settings.membership_seconds),
-        marked=ExpiringCache(settings.membership_seconds),
+        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
+        blobs=Cache(settings.membership_seconds),
+        manifests=Cache(settings.membership_seconds),
+        marked=Cache(settings.membership_seconds),
     )
     registry: Registry = StoredRegistry(
         shelf,
@@ -94,40 +94,43 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     return registry if settings.delete else WithoutDeletion(registry)
 
 
-def build_guard(auth: AuthSettings) -> Guard:
+def build_authenticator(auth: AuthSettings) -> Authenticator:
     """Who is let in. Of the modes, what only one of them needs is imported by it alone."""
     if auth.token is not None:
-        return _token_guard(auth.token)
+        return _token_authenticator(auth.token)
     if auth.htpasswd is not None:
-        from .auth.basic_guard import BasicGuard
+        from .auth.basic_authenticator import BasicAuthenticator
         from .auth.htpasswd import Htpasswd
         from .auth.rules import EVERYONE_KNOWN
 
         users = auth.htpasswd.users
         source = Htpasswd.of(users.text, users.path)
-        return BasicGuard(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+        return BasicAuthenticator(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
     return Open()
 
 
-def _token_guard(token: TokenAuth) -> Guard:
+def _token_authenticator(token: TokenAuth) -> Authenticator:
     from .auth.certificates import TrustedKeys
     from .auth.key_url import KeysAtUrl
-    from .auth.token_guard import TokenGuard
+    from .auth.token_authenticator import TokenAuthenticator
     from .auth.verification import TokenVerifier
 
     others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
     verifier = TokenVerifier(
         TrustedKeys(token.bundle, others), token.issuer, token.service, token.algorithms
     )
-    return TokenGuard(verifier, token.realm, token.service, token.path)
+    return TokenAuthenticator(verifier, token.realm, token.service, token.path)
 
 
 def build_application(
     settings: Settings, registry: Registry, store: ObjectStore | None = None
 ) -> Application:
-    """The registry over HTTP. ``store`` is where personal access keys are; without it, none are."""
+    """Return a registry over HTTP.
+
+    ``store`` holds the personal access keys; without it, there are none.
+    """
 
     async def open_keys() -> PersonalKeys:
         assert store is not None
@@ -147,47 +150,58 @@ def _assemble(
     settings: Settings,
     registry: Lazy[Registry],
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
+    **options: Any,
 ) -> Application:
     urls = Urls(settings.public_url, settings.relative_urls)
-    guard, endpoints = _access(settings, urls, open_keys)
-    service = Service(
+    authenticator, endpoints = _access(settings, urls, open_keys)
+    context = ServerContext(
         registry,
         UploadTokens(settings.http_secret),
         urls,
-        guard,
+        authenticator,
         settings.repository_classes,
         settings.body_limit,
     )
-    return Application(service, endpoints)
+    return Application(context, endpoints, **options)
 
 
 def _access(
     settings: Settings, urls: Urls, open_keys: Callable[[], Awaitable[PersonalKeys]] | None
-) -> tuple[Guard, TokenEndpoints | None]:
+) -> tuple[Authenticator, TokenEndpoints | None]:
     """Who is let in, and the token service, if it is ours."""
     if settings.auth.builtin is None:
-        return build_guard(settings.auth), None
+        return build_authenticator(settings.auth), None
     from .app_auth import build_builtin
 
     return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
 
 
-class Host:
-    """The application of a process.
+class RegistryApp:
+    """The registry of a process: its application, and the storage behind it.
 
-    Storage is opened by the first request, or behind it where it does not need any: only then does
-    the event loop run. ``connect`` makes the object store.
+    Storage is opened by the first request, because only then does the event loop run.
     """
 
     def __init__(
-        self, settings: Settings, connect: Callable[[AzureStorage], ObjectStore] = build_store
+        self,
+        settings: Settings,
+        connect: Callable[[AzureStorage], ObjectStore] = build_store,
+        *,
+        log_early: bool = False,
     ) -> None:
+        """Assemble the application. Nothing is connected yet.
+
+        :param connect: makes the object store.
+        :param log_early: log streamed answers before their bodies are sent.
+        """
         self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
         self._registry = Lazy(self._open)
-        self.application = _assemble(settings, self._registry, self._keys)
-        request_log.disabled = not settings.log_requests
+        self.application = _assemble(
+            settings, self._registry, self._keys, log_early=log_early, shutdown=self.close
+        )
+        access_log.disabled = not settings.log_requests
 
     async def _open(self) -> Registry:
         if self._store is None:
@@ -204,7 +218,7 @@ class Host:
         return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
-        """Give back connections. The next request opens new ones."""
+        """Close all connections. The next request opens new ones."""
         await self._registry.close()
         store, self._store = self._store, None
         if store is not None:

@@ -1,4 +1,4 @@
-"""The composition root of ``REGISTRY_AUTH=builtin``: settings in, guard and token service out."""
+"""The composition root of ``REGISTRY_AUTH=builtin``: its authenticator and token service."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from .auth.acr import ENTRA_SECONDS, FEDERATED_SECONDS, Exchange, RefreshTokenLogins
-from .auth.builtin_guard import BuiltinGuard
+from .auth.builtin_authenticator import BuiltinAuthenticator
 from .auth.htpasswd import Htpasswd
 from .auth.issuing import Issuer
 from .auth.logins import Login, LoginSource, Passing, PasswordLogins
 from .auth.personal_keys import SOURCE, name_in
 from .auth.refresh import RefreshTokens
 from .auth.rules import EVERYONE_KNOWN, Rules
-from .auth.token_guard import TokenGuard
+from .auth.token_authenticator import TokenAuthenticator
 from .auth.token_service import TokenService
 from .auth.verification import TokenVerifier
 from .config import AuthSettings
@@ -28,7 +28,7 @@ def build_builtin(
     builtin: BuiltinAuth,
     urls: Urls,
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
-) -> tuple[BuiltinGuard, AuthEndpoints]:
+) -> tuple[BuiltinAuthenticator, AuthEndpoints]:
     """Without ``open_keys``, no personal access keys are taken."""
     rules = auth.rules or EVERYONE_KNOWN
     issuer = Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds)
@@ -47,8 +47,8 @@ def build_builtin(
     verifier = TokenVerifier(
         issuer.key_set, builtin.service, builtin.service, {key.algorithm for key in issuer.keys}
     )
-    guard = BuiltinGuard(TokenGuard(verifier, None, builtin.service), rules)
-    return guard, AuthEndpoints(service, Exchange(proofs, refresh_tokens), urls)
+    authenticator = BuiltinAuthenticator(TokenAuthenticator(verifier, None, builtin.service), rules)
+    return authenticator, AuthEndpoints(service, Exchange(proofs, refresh_tokens), urls)
 
 
 def _proofs(builtin: BuiltinAuth, rules: Rules) -> list[LoginSource]:

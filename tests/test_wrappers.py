@@ -13,7 +13,6 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
 from registry_core.wrappers import Delegating
-from tests.support.asgi import asgi
 from tests.support.content import image_manifest
 from tests.support.wire import Wire, assert_error
 
@@ -25,7 +24,7 @@ LAYER = b"a layer"
 
 @asynccontextmanager
 async def serving(memory: MemoryStore, settings: Settings) -> AsyncIterator[Wire]:
-    app = asgi(build_application(settings, build_registry(settings, memory)))
+    app = build_application(settings, build_registry(settings, memory))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield Wire(client, "a/b", lambda: set(memory.objects))

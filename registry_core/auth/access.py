@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..spec.scopes import Resource, Scope
 from .caller import CredentialsInvalid
-from .scopes import Resource, Scope
 
 
 def parse_access(claim: object) -> tuple[Scope, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..spec.errors import RegistryError
-from .scopes import ANY, Resource, Scope
+from ..spec.scopes import ANY, Resource, Scope
 
 
 class Permissions(Protocol):
@@ -89,10 +89,10 @@ class CredentialsInvalid(Exception):
     """Credentials that prove nothing. The text says why, for the log: it quotes none of them."""
 
 
-class Guard(Protocol):
+class Authenticator(Protocol):
     """One mode of authentication."""
 
-    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         """Who sends the header ``Authorization``, or no such header.
 
         ``at``: the credentials may have expired since that time (seconds since 1970): a long upload
@@ -101,7 +101,7 @@ class Guard(Protocol):
         :raises CredentialsInvalid: they are wrong, expired, or of a kind that is not taken here.
         """
 
-    def refusal(
+    def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
         """What to raise for ``caller``, who lacks something of what is ``needed``.
@@ -112,12 +112,12 @@ class Guard(Protocol):
 
 
 class Open:
-    """`Guard` of a registry that everybody may use: ``REGISTRY_AUTH=none``."""
+    """`Authenticator` of a registry that everybody may use: ``REGISTRY_AUTH=none``."""
 
-    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         return Caller(permissions=Everything(), is_known=True)
 
-    def refusal(
+    def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
         raise AssertionError("nobody is refused")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from .scopes import Resource, Scope
+from ..spec.scopes import Resource, Scope
 
 
 class ChallengeError(StrEnum):

@@ -13,10 +13,10 @@ from typing import Any
 
 import jwt
 
+from ..spec.scopes import Scope
 from .access import access_of
 from .identity import Identity
 from .keys import KeySet
-from .scopes import Scope
 from .signing_key import SigningKey
 
 LEAST_SECONDS = 60

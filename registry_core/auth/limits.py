@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..globs import RepositoryGlobs
-from .scopes import ANY, REPOSITORY, Resource, Scope, parse_scopes
+from ..spec.scopes import ANY, REPOSITORY, Resource, Scope, parse_scopes
 
 
 def parse_limits(texts: Iterable[str]) -> tuple[Scope, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..spec.scopes import Scope
 from .htpasswd import HTPASSWD
 from .identity import Identity, IdentitySource
-from .scopes import Scope
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..spec.scopes import Scope
 from .htpasswd import HTPASSWD
 from .identity import Identity
 from .limits import parse_limits
 from .logins import Login
-from .scopes import Scope
 
 PREFIX = "regk_"
 SOURCE = "key"

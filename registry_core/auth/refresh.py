@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..spec.scopes import parse_scopes
 from .issuing import Issuer, identity_of_claim, identity_to_claim
 from .logins import Login
-from .scopes import parse_scopes
 from .verification import TokenVerifier
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
+from ..spec.scopes import ANY, DELETE, PULL, PUSH, REPOSITORY, WHOLE_CATALOG, Resource, Scope
 from .caller import CredentialsInvalid, Permissions
 from .htpasswd import HTPASSWD
 from .identity import ANONYMOUS, Identity
@@ -17,7 +18,6 @@ from .issuing import Issuer, identity_to_claim
 from .limits import within
 from .logins import Login, LoginSource
 from .refresh import RefreshTokens
-from .scopes import ANY, DELETE, PULL, PUSH, REPOSITORY, WHOLE_CATALOG, Resource, Scope
 
 ANYBODY = Login(ANONYMOUS, "")
 """Who shows nothing: what the rules grant to everybody."""

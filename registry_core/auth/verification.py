@@ -17,10 +17,10 @@ from typing import Any
 
 import jwt
 
+from ..spec.scopes import Scope
 from .access import parse_access
 from .caller import CredentialsInvalid
 from .keys import ALGORITHMS, KeySource
-from .scopes import Scope
 
 LEEWAY = 60.0
 """In seconds: by so much may clocks differ. distribution's."""

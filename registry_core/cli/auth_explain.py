@@ -10,9 +10,9 @@ from pathlib import Path
 from ..auth.claim_globs import ClaimGlobs, all_fit
 from ..auth.identity import ANONYMOUS, Identity
 from ..auth.rules import INCLUDES, Federation, Rule
-from ..auth.scopes import repository
 from ..spec.errors import NameInvalid
 from ..spec.names import parse_name
+from ..spec.scopes import repository_scope
 from .auth_rules import read_rules
 from .options import Commands
 
@@ -74,7 +74,7 @@ def _explain(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> 
     except ValueError as error:
         print(f"registry: {error}", file=sys.stderr)
         return WRONG
-    resource = repository(arguments.repository).resource
+    resource = repository_scope(arguments.repository).resource
     if identity is None:
         print(f"no: the federation {arguments.federated} takes no token of that subject and claims")
         return DENIED

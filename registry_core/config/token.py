@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ..auth.certificates import Bundle
 from ..auth.fetching import is_fetchable
 from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
-from ..auth.token_guard import TOKEN_PATH
+from ..auth.token_authenticator import TOKEN_PATH
 from .documents import Document, read_document
 from .names import (
     TOKEN_AUTOREDIRECT,

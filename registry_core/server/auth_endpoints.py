@@ -20,9 +20,9 @@ from ..auth.acr import Exchange, ExchangeUnsupported
 from ..auth.basic import basic_challenge, parse_basic
 from ..auth.caller import CredentialsInvalid
 from ..auth.logins import Login
-from ..auth.scopes import Scope
 from ..auth.token_service import ANYBODY, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
+from ..spec.scopes import Scope
 from .errors import render
 from .forms import read_form
 from .urls import Urls

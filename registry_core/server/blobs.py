@@ -11,40 +11,40 @@ from ..spec.descriptor import Descriptor
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
 from ..spec.ranges import ByteRange, is_suffix, parse_range
-from .call import Call
 from .conditional import UNCHANGING, not_modified
+from .context import RequestContext
 from .urls import host_name
 
 _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
 
-async def head_blob(call: Call, endpoint: HeadBlob) -> Response:
-    blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
+async def head_blob(context: RequestContext, endpoint: HeadBlob) -> Response:
+    blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob)
-    known = not_modified(call.request, blob.digest, headers)
+    known = not_modified(context.request, blob.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
-async def get_blob(call: Call, endpoint: GetBlob) -> Response:
-    blob = await call.registry.resolve_blob(endpoint.repository, endpoint.digest)
+async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
+    blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob)
-    known = not_modified(call.request, blob.digest, headers)
+    known = not_modified(context.request, blob.digest, headers)
     if known is not None:
         return known
-    wanted = parse_range(call.header("range"), blob.size)
-    url = None if is_suffix(call.header("range")) else await call.registry.get_blob_url(blob)
+    wanted = parse_range(context.header("range"), blob.size)
+    url = None if is_suffix(context.header("range")) else await context.registry.get_blob_url(blob)
     if url is not None:
-        return RedirectResponse(_elsewhere(url, host_name(call.request)), headers=_digest(blob))
-    return await _stream(call, blob, wanted, headers)
+        return RedirectResponse(_elsewhere(url, host_name(context.request)), headers=_digest(blob))
+    return await _stream(context, blob, wanted, headers)
 
 
-async def delete_blob(call: Call, endpoint: DeleteBlob) -> Response:
-    await call.registry.delete_blob(endpoint.repository, endpoint.digest)
+async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response:
+    await context.registry.delete_blob(endpoint.repository, endpoint.digest)
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 
 async def _stream(
-    call: Call, blob: Descriptor, wanted: ByteRange | None, headers: dict[str, str]
+    context: RequestContext, blob: Descriptor, wanted: ByteRange | None, headers: dict[str, str]
 ) -> Response:
     status, offset, length = HTTPStatus.OK, 0, blob.size
     if wanted is not None:
@@ -53,7 +53,7 @@ async def _stream(
     headers["Content-Length"] = str(length)
     if length == 0:
         return Response(headers=headers)
-    body = await call.registry.get_blob(blob, offset=offset, length=length)
+    body = await context.registry.get_blob(blob, offset=offset, length=length)
     return StreamingResponse(body, status_code=status, headers=headers)
 
 

@@ -18,46 +18,49 @@ from ..spec.endpoints import (
 )
 from ..spec.errors import ManifestInvalid
 from ..spec.manifest import parse_manifest
-from .call import Call
 from .conditional import REVALIDATED, UNCHANGING, not_modified
+from .context import RequestContext
 
 # "registries SHOULD ... support manifests of at least 4 mebibytes"
 MANIFEST_LIMIT = 4 * 2**20
 
 
-async def head_manifest(call: Call, endpoint: HeadManifest) -> Response:
-    manifest = await call.registry.resolve_manifest(endpoint.repository, endpoint.reference)
+async def head_manifest(context: RequestContext, endpoint: HeadManifest) -> Response:
+    manifest = await context.registry.resolve_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest, endpoint.reference)
-    known = not_modified(call.request, manifest.digest, headers)
+    known = not_modified(context.request, manifest.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(manifest.size)})
 
 
-async def get_manifest(call: Call, endpoint: GetManifest) -> Response:
-    manifest = await call.registry.get_manifest(endpoint.repository, endpoint.reference)
+async def get_manifest(context: RequestContext, endpoint: GetManifest) -> Response:
+    manifest = await context.registry.get_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest.descriptor, endpoint.reference)
-    known = not_modified(call.request, manifest.descriptor.digest, headers)
+    known = not_modified(context.request, manifest.descriptor.digest, headers)
     return known or Response(manifest.content, headers=headers)
 
 
-async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
-    content = await call.read(MANIFEST_LIMIT)
+async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Response:
+    content = await context.read(MANIFEST_LIMIT)
     if content is None:
         raise ManifestInvalid(
             f"the manifest is larger than {MANIFEST_LIMIT} bytes",
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
-    if call.service.repository_classes:
-        manifest = parse_manifest(content, call.header("content-type"))
-        check_class(manifest, endpoint.repository, call.caller, call.service.repository_classes)
-    pushed = await call.registry.push_manifest(
+    classes = context.server.repository_classes
+    if classes:
+        manifest = parse_manifest(content, context.header("content-type"))
+        check_class(
+            manifest, endpoint.repository, context.caller, context.server.repository_classes
+        )
+    pushed = await context.registry.push_manifest(
         endpoint.repository,
         endpoint.reference,
         content,
-        call.header("content-type"),
+        context.header("content-type"),
         endpoint.tags,
     )
     digest = pushed.descriptor.digest
-    location = call.service.urls.of(GetManifest(endpoint.repository, digest), call.request)
+    location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     if pushed.subject:
         headers["OCI-Subject"] = str(pushed.subject)
@@ -67,11 +70,11 @@ async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
     return response
 
 
-async def delete_manifest(call: Call, endpoint: DeleteManifest) -> Response:
+async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:
     if isinstance(endpoint.reference, Digest):
-        await call.registry.delete_manifest(endpoint.repository, endpoint.reference)
+        await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
     else:
-        await call.registry.delete_tag(endpoint.repository, endpoint.reference)
+        await context.registry.delete_tag(endpoint.repository, endpoint.reference)
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 

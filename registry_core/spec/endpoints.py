@@ -12,6 +12,7 @@ from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 from .digest import Digest
+from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
@@ -22,9 +23,22 @@ Query = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation on one resource."""
+    """One operation on one resource, and the scopes that it needs.
+
+    Source of the scopes: distribution's registry/handlers/app.go, "appendAccessRecords".
+    """
 
     method: ClassVar[str]
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What the caller must be allowed to do."""
+        return ()
+
+    @property
+    def optional_scopes(self) -> tuple[Scope, ...]:
+        """What a challenge should ask for besides: without it the request does less."""
+        return ()
 
     @property
     def path(self) -> str:
@@ -37,7 +51,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class CheckVersion(Endpoint):
-    """end-1. Whether the registry implements the specification."""
+    """end-1. Whether the registry implements the specification.
+
+    It needs no scope, but credentials: its challenge is where clients learn how to get a token.
+    """
 
     method = "GET"
 
@@ -49,6 +66,12 @@ class CheckVersion(Endpoint):
 @dataclass(frozen=True)
 class _OfRepository(Endpoint):
     repository: str
+
+    actions: ClassVar[tuple[str, ...]]
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        return (repository_scope(self.repository, *self.actions),)
 
     def _at(self, *segments: object) -> str:
         return "/".join(["/v2", self.repository, *map(str, segments)])
@@ -67,18 +90,21 @@ class GetBlob(_OfBlob):
     """end-2."""
 
     method = "GET"
+    actions = (PULL,)
 
 
 class HeadBlob(_OfBlob):
     """end-2."""
 
     method = "HEAD"
+    actions = (PULL,)
 
 
 class DeleteBlob(_OfBlob):
     """end-10."""
 
     method = "DELETE"
+    actions = (DELETE,)
 
 
 @dataclass(frozen=True)
@@ -94,12 +120,14 @@ class GetManifest(_OfManifest):
     """end-3."""
 
     method = "GET"
+    actions = (PULL,)
 
 
 class HeadManifest(_OfManifest):
     """end-3."""
 
     method = "HEAD"
+    actions = (PULL,)
 
 
 @dataclass(frozen=True)
@@ -107,6 +135,7 @@ class PushManifest(_OfManifest):
     """end-7a. ``tags`` are set beside the reference, which is a digest then: end-7b."""
 
     method = "PUT"
+    actions = (PULL, PUSH)
     tags: tuple[str, ...] = ()
 
     @property
@@ -118,6 +147,7 @@ class DeleteManifest(_OfManifest):
     """end-9."""
 
     method = "DELETE"
+    actions = (DELETE,)
 
 
 @dataclass(frozen=True)
@@ -128,6 +158,7 @@ class StartUpload(_OfRepository):
     """
 
     method = "POST"
+    actions = (PULL, PUSH)
     digest: Digest | None = None
     algorithm: str | None = None
 
@@ -145,8 +176,13 @@ class MountBlob(_OfRepository):
     """end-11. ``source`` is the repository that has the blob, None where that is not known."""
 
     method = "POST"
+    actions = (PULL, PUSH)
     digest: Digest
     source: str | None = None
+
+    @property
+    def optional_scopes(self) -> tuple[Scope, ...]:
+        return () if self.source is None else (repository_scope(self.source, PULL),)
 
     @property
     def path(self) -> str:
@@ -175,18 +211,21 @@ class GetUpload(_OfUpload):
     """end-13."""
 
     method = "GET"
+    actions = (PULL,)
 
 
 class AppendUpload(_OfUpload):
     """end-5."""
 
     method = "PATCH"
+    actions = (PULL, PUSH)
 
 
 class CancelUpload(_OfUpload):
     """end-14. Give the upload up."""
 
     method = "DELETE"
+    actions = (PUSH,)  # a part of pushing
 
 
 @dataclass(frozen=True)
@@ -194,6 +233,7 @@ class FinishUpload(_OfUpload):
     """end-6. ``digest`` is None when the query has none, which the specification does not allow."""
 
     method = "PUT"
+    actions = (PULL, PUSH)
     digest: Digest | None = None
 
     @property
@@ -225,6 +265,7 @@ class ListTags(_OfRepository):
     """end-8a; with a part of it asked for end-8b."""
 
     method = "GET"
+    actions = (PULL,)
     page: PageQuery = ALL
 
     @property
@@ -241,6 +282,7 @@ class ListReferrers(_OfRepository):
     """end-12a; with ``artifact_type`` end-12b."""
 
     method = "GET"
+    actions = (PULL,)
     digest: Digest
     artifact_type: str | None = None
     page: PageQuery = ALL
@@ -260,6 +302,10 @@ class ListCatalog(Endpoint):
 
     method = "GET"
     page: PageQuery = ALL
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        return (WHOLE_CATALOG,)
 
     @property
     def path(self) -> str:

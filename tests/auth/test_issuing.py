@@ -16,9 +16,9 @@ from registry_core.auth.issuing import Issuer
 from registry_core.auth.keys import parse_jwks
 from registry_core.auth.logins import Login
 from registry_core.auth.refresh import RefreshTokens
-from registry_core.auth.scopes import parse_scopes, repository
 from registry_core.auth.signing_key import SigningKey
 from registry_core.auth.verification import TokenVerifier
+from registry_core.spec.scopes import parse_scopes, repository_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ def verifier(issuer: Issuer, now: float = NOW) -> TokenVerifier:
 @pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
 async def test_a_token_is_verified_by_the_published_keys(key: SigningKey) -> None:
     issuer = replace(ISSUER, key=key)
-    scopes = (repository("a/b", "pull", "push"),)
+    scopes = (repository_scope("a/b", "pull", "push"),)
     verified = await verifier(issuer).verify(issuer.issue("alice", scopes))
     assert (verified.subject, verified.scopes) == ("alice", scopes)
     assert (verified.begins, verified.expires) == (NOW, NOW + 300)

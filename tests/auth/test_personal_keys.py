@@ -12,8 +12,8 @@ import pytest
 
 from registry_core.auth.limits import parse_limits
 from registry_core.auth.personal_keys import KeyUnreadable, PersonalKey, name_in
-from registry_core.auth.scopes import Scope
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.scopes import Scope
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from tests.support.counting import CountingStore

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from registry_core.auth.identity import Identity
 from registry_core.auth.rules import Federation, Rules, RulesInvalid
-from registry_core.auth.scopes import PUSH, REPOSITORY, Resource
+from registry_core.spec.scopes import PUSH, REPOSITORY, Resource
 from tests.house.tree import PROJECT
 
 WHOLE = """\

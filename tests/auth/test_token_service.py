@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import bcrypt
 import pytest
 
-from registry_core.auth.builtin_guard import BuiltinGuard
+from registry_core.auth.builtin_authenticator import BuiltinAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
 from registry_core.auth.htpasswd import Htpasswd
 from registry_core.auth.identity import Identity
@@ -18,12 +18,12 @@ from registry_core.auth.logins import Login, Passing, PasswordLogins
 from registry_core.auth.personal_keys import PersonalKey
 from registry_core.auth.refresh import RefreshTokens
 from registry_core.auth.rules import Rules
-from registry_core.auth.scopes import WHOLE_CATALOG, Scope, parse_scopes
 from registry_core.auth.signing_key import SigningKey
-from registry_core.auth.token_guard import TokenGuard
+from registry_core.auth.token_authenticator import TokenAuthenticator
 from registry_core.auth.token_service import ANYBODY, TokenService, subject
 from registry_core.auth.verification import TokenVerifier, VerifiedToken
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.scopes import WHOLE_CATALOG, Scope, parse_scopes
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys
 
@@ -243,14 +243,14 @@ def test_no_two_identities_have_the_same_subject() -> None:
     assert len({subject(Identity("alice", source)) for source in sources}) == len(sources)
 
 
-GUARD = BuiltinGuard(
-    TokenGuard(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
+AUTHENTICATOR = BuiltinAuthenticator(
+    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
 )
 
 
 async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -> None:
     """But for the catalog: who asks for that is asked who they are."""
-    caller = await GUARD.identify(None)
+    caller = await AUTHENTICATOR.authenticate(None)
     assert not caller.is_known
     assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
     assert caller.lacks(parse_scopes(["repository:team/a:pull"]))
@@ -259,7 +259,7 @@ async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -
 
 @pytest.mark.parametrize("header", ["", "Basic YWxpY2U6c2VjcmV0", "Bearer "])
 async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: str) -> None:
-    caller = await GUARD.identify(header)
+    caller = await AUTHENTICATOR.authenticate(header)
     assert not caller.is_known
     assert caller.lacks(parse_scopes(["repository:public/a:pull"]))
 
@@ -267,7 +267,7 @@ async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: st
 async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see() -> None:
     login = await SERVED.log_in("alice", "secret")
     asked: list[Scope] = [WHOLE_CATALOG, *parse_scopes(["repository:team/a:pull"])]
-    caller = await GUARD.identify(f"bearer {SERVED.grant(login, asked).token}")
+    caller = await AUTHENTICATOR.authenticate(f"bearer {SERVED.grant(login, asked).token}")
     assert (caller.name, caller.is_known, caller.lacks(asked)) == ("alice", True, [])
     assert caller.permissions.sees("team/a")
     assert not caller.permissions.sees("other/a")
@@ -277,4 +277,4 @@ async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see(
 async def test_a_token_of_another_registry_is_refused() -> None:
     for issuer in (Issuer(SigningKey.generate(), SERVICE), replace(SERVED.issuer, service="x")):
         with pytest.raises(CredentialsInvalid):
-            await GUARD.identify(f"Bearer {issuer.issue('alice')}")
+            await AUTHENTICATOR.authenticate(f"Bearer {issuer.issue('alice')}")

@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from registry_core.functions.worker import PATIENCE
+from registry_core.functions.invocations import PATIENCE
 from tests.functions.conftest import Start
 from tests.functions.wire import Wire
 from tests.support.host import PROJECT, RunningHost

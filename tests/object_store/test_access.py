@@ -17,7 +17,6 @@ from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
 from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, named, stage
-from tests.support.asgi import asgi
 from tests.support.azurite import create_container, everything_in, opened, signed_in
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.refusing_storage import (
@@ -225,7 +224,7 @@ async def test_a_client_gets_503_and_the_log_the_role(
     storage.refuse = lambda _: ROLE_MISSING
     async with signed_in(secure_azurite, container, service_url=storage.service_url) as store:
         application = build_application(SETTINGS, build_registry(SETTINGS, store))
-        transport = httpx.ASGITransport(asgi(application))
+        transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as http:
             answer = await http.get("/v2/a/b/manifests/v1")
     assert answer.status_code == 503

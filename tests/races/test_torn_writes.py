@@ -20,7 +20,6 @@ from registry_core.storage.content import Content
 from registry_core.storage.membership import Shelf
 from registry_core.storage.small_objects import Link
 from registry_core.storage.tag_links import TagLinks
-from tests.support.asgi import asgi
 
 from .tags import Deleted, Moved
 
@@ -60,7 +59,7 @@ async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncCl
         clients = []
         for _ in range(2):
             application = build_application(settings, build_registry(settings, store))
-            transport = httpx.ASGITransport(asgi(application))
+            transport = httpx.ASGITransport(application)
             client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
             clients.append(await stack.enter_async_context(client))
         yield clients

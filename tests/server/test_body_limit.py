@@ -9,7 +9,6 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings, read_settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from tests.support.asgi import asgi
 from tests.support.wire import Wire, assert_error
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +28,7 @@ NEEDED = {
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
     memory = MemoryStore()
-    app = asgi(build_application(SETTINGS, build_registry(SETTINGS, memory)))
+    app = build_application(SETTINGS, build_registry(SETTINGS, memory))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://registry.test"
     ) as client:

@@ -12,7 +12,6 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from tests.support.asgi import asgi
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.storage_calls import Stack, counted
 from tests.support.wire import OCTETS, Wire
@@ -148,7 +147,7 @@ async def test_without_a_membership_cache_every_request_asks_again(stack: Stack)
     settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, membership_seconds=0)
     await stack.new_instance().push_image("v1", LAYER)
     application = build_application(settings, build_registry(settings, stack.store))
-    transport = httpx.ASGITransport(asgi(application))
+    transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         wire = Wire(client, "a/b", set)
         manifest, blob = f"manifests/{Digest.of(MANIFEST)}", f"blobs/{Digest.of(CONFIG)}"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from registry_core.app import Host
+from registry_core.app import RegistryApp
 from registry_core.config import ROOT_DIRECTORY, AzureStorage, Settings, read_settings
 from registry_core.object_store.interface import ObjectStore, Page, StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
@@ -18,7 +18,6 @@ from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.root import RootAmbiguous, find_root
 from tests.support.access_modes import htpasswd
-from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import assert_error
 
@@ -80,13 +79,13 @@ class Client(httpx.AsyncClient):
     """A client of a new instance of the app, over a store."""
 
     def __init__(self, store: ObjectStore, settings: Settings = SETTINGS) -> None:
-        self.host = Host(settings, lambda _: store)
-        transport = httpx.ASGITransport(asgi(self.host.application))
+        self.app = RegistryApp(settings, lambda _: store)
+        transport = httpx.ASGITransport(self.app.application)
         super().__init__(transport=transport, base_url="http://registry.test")
 
     async def until_settled(self) -> None:
         """Wait until storage is open, or cannot be opened."""
-        opening = self.host._registry._task
+        opening = self.app._registry._task
         assert opening is not None
         await asyncio.wait([opening])
 
@@ -233,7 +232,7 @@ async def test_a_client_that_hangs_up_does_not_stop_what_others_wait_for(
 async def test_a_closed_host_is_opened_again(store: CountingStore) -> None:
     async with Client(store) as client:
         await client.list_catalog()
-        await client.host.close()
+        await client.app.close()
         assert (await client.list_catalog()).status_code == 200
     assert store.take() == ["list_page"] * 3 * 2
 
@@ -243,5 +242,5 @@ async def test_closing_ends_an_opening_under_way(memory: MemoryStore) -> None:
     async with Client(store) as client:
         waiting = asyncio.create_task(client.list_catalog())
         await store.asked.wait()
-        await client.host.close()
+        await client.app.close()
         assert_error(await waiting, 503, "UNAVAILABLE")

@@ -10,7 +10,6 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import Settings
 from registry_core.object_store.azure import AzureBlobStore
 from registry_core.serve.azurite import Azurite
-from tests.support.asgi import asgi
 from tests.support.wire import Wire
 
 
@@ -27,7 +26,7 @@ class Stack:
         """Another instance of the app, which has seen nothing yet. ``keys``: it knows them."""
         registry = build_registry(self.settings, self.store)
         application = build_application(self.settings, registry, self.store if keys else None)
-        transport = httpx.ASGITransport(asgi(application))
+        transport = httpx.ASGITransport(application)
         client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
         self._clients.append(client)
         return Wire(client, repository, set)

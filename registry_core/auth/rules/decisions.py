@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from ...globs import RepositoryGlobs
 from ...spec.names import is_name
+from ...spec.scopes import ANY, CATALOG, DELETE, PULL, PUSH, REGISTRY, REPOSITORY, Resource
 from ..identity import Identity
-from ..scopes import ANY, CATALOG, DELETE, PULL, PUSH, REGISTRY, REPOSITORY, Resource
 from .federation import Federation
 from .rule import INCLUDES, LIST, Rule
 from .who import EVERYONE, Groups, Who, all_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..scopes import DELETE, PULL, PUSH
+from ...spec.scopes import DELETE, PULL, PUSH
 from .who import Who
 
 LIST = "list"

@@ -4,8 +4,8 @@
 limits their time and translates their errors; `retries` repeats them within `limits`;
 `lost_answers` recognises the work of an earlier attempt. `service` makes the SDK's client,
 `transport` its connection to the network, `signing` makes signed URLs. `identity` signs in,
-`renewal` refreshes tokens and keys, `access_denied` explains what is missing when storage denies
-access, and `access_check` finds that out beforehand.
+`access_denied` explains what is missing when storage denies access, and `access_check` finds that
+out beforehand.
 """
 
 from .identity import AzureIdentity

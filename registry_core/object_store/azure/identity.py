@@ -18,18 +18,18 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 from azure.core.exceptions import AzureError
 
-from .renewal import Renewed, Term
+from ...aio import Expiring, Refreshing
 
 _log = logging.getLogger(__name__)
 
 # The same in all clouds: learn.microsoft.com/azure/storage/blobs, "Authorize access to blobs"
 _SCOPE = "https://storage.azure.com/.default"
 
-_RENEWAL = 300.0
+_REFRESH_BEFORE = 300.0
 """Seconds before its expiry that a token is refreshed, unless Entra ID says when."""
 _LEEWAY = 10.0
 """Seconds before its expiry that a token is no longer used: it could expire in transit."""
-_NEW = 5.0
+_MIN_AGE = 5.0
 """Seconds for which a new token is not replaced: of several calls whose token was rejected, the
 first has fetched the next one for all."""
 
@@ -101,8 +101,10 @@ class LazyCredential:
         self._seconds = seconds
         self._make = make
         self._clock = clock
-        self._real: AsyncSupportsTokenInfo | None = None
-        self._token: Renewed[AccessTokenInfo] = Renewed("the token for storage", self._ask, clock)
+        self._credential: AsyncSupportsTokenInfo | None = None
+        self._token: Refreshing[AccessTokenInfo] = Refreshing(
+            "the token for storage", self._fetch, clock=clock
+        )
         self._last: AccessTokenInfo | None = None
         self._fetched = float("-inf")
         self._is_rejected = False
@@ -115,7 +117,7 @@ class LazyCredential:
         :raises SignInFailed: there is none; the text says why.
         """
         # The SDK passes options when storage has just rejected a token.
-        if options and self._last is not None and self._clock() >= self._fetched + _NEW:
+        if options and self._last is not None and self._clock() >= self._fetched + _MIN_AGE:
             self._is_rejected = self._token.drop(self._last)
         self._last = await self._token.get()
         return self._last
@@ -150,23 +152,24 @@ class LazyCredential:
     ) -> None:
         await self.close()
 
-    async def _ask(self) -> Term[AccessTokenInfo]:
+    async def _fetch(self) -> Expiring[AccessTokenInfo]:
         try:
             async with asyncio.timeout(self._seconds):
                 if self._is_rejected:  # azure-identity caches it as well, and would return it
                     await self._drop_credential()
-                if self._real is None:
-                    self._real = await asyncio.to_thread(self._make, self._identity)
-                token = await self._real.get_token_info(_SCOPE)
+                if self._credential is None:
+                    self._credential = await asyncio.to_thread(self._make, self._identity)
+                token = await self._credential.get_token_info(_SCOPE)
         except TimeoutError:
             raise SignInFailed(f"no token for {self._identity} in {self._seconds:g} s") from None
         except (AzureError, ValueError) as error:
             raise self._explain(error) from None
         self._fetched = self._clock()
-        ends = token.expires_on - _LEEWAY
-        renew = token.refresh_on or token.expires_on - _RENEWAL
+        expires_at = token.expires_on - _LEEWAY
+        refresh_at = token.refresh_on or token.expires_on - _REFRESH_BEFORE
         # A token that expires sooner is not refreshed at once: that would happen all the time.
-        return Term(token, renew=max(renew, (self._fetched + ends) / 2), ends=ends)
+        refresh_at = max(refresh_at, (self._fetched + expires_at) / 2)
+        return Expiring(token, refresh_at, expires_at)
 
     def _explain(self, error: Exception) -> SignInFailed:
         text = " ".join(str(error).split())
@@ -179,6 +182,6 @@ class LazyCredential:
         return SignInFailed(f"no token for {self._identity}{codes and f' ({codes})'}: {advice}")
 
     async def _drop_credential(self) -> None:
-        real, self._real, self._is_rejected = self._real, None, False
-        if real is not None:
-            await real.close()
+        credential, self._credential, self._is_rejected = self._credential, None, False
+        if credential is not None:
+            await credential.close()

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 
+from ...aio import Expiring, Refreshing
 from .access_denied import SIGNING, StorageTarget
 from .calls import calling
-from .renewal import Renewed, Term
 
 # Clocks differ: a signature valid from now on might not be valid yet.
 _LEEWAY = timedelta(seconds=10)
@@ -25,7 +25,7 @@ _LEEWAY = timedelta(seconds=10)
 # Delegation keys last 7 days at most. One is refreshed after a day, and not used in its last hour,
 # the longest lifetime of a URL: if refreshing fails, days are left to repair it.
 _KEY_LIFETIME = timedelta(days=6)
-_KEY_RENEWAL = timedelta(days=1)
+_KEY_REFRESH = timedelta(days=1)
 _KEY_REST = timedelta(hours=1)
 
 
@@ -93,7 +93,9 @@ class DelegatedSigner:
         self._target = target
         self._seconds = seconds
         self._clock = clock
-        self._keys: Renewed[UserDelegationKey] = Renewed("the signing key", self._fetch, clock)
+        self._keys: Refreshing[UserDelegationKey] = Refreshing(
+            "the signing key", self._fetch, clock=clock
+        )
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
         key, now = await self._keys.get(), self._now()
@@ -116,12 +118,12 @@ class DelegatedSigner:
     async def close(self) -> None:
         await self._keys.close()
 
-    async def _fetch(self) -> Term[UserDelegationKey]:
+    async def _fetch(self) -> Expiring[UserDelegationKey]:
         began, now = self._clock(), self._now()
         async with calling(SIGNING, self.account, seconds=self._seconds, target=self._target):
             key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
-        ends = (_expiry_of(key) - _KEY_REST).timestamp()
-        return Term(key, renew=began + _KEY_RENEWAL.total_seconds(), ends=ends)
+        expires_at = (_expiry_of(key) - _KEY_REST).timestamp()
+        return Expiring(key, began + _KEY_REFRESH.total_seconds(), expires_at)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

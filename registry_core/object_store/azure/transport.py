@@ -14,7 +14,7 @@ from aiohttp import (
 )
 from azure.core.pipeline.transport import AioHttpTransport
 
-from ...observe import count_call
+from ...observe import count_storage_call
 from .calls import current_call
 
 
@@ -50,7 +50,7 @@ async def _count(
     _session: ClientSession, _context: SimpleNamespace, _request: TraceRequestHeadersSentParams
 ) -> None:
     current_call().sent += 1
-    count_call()
+    count_storage_call()
 
 
 def make_transport(*, connect: float, silence: float) -> Any:

@@ -16,7 +16,6 @@ from registry_core.auth.signing_key import SigningKey
 from registry_core.config import AuthSettings, AzureStorage, Settings
 from registry_core.config.builtin import BuiltinAuth, EntraAuth
 from registry_core.object_store.memory import MemoryStore
-from tests.support.asgi import asgi
 from tests.support.federation import MAIN
 from tests.support.oidc_issuer import OidcIssuer, rsa_key
 
@@ -67,7 +66,7 @@ def settings(issuer: OidcIssuer) -> Settings:
 @pytest.fixture
 async def client(issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
     given = settings(issuer)
-    app = asgi(build_application(given, build_registry(given, MemoryStore())))
+    app = build_application(given, build_registry(given, MemoryStore()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url=f"https://{HOST}"
     ) as client:

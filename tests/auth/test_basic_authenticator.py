@@ -6,13 +6,13 @@ from base64 import b64encode
 
 import pytest
 
-from registry_core.auth.basic_guard import BasicGuard
+from registry_core.auth.basic_authenticator import BasicAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
 from registry_core.auth.htpasswd import Htpasswd
 from registry_core.auth.htpasswd_file import htpasswd_line
 from registry_core.auth.rules import Rules
-from registry_core.auth.scopes import repository
 from registry_core.spec.errors import Denied, Unauthorized
+from registry_core.spec.scopes import repository_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +27,17 @@ who = ["anonymous"]
 may = ["pull"]
 on = ["public/**"]
 """)
-PUSH = repository("team/app", "pull", "push")
+PUSH = repository_scope("team/app", "pull", "push")
 BASE = "https://registry.example"
 
 
-def guard(rules: Rules | None = None) -> BasicGuard:
+def authenticator(rules: Rules | None = None) -> BasicAuthenticator:
     users = Htpasswd(USERS)
-    return BasicGuard(users, 'My "own"') if rules is None else BasicGuard(users, "Team", rules)
+    return (
+        BasicAuthenticator(users, 'My "own"')
+        if rules is None
+        else BasicAuthenticator(users, "Team", rules)
+    )
 
 
 def basic(text: str) -> str:
@@ -44,16 +48,16 @@ def basic(text: str) -> str:
 async def test_a_user_with_their_password_is_known_and_without_rules_may_do_everything(
     scheme: str,
 ) -> None:
-    caller = await guard().identify(basic("alice:secret").replace("Basic", scheme))
+    caller = await authenticator().authenticate(basic("alice:secret").replace("Basic", scheme))
     assert (caller.name, caller.is_known) == ("alice", True)
-    assert not caller.lacks([PUSH, repository("any", "delete")])
+    assert not caller.lacks([PUSH, repository_scope("any", "delete")])
     assert caller.permissions.reads_everything()
 
 
 async def test_without_rules_who_shows_nothing_may_do_nothing() -> None:
-    caller = await guard().identify(None)
+    caller = await authenticator().authenticate(None)
     assert (caller.name, caller.is_known) == ("", False)
-    pull = repository("public/app", "pull")
+    pull = repository_scope("public/app", "pull")
     assert caller.lacks([pull]) == [pull]
 
 
@@ -62,9 +66,9 @@ async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody(
     header: str | None,
 ) -> None:
     """Some clients without a login send an empty name and password."""
-    caller = await guard(RULES).identify(header)
+    caller = await authenticator(RULES).authenticate(header)
     assert not caller.is_known
-    assert not caller.lacks([repository("public/app", "pull")])
+    assert not caller.lacks([repository_scope("public/app", "pull")])
     assert caller.lacks([PUSH]) == [PUSH]
 
 
@@ -87,23 +91,23 @@ async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody(
 )
 async def test_what_proves_nothing_is_refused_even_where_nothing_need_be_shown(header: str) -> None:
     with pytest.raises(CredentialsInvalid) as error:
-        await guard(RULES).identify(header)
+        await authenticator(RULES).authenticate(header)
     assert "secret" not in str(error.value)
 
 
 async def test_who_is_unknown_is_asked_who_they_are() -> None:
     """The realm is quoted."""
-    caller = await guard().identify(None)
+    caller = await authenticator().authenticate(None)
     for who in (caller, None):
-        refusal = guard().refusal(who, [PUSH], BASE)
+        refusal = authenticator().challenge(who, [PUSH], BASE)
         assert isinstance(refusal, Unauthorized)
         assert refusal.headers == {"WWW-Authenticate": r'Basic realm="My \"own\""'}
 
 
 async def test_who_is_known_and_may_not_is_denied_and_not_asked_again() -> None:
     """401 would make clients ask for another password. What they lack is told, nothing else is."""
-    caller = await guard(RULES).identify(basic("bob:secret"))
-    refusal = guard().refusal(caller, [PUSH], BASE)
+    caller = await authenticator(RULES).authenticate(basic("bob:secret"))
+    refusal = authenticator().challenge(caller, [PUSH], BASE)
     assert isinstance(refusal, Denied)
     assert refusal.http_status == 403
     assert refusal.detail == ["repository:team/app:pull,push"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from registry_core.functions.worker import PATIENCE, WorkerBooks
+from registry_core.functions.invocations import PATIENCE, InvocationReferences
 from tests.support.clock import Clock
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ class Reference:
 
 @pytest.fixture
 def references(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The books of a worker, one invocation with its request and one without."""
+    """The references_ of a worker, one invocation with its request and one without."""
     there = Reference()
     there.http_request_available_event.set()
     kept: dict[str, Any] = {"with": there, "without": Reference()}
@@ -41,40 +41,40 @@ def request(**headers: str) -> Request:
 
 
 async def test_what_is_over_is_let_go_of(references: dict[str, Any]) -> None:
-    WorkerBooks().close(request(x_ms_invocation_id="with"))
+    InvocationReferences().release(request(x_ms_invocation_id="with"))
     assert set(references) == {"without"}
 
 
 async def test_what_is_not_the_workers_is_left_alone(references: dict[str, Any]) -> None:
-    WorkerBooks().close(request())
-    WorkerBooks().close(request(x_ms_invocation_id="of another"))
+    InvocationReferences().release(request())
+    InvocationReferences().release(request(x_ms_invocation_id="of another"))
     assert set(references) == {"with", "without"}
 
 
 async def test_who_waits_in_vain_is_woken_and_then_forgotten(references: dict[str, Any]) -> None:
     clock = Clock()
-    books = WorkerBooks(clock)
+    references_ = InvocationReferences(clock)
     event = references["without"].http_request_available_event
-    books.end_abandoned()
+    references_.end_abandoned()
     clock.pass_by(PATIENCE - 1)
-    books.end_abandoned()
+    references_.end_abandoned()
     assert not event.is_set()
     clock.pass_by(2)
-    books.end_abandoned()
+    references_.end_abandoned()
     assert event.is_set()
     assert set(references) == {"with", "without"}
-    books.end_abandoned()
+    references_.end_abandoned()
     assert set(references) == {"with"}
 
 
 async def test_a_request_that_comes_late_is_not_given_up(references: dict[str, Any]) -> None:
     clock = Clock()
-    books = WorkerBooks(clock)
-    books.end_abandoned()
+    references_ = InvocationReferences(clock)
+    references_.end_abandoned()
     references["without"].http_request_available_event.set()
     clock.pass_by(PATIENCE + 1)
-    books.end_abandoned()
-    books.end_abandoned()
+    references_.end_abandoned()
+    references_.end_abandoned()
     assert set(references) == {"with", "without"}
 
 
@@ -84,6 +84,6 @@ async def test_a_worker_that_keeps_its_books_elsewhere_is_left_alone(
 ) -> None:
     worker = SimpleNamespace(http_coordinator=SimpleNamespace(_context_references=kept))
     monkeypatch.setitem(sys.modules, "azure_functions_runtime.http_v2", worker)
-    books = WorkerBooks()
-    books.close(request(x_ms_invocation_id="with"))
-    books.end_abandoned()
+    references_ = InvocationReferences()
+    references_.release(request(x_ms_invocation_id="with"))
+    references_.end_abandoned()

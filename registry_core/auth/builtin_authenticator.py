@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import RegistryError
+from ..spec.scopes import REPOSITORY, Resource, Scope
 from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .identity import ANONYMOUS
 from .issuing import identity_of_claim
-from .scopes import REPOSITORY, Resource, Scope
-from .token_guard import TokenGuard
+from .token_authenticator import TokenAuthenticator
 from .token_service import Rules
 
 
@@ -44,17 +44,17 @@ class _Unnamed:
 
 
 @dataclass(frozen=True)
-class BuiltinGuard:
-    """`Guard` over the registry's own tokens. Costs no call to anywhere.
+class BuiltinAuthenticator:
+    """`Authenticator` over the registry's own tokens. Costs no call to anywhere.
 
     Who shows nothing may do what the rules grant to everybody; they are asked for a token where
     that is not enough, and by the version check, which is where clients learn how to get one.
     """
 
-    tokens: TokenGuard
+    tokens: TokenAuthenticator
     rules: Rules
 
-    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         if authorization is None:
             return Caller(permissions=_Unnamed(self.rules.permissions(ANONYMOUS)))
         scheme, _, token = authorization.partition(" ")
@@ -67,7 +67,7 @@ class BuiltinGuard:
             permissions = _Listing(verified.scopes, holder)
         return Caller(verified.subject, permissions, is_known=True)
 
-    def refusal(
+    def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
-        return self.tokens.refusal(caller, needed, base_url)
+        return self.tokens.challenge(caller, needed, base_url)

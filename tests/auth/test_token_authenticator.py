@@ -8,8 +8,8 @@ import pytest
 
 from registry_core.auth.caller import ANYBODY, Caller, CredentialsInvalid, Granted
 from registry_core.auth.challenge import ChallengeError, bearer_challenge
-from registry_core.auth.scopes import WHOLE_CATALOG, Scope, repository
-from registry_core.auth.token_guard import TokenGuard
+from registry_core.auth.token_authenticator import TokenAuthenticator
+from registry_core.spec.scopes import WHOLE_CATALOG, Scope, repository_scope
 
 from .tokens import SERVICE, signed, verifier
 
@@ -17,28 +17,28 @@ pytestmark = pytest.mark.anyio
 
 REALM = "https://auth.test/token"
 HERE = "https://registry.test:5000"
-GUARD = TokenGuard(verifier(), REALM, SERVICE)
+AUTHENTICATOR = TokenAuthenticator(verifier(), REALM, SERVICE)
 
 
 def challenge(
-    guard: TokenGuard, caller: Caller | None, *needed: Scope, base_url: str = HERE
+    authenticator: TokenAuthenticator, caller: Caller | None, *needed: Scope, base_url: str = HERE
 ) -> str:
-    error = guard.refusal(caller, needed, base_url)
+    error = authenticator.challenge(caller, needed, base_url)
     assert error.http_status == 401
     return error.headers["WWW-Authenticate"]
 
 
 async def test_a_token_names_its_bearer() -> None:
-    caller = await GUARD.identify(f"Bearer {signed()}")
+    caller = await AUTHENTICATOR.authenticate(f"Bearer {signed()}")
     assert (caller.name, caller.is_known) == ("alice", True)
-    assert caller.lacks([repository("a/b", "pull", "push")]) == []
-    assert caller.lacks([repository("a/b", "delete")]) == [repository("a/b", "delete")]
+    assert caller.lacks([repository_scope("a/b", "pull", "push")]) == []
+    assert caller.lacks([repository_scope("a/b", "delete")]) == [repository_scope("a/b", "delete")]
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
 async def test_the_scheme_is_written_in_any_way(scheme: str) -> None:
     """RFC 9110, section 11.1: "case-insensitive"."""
-    assert (await GUARD.identify(f"{scheme} {signed()}")).is_known
+    assert (await AUTHENTICATOR.authenticate(f"{scheme} {signed()}")).is_known
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ async def test_the_scheme_is_written_in_any_way(scheme: str) -> None:
 )
 async def test_without_a_token_one_is_nobody(header: str | None) -> None:
     """They get the challenge, without an error, as if they had shown nothing."""
-    assert await GUARD.identify(header) == ANYBODY
+    assert await AUTHENTICATOR.authenticate(header) == ANYBODY
 
 
 @pytest.mark.parametrize("header", ["Bearer a b", "Bearer x", "Bearer ,", "Bearer Bearer a.b.c"])
 async def test_a_token_that_is_none_is_refused(header: str) -> None:
     with pytest.raises(CredentialsInvalid):
-        await GUARD.identify(header)
+        await AUTHENTICATOR.authenticate(header)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ async def test_a_token_that_is_none_is_refused(header: str) -> None:
 async def test_a_grant_is_for_its_repository_only(name: str) -> None:
     """Not for what begins alike, or is written alike."""
     access = [{"type": "repository", "name": name, "actions": ["*"]}]
-    caller = await GUARD.identify(f"Bearer {signed(access=access)}")
-    assert caller.lacks([repository("a/b", "pull")])
+    caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=access)}")
+    assert caller.lacks([repository_scope("a/b", "pull")])
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,20 @@ async def test_a_grant_is_for_its_repository_only(name: str) -> None:
     [
         ({"type": "registry", "name": "catalog", "actions": ["pull"]}, WHOLE_CATALOG),
         ({"type": "repository", "name": "catalog", "actions": ["*"]}, WHOLE_CATALOG),
-        ({"type": "registry", "name": "a/b", "actions": ["*"]}, repository("a/b", "pull")),
-        ({"type": "Repository", "name": "a/b", "actions": ["*"]}, repository("a/b", "pull")),
+        ({"type": "registry", "name": "a/b", "actions": ["*"]}, repository_scope("a/b", "pull")),
+        ({"type": "Repository", "name": "a/b", "actions": ["*"]}, repository_scope("a/b", "pull")),
         (
             {"type": "repository", "name": "a/b", "actions": ["pull,"]},
-            repository("a/b", "pull"),
+            repository_scope("a/b", "pull"),
         ),
-        ({"type": "repository", "name": "a/b", "actions": []}, repository("a/b", "pull")),
-        ({"type": "repository", "name": "a/b"}, repository("a/b", "pull")),
+        ({"type": "repository", "name": "a/b", "actions": []}, repository_scope("a/b", "pull")),
+        ({"type": "repository", "name": "a/b"}, repository_scope("a/b", "pull")),
     ],
 )
 async def test_a_grant_is_for_its_type_and_actions_only(
     entry: dict[str, object], resource: Scope
 ) -> None:
-    caller = await GUARD.identify(f"Bearer {signed(access=[entry])}")
+    caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=[entry])}")
     assert caller.lacks([resource]) == [resource]
 
 
@@ -104,29 +104,29 @@ async def test_a_star_is_every_action() -> None:
         {"type": "repository", "name": "a/b", "actions": ["*"]},
         {"type": "registry", "name": "catalog", "actions": ["*"]},
     ]
-    caller = await GUARD.identify(f"Bearer {signed(access=access)}")
-    assert caller.lacks([repository("a/b", "pull", "push", "delete"), WHOLE_CATALOG]) == []
+    caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=access)}")
+    assert caller.lacks([repository_scope("a/b", "pull", "push", "delete"), WHOLE_CATALOG]) == []
 
 
 async def test_several_grants_of_one_repository_add_up() -> None:
     """Whatever class they name: that is looked at when a manifest is pushed."""
     entry = {"type": "repository", "name": "a/b"}
     access = [{**entry, "actions": ["pull"]}, {**entry, "class": "plugin", "actions": ["push"]}]
-    caller = await GUARD.identify(f"Bearer {signed(access=access)}")
-    assert caller.lacks([repository("a/b", "pull", "push")]) == []
+    caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=access)}")
+    assert caller.lacks([repository_scope("a/b", "pull", "push")]) == []
 
 
 def test_the_challenge_says_where_for_whom_and_for_what() -> None:
     """As distribution writes it."""
-    needed = (repository("a", "pull", "push"), repository("b", "pull"))
-    assert challenge(GUARD, ANYBODY, *needed) == (
+    needed = (repository_scope("a", "pull", "push"), repository_scope("b", "pull"))
+    assert challenge(AUTHENTICATOR, ANYBODY, *needed) == (
         f'Bearer realm="{REALM}",service="{SERVICE}",'
         'scope="repository:a:pull,push repository:b:pull"'
     )
 
 
 def test_the_challenge_of_the_version_check_has_no_scope() -> None:
-    assert challenge(GUARD, ANYBODY) == f'Bearer realm="{REALM}",service="{SERVICE}"'
+    assert challenge(AUTHENTICATOR, ANYBODY) == f'Bearer realm="{REALM}",service="{SERVICE}"'
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_challenge_of_the_version_check_has_no_scope() -> None:
     [(None, "invalid_token"), (Caller("a", Granted(), is_known=True), "insufficient_scope")],
 )
 def test_the_challenge_says_what_was_wrong_with_a_token(caller: Caller | None, error: str) -> None:
-    assert challenge(GUARD, caller, WHOLE_CATALOG).endswith(
+    assert challenge(AUTHENTICATOR, caller, WHOLE_CATALOG).endswith(
         f',scope="registry:catalog:*",error="{error}"'
     )
 
@@ -142,14 +142,20 @@ def test_the_challenge_says_what_was_wrong_with_a_token(caller: Caller | None, e
 @pytest.mark.parametrize("path", ["/auth/token", "/elsewhere"])
 def test_the_token_service_may_be_at_the_registry_itself(path: str) -> None:
     """At the address that the client knows it by."""
-    guard = TokenGuard(verifier(), None, SERVICE, path)
-    assert f'realm="{HERE}{path}"' in challenge(guard, ANYBODY)
-    assert f'realm="http://other{path}"' in challenge(guard, ANYBODY, base_url="http://other")
+    authenticator = TokenAuthenticator(verifier(), None, SERVICE, path)
+    assert f'realm="{HERE}{path}"' in challenge(authenticator, ANYBODY)
+    assert f'realm="http://other{path}"' in challenge(
+        authenticator, ANYBODY, base_url="http://other"
+    )
 
 
 def test_a_resource_is_asked_for_once() -> None:
     """A mount from the repository itself, say."""
-    scopes = [repository("a", "pull", "push"), repository("a", "pull"), repository("b", "pull")]
+    scopes = [
+        repository_scope("a", "pull", "push"),
+        repository_scope("a", "pull"),
+        repository_scope("b", "pull"),
+    ]
     assert 'scope="repository:a:pull,push repository:b:pull"' in bearer_challenge("r", "s", scopes)
 
 

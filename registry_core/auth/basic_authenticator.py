@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import Denied, RegistryError, Unauthorized
+from ..spec.scopes import Scope
 from .basic import basic_challenge, parse_basic
 from .caller import Caller, CredentialsInvalid
 from .identity import ANONYMOUS, IdentitySource
 from .rules import EVERYONE_KNOWN, Rules
-from .scopes import Scope
 
 
 @dataclass(frozen=True)
-class BasicGuard:
-    """`Guard` that asks for a name and a password. ``realm`` is what a browser would show."""
+class BasicAuthenticator:
+    """`Authenticator` by name and password. ``realm`` is what browsers show when they ask."""
 
     source: IdentitySource
     realm: str
     rules: Rules = EVERYONE_KNOWN
 
-    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         name, password = ("", "") if authorization is None else parse_basic(authorization)
         if not name and not password:  # clients without a login send this, too
             return Caller(permissions=self.rules.permissions(ANONYMOUS))
@@ -30,7 +30,7 @@ class BasicGuard:
             raise CredentialsInvalid("unknown user or wrong password")
         return Caller(identity.name, self.rules.permissions(identity), is_known=True)
 
-    def refusal(
+    def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
         if caller is not None and caller.is_known:

@@ -1,7 +1,6 @@
-"""What may be done with what, in the words of Docker's token specification.
+"""Scopes: actions on resources, in the vocabulary of Docker's token specification.
 
-Sources: distribution.github.io/distribution/spec/auth/scope/ for the grammar of scopes, and
-distribution's registry/handlers/app.go for what each request needs.
+Source: distribution.github.io/distribution/spec/auth/scope/.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..spec.names import is_name
+from .names import is_name
 
 REPOSITORY = "repository"
 REGISTRY = "registry"
@@ -26,7 +25,7 @@ _ACTION = re.compile(r"[a-z]*|\*")
 class Resource:
     """A repository by its name, or the registry's ``catalog``.
 
-    ``resource_class`` is empty, or what stands in brackets behind a scope's type, as ``plugin``.
+    ``resource_class`` is empty, or what follows a scope's type in brackets, such as ``plugin``.
     """
 
     type: str
@@ -52,14 +51,14 @@ class Scope:
     def parse(cls, text: str) -> Scope:
         """``repository(plugin):a/b:pull,push``.
 
-        :raises ValueError: it is none.
+        :raises ValueError: the text is not a scope.
         """
         head, _, actions = text.rpartition(":")
         kind, colon, name = head.partition(":")
         match = _TYPE.fullmatch(kind)
         parts = tuple(dict.fromkeys(actions.split(",")))
         if not (match and colon and name and all(map(_ACTION.fullmatch, parts))):
-            raise ValueError(f"{text!r} is no scope, such as repository:a/b:pull,push")
+            raise ValueError(f"{text!r} is not a scope, such as repository:a/b:pull,push")
         return cls(Resource(match[1], name, match[2] or ""), tuple(filter(None, parts)))
 
     @property
@@ -67,8 +66,8 @@ class Scope:
         return self.resource.type == REPOSITORY and is_name(self.resource.name)
 
 
-def repository(name: str, *actions: str) -> Scope:
-    """A scope of actions on a repository."""
+def repository_scope(name: str, *actions: str) -> Scope:
+    """Return the scope of actions on a repository."""
     return Scope(Resource(REPOSITORY, name), actions)
 
 
@@ -76,8 +75,8 @@ WHOLE_CATALOG = Scope(Resource(REGISTRY, CATALOG), (ANY,))
 
 
 def parse_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
-    """Scopes as clients send them: several in one parameter, or a parameter for each.
+    """Parse scopes as clients send them: several in one parameter, or a parameter for each.
 
-    :raises ValueError: one of them is none.
+    :raises ValueError: one of them is not a scope.
     """
     return tuple(Scope.parse(text) for many in texts for text in many.split())

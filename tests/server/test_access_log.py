@@ -13,14 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from registry_core.app import Host, build_application, build_registry
+from registry_core.app import RegistryApp, build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
-from registry_core.observe import count_call
-from registry_core.server.access_log import exchanged, name_operation
-from registry_core.server.access_log import log as request_log
+from registry_core.observe import count_storage_call
+from registry_core.server.access_log import log as access_log
+from registry_core.server.access_log import logged, name_operation
 from registry_core.spec.digest import Digest
-from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire
 
@@ -34,13 +33,13 @@ LINE = re.compile(
 
 @pytest.fixture(autouse=True)
 def _lines_are_kept(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, request_log.name)
+    caplog.set_level(logging.INFO, access_log.name)
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     store = MemoryStore()
-    app = asgi(build_application(SETTINGS, build_registry(SETTINGS, store)))
+    app = build_application(SETTINGS, build_registry(SETTINGS, store))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://registry.test"
     ) as client:
@@ -116,10 +115,10 @@ async def test_storage_calls_are_those_of_the_request_and_of_its_answer(
 
     async def call() -> None:
         await asyncio.sleep(0)
-        count_call()
+        count_storage_call()
 
     async def body() -> AsyncIterator[bytes]:
-        count_call()
+        count_storage_call()
         yield b"x"
 
     async def answer(request: Request) -> Response:
@@ -153,19 +152,19 @@ async def test_under_functions_a_stream_is_logged_before_it_is_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The Functions host drops what a function logs after it has returned."""
-    logged: list[int] = []
+    lines: list[int] = []
 
     async def body() -> AsyncIterator[bytes]:
-        logged.append(len(caplog.messages))
+        lines.append(len(caplog.messages))
         yield b"x" * 7
 
     async def answer(_request: Request) -> Response:
         return StreamingResponse(body(), headers={"Content-Length": "7"})
 
-    async with _client(answer) as client:
-        await client.get("/")
-        await client.get("/", headers={"x-ms-invocation-id": "some"})
-    assert logged == [0, 2]
+    for early in (False, True):
+        async with _client(answer, early=early) as client:
+            await client.get("/")
+    assert lines == [0, 2]
     assert [" sent=7 " in line for line in caplog.messages] == [True, True]
 
 
@@ -195,21 +194,21 @@ async def test_what_is_cancelled_by_who_waits_is_not_answered() -> None:
 async def test_the_lines_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
     for wanted in (False, True):
         settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, log_requests=wanted)
-        host = Host(settings, lambda _: CountingStore(MemoryStore()))
-        transport = httpx.ASGITransport(asgi(host.application))
+        app = RegistryApp(settings, lambda _: CountingStore(MemoryStore()))
+        transport = httpx.ASGITransport(app.application)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://registry.test"
         ) as client:
             await client.get("/v2/")
-        await host.close()
+        await app.close()
         assert len(caplog.messages) == wanted
 
 
-def _client(answer: object) -> httpx.AsyncClient:
+def _client(answer: object, *, early: bool = False) -> httpx.AsyncClient:
     """Of an app that answers so."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await exchanged(Request(scope, receive), answer)  # type: ignore[arg-type]
+        response = await logged(Request(scope, receive), answer, early=early)  # type: ignore[arg-type]
         await response(scope, receive, send)
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(serve), base_url="http://registry.test")

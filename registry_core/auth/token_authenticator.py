@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..spec.errors import RegistryError, Unauthorized
+from ..spec.scopes import Scope
 from .caller import ANYBODY, Caller, Granted
 from .challenge import ChallengeError, bearer_challenge
-from .scopes import Scope
 from .verification import TokenVerifier
 
 TOKEN_PATH = "/auth/token"  # noqa: S105 - distribution's ``autoredirectpath``
@@ -16,8 +16,8 @@ TOKEN_PATH = "/auth/token"  # noqa: S105 - distribution's ``autoredirectpath``
 
 
 @dataclass(frozen=True)
-class TokenGuard:
-    """`Guard` that takes tokens only.
+class TokenAuthenticator:
+    """`Authenticator` that takes tokens only.
 
     ``realm`` is the URL that gives them: None for ``path`` at the registry's own address.
     """
@@ -27,7 +27,7 @@ class TokenGuard:
     service: str
     path: str = TOKEN_PATH
 
-    async def identify(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         """Credentials of another kind are as good as none: they get the challenge.
 
         :raises CredentialsInvalid: the token proves nothing.
@@ -40,7 +40,7 @@ class TokenGuard:
         verified = await self.verifier.verify(token, at)
         return Caller(verified.subject, Granted(verified.scopes), is_known=True)
 
-    def refusal(
+    def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
         """Always a challenge: with another token it may be granted."""
