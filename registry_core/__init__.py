@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .auth.caller import Authenticator as Authenticator
     from .auth.caller import Caller as Caller
     from .object_store.azure import AzureBlobStore as AzureBlobStore
-    from .object_store.azure import Identity as Identity
+    from .object_store.azure import AzureIdentity as AzureIdentity
     from .object_store.memory import MemoryStore as MemoryStore
     from .registry import Registry as Registry
     from .server.asgi import asgi as asgi
@@ -29,7 +29,7 @@ _MODULE_OF = {
     "AzureBlobStore": ".object_store.azure",
     "Caller": ".auth.caller",
     "Delegating": ".wrappers",
-    "Identity": ".object_store.azure",
+    "AzureIdentity": ".object_store.azure",
     "MemoryStore": ".object_store.memory",
     "ReadOnly": ".wrappers",
     "Registry": ".registry",

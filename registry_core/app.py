@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
+from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
@@ -22,15 +23,14 @@ from .config import (
     read_settings,
 )
 from .jobs import JOBS, Job, JobContext, run_jobs
-from .object_store.azure import AzureBlobStore, Identity
+from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
-from .server.sessions import UploadTokens
+from .server.sessions import SessionSigner
 from .server.urls import Urls
-from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
 from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
@@ -49,7 +49,7 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    identity = Identity(
+    identity = AzureIdentity(
         storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
     )
     return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
@@ -82,10 +82,10 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     shelf = Shelf(
         store,
         Layout(settings.root or PLAIN),
-        ContentCache(settings.manifest_cache_bytes),
-        blobs=ExpiringCache(settings.membership_seconds),
-        manifests=ExpiringCache(settings.membership_seconds),
-        marked=ExpiringCache(settings.membership_seconds),
+        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
+        blobs=Cache(settings.membership_seconds),
+        manifests=Cache(settings.membership_seconds),
+        marked=Cache(settings.membership_seconds),
     )
     registry: Registry = StoredRegistry(
         shelf,
@@ -161,7 +161,7 @@ def _assemble(
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        UploadTokens(settings.http_secret),
+        SessionSigner(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,

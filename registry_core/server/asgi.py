@@ -8,8 +8,8 @@ from ..aio import Lazy
 from ..auth.caller import Authenticator, Open
 from ..registry import Registry
 from .application import Application, do_nothing
-from .context import ServerContext, Wrap, unwrapped
-from .sessions import UploadTokens
+from .context import ServerContext
+from .sessions import SessionSigner
 from .urls import Urls
 
 _SECRET_LENGTH = 16
@@ -23,7 +23,6 @@ def asgi(
     public_url: str | None = None,
     relative_urls: bool = False,
     repository_classes: Collection[str] = (),
-    wrap: Wrap = unwrapped,
     shutdown: Callable[[], Awaitable[None]] = do_nothing,
 ) -> Application:
     """Return an ASGI application that serves a registry.
@@ -36,7 +35,6 @@ def asgi(
     :param relative_urls: leave scheme and host out of ``Location`` headers.
     :param repository_classes: the classes of manifests that may be pushed (``image``, ``plugin``);
         empty: all manifests.
-    :param wrap: makes the registry that a caller's request uses of ``registry`` and the caller.
     :param shutdown: called at the end of the ASGI lifespan, such as ``store.close``.
     :raises ValueError: the secret is shorter than 16 characters.
     """
@@ -44,10 +42,9 @@ def asgi(
         raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
     context = ServerContext(
         Lazy.of(registry),
-        UploadTokens(secret),
+        SessionSigner(secret),
         Urls(public_url, relative_urls),
         authenticator or Open(),
         repository_classes,
-        wrap=wrap,
     )
     return Application(context, shutdown=shutdown)

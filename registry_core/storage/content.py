@@ -11,8 +11,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from ..object_store.interface import (
-    ANYWAY,
     IF_ABSENT,
+    UNCONDITIONAL,
     BlockListInvalid,
     ConditionFailed,
     NotFound,
@@ -92,7 +92,7 @@ class Content:
                 if not await self.is_whole(digest, size):
                     # It was there in part, and is taken away; or the source is another; or there
                     # are blocks that another upload has staged, which storage may take for a blob.
-                    condition = ANYWAY
+                    condition = UNCONDITIONAL
                     continue
             return True
         return False
@@ -103,7 +103,7 @@ class Content:
         :raises NotFound, ConditionFailed:
         """
         hasher = new_hasher(algorithm)
-        condition = if_match(etag) if etag else ANYWAY
+        condition = if_match(etag) if etag else UNCONDITIONAL
         pieces = await open_pieces(self.store, path, offset=0, length=size, condition=condition)
         async with aclosing(pieces):
             async for piece in pieces:

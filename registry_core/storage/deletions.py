@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..aio import together
 from ..object_store.interface import (
-    ANYWAY,
+    UNCONDITIONAL,
     Condition,
     ConditionFailed,
     Entry,
@@ -165,7 +165,7 @@ class Deletions:
             return False
         return True
 
-    async def _delete(self, path: str, condition: Condition = ANYWAY) -> bool:
+    async def _delete(self, path: str, condition: Condition = UNCONDITIONAL) -> bool:
         try:
             await self.shelf.store.delete(path, condition=condition)
         except (NotFound, ConditionFailed):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from ..caches import Cache
 from ..object_store.interface import NotFound, ObjectStore
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.media_types import OCTET_STREAM
-from .caches import ContentCache, ExpiringCache
 from .layout import Layout
 from .small_objects import Link, put_link, read_link
 
@@ -36,16 +36,16 @@ class Shelf:
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
-    content: ContentCache = field(default_factory=lambda: ContentCache(MANIFEST_CACHE_BYTES))
-    blobs: ExpiringCache[tuple[str, Digest], Descriptor] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    content: Cache[Digest, bytes] = field(
+        default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
     )
-    manifests: ExpiringCache[tuple[str, Digest], Link] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    blobs: Cache[tuple[str, Digest], Descriptor] = field(
+        default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
-    marked: ExpiringCache[str, str] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    manifests: Cache[tuple[str, Digest], Link] = field(
+        default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
+    marked: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def find_blob(self, repository: str, digest: Digest) -> Descriptor:
         """The blob, if the repository has it. One call, none when remembered.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from ..object_store.interface import ANYWAY, Condition, ObjectStore, StoredObject, if_match
+from ..object_store.interface import UNCONDITIONAL, Condition, ObjectStore, StoredObject, if_match
 
 PIECE = 4 * 2**20
 _AHEAD = 2  # memory is bounded by (1 + _AHEAD) pieces
 
 
 async def open_pieces(
-    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = ANYWAY
+    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = UNCONDITIONAL
 ) -> AsyncGenerator[bytes, None]:
     """``length`` bytes from ``offset``; the first piece is there when this returns. A call a piece.
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from registry_core.caches import Cache
 from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import Registry, Upload
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest
-from registry_core.storage.caches import ContentCache, ExpiringCache
 from registry_core.storage.layout import Layout
 from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
@@ -59,10 +59,10 @@ def forgetful(store: ObjectStore) -> Registry:
     """A registry that remembers nothing: whatever it is asked, another instance could answer."""
     shelf = Shelf(
         store,
-        content=ContentCache(0),
-        blobs=ExpiringCache(0),
-        manifests=ExpiringCache(0),
-        marked=ExpiringCache(0),
+        content=Cache(0),
+        blobs=Cache(0),
+        manifests=Cache(0),
+        marked=Cache(0),
     )
     return StoredRegistry(shelf)
 

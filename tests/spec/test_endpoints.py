@@ -29,12 +29,9 @@ from registry_core.spec.endpoints import (
     PageQuery,
     PushManifest,
     StartUpload,
-    build,
 )
-from registry_core.spec.errors import (
-    RegistryError,
-)
-from registry_core.spec.routes import parse
+from registry_core.spec.errors import RegistryError
+from registry_core.spec.routes import build, parse
 
 from .strategies import digests, names, tags, texts
 

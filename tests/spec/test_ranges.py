@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.spec.endpoints import ListTags, PageQuery, build
+from registry_core.spec.endpoints import ListTags, PageQuery
 from registry_core.spec.errors import RangeInvalid
 from registry_core.spec.ranges import (
     ByteRange,
@@ -15,6 +15,7 @@ from registry_core.spec.ranges import (
     parse_range,
     upload_range,
 )
+from registry_core.spec.routes import build
 
 CONTENT = b"0123456789"
 

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from registry_core.caches import Cache
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
-from registry_core.storage.caches import ExpiringCache
 from registry_core.storage.layout import Layout
 from registry_core.storage.membership import MEMBERSHIP_SECONDS, Shelf
 from registry_core.storage.stored_registry import StoredRegistry
@@ -38,9 +38,9 @@ def instance(memory: MemoryStore, clock: Clock) -> StoredRegistry:
     return StoredRegistry(
         Shelf(
             memory,
-            blobs=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
-            manifests=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
-            marked=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
+            blobs=Cache(MEMBERSHIP_SECONDS, now=clock),
+            manifests=Cache(MEMBERSHIP_SECONDS, now=clock),
+            marked=Cache(MEMBERSHIP_SECONDS, now=clock),
         )
     )
 
