@@ -10,8 +10,8 @@ import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import (
-    ANYWAY,
     IF_ABSENT,
+    UNCONDITIONAL,
     ConditionFailed,
     NotFound,
     StoreUnavailable,
@@ -100,7 +100,7 @@ async def test_a_deletion_takes_place_once(
     for fault in Fault:
         etag = await store.put("a", CONTENT)
         spoil(storage, fault)
-        await remote.delete("a", condition=if_match(etag) if conditional else ANYWAY)
+        await remote.delete("a", condition=if_match(etag) if conditional else UNCONDITIONAL)
         assert storage.injected[fault] == 1
         with pytest.raises(NotFound):
             await store.head("a")

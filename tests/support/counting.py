@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry_core.object_store.interface import (
-    ANYWAY,
+    UNCONDITIONAL,
     Buffer,
     Condition,
     ObjectStore,
@@ -37,7 +37,7 @@ class CountingStore:
         *,
         offset: int = 0,
         length: int | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> StoredObject:
         self.calls.append(("get", path))
         return await self.inner.get(path, offset=offset, length=length, condition=condition)
@@ -48,7 +48,7 @@ class CountingStore:
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("put", path))
         return await self.inner.put(path, content, metadata=metadata, condition=condition)
@@ -78,7 +78,7 @@ class CountingStore:
         block_ids: Sequence[str],
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("commit", path))
         return await self.inner.commit(path, block_ids, metadata=metadata, condition=condition)
@@ -95,7 +95,7 @@ class CountingStore:
         size: int,
         metadata: Mapping[str, str],
         source_etag: str | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("copy", path))
         return await self.inner.copy(
@@ -107,7 +107,7 @@ class CountingStore:
             condition=condition,
         )
 
-    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+    async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         self.calls.append(("delete", path))
         await self.inner.delete(path, condition=condition)
 
