@@ -1,11 +1,12 @@
 """What is deleted by one instance, as this one and others see it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Registry
+from registry_core.registry import DeletedManifest, Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
@@ -118,3 +119,58 @@ async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_there_agai
         )
         assert (await there.list_repositories(ALL)).entries == ("a",)
         await here.delete_manifest("a", MANIFEST)
+
+
+async def test_a_deletion_returns_what_was_deleted(memory: MemoryStore) -> None:
+    registry = StoredRegistry(memory)
+    pushed = await push_image(registry, "a", "v1", [LAYER])
+    for tag in ("v3", "v2"):
+        await push_image(registry, "a", tag, [LAYER])
+    await push_image(registry, "a", "other", [b"another layer"])
+    assert await registry.delete_tag("a", "v3") == MANIFEST
+    deleted = await registry.delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, pushed, ("v1", "v2"))
+
+
+async def test_what_another_registry_wrote_is_returned_as_well(memory: MemoryStore) -> None:
+    """Its links say nothing: they are read, and the manifest is."""
+    registry = StoredRegistry(memory)
+    pushed = await push_image(registry, "a", "v1", [LAYER])
+    await push_image(registry, "a", "v2", [LAYER])
+    for path, found in list(memory.objects.items()):
+        await memory.delete(path)
+        await memory.append(path, found.content)
+    assert await StoredRegistry(memory).delete_tag("a", "v2") == MANIFEST
+    deleted = await StoredRegistry(memory).delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, pushed, ("v1",))
+
+
+async def test_a_manifest_whose_content_is_lost_is_deleted_all_the_same(
+    memory: MemoryStore,
+) -> None:
+    await push_image(StoredRegistry(memory), "a", "v1", [LAYER])
+    await memory.delete(LAYOUT.content(MANIFEST))
+    path = LAYOUT.revision_link("a", MANIFEST)
+    await memory.delete(path)
+    await memory.append(path, str(MANIFEST).encode())
+    deleted = await StoredRegistry(memory).delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, None, ("v1",))
+
+
+async def test_a_tag_that_is_moved_while_it_is_deleted_stays(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the deletion had come first: the push was acknowledged."""
+    registry = StoredRegistry(memory)
+    await push_image(registry, "a", "v1", [LAYER])
+    moved = await push_image(registry, "a", "v2", [b"another layer"])
+    delete = memory.delete
+
+    async def move_first(path: str, **options: Any) -> None:
+        monkeypatch.undo()
+        await push_image(registry, "a", "v1", [b"another layer"])
+        await delete(path, **options)
+
+    monkeypatch.setattr(memory, "delete", move_first)
+    assert await registry.delete_tag("a", "v1") == MANIFEST
+    assert await registry.resolve_manifest("a", "v1") == moved
