@@ -22,7 +22,7 @@ from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
-from .server.sessions import UploadTokens
+from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
 from .storage.root import PLAIN, find_root
@@ -149,7 +149,7 @@ def _assemble(
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        UploadTokens(settings.http_secret),
+        SessionSigner(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,
