@@ -12,6 +12,8 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import ALL
+from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.storage_calls import Stack, counted
 from tests.support.wire import OCTETS, Wire
@@ -154,3 +156,29 @@ async def test_without_a_membership_cache_every_request_asks_again(stack: Stack)
         assert sorted(await stack.calls_of(pull(wire, manifest))) == ["get", "head"]
         for path in (manifest, blob):
             assert await stack.calls_of(pull(wire, path)) == ["head"]
+
+
+async def test_listings_with_details(stack: Stack) -> None:
+    """What links say comes with the listing."""
+    await stack.new_instance().push_image("v1", LAYER)
+    registry = StoredRegistry(stack.store)
+    assert await stack.calls_of(registry.list_manifests("a/b", ALL)) == ["list"]
+    assert await stack.calls_of(registry.list_tags("a/b", ALL, details=True)) == ["list"]
+
+
+async def test_deletions(stack: Stack) -> None:
+    """The index of a tag is listed before and after; a manifest's tags are looked for twice."""
+    wire = stack.new_instance()
+    await wire.push_image("v1", LAYER)
+    assert (await wire.put_manifest("v2", MANIFEST)).status_code == 201
+    delete_tag = wire.client.delete(f"{wire.base}/manifests/v2")
+    assert await stack.calls_of(delete_tag) == ["list", "delete", "delete", "list"]
+    delete_blob = wire.client.delete(f"{wire.base}/blobs/{Digest.of(LAYER)}")
+    assert await stack.calls_of(delete_blob) == ["delete"]
+    delete_manifest = wire.client.delete(f"{wire.base}/manifests/{Digest.of(MANIFEST)}")
+    assert await stack.calls_of(delete_manifest) == [
+        *("head", "list"),
+        *("delete", "delete", "list"),  # the tag
+        *("delete", "list", "delete", "list"),  # the revision link; the marker goes with the last
+        "list",  # was a tag added meanwhile?
+    ]
