@@ -37,7 +37,7 @@ async def serving(memory: MemoryStore, settings: Settings) -> AsyncIterator[Wire
 
 @pytest.fixture
 async def memory() -> MemoryStore:
-    """A store with one image in it."""
+    """A store that contains one image."""
     memory = MemoryStore()
     async with serving(memory, SETTINGS) as wire:
         await wire.push_image("v1", LAYER)
@@ -55,7 +55,7 @@ async def deletions(wire: Wire) -> list[httpx.Response]:
     return [await wire.client.delete(f"{wire.base}/{path}") for path in paths]
 
 
-async def test_a_registry_without_deletion_refuses_it_and_does_all_else(
+async def test_a_registry_without_deletion_refuses_it_and_does_everything_else(
     memory: MemoryStore,
 ) -> None:
     """REGISTRY_STORAGE_DELETE_ENABLED=false."""
@@ -91,10 +91,10 @@ async def test_a_read_only_registry_refuses_every_write(memory: MemoryStore) -> 
     assert memory.objects == before
 
 
-async def test_an_index_may_list_what_is_not_there_where_that_is_allowed(
+async def test_an_index_may_list_missing_manifests_where_that_is_allowed(
     memory: MemoryStore,
 ) -> None:
-    """REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none; its blobs are required all the same."""
+    """REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none; blobs are required all the same."""
     async with serving(memory, replace(SETTINGS, require_children=False)) as wire:
         index = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",'
         index += b'"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",'
@@ -121,7 +121,7 @@ def test_a_wrapper_delegates_every_method_of_the_registry() -> None:
 
 
 async def test_a_wrapper_passes_the_caller_on() -> None:
-    """And stays what it is: a registry for one caller shares everything with the others."""
+    """And stays the same wrapper, over a registry that shares everything with the others."""
     memory = MemoryStore()
     shared = WithoutDeletion(StoredRegistry(memory))
     alices = shared.for_caller("alice")

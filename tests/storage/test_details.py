@@ -136,8 +136,8 @@ async def test_the_pages_of_manifests_are_all_of_them_in_order(
         found += listing.entries
         page = listing.next
     assert [info.digest for info in found] == expected
-    behind = await instance(memory).list_manifests("a", PageQuery(2, last=str(expected[2])))
-    assert [info.digest for info in behind.entries] == expected[3:5]
+    following = await instance(memory).list_manifests("a", PageQuery(2, last=str(expected[2])))
+    assert [info.digest for info in following.entries] == expected[3:5]
 
 
 async def test_a_page_of_manifests_is_one_call(memory: MemoryStore) -> None:

@@ -1,4 +1,4 @@
-"""What links say: exactly, on the memory store and on Azurite, and what is read back from it."""
+"""The metadata of links, exactly, on the memory store and on Azurite, and as listings show them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_any_instance_knows_the_config_that_was_pushed_to_any(
 
 
 async def test_what_is_unknown_is_left_out(memory: MemoryStore) -> None:
-    """A config in two pieces is never in one hand; an index has none; nobody's name is empty."""
+    """A config that came in two pieces, the config of an index, the name of an anonymous caller."""
     registry = registry_of(memory)
     upload = await registry.start_upload("a")
     for piece in (CONFIG[:5], CONFIG[5:]):
