@@ -36,6 +36,7 @@ def test_what_was_written_is_read(challenges: list[Challenge]) -> None:
             ],
         ),
         ("Basic realm=plain", [Challenge("Basic", {"realm": "plain"})]),
+        ("Basic realm=", [Challenge("Basic")]),
         (
             'Basic Realm = "a \\"b\\"" , charset=UTF-8,, Negotiate',
             [Challenge("Basic", {"realm": 'a "b"', "charset": "UTF-8"}), Challenge("Negotiate")],
@@ -51,7 +52,7 @@ def test_challenges_of_others_are_read(header: str, challenges: list[Challenge])
 
 
 @pytest.mark.parametrize(
-    "header", ['"', 'Basic realm="a', "Basic realm=", 'Basic "a"', "é", "Basic a b"]
+    "header", ['"', 'Basic realm="a', "Basic realm=a b", 'Basic "a"', "é", "Basic a b"]
 )
 def test_a_malformed_header_is_refused(header: str) -> None:
     with pytest.raises(ValueError, match="malformed challenge"):

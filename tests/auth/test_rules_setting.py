@@ -21,10 +21,8 @@ def test_a_redundant_rule_is_logged_and_the_registry_starts(
 ) -> None:
     settings = read_settings({**ENVIRONMENT, "REGISTRY_AUTH_RULES": RULE + RULE})
     assert settings.auth.rules is not None
-    assert caplog.messages == [
-        "REGISTRY_AUTH_RULES: REGISTRY_AUTH_RULES:5: the rule is redundant: the rule at line 1"
-        " allows the same already"
-    ]
+    [message] = caplog.messages
+    assert message.startswith("REGISTRY_AUTH_RULES: REGISTRY_AUTH_RULES:5: the rule is redundant")
 
 
 def test_a_mistake_stops_the_start() -> None:
