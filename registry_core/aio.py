@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, values initialised on first use, values kept fresh."""
+"""asyncio helpers: bounded concurrency, work for threads, values made late or kept fresh."""
 
 from __future__ import annotations
 
@@ -9,18 +9,35 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from .spec.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
+
+# Bytes: up to here, a computation costs less than handing it to a thread.
+_INLINE = 64 * 2**10
+
+
+async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that computes, in a thread if the ``size`` bytes of its input are many.
+
+    So no request keeps the event loop, and all others, waiting.
+    """
+    if size <= _INLINE:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines concurrently and return their results in order.
+    """Run a few coroutines concurrently and return their results in order.
 
+    For as many as there are items in some data, use `for_each`, which bounds them.
     All of them have ended when this returns or raises, so that none outlives the request. If some
     fail, the first exception, in the order given, is raised.
     """
@@ -34,6 +51,34 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [task.result() for task in tasks]
+
+
+async def for_each(
+    items: Iterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
+) -> list[R]:
+    """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
+
+    Items, none of them None, are taken from the iterable as their turn comes. After a failure no
+    further call begins; when all that run have ended, the failure of the first item is raised.
+    """
+    source = iter(items)
+    results: list[R | None] = []
+    failures: dict[int, Exception] = {}
+
+    async def worker(item: T | None) -> None:
+        while item is not None and not failures:
+            index = len(results)
+            results.append(None)
+            try:
+                results[index] = await function(item)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failures[index] = error
+            item = next(source, None)
+
+    await together(worker(item) for item in list(islice(source, limit)))
+    if failures:
+        raise failures[min(failures)]
+    return cast("list[R]", results)
 
 
 class Lazy(Generic[T]):

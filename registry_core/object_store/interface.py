@@ -298,3 +298,21 @@ async def list_all(
         continuation = page.continuation
         if continuation is None:
             return
+
+
+async def exists(store: ObjectStore, path: str) -> bool:
+    """Return whether there is an object. One call."""
+    try:
+        await store.head(path)
+    except NotFound:
+        return False
+    return True
+
+
+async def delete_if(store: ObjectStore, path: str, condition: Condition = ANYWAY) -> bool:
+    """Delete an object; return False if it is gone or does not meet the condition. One call."""
+    try:
+        await store.delete(path, condition=condition)
+    except (NotFound, ConditionFailed):
+        return False
+    return True

@@ -16,9 +16,15 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, descriptor, image_manifest, push_blob, push_image
+from tests.support.content import (
+    CONFIG,
+    descriptor,
+    image_manifest,
+    push_blob,
+    push_image,
+    push_manifest,
+)
 
 from .looking import expect, look
 
@@ -37,9 +43,9 @@ Act = Callable[[], Awaitable[object]]
 async def damaged() -> MemoryStore:
     """As distribution v3 leaves a container: append blobs, and neither markers nor referrers."""
     memory = MemoryStore()
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", LAYERS)
-    await registry.push_manifest("a", Digest.of(REFERRER), REFERRER, None)
+    await push_manifest(registry, "a", Digest.of(REFERRER), REFERRER)
     for path in list(memory.objects):
         if "/_referrers/" in path or "/_catalog/" in path:
             del memory.objects[path]
@@ -103,16 +109,16 @@ async def test_whichever_call_a_repair_is_cut_off_at_the_next_completes_it(*, af
         store = Interposed(memory, at, fail, after)
         with pytest.raises(StoreUnavailable):
             await look(store, repair=True)
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
         assert (await registry.get_manifest("a", "v1")).content == IMAGE, at
 
         report = await look(memory, repair=True)
 
         assert report.left == 0, (at, report.findings)
         await expect(memory)
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
         for content in LAYERS:
-            await registry.resolve_blob("a", Digest.of(content))
+            await registry.open_blob("a", Digest.of(content))
         for digest in (MANIFEST, Digest.of(REFERRER)):
             await registry.get_manifest("a", digest)
         referrers = await registry.list_referrers("a", MANIFEST, None, PageQuery())
@@ -122,16 +128,16 @@ async def test_whichever_call_a_repair_is_cut_off_at_the_next_completes_it(*, af
 async def test_a_tag_that_is_moved_at_any_call_of_a_repair_stays_moved() -> None:
     for at in range(1, await number_of_calls() + 1):
         memory = await damaged()
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
 
         async def move(registry: StoredRegistry = registry) -> None:
             for content in (CONFIG, LAYERS[0]):
                 await push_blob(registry, "a", content)
-            await registry.push_manifest("a", "v1", NEW, None)
+            await push_manifest(registry, "a", "v1", NEW)
 
         await look(Interposed(memory, at, move), repair=True)
 
-        fresh = StoredRegistry(Shelf(memory))
+        fresh = StoredRegistry(memory)
         assert (await fresh.get_manifest("a", "v1")).content == NEW, at
         assert (await look(memory, repair=True)).left == 0
         await expect(memory)
@@ -143,7 +149,7 @@ async def test_a_tag_that_is_deleted_at_any_call_of_a_repair_stays_deleted() -> 
     back = []
     for at in range(1, await number_of_calls() + 1):
         memory = await damaged()
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
 
         async def delete(registry: StoredRegistry = registry) -> None:
             await registry.delete_tag("a", "v1")
@@ -151,7 +157,7 @@ async def test_a_tag_that_is_deleted_at_any_call_of_a_repair_stays_deleted() -> 
         store = Interposed(memory, at, delete)
         await look(store, repair=True)
         with suppress(ManifestUnknown):
-            await StoredRegistry(Shelf(memory)).get_manifest("a", "v1")
+            await StoredRegistry(memory).get_manifest("a", "v1")
             back.append(store.seen[at - 1])
     index = LAYOUT.tag_index_link("a", "v1", MANIFEST)
     assert back == [("delete", index), ("put", index)]

@@ -18,7 +18,6 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.layout_parse import Kind, parse_path
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob, push_image
 from tests.support.counting import CountingStore
@@ -86,7 +85,7 @@ def test_an_upload_is_left_behind_when_nothing_came_for_a_week() -> None:
 @pytest.mark.parametrize("root", ["", "/", "a/folder/"])
 async def test_every_form_of_names_is_recognized(memory: MemoryStore, root: str) -> None:
     """A folder has to be named to be served."""
-    registry = StoredRegistry(Shelf(memory, Layout(root)))
+    registry = StoredRegistry(memory, root=root)
     await push_image(registry, "a", "v1", [b"layer"])
     if root.startswith("a"):
         await leave(memory, Trouble.NOT_SERVED)
@@ -96,7 +95,7 @@ async def test_every_form_of_names_is_recognized(memory: MemoryStore, root: str)
 
 async def test_of_two_registries_none_is_repaired_until_one_is_named(memory: MemoryStore) -> None:
     for root in ("", "/"):
-        await push_image(StoredRegistry(Shelf(memory, Layout(root))), "a", "v1", [b"layer"])
+        await push_image(StoredRegistry(memory, root=root), "a", "v1", [b"layer"])
         await memory.delete(Layout(root).catalog_marker("a"))
     before = dict(memory.objects)
     report = await look(memory, repair=True, setting="THE_SETTING")
@@ -122,7 +121,7 @@ async def test_nothing_is_written_without_being_asked_to(
 
 async def test_a_push_between_the_listings_pages_is_no_finding(memory: MemoryStore) -> None:
     """Content is listed before links: what was pushed meanwhile seems to lack it."""
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", [b"layer"])
 
     class Busy(CountingStore):

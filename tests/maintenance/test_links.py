@@ -13,10 +13,10 @@ from registry_core.object_store.interface import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import ManifestUnknown
-from registry_core.storage import small_objects
+from registry_core.storage import links
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, image_manifest, push_blob, push_image
+from tests.support.content import CONFIG, image_manifest, push_blob, push_image, push_manifest
 from tests.support.counting import CountingStore
 
 from .looking import cure, expect, leave, look
@@ -43,7 +43,7 @@ def by_name(names: Iterable[str]) -> pytest.MarkDecorator:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is about to fill the links that are empty here."""
-    monkeypatch.setattr(small_objects, "LOOKS", (0.001,))
+    monkeypatch.setattr(links, "REREAD_DELAYS", (0.001,))
 
 
 @pytest.fixture(autouse=True)
@@ -204,7 +204,7 @@ async def test_untagged_manifests_survive_a_replacement_that_was_cut_off(
     await push_blob(registry, "b", CONFIG)
     manifest = image_manifest()
     digest = Digest.of(manifest)
-    await registry.push_manifest("b", digest, manifest, None)
+    await push_manifest(registry, "b", digest, manifest)
     await overwrite(memory, LAYOUT.revision_link("b", digest), str(digest).encode(), append=True)
     with pytest.raises(StoreUnavailable):
         await look(CutOff(memory), repair=True)
@@ -227,4 +227,4 @@ async def test_a_link_by_another_digest_of_the_same_bytes_stays_what_it_is(
     await expect(memory)
 
     assert (await memory.get(path)).content == str(BLOB).encode()
-    assert (await registry.resolve_blob("a", asked)).size == len(LAYER)
+    assert (await registry.open_blob("a", asked)).descriptor.size == len(LAYER)

@@ -12,7 +12,7 @@ from ...object_store.interface import NotFound, Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
-from ...storage.small_objects import read_link
+from ...storage.links import read_link
 from .case import Case, finished, for_each
 from .repairs import describe, rewrite
 from .replacing import BATCH, Replacement, replace_links

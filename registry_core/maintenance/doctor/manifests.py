@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
+from ...aio import off_loop
 from ...object_store.interface import NotFound
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
-from ...spec.manifest import Manifest
+from ...spec.manifest import Manifest, parse_manifest
+from ...storage.content import Content
 from ...storage.layout_parse import Kind
-from ...storage.membership import Shelf
-from ...storage.parsing import parse
+from ...storage.membership import Membership
 from ...storage.referrers import Referrers
-from ...storage.small_objects import Link
 from .case import Case, for_each
 from .repairs import MOST_MANIFEST_BYTES, link
 from .report import Trouble
@@ -51,18 +51,18 @@ class ManifestCheck:
             self.unread.add(digest)
             return
         try:
-            manifest = await parse(content)
+            manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
         except ManifestInvalid as error:
             self.unread.add(digest)
             await self._found(Trouble.MANIFEST_INVALID, digest, f"manifest {digest}: {error}")
             return
-        for blob in _digests(manifest.required_blobs):
+        for blob in _digests(manifest.document.required_blobs):
             if blob not in self.rows.layers and blob not in self.told:
                 await self._blob(digest, blob)
-        for child in _digests(manifest.manifests):
+        for child in _digests(manifest.document.manifests):
             if child not in self.rows.revisions and child not in self.told:
                 await self._child(digest, child)
-        await self._subject(Link(digest, manifest.media_type, len(content)), manifest)
+        await self._subject(manifest)
 
     async def _read(self, digest: Digest) -> bytes | None:
         """Content that is what its digest says; None, and reported, when it is not."""
@@ -126,28 +126,29 @@ class ManifestCheck:
         )
         return True
 
-    async def _subject(self, known: Link, manifest: Manifest) -> None:
-        if manifest.subject is None:
+    async def _subject(self, manifest: Manifest) -> None:
+        if manifest.document.subject is None:
             return
-        subject = manifest.subject.digest
-        self.subjects[known.digest] = subject
-        path = self.case.layout.referrer_link(self.repository, subject, known.digest)
-        if (subject, known.digest) in self.rows.referrers or await self.case.is_there(path):
+        digest, subject = manifest.digest, manifest.document.subject.digest
+        self.subjects[digest] = subject
+        path = self.case.layout.referrer_link(self.repository, subject, digest)
+        if (subject, digest) in self.rows.referrers or await self.case.is_there(path):
             return
         await self.case.found(
             Trouble.REFERRER_MISSING,
             path,
-            f"manifest {known.digest} is not among the referrers of its subject {subject}",
+            f"manifest {digest} is not among the referrers of its subject {subject}",
             repository=self.repository,
-            repair=partial(self._enter, known, manifest),
+            repair=partial(self._enter, manifest),
         )
 
-    async def _enter(self, known: Link, manifest: Manifest) -> str:
-        referrers = Referrers(Shelf(self.case.store, self.case.layout))
-        await referrers.add(self.repository, known, manifest)
-        if await self.case.is_there(self.case.layout.revision_link(self.repository, known.digest)):
+    async def _enter(self, manifest: Manifest) -> str:
+        store, layout = self.case.store, self.case.layout
+        referrers = Referrers(Membership(store, layout), Content(store, layout))
+        await referrers.add(self.repository, manifest)
+        if await self.case.is_there(layout.revision_link(self.repository, manifest.digest)):
             return "entry written"
-        await referrers.remove(self.repository, known.digest, manifest)  # deleted meanwhile
+        await referrers.remove(self.repository, manifest)  # deleted meanwhile
         return ""
 
 

@@ -10,7 +10,7 @@ from ...spec.errors import ManifestInvalid
 from ...spec.manifest import detect_media_type
 from ...spec.media_types import OCTET_STREAM
 from ...storage.layout_parse import Kind
-from ...storage.small_objects import Link
+from ...storage.links import Link
 from .case import Case
 from .replacing import Replacement, create, remove, replace_links
 

@@ -25,7 +25,7 @@ from ...object_store.interface import (
 )
 from ...spec.digest import Digest
 from ...storage.layout import Layout
-from ...storage.small_objects import Link
+from ...storage.links import Link
 
 BATCH = 16
 

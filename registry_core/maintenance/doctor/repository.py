@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ...object_store.interface import Properties
+from ...storage.catalog import Catalog
 from ...storage.layout_parse import Kind, Place
-from ...storage.membership import Shelf
 from .case import Case
 from .links import Links, Seen
 from .manifests import ManifestCheck
@@ -94,10 +94,10 @@ async def has_manifests(case: Case, name: str) -> bool:
 
 async def _mark(case: Case, name: str) -> str:
     # Whatever happens at the same time, it ends with a marker if there are manifests.
-    await Shelf(case.store, case.layout).mark_deletion(name)
+    await Catalog(case.store, case.layout).update(name)
     return "marker written" if await case.is_there(case.layout.catalog_marker(name)) else ""
 
 
 async def _unmark(case: Case, name: str) -> str:
-    await Shelf(case.store, case.layout).mark_deletion(name)
+    await Catalog(case.store, case.layout).update(name)
     return "" if await case.is_there(case.layout.catalog_marker(name)) else "marker deleted"
