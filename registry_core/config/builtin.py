@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from ..auth.issuing import LEAST_SECONDS
-from ..auth.signing_key import SigningKey
+from ..auth.tokens.issuing import LEAST_SECONDS
+from ..auth.tokens.keys import SigningKey
 from .documents import read_document
 from .names import (
     BUILTIN_EXPIRATION,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..auth.htpasswd_file import HtpasswdInvalid, parse_htpasswd
+from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 from .auth_settings import HtpasswdAuth
 from .documents import read_document
 from .names import HTPASSWD_PATH, HTPASSWD_REALM

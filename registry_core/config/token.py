@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..auth.certificates import Bundle
-from ..auth.fetching import is_fetchable
-from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
-from ..auth.token_authenticator import TOKEN_PATH
+from ..auth.authenticators import TOKEN_PATH
+from ..auth.tokens.certificates import Bundle
+from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
+from ..auth.tokens.remote_keys import is_fetchable
 from .documents import Document, read_document
 from .names import (
     TOKEN_AUTOREDIRECT,

@@ -38,7 +38,7 @@ def signing_key(folder: Path) -> str:
 
     :raises DataError: when the file is there but empty.
     """
-    from ..auth.signing_key import SigningKey
+    from ..auth.tokens.keys import SigningKey
 
     return _made_once(folder / "signing-key.pem", lambda: SigningKey.generate().pem(), "key")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ..caches import Cache
 from ..object_store.interface import NotFound, ObjectStore, delete_if
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
-from .caches import ExpiringCache
 from .layout import Layout
 from .membership import MEMBERSHIP_SECONDS
 from .paging import Window, list_names
@@ -30,9 +30,7 @@ class Catalog:
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
-    generations: ExpiringCache[str, str] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
-    )
+    generations: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
         """See `Lister`. One call for each 5,000 repositories."""

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ..aio import off_loop
+from ..caches import Cache
 from ..object_store.interface import (
     ANYWAY,
     IF_ABSENT,
@@ -29,7 +30,6 @@ from ..object_store.interface import (
 from ..registry import Chunk
 from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
-from .caches import ContentCache
 from .ingest import Budget, Ingested, ingest
 from .layout import Layout
 from .links import REREAD_DELAYS
@@ -50,7 +50,9 @@ class Content:
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
-    manifests: ContentCache = field(default_factory=lambda: ContentCache(MANIFEST_CACHE_BYTES))
+    manifests: Cache[Digest, bytes] = field(
+        default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
+    )
 
     async def read_manifest(self, digest: Digest) -> bytes:
         """Return the content of a manifest. One call, none if cached.

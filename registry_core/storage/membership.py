@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..caches import Cache
 from ..object_store.interface import ObjectStore
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.image_config import ImageConfig
 from ..spec.media_types import OCTET_STREAM
-from .caches import ExpiringCache
 from .layout import Layout
 from .link_metadata import image_metadata, read_image
 from .links import Link, put_link, read_link
@@ -37,11 +37,11 @@ class Membership:
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
-    blobs: ExpiringCache[tuple[str, Digest], LinkedBlob] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    blobs: Cache[tuple[str, Digest], LinkedBlob] = field(
+        default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
-    manifests: ExpiringCache[tuple[str, Digest], Link] = field(
-        default_factory=lambda: ExpiringCache(MEMBERSHIP_SECONDS)
+    manifests: Cache[tuple[str, Digest], Link] = field(
+        default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
 
     async def find_blob(self, repository: str, digest: Digest) -> LinkedBlob:

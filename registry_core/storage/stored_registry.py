@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 
+from ..caches import Cache
 from ..globs import NO_TAGS, TagGlobs
 from ..object_store.interface import ObjectStore
 from ..registry import (
@@ -24,7 +25,6 @@ from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.manifest import Manifest
 from .blobs import Blobs
-from .caches import ContentCache, ExpiringCache
 from .catalog import Catalog
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
@@ -75,11 +75,11 @@ class StoredRegistry:
         membership = Membership(
             store,
             layout,
-            blobs=ExpiringCache(membership_seconds, now=monotonic),
-            manifests=ExpiringCache(membership_seconds, now=monotonic),
+            blobs=Cache(membership_seconds, now=monotonic),
+            manifests=Cache(membership_seconds, now=monotonic),
         )
-        content = Content(store, layout, ContentCache(manifest_cache_bytes))
-        generations = ExpiringCache[str, str](membership_seconds, now=monotonic)
+        content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
+        generations = Cache[str, str](membership_seconds, now=monotonic)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 # What only some places may use: the beginning of a dotted name, and of the paths that may use it.
 CONFINED = {
-    "aiohttp": ("registry_core/auth/fetching.py", "registry_core/object_store/azure"),
+    "aiohttp": ("registry_core/auth/tokens/remote_keys.py", "registry_core/object_store/azure"),
     "azure.core": ("registry_core/object_store/azure",),
     "azure.identity": ("registry_core/object_store/azure",),
     "azure.storage": ("registry_core/object_store/azure",),

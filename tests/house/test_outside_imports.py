@@ -29,7 +29,7 @@ def test_each_outside_package_is_used_only_where_it_belongs() -> None:
         ("registry_core/server/urls.py", "from os import environ", "os.environ"),
         ("registry_core/app.py", "import os\nos.environ['A']", "os.environ"),
         ("registry_core/serve/run.py", "import os\nos.getenv('A')", "os.getenv"),
-        ("registry_core/auth/keys.py", "import aiohttp", "aiohttp"),
+        ("registry_core/auth/tokens/keys.py", "import aiohttp", "aiohttp"),
         ("registry_core/spec/names.py", "import yarl", "yarl"),
         ("registry_core/spec/digest.py", "from jwt import encode", "jwt.encode"),
     ],

@@ -174,7 +174,7 @@ async def test_a_token_is_renewed_early_and_nobody_waits_or_fails_for_it(
     old = await credential.get_token_info()
 
     async def was_told() -> bool:
-        return "the token for storage is not renewed yet" in caplog.text
+        return "could not refresh the token for storage" in caplog.text
 
     async def is_new() -> bool:
         return await credential.get_token_info() != old

@@ -149,7 +149,7 @@ async def test_a_key_that_cannot_be_renewed_serves_to_its_last_hour(
     days = 0
 
     async def was_told() -> bool:
-        return caplog.text.count("the signing key is not renewed yet") == days
+        return caplog.text.count("could not refresh the signing key") == days
 
     while days < 4:
         days += 1

@@ -3,7 +3,7 @@
 `store` says each operation in the SDK's words, over a `connection`; `calls` names, bounds and
 translates them, `retries` repeats them within `limits`, `own_doing` knows what an earlier try did.
 `service` makes the SDK's client, `transport` its way to the network, `signing` makes URLs that
-carry a permission. `identity` signs in, `renewal` keeps what that gives fresh, `refusals` says what
+carry a permission. `identity` signs in, `refusals` says what
 is missing where storage says no, and `access` finds it out beforehand.
 """
 

@@ -18,7 +18,7 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 from azure.core.exceptions import AzureError
 
-from .renewal import Renewed, Term
+from ...aio import Expiring, Refreshing
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,9 @@ class LateCredential:
         self._make = make
         self._clock = clock
         self._real: AsyncSupportsTokenInfo | None = None
-        self._token: Renewed[AccessTokenInfo] = Renewed("the token for storage", self._ask, clock)
+        self._token: Refreshing[AccessTokenInfo] = Refreshing(
+            "the token for storage", self._ask, clock=clock
+        )
         self._last: AccessTokenInfo | None = None
         self._fetched = float("-inf")
         self._refused = False
@@ -146,7 +148,7 @@ class LateCredential:
     ) -> None:
         await self.close()
 
-    async def _ask(self) -> Term[AccessTokenInfo]:
+    async def _ask(self) -> Expiring[AccessTokenInfo]:
         try:
             async with asyncio.timeout(self._seconds):
                 if self._refused:  # azure-identity has it as well, and would give it again
@@ -162,7 +164,7 @@ class LateCredential:
         ends = token.expires_on - _LEEWAY
         renew = token.refresh_on or token.expires_on - _RENEWAL
         # One that ends sooner is used up first: it would be asked for all the time.
-        return Term(token, renew=max(renew, (self._fetched + ends) / 2), ends=ends)
+        return Expiring(token, refresh_at=max(renew, (self._fetched + ends) / 2), expires_at=ends)
 
     def _explained(self, error: Exception) -> SignInFailed:
         text = " ".join(str(error).split())

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 
+from ...aio import Expiring, Refreshing
 from .calls import calling
 from .refusals import SIGNING, Entrance
-from .renewal import Renewed, Term
 
 # Clocks differ: what is valid from now on might not be valid yet.
 _LEEWAY = timedelta(seconds=10)
@@ -90,7 +90,9 @@ class DelegatedSigner:
         self._entrance = entrance
         self._seconds = seconds
         self._clock = clock
-        self._keys: Renewed[UserDelegationKey] = Renewed("the signing key", self._fetch, clock)
+        self._keys: Refreshing[UserDelegationKey] = Refreshing(
+            "the signing key", self._fetch, clock=clock
+        )
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
         key, now = await self._keys.get(), self._now()
@@ -110,12 +112,12 @@ class DelegatedSigner:
     async def close(self) -> None:
         await self._keys.close()
 
-    async def _fetch(self) -> Term[UserDelegationKey]:
+    async def _fetch(self) -> Expiring[UserDelegationKey]:
         began, now = self._clock(), self._now()
         async with calling(SIGNING, self.account, seconds=self._seconds, entrance=self._entrance):
             key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
         ends = (_end_of(key) - _KEY_REST).timestamp()
-        return Term(key, renew=began + _KEY_RENEWAL.total_seconds(), ends=ends)
+        return Expiring(key, began + _KEY_RENEWAL.total_seconds(), ends)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
