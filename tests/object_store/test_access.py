@@ -1,4 +1,4 @@
-"""Missing roles, closed networks and refused tokens are named, before a client meets them or then.
+"""Missing roles, closed networks and refused tokens are make_block_id, before a client meets them or then.
 
 What Azurite does not refuse by itself, a proxy before it refuses in Azure's words.
 """
@@ -16,7 +16,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
 from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import CONTENT, named, stage
+from tests.contracts.object_store import CONTENT, make_block_id, stage
 from tests.support.azurite import create_container, everything_in, opened, signed_in
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.refusing_storage import (
@@ -79,14 +79,14 @@ def check(secure_azurite: SecureAzurite, storage: RefusingStorage, container: st
     return check
 
 
-async def test_two_calls_find_that_all_is_well_and_leave_nothing(
+async def test_two_calls_check_access_and_leave_nothing(
     check: Check, secure_azurite: SecureAzurite, container: str
 ) -> None:
     assert await check() == ["POST user_delegation_key", "PUT check_access"]
     assert everything_in(secure_azurite, container) == []
 
 
-async def test_the_key_of_the_check_signs_what_comes_after(
+async def test_the_signing_key_of_the_check_is_kept(
     secure_azurite: SecureAzurite, identity: IdentityEndpoint, container: str
 ) -> None:
     calls: list[str] = []
@@ -99,7 +99,7 @@ async def test_the_key_of_the_check_signs_what_comes_after(
     assert len(identity.asked) == 1
 
 
-async def test_with_a_key_nothing_is_asked(azurite: Azurite, container_name: str) -> None:
+async def test_an_account_key_needs_no_check(azurite: Azurite, container_name: str) -> None:
     calls: list[str] = []
     async with opened(
         azurite, container_name, on_call=lambda _, operation: calls.append(operation)
@@ -108,7 +108,7 @@ async def test_with_a_key_nothing_is_asked(azurite: Azurite, container_name: str
     assert calls == []
 
 
-async def test_what_only_reads_and_never_redirects_needs_no_more_than_to_read(
+async def test_a_read_only_registry_without_redirects_needs_only_to_read(
     check: Check, storage: RefusingStorage
 ) -> None:
     storage.refuse = lambda request: None if request.method == "HEAD" else ROLE_MISSING
@@ -141,7 +141,9 @@ REFUSED: dict[str, tuple[Refuse, list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("who", REFUSED)
-async def test_what_is_missing_is_named(check: Check, storage: RefusingStorage, who: str) -> None:
+async def test_a_missing_permission_is_named(
+    check: Check, storage: RefusingStorage, who: str
+) -> None:
     storage.refuse, named_right, not_named = REFUSED[who]
     with pytest.raises(StoreUnavailable) as caught:
         await check()
@@ -152,14 +154,14 @@ async def test_what_is_missing_is_named(check: Check, storage: RefusingStorage, 
         assert words not in text
 
 
-async def test_a_container_that_is_missing_is_named(check: Check) -> None:
+async def test_a_missing_container_is_named(check: Check) -> None:
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
         await check(of="nowhere")
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
         await check(READ_ONLY, of="nowhere")
 
 
-async def test_a_token_for_somebody_else_is_not_accepted(
+async def test_a_token_for_another_audience_is_not_accepted(
     check: Check, identity: IdentityEndpoint
 ) -> None:
     identity.audience = "https://vault.azure.net"
@@ -167,7 +169,7 @@ async def test_a_token_for_somebody_else_is_not_accepted(
         await check()
 
 
-async def test_no_identity_is_told_once(check: Check, identity: IdentityEndpoint) -> None:
+async def test_a_missing_identity_is_named_once(check: Check, identity: IdentityEndpoint) -> None:
     identity.refusal = (400, "No User Assigned Identity found for the specified ClientId.")
     with pytest.raises(StoreUnavailable) as caught:
         await check()
@@ -177,7 +179,7 @@ async def test_no_identity_is_told_once(check: Check, identity: IdentityEndpoint
     )
 
 
-async def test_a_role_that_arrives_later_is_found_then(
+async def test_a_role_assigned_later_is_found_by_the_next_check(
     check: Check, storage: RefusingStorage
 ) -> None:
     storage.refuse = lambda _: ROLE_MISSING
@@ -192,14 +194,14 @@ LATER: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "get": lambda s: s.get("a"),
     "put": lambda s: s.put("a", CONTENT),
     "stage": lambda s: stage(s, "a", "1", CONTENT),
-    "commit": lambda s: s.commit("a", [named("1")]),
+    "commit": lambda s: s.commit("a", [make_block_id("1")]),
     "delete": lambda s: s.delete("a"),
     "list": lambda s: s.list_page(""),
 }
 
 
 @pytest.mark.parametrize("operation", LATER)
-async def test_a_role_that_is_taken_away_is_no_missing_object(
+async def test_a_removed_role_is_not_taken_for_a_missing_object(
     secure_azurite: SecureAzurite, storage: RefusingStorage, container: str, operation: str
 ) -> None:
     identity = Identity("11111111-2222-3333-4444-555555555555")
@@ -215,7 +217,7 @@ async def test_a_role_that_is_taken_away_is_no_missing_object(
     assert storage.refused == 1
 
 
-async def test_a_client_gets_503_and_the_log_the_role(
+async def test_a_client_gets_503_and_the_log_names_the_role(
     secure_azurite: SecureAzurite,
     storage: RefusingStorage,
     container: str,

@@ -10,15 +10,15 @@ import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import (
-    UNCONDITIONAL,
     IF_ABSENT,
+    UNCONDITIONAL,
     ConditionFailed,
     NotFound,
     StoreUnavailable,
     if_match,
 )
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import CONTENT, content_of, named, stage
+from tests.contracts.object_store import CONTENT, content_of, make_block_id, stage
 from tests.object_store.test_azure_trouble import opened_at
 from tests.support.azurite import opened
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, nth
@@ -65,25 +65,25 @@ CHANGES: dict[str, Callable[[AzureBlobStore, str, str], Awaitable[str]]] = {
     ),
     "put over what was seen": lambda s, p, e: s.put(p + "a", NEW, condition=if_match(e)),
     "put nothing": lambda s, p, _: s.put(p + "b", b"", condition=IF_ABSENT),
-    "commit": lambda s, p, _: s.commit(p + "blocks", [named("1")], metadata=METADATA),
+    "commit": lambda s, p, _: s.commit(p + "blocks", [make_block_id("1")], metadata=METADATA),
     "commit where nothing is": lambda s, p, _: s.commit(
-        p + "blocks", [named("1"), named("2")], condition=IF_ABSENT
+        p + "blocks", [make_block_id("1"), make_block_id("2")], condition=IF_ABSENT
     ),
     "commit over what was seen": lambda s, p, e: s.commit(
-        p + "a", [named("1"), named("2")], condition=if_match(e)
+        p + "a", [make_block_id("1"), make_block_id("2")], condition=if_match(e)
     ),
     "copy": lambda s, p, _: s.copy(p + "b", p + "a", size=1, metadata=METADATA),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_takes_place_once_whatever_becomes_of_the_first_answer(
+async def test_a_change_takes_place_once_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, change: str
 ) -> None:
     for fault in COPIED if change == "copy" else Fault:
         folder = f"{fault.name}/"
         await stage(store, folder + "a", "1", CONTENT)
-        etag = await store.commit(folder + "a", [named("1")])
+        etag = await store.commit(folder + "a", [make_block_id("1")])
         for path, block in (("a", "2"), ("blocks", "1"), ("blocks", "2")):
             await stage(store, folder + path, block, NEW)
         spoil(storage, fault)
@@ -107,7 +107,7 @@ async def test_a_deletion_takes_place_once(
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-async def test_what_was_never_there_is_not_deleted(
+async def test_deleting_a_missing_object_is_not_taken_for_success(
     storage: FaultyStorage, remote: AzureBlobStore, fault: Fault
 ) -> None:
     """Storage says that it did nothing the first time, so nothing was there the second."""
@@ -120,7 +120,7 @@ THEIRS: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
     lambda s: s.put("a", NEW, condition=IF_ABSENT),
     lambda s: s.put("a", CONTENT, metadata=METADATA, condition=IF_ABSENT),
     lambda s: s.put("a", NEW, condition=OTHER),
-    lambda s: s.commit("blocks", [named("2")], condition=IF_ABSENT),
+    lambda s: s.commit("blocks", [make_block_id("2")], condition=IF_ABSENT),
     lambda s: s.commit("a", [], condition=OTHER),
     lambda s: s.delete("a", condition=OTHER),
     lambda s: s.copy("a", "blocks", size=9, metadata=METADATA, condition=IF_ABSENT),
@@ -128,12 +128,12 @@ THEIRS: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_the_doing_of_another_is_not_taken_for_ones_own(
+async def test_the_write_of_another_is_not_taken_for_its_own(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, fault: Fault
 ) -> None:
     theirs = await store.put("a", CONTENT)
     await stage(store, "blocks", "1", CONTENT)
-    await store.commit("blocks", [named("1")])
+    await store.commit("blocks", [make_block_id("1")])
     await stage(store, "blocks", "2", NEW)
     changes = THEIRS if fault in COPIED else THEIRS[:-1]
     for change in changes:
@@ -156,7 +156,7 @@ READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("read", READS)
-async def test_a_read_is_whole_whatever_becomes_of_the_first_answer(
+async def test_a_read_is_complete_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, read: str
 ) -> None:
     await store.put("a", CONTENT, metadata=METADATA)
@@ -168,22 +168,22 @@ async def test_a_read_is_whole_whatever_becomes_of_the_first_answer(
         assert storage.injected[fault] == 1
 
 
-async def test_a_block_is_staged_whatever_becomes_of_the_first_answer(
+async def test_a_block_is_staged_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
     content = CONTENT * 2**18
     for fault in COPIED:
         spoil(storage, fault)
-        await remote.stage("a", named("1"), content, md5=hashlib.md5(content).digest())
+        await remote.stage("a", make_block_id("1"), content, md5=hashlib.md5(content).digest())
         await store.put("b", CONTENT)
         spoil(storage, fault)
-        await remote.stage_from("a", named("2"), "b")
+        await remote.stage_from("a", make_block_id("2"), "b")
         assert storage.injected[fault] == 2
-        await store.commit("a", [named("1"), named("2")])
+        await store.commit("a", [make_block_id("1"), make_block_id("2")])
         assert await content_of(store, "a") == content + CONTENT
 
 
-async def test_a_silent_copy_is_given_up_in_time(
+async def test_a_silent_copy_is_given_up_after_its_time_limit(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
     """A copy is silent until it is done, so silence says nothing before its time is up."""
@@ -193,9 +193,7 @@ async def test_a_silent_copy_is_given_up_in_time(
         await remote.copy("b", "a", size=1, metadata=METADATA)
 
 
-async def test_a_refusal_is_not_asked_for_again(
-    storage: FaultyStorage, container_name: str
-) -> None:
+async def test_a_denied_call_is_not_retried(storage: FaultyStorage, container_name: str) -> None:
     """As 403 is for a clock that is wrong, a key that was replaced, a signature that expired."""
     async with opened_at(storage.port, container_name, key="bm90IHRoZSBrZXk=") as store:
         with pytest.raises(StoreUnavailable, match="403"):
@@ -204,7 +202,7 @@ async def test_a_refusal_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_tries_are_limited(
+async def test_attempts_are_limited(
     storage: FaultyStorage, remote: AzureBlobStore, fault: Fault
 ) -> None:
     storage.choose = lambda _: fault
@@ -214,7 +212,7 @@ async def test_tries_are_limited(
     assert 1 + LIMITS.retries <= storage.injected[fault] <= 2 * (1 + LIMITS.retries)
 
 
-async def test_storage_is_given_the_time_that_it_asks_for(
+async def test_the_delay_that_storage_requests_is_kept(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
     storage.retry_after = 1
@@ -225,7 +223,7 @@ async def test_storage_is_given_the_time_that_it_asks_for(
     assert await content_of(store, "a") == CONTENT
 
 
-async def test_nobody_waits_longer_than_an_operation_may_take(
+async def test_a_requested_delay_beyond_the_time_limit_is_not_waited_for(
     storage: FaultyStorage, remote: AzureBlobStore
 ) -> None:
     storage.retry_after = 3600

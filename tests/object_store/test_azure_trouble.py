@@ -13,7 +13,7 @@ import pytest
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import NotFound, StoreUnavailable
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
-from tests.contracts.object_store import CONTENT, content_of, named
+from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import container_client, opened
 from tests.support.troubled_network import TroubledNetwork, troubled_network
 
@@ -78,7 +78,7 @@ async def store(azurite: Azurite, container_name: str) -> AsyncIterator[AzureBlo
         yield store
 
 
-async def test_a_busy_storage_is_asked_again(
+async def test_a_busy_storage_is_retried(
     remote: AzureBlobStore, network: TroubledNetwork, calls: Calls
 ) -> None:
     network.busy = 3
@@ -88,17 +88,17 @@ async def test_a_busy_storage_is_asked_again(
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-async def test_a_block_is_sent_whole_again(
+async def test_a_retried_block_is_sent_whole(
     remote: AzureBlobStore, network: TroubledNetwork, calls: Calls, kind: type[bytes]
 ) -> None:
     network.busy = 2
-    await remote.stage("a", named("1"), kind(LARGE), md5=hashlib.md5(LARGE).digest())
+    await remote.stage("a", make_block_id("1"), kind(LARGE), md5=hashlib.md5(LARGE).digest())
     assert calls == [("PUT", "stage")] * 3
-    await remote.commit("a", [named("1")])
+    await remote.commit("a", [make_block_id("1")])
     assert await content_of(remote, "a") == LARGE
 
 
-async def test_a_large_object_is_sent_whole_again(
+async def test_a_retried_large_object_is_sent_whole(
     remote: AzureBlobStore, network: TroubledNetwork
 ) -> None:
     network.busy = 2
@@ -107,7 +107,7 @@ async def test_a_large_object_is_sent_whole_again(
 
 
 @pytest.mark.parametrize("length", [None, len(LARGE)])
-async def test_an_answer_that_is_cut_off_is_asked_for_again(
+async def test_a_truncated_answer_is_retried(
     remote: AzureBlobStore,
     store: AzureBlobStore,
     network: TroubledNetwork,
@@ -120,7 +120,7 @@ async def test_an_answer_that_is_cut_off_is_asked_for_again(
     assert calls == [("GET", "get")] * 2
 
 
-async def test_an_answer_that_is_always_cut_off_is_never_taken_for_whole(
+async def test_an_answer_that_is_always_truncated_is_never_taken_for_complete(
     remote: AzureBlobStore, store: AzureBlobStore, network: TroubledNetwork
 ) -> None:
     await store.put("a", LARGE)
@@ -129,7 +129,7 @@ async def test_an_answer_that_is_always_cut_off_is_never_taken_for_whole(
         await remote.get("a")
 
 
-async def test_a_storage_that_stays_busy_is_unavailable(
+async def test_storage_that_stays_busy_is_unavailable(
     remote: AzureBlobStore, network: TroubledNetwork, calls: Calls
 ) -> None:
     network.busy = 1000
@@ -141,7 +141,7 @@ async def test_a_storage_that_stays_busy_is_unavailable(
         await remote.head("a")
 
 
-async def test_a_storage_that_is_gone_is_unavailable_soon(container_name: str) -> None:
+async def test_unreachable_storage_is_unavailable_soon(container_name: str) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as gone:
         port = gone.getsockname()[1]
     async with opened_at(port, container_name) as store:
@@ -149,7 +149,7 @@ async def test_a_storage_that_is_gone_is_unavailable_soon(container_name: str) -
             await store.put("a", CONTENT)
 
 
-async def test_a_storage_that_says_nothing_is_unavailable_in_time(
+async def test_silent_storage_is_unavailable_after_the_time_limit(
     network: TroubledNetwork, container_name: str
 ) -> None:
     network.silent = 1000
@@ -159,7 +159,7 @@ async def test_a_storage_that_says_nothing_is_unavailable_in_time(
                 await store.get("a")
 
 
-async def test_many_calls_at_once_share_connections(
+async def test_concurrent_calls_share_connections(
     remote: AzureBlobStore, network: TroubledNetwork
 ) -> None:
     await remote.put("a", CONTENT)
@@ -175,7 +175,7 @@ async def test_many_calls_at_once_share_connections(
     assert network.connections == before
 
 
-async def test_without_its_container_storage_is_unavailable(
+async def test_storage_without_its_container_is_unavailable(
     azurite: Azurite, store: AzureBlobStore, container_name: str
 ) -> None:
     with container_client(azurite, container_name) as container:
@@ -186,7 +186,7 @@ async def test_without_its_container_storage_is_unavailable(
         await store.put("a", CONTENT)
 
 
-async def test_a_wrong_key_makes_storage_unavailable_and_is_not_told(
+async def test_a_wrong_key_makes_storage_unavailable_and_is_not_disclosed(
     azurite: Azurite, container_name: str
 ) -> None:
     key = "bm90IHRoZSBrZXk="

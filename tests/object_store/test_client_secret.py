@@ -56,7 +56,7 @@ def _ends_with_its_connections(
     monkeypatch.setattr("registry_core.object_store.azure.connection.make_service", make_service)
 
 
-async def test_an_application_is_let_in_by_its_secret(
+async def test_an_application_signs_in_with_its_secret(
     entra: EntraTokens, storage: AzureStorage
 ) -> None:
     store = app.build_store(storage)
@@ -68,7 +68,7 @@ async def test_an_application_is_let_in_by_its_secret(
 
 
 @pytest.mark.usefixtures("entra")
-async def test_a_wrong_secret_is_told_by_entras_code_and_not_itself(
+async def test_a_wrong_secret_is_reported_with_entras_code_and_not_disclosed(
     storage: AzureStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = app.build_store(replace(storage, client_secret="a wrong one"))

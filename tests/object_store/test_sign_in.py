@@ -63,7 +63,7 @@ print([name for name in sys.modules if name.startswith(("azure.identity", "msal"
 """
 
 
-def test_what_needs_no_storage_is_answered_before_azure_identity_is_imported() -> None:
+def test_a_request_without_storage_does_not_import_azure_identity() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_STORAGE],
         cwd=PROJECT,
@@ -74,7 +74,7 @@ def test_what_needs_no_storage_is_answered_before_azure_identity_is_imported() -
     assert done.stdout == "[]\n"
 
 
-async def test_it_is_imported_and_made_beside_the_event_loop(endpoint: IdentityEndpoint) -> None:
+async def test_azure_identity_is_imported_in_a_thread(endpoint: IdentityEndpoint) -> None:
     threads: list[threading.Thread] = []
 
     def make(identity: Identity) -> AsyncSupportsTokenInfo:
@@ -91,7 +91,7 @@ async def test_it_is_imported_and_made_beside_the_event_loop(endpoint: IdentityE
 
 
 @pytest.mark.parametrize("by", ["setting", "AZURE_CLIENT_ID"])
-async def test_a_client_id_chooses_among_several_identities(
+async def test_a_client_id_selects_one_of_several_identities(
     endpoint: IdentityEndpoint,
     secure_azurite: SecureAzurite,
     container: str,
@@ -106,7 +106,7 @@ async def test_a_client_id_chooses_among_several_identities(
     assert [asked.client_id for asked in endpoint.asked] == [CLIENT_ID]
 
 
-async def test_many_at_once_ask_for_one_token(
+async def test_concurrent_calls_request_one_token(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     async with signed_in(secure_azurite, container) as store:
@@ -114,7 +114,7 @@ async def test_many_at_once_ask_for_one_token(
     assert len(endpoint.asked) == 1
 
 
-async def test_an_endpoint_that_says_nothing_is_given_up_for_all_who_wait(
+async def test_a_silent_identity_endpoint_fails_all_waiting_calls_in_time(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     endpoint.answering.clear()
@@ -129,7 +129,7 @@ async def test_an_endpoint_that_says_nothing_is_given_up_for_all_who_wait(
     assert len(endpoint.asked) <= 1
 
 
-async def test_an_identity_that_there_is_not_is_told_in_one_line_of_the_log(
+async def test_a_missing_identity_is_one_line_of_the_log(
     endpoint: IdentityEndpoint,
     secure_azurite: SecureAzurite,
     container: str,
@@ -146,7 +146,7 @@ async def test_an_identity_that_there_is_not_is_told_in_one_line_of_the_log(
     assert endpoint.header not in caplog.text
 
 
-async def test_without_any_identity_that_is_told_soon(
+async def test_without_any_identity_calls_fail_soon(
     secure_azurite: SecureAzurite, container: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
@@ -155,7 +155,7 @@ async def test_without_any_identity_that_is_told_soon(
             await store.head("a")
 
 
-async def test_a_token_is_fetched_again_when_it_ends_and_no_call_fails(
+async def test_an_expired_token_is_replaced_and_no_call_fails(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     endpoint.lifetime = 1
@@ -165,7 +165,7 @@ async def test_a_token_is_fetched_again_when_it_ends_and_no_call_fails(
     assert len(set(endpoint.given)) == len(endpoint.given)
 
 
-async def test_a_token_is_renewed_early_and_nobody_waits_or_fails_for_it(
+async def test_a_token_is_refreshed_early_in_the_background(
     endpoint: IdentityEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
@@ -191,7 +191,7 @@ async def test_a_token_is_renewed_early_and_nobody_waits_or_fails_for_it(
     assert len(endpoint.given) == 2
 
 
-async def test_a_token_that_storage_refuses_is_fetched_anew(
+async def test_a_token_that_storage_rejects_is_replaced(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     """As when it was revoked, or a clock is wrong; azure-identity would give it again."""
@@ -217,6 +217,6 @@ def test_no_token_is_sent_without_tls() -> None:
         AzureBlobStore.from_identity("http://127.0.0.1:10000/account", "registry")
 
 
-def test_a_secret_is_in_no_representation() -> None:
+def test_a_secret_is_not_part_of_any_representation() -> None:
     identity = Identity(CLIENT_ID, "tenant", "the secret")
     assert "the secret" not in repr(identity) + str(identity)

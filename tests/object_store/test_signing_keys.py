@@ -18,7 +18,7 @@ from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreUnavailable
-from tests.contracts.object_store import CONTENT, content_of, named
+from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock
 from tests.support.eventually import eventually
@@ -100,7 +100,7 @@ async def followed(azurite: SecureAzurite, url: str) -> AsyncIterator[httpx.Resp
         yield await client.get(url)
 
 
-async def test_a_url_is_signed_with_a_key_of_the_identity_and_reads_one_object(
+async def test_a_url_signed_with_a_delegation_key_permits_reading_one_object(
     store: AzureBlobStore, secure_azurite: SecureAzurite
 ) -> None:
     await store.put("other", CONTENT)
@@ -114,13 +114,13 @@ async def test_a_url_is_signed_with_a_key_of_the_identity_and_reads_one_object(
         assert answer.status_code == 403
 
 
-async def test_many_at_once_ask_for_one_key(store: AzureBlobStore, calls: list[str]) -> None:
+async def test_concurrent_calls_request_one_key(store: AzureBlobStore, calls: list[str]) -> None:
     urls = await asyncio.gather(*(store.signed_url("a", seconds=60) for _ in range(20)))
     assert len(urls) == 20
     assert calls == ["user_delegation_key"]
 
 
-async def test_a_key_is_renewed_after_a_day_and_nobody_waits_for_it(
+async def test_a_key_is_refreshed_in_the_background_after_a_day(
     store: AzureBlobStore, calls: list[str], clock: Clock
 ) -> None:
     first = asked(await store.signed_url("a", seconds=60))["skt"]
@@ -137,7 +137,7 @@ async def test_a_key_is_renewed_after_a_day_and_nobody_waits_for_it(
     assert calls == ["user_delegation_key"] * 2
 
 
-async def test_a_key_that_cannot_be_renewed_serves_to_its_last_hour(
+async def test_a_key_that_cannot_be_refreshed_is_used_until_its_last_hour(
     store: AzureBlobStore,
     storage: RefusingStorage,
     clock: Clock,
@@ -161,7 +161,9 @@ async def test_a_key_that_cannot_be_renewed_serves_to_its_last_hour(
         await store.signed_url("a", seconds=60)
 
 
-async def test_no_url_outlives_its_key(store: AzureBlobStore, clock: Clock) -> None:
+async def test_a_url_expires_with_its_key_at_the_latest(
+    store: AzureBlobStore, clock: Clock
+) -> None:
     assert seconds_of(await store.signed_url("a", seconds=600), "st", "se") == 610
     clock.pass_by(6 * DAY - HOUR - 60)
     url = await store.signed_url("a", seconds=2 * HOUR)
@@ -172,13 +174,13 @@ async def test_no_url_outlives_its_key(store: AzureBlobStore, clock: Clock) -> N
 
 COPIES: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "copy": lambda s: s.copy("b", "a", size=1, metadata={"a": "b"}),
-    "stage_from": lambda s: s.stage_from("b", named("1"), "a"),
+    "stage_from": lambda s: s.stage_from("b", make_block_id("1"), "a"),
 }
 
 
 @pytest.mark.parametrize("refusal", [SIGNATURE_REFUSED, SOURCE_REFUSED])
 @pytest.mark.parametrize("operation", COPIES)
-async def test_a_copy_whose_signature_is_refused_is_made_with_a_new_key(
+async def test_a_copy_whose_signature_is_denied_is_repeated_with_a_new_key(
     store: AzureBlobStore,
     storage: RefusingStorage,
     calls: list[str],
@@ -198,7 +200,7 @@ async def test_a_copy_whose_signature_is_refused_is_made_with_a_new_key(
 
 
 @pytest.mark.parametrize("operation", COPIES)
-async def test_a_copy_is_tried_with_a_new_key_once(
+async def test_a_copy_is_repeated_with_a_new_key_only_once(
     store: AzureBlobStore, storage: RefusingStorage, calls: list[str], operation: str
 ) -> None:
     storage.refuse = lambda request: SOURCE_REFUSED if is_copy(request) else None
@@ -207,7 +209,7 @@ async def test_a_copy_is_tried_with_a_new_key_once(
     assert calls == ["user_delegation_key", operation] * 2
 
 
-async def test_another_refusal_is_not_taken_for_the_keys(
+async def test_a_missing_role_does_not_cause_a_new_key(
     store: AzureBlobStore, storage: RefusingStorage, calls: list[str]
 ) -> None:
     storage.refuse = lambda request: ROLE_MISSING if is_copy(request) else None
@@ -216,7 +218,7 @@ async def test_another_refusal_is_not_taken_for_the_keys(
     assert calls == ["user_delegation_key", "copy"]
 
 
-async def test_pieces_that_are_refused_together_take_one_new_key(
+async def test_pieces_denied_together_need_one_new_key(
     store: AzureBlobStore, storage: RefusingStorage, calls: list[str], clock: Clock
 ) -> None:
     first = asked(await store.signed_url("a", seconds=60))["skt"]
@@ -233,7 +235,7 @@ async def test_pieces_that_are_refused_together_take_one_new_key(
     assert calls.count("user_delegation_key") == 2
 
 
-async def test_a_key_is_never_told(
+async def test_a_key_is_never_disclosed(
     store: AzureBlobStore, storage: RefusingStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
