@@ -191,7 +191,7 @@ def _lifetime(text: str) -> datetime:
 
 
 def _limit(text: str) -> str:
-    """:raises ArgumentTypeError: it is no scope."""
+    """:raises ArgumentTypeError: not a scope."""
     try:
         parse_limits([text])
     except ValueError as error:

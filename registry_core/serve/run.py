@@ -162,8 +162,8 @@ def _app_folder() -> Path:
 
 
 def _closing(module: ModuleType) -> Callable[[], Awaitable[None]]:
-    """What gives back the connections of the app: its ``host.close``, as `wiring.Host` has it."""
-    close: Callable[[], Awaitable[None]] = module.host.close
+    """What gives back the connections of the app: its ``registry.close``."""
+    close: Callable[[], Awaitable[None]] = module.registry.close
     return close
 
 

@@ -136,7 +136,7 @@ class _Host:
         _note("closed")
 
 
-host = _Host()
+registry = _Host()
 
 
 def _note(event: str) -> None:
