@@ -1,4 +1,4 @@
-"""How the Azure store calls storage: how often, with what, and by which URLs."""
+"""The requests that the Azure store sends: how many, with which headers and signed URLs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE = bytes(range(256)) * 4096 * 3  # 3 MiB
 
 @pytest.fixture
 def calls() -> Calls:
-    """Every HTTP request that was sent."""
+    """Every HTTP request sent."""
     return []
 
 
@@ -56,10 +56,10 @@ ONE_CALL: dict[str, tuple[str, str, Callable[[AzureBlobStore], Awaitable[Any]]]]
     "get a range": ("GET", "get", lambda s: s.get("a", offset=2, length=3)),
     "get up to the end": ("GET", "get", lambda s: s.get("a", offset=2)),
     "get beyond the end": ("GET", "get", lambda s: s.get("a", length=8 * 2**20)),
-    "get nothing": ("HEAD", "head", lambda s: s.get("a", length=0)),
-    "get what is empty": ("GET", "get", lambda s: s.get("empty")),
+    "get no bytes": ("HEAD", "head", lambda s: s.get("a", length=0)),
+    "get an empty object": ("GET", "get", lambda s: s.get("empty")),
     "put": ("PUT", "put", lambda s: s.put("b", CONTENT, metadata={"a": "b"})),
-    "put what is large": ("PUT", "put", lambda s: s.put("b", LARGE)),
+    "put a large object": ("PUT", "put", lambda s: s.put("b", LARGE)),
     "stage": ("PUT", "stage", lambda s: s.stage("b", make_block_id("1"), CONTENT, md5=MD5)),
     "stage from": ("PUT", "stage_from", lambda s: s.stage_from("b", make_block_id("1"), "a")),
     "commit": ("PUT", "commit", lambda s: s.commit("staged", [make_block_id("1")])),
@@ -131,13 +131,13 @@ async def test_a_signed_url_permits_reading_one_object_only(store: AzureBlobStor
 
 
 async def test_azurite_computes_no_needless_checksum(azurite: Azurite, container_name: str) -> None:
-    transport = _Listening()
+    transport = _RecordingTransport()
     async with opened(azurite, container_name, transport=transport) as store:
         await stage(store, "a", "1", LARGE)
-    [(request, answer)] = transport.exchanges
+    [(request, response)] = transport.exchanges
     assert request["Content-MD5"]
     assert request["Content-Length"] == str(len(LARGE))
-    assert "x-ms-content-crc64" not in answer
+    assert "x-ms-content-crc64" not in response
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_an_invalid_connection_string_is_refused(text: str) -> None:
         AzureBlobStore.from_connection_string(text, "container")
 
 
-class _Listening(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
-    """Keeps the headers of what goes out and comes back."""
+class _RecordingTransport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
+    """Records the headers of requests and responses."""
 
     def __init__(self) -> None:
         super().__init__()
         self.exchanges: list[tuple[dict[str, str], dict[str, str]]] = []
 
     async def send(self, request: Any, **options: Any) -> Any:
-        answer = await super().send(request, **options)
-        self.exchanges.append((dict(request.headers), dict(answer.headers)))
-        return answer
+        response = await super().send(request, **options)
+        self.exchanges.append((dict(request.headers), dict(response.headers)))
+        return response

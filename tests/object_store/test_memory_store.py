@@ -1,4 +1,4 @@
-"""The memory store is an honest stand-in for the real one."""
+"""The memory store passes the contract, and behaves like Azure where Azurite does not."""
 
 import pytest
 
@@ -20,6 +20,11 @@ from tests.contracts.object_store import (
 
 
 @pytest.fixture
+def memory() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
 def store(memory: MemoryStore) -> ObjectStore:
     return memory
 
@@ -38,7 +43,7 @@ class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
 
 
 class TestWhereAzuriteDiffers:
-    """What Azure's documentation says and Azurite does not do."""
+    """What Azure documents and Azurite does not implement."""
 
     pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.contracts.object_store import Append, AppendBlobContract
+from tests.contracts.object_store import Append
 from tests.support.azure_answers import AzureAnswers, Precedence
 from tests.support.azurite import write_append_blob
 from tests.support.content import CONFIG, chunk, image_manifest, random_bytes
@@ -60,11 +60,6 @@ def append(azurite: Azurite, container_name: str) -> Append:
         await asyncio.to_thread(write_append_blob, azurite, container_name, path, *pieces)
 
     return append
-
-
-@pytest.mark.parametrize("storage", PRECEDENCES, indirect=True)
-class TestAzure(AppendBlobContract):
-    """The contract holds, whatever a condition is answered with."""
 
 
 @pytest.fixture

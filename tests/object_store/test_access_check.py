@@ -1,6 +1,6 @@
-"""Missing roles, closed networks and refused tokens are make_block_id, before a client meets them or then.
+"""Missing roles, closed networks and rejected tokens are named, by the check and by later calls.
 
-What Azurite does not refuse by itself, a proxy before it refuses in Azure's words.
+A proxy in front of Azurite denies access as Azure does.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import pytest
 from registry_core import app
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
 from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, make_block_id, stage
 from tests.support.azurite import create_container, everything_in, opened, signed_in
-from tests.support.managed_identity import IdentityEndpoint
-from tests.support.refusing_storage import (
+from tests.support.denying_storage import (
     NETWORK_CLOSED,
     ROLE_MISSING,
-    TOKEN_REFUSED,
-    Refuse,
-    RefusingStorage,
-    is_for_key,
+    TOKEN_DENIED,
+    ChooseDenial,
+    DenyingStorage,
+    requests_key,
 )
+from tests.support.managed_identity import IdentityEndpoint
 from tests.support.secure_azurite import SecureAzurite
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("identity")]
@@ -47,8 +47,8 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
 
 
 @pytest.fixture
-def storage(secure_azurite: SecureAzurite) -> Iterator[RefusingStorage]:
-    with RefusingStorage(secure_azurite) as storage:
+def storage(secure_azurite: SecureAzurite) -> Iterator[DenyingStorage]:
+    with DenyingStorage(secure_azurite) as storage:
         yield storage
 
 
@@ -61,14 +61,14 @@ Check = Callable[..., Awaitable[list[str]]]
 
 
 @pytest.fixture
-def check(secure_azurite: SecureAzurite, storage: RefusingStorage, container: str) -> Check:
-    """What the registry does when it opens. Returns the calls that it takes."""
+def check(secure_azurite: SecureAzurite, storage: DenyingStorage, container: str) -> Check:
+    """The access check, as a new instance runs it. Returns the calls that it makes."""
 
-    async def check(settings: Settings = SETTINGS, *, of: str = container) -> list[str]:
+    async def check(settings: Settings = SETTINGS, *, name: str = container) -> list[str]:
         calls: list[str] = []
         async with signed_in(
             secure_azurite,
-            of,
+            name,
             service_url=storage.service_url,
             limits=LIMITS,
             on_call=lambda method, operation: calls.append(f"{method} {operation}"),
@@ -96,7 +96,7 @@ async def test_the_signing_key_of_the_check_is_kept(
         await app.check_access(SETTINGS, store)
         await store.signed_url("a", seconds=60)
     assert calls.count("user_delegation_key") == 1
-    assert len(identity.asked) == 1
+    assert len(identity.requests) == 1
 
 
 async def test_an_account_key_needs_no_check(azurite: Azurite, container_name: str) -> None:
@@ -109,56 +109,56 @@ async def test_an_account_key_needs_no_check(azurite: Azurite, container_name: s
 
 
 async def test_a_read_only_registry_without_redirects_needs_only_to_read(
-    check: Check, storage: RefusingStorage
+    check: Check, storage: DenyingStorage
 ) -> None:
-    storage.refuse = lambda request: None if request.method == "HEAD" else ROLE_MISSING
+    storage.deny = lambda request: None if request.method == "HEAD" else ROLE_MISSING
     assert await check(READ_ONLY) == ["HEAD check_access"]
 
 
-REFUSED: dict[str, tuple[Refuse, list[str], list[str]]] = {
-    "a reader": (
+DENIALS: dict[str, tuple[ChooseDenial, list[str], list[str]]] = {
+    "only a reader": (
         lambda request: ROLE_MISSING if request.method == "PUT" else None,
         [CONTRIBUTOR, "devstoreaccount1", "ten minutes", "AZURE_CLIENT_ID"],
         ["Delegator"],
     ),
-    "who may not sign": (
-        lambda request: ROLE_MISSING if is_for_key(request) else None,
+    "no right to sign": (
+        lambda request: ROLE_MISSING if requests_key(request) else None,
         [DELEGATOR, "not on a container"],
         ["Contributor"],
     ),
-    "who has no role at all": (lambda _: ROLE_MISSING, [CONTRIBUTOR, DELEGATOR], []),
-    "a network that is kept out": (
+    "no role at all": (lambda _: ROLE_MISSING, [CONTRIBUTOR, DELEGATOR], []),
+    "a network that is not allowed": (
         lambda _: NETWORK_CLOSED,
         ["network rules of the account devstoreaccount1", "private endpoint"],
         ["Contributor"],
     ),
-    "a tenant that is another": (
-        lambda _: TOKEN_REFUSED,
+    "another tenant": (
+        lambda _: TOKEN_DENIED,
         ["token of", "not accepted", "tenant"],
         ["Contributor"],
     ),
 }
 
 
-@pytest.mark.parametrize("who", REFUSED)
+@pytest.mark.parametrize("case", DENIALS)
 async def test_a_missing_permission_is_named(
-    check: Check, storage: RefusingStorage, who: str
+    check: Check, storage: DenyingStorage, case: str
 ) -> None:
-    storage.refuse, named_right, not_named = REFUSED[who]
+    storage.deny, expected, unexpected = DENIALS[case]
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     text = str(caught.value)
-    for words in named_right:
+    for words in expected:
         assert words in text
-    for words in not_named:
+    for words in unexpected:
         assert words not in text
 
 
 async def test_a_missing_container_is_named(check: Check) -> None:
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
-        await check(of="nowhere")
+        await check(name="nowhere")
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
-        await check(READ_ONLY, of="nowhere")
+        await check(READ_ONLY, name="nowhere")
 
 
 async def test_a_token_for_another_audience_is_not_accepted(
@@ -170,26 +170,26 @@ async def test_a_token_for_another_audience_is_not_accepted(
 
 
 async def test_a_missing_identity_is_named_once(check: Check, identity: IdentityEndpoint) -> None:
-    identity.refusal = (400, "No User Assigned Identity found for the specified ClientId.")
+    identity.error = (400, "No User Assigned Identity found for the specified ClientId.")
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     assert str(caught.value) == (
-        "no token for the app's own identity (AZURE_CLIENT_ID would name another): "
-        "assign an identity to the app, and name it if it has several"
+        "no token for the app's own identity (AZURE_CLIENT_ID would select another): "
+        "assign an identity to the app, and select one if it has several"
     )
 
 
 async def test_a_role_assigned_later_is_found_by_the_next_check(
-    check: Check, storage: RefusingStorage
+    check: Check, storage: DenyingStorage
 ) -> None:
-    storage.refuse = lambda _: ROLE_MISSING
+    storage.deny = lambda _: ROLE_MISSING
     with pytest.raises(StoreUnavailable):
         await check()
-    storage.refuse = lambda _: None
+    storage.deny = lambda _: None
     await check()
 
 
-LATER: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
+OPERATIONS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "head": lambda s: s.head("a"),
     "get": lambda s: s.get("a"),
     "put": lambda s: s.put("a", CONTENT),
@@ -200,30 +200,30 @@ LATER: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("operation", LATER)
+@pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_removed_role_is_not_taken_for_a_missing_object(
-    secure_azurite: SecureAzurite, storage: RefusingStorage, container: str, operation: str
+    secure_azurite: SecureAzurite, storage: DenyingStorage, container: str, operation: str
 ) -> None:
-    identity = Identity("11111111-2222-3333-4444-555555555555")
+    identity = AzureIdentity("11111111-2222-3333-4444-555555555555")
     async with signed_in(
         secure_azurite, container, identity=identity, service_url=storage.service_url
     ) as store:
         await store.put("a", CONTENT)
-        storage.refuse = lambda _: ROLE_MISSING
+        storage.deny = lambda _: ROLE_MISSING
         with pytest.raises(StoreUnavailable, match=CONTRIBUTOR) as caught:
-            await LATER[operation](store)
+            await OPERATIONS[operation](store)
     assert not isinstance(caught.value, NotFound | ConditionFailed)
     assert "client id 11111111-2222-3333-4444-555555555555 needs the role" in str(caught.value)
-    assert storage.refused == 1
+    assert storage.denied == 1
 
 
 async def test_a_client_gets_503_and_the_log_names_the_role(
     secure_azurite: SecureAzurite,
-    storage: RefusingStorage,
+    storage: DenyingStorage,
     container: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    storage.refuse = lambda _: ROLE_MISSING
+    storage.deny = lambda _: ROLE_MISSING
     async with signed_in(secure_azurite, container, service_url=storage.service_url) as store:
         application = build_application(SETTINGS, build_registry(SETTINGS, store))
         transport = httpx.ASGITransport(application)
