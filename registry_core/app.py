@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
-from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
@@ -23,10 +22,9 @@ from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
-from .server.sessions import UploadTokens
+from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
-from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
 from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
@@ -74,20 +72,15 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
 
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     """The registry over a store; `settle_root` comes first where the store may hold something."""
-    shelf = Shelf(
-        store,
-        Layout(settings.root or PLAIN),
-        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
-        blobs=Cache(settings.membership_seconds),
-        manifests=Cache(settings.membership_seconds),
-        marked=Cache(settings.membership_seconds),
-    )
     registry: Registry = StoredRegistry(
-        shelf,
+        store,
+        root=settings.root or PLAIN,
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.write_once,
+        immutable_tags=settings.immutable_tags,
+        manifest_cache_bytes=settings.manifest_cache_bytes,
+        membership_seconds=settings.membership_seconds,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -156,7 +149,7 @@ def _assemble(
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        UploadTokens(settings.http_secret),
+        SessionSigner(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,

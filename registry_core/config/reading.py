@@ -54,7 +54,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         require_blobs=not reader.flag(VALIDATION_DISABLED),
         require_children=reader.choice(INDEX_PLATFORMS, ("all", "none")) == "all"
         and not reader.flag(VALIDATION_DISABLED),
-        write_once=reader.tag_globs(TAGS_IMMUTABLE),
+        immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),

@@ -51,7 +51,7 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
-    write_once: TagGlobs = NO_TAGS
+    immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True

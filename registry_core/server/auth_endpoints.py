@@ -23,8 +23,8 @@ from ..auth.logins import Login
 from ..auth.token_service import ANYBODY, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
 from ..spec.scopes import Scope
+from .bodies import read_form
 from .errors import render
-from .forms import read_form
 from .urls import Urls
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.context import ServerContext
-from registry_core.server.sessions import UploadTokens
+from registry_core.server.sessions import SessionSigner
 from registry_core.server.urls import Urls
 from registry_core.spec.scopes import Scope
 from tests.support.clock import Clock
@@ -78,9 +78,9 @@ async def guarded(
     authenticator = TokenAuthenticator(
         TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE
     )
-    uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
+    sessions = SessionSigner(_SETTINGS.http_secret, now=clock)
     context = ServerContext(
-        Lazy.of(build_registry(_SETTINGS, store)), uploads, Urls(), authenticator, classes
+        Lazy.of(build_registry(_SETTINGS, store)), sessions, Urls(), authenticator, classes
     )
     transport = httpx.ASGITransport(Application(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:

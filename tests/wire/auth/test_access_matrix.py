@@ -14,6 +14,7 @@ from registry_core.config import read_settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import HANDLERS
 from registry_core.spec import endpoints as e
+from registry_core.spec.routes import build
 from tests.support.access_modes import (
     ADMIN,
     EXISTING,
@@ -69,7 +70,7 @@ class Scene:
         """The answer to somebody's request, in a registry where nothing else was done."""
         body, headers = (row.body, row.headers) if row else (b"", {})
         request = self.client.build_request(
-            endpoint.method, e.build(endpoint), content=body, headers=headers
+            endpoint.method, build(endpoint), content=body, headers=headers
         )
         if authorization := await self.mode.authorization(self.client, who, request):
             request.headers["Authorization"] = authorization
