@@ -183,7 +183,7 @@ async def test_a_block_is_staged_whatever_happens_to_the_first_answer(
 async def test_a_silent_copy_is_given_up_after_its_time_limit(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
-    """A copy is silent until it is done, so silence is no fault before its time limit."""
+    """A copy is silent until it is done, so it may be silent until its time limit."""
     await store.put("a", CONTENT)
     inject(storage, Fault.SLOW)
     with pytest.raises(StoreUnavailable, match="no answer in"):

@@ -119,7 +119,7 @@ class LinkCheck:
         return link.place.digest is not None and link.place.digest in self.context.content
 
     async def run(self) -> None:
-        """Check the undecided links. One call each where the metadata do not tell the target."""
+        """Check the undecided links. One call each if the metadata do not contain the target."""
         links, self.undecided = self.undecided, []
         await for_each(links, self._check, limit=_CONCURRENCY)
         append_blobs, self._append_blobs = self._append_blobs, []

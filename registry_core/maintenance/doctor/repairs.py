@@ -1,7 +1,7 @@
 """Everything a repair writes and deletes, each on the condition that nothing has changed since.
 
 Storage does not put a block blob over an append blob: a link that is one has to be deleted before
-it is written, and a crash in between would lose a link that nothing else may tell of. So a record
+it is written, and a crash in between would lose a link that nothing else may reference. So a record
 of a few links is written before they are touched, and deleted when all of them are back; the next
 repair that finds a record writes the links that are missing. Only one repair may run at a time:
 another's record would be taken for one left by a crash.
