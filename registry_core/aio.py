@@ -37,7 +37,8 @@ async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwar
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run a few coroutines concurrently and return their results in order.
 
-    For as many as there are items in some data, use `for_each`, which bounds them.
+    Where their number depends on data, use `for_each`, which bounds it.
+
     All of them have ended when this returns or raises, so that none outlives the request. If some
     fail, the first exception, in the order given, is raised.
     """
@@ -82,6 +83,19 @@ async def for_each(
     if failures:
         raise failures[min(failures)]
     return cast("list[R]", results)
+
+
+async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the coroutine's result. If this task is cancelled, it ends only after the coroutine.
+
+    For writes that must not be left half done.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 class Lazy(Generic[T]):

@@ -16,7 +16,7 @@ from .config import (
     Mode,
     Settings,
 )
-from .object_store.azure import AzureBlobStore, Identity
+from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
@@ -48,7 +48,7 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    identity = Identity(
+    identity = AzureIdentity(
         storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
     )
     return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)

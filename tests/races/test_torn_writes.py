@@ -12,7 +12,7 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.interface import ANYWAY, Buffer, Condition, NotFound
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage import links
@@ -40,11 +40,11 @@ class TwoSteps(MemoryStore):
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         if path.endswith(self.torn):
             await super().put(path, b"", condition=condition)
-            condition = ANYWAY
+            condition = UNCONDITIONAL
             await asyncio.sleep(self.gap)
         await asyncio.sleep(0.001)
         return await super().put(path, content, metadata=metadata, condition=condition)

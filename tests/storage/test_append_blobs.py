@@ -16,7 +16,7 @@ from registry_core.spec.errors import ManifestUnknown
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.contracts.object_store import Append, AppendBlobContract
+from tests.contracts.object_store import Append
 from tests.support.azure_answers import AzureAnswers, Precedence
 from tests.support.azurite import write_append_blob
 from tests.support.content import CONFIG, chunk, image_manifest, push_manifest, random_bytes
@@ -59,11 +59,6 @@ def append(azurite: Azurite, container_name: str) -> Append:
         await asyncio.to_thread(write_append_blob, azurite, container_name, path, *pieces)
 
     return append
-
-
-@pytest.mark.parametrize("storage", PRECEDENCES, indirect=True)
-class TestAzure(AppendBlobContract):
-    """The contract holds, whichever error a failed condition gets."""
 
 
 @pytest.fixture

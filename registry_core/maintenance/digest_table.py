@@ -1,4 +1,4 @@
-"""Digests by the million, in little memory."""
+"""Millions of digests in little memory, each with a number and a mark."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from ...spec.digest import Digest
+from ..spec.digest import Digest
 
 
 class DigestTable:
-    """Digests, each with a number and a mark: 41 bytes for a sha256, 73 for a sha512.
+    """A sorted table of digests: 41 bytes for a sha256, 73 for a sha512.
 
-    They have to be added in lexical order, which is how storage lists them.
+    Digests must be added in lexical order, which is the order of listings.
     """
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
 
     def add(self, digest: Digest, number: int = 0) -> None:
-        """:raises ValueError: when it does not come after the one that was added before it."""
+        """Append a digest, not marked.
+
+        :raises ValueError: ``digest`` does not come after the previous one of its algorithm.
+        """
         key = bytes.fromhex(digest.hex)
         column = self._columns.setdefault(digest.algorithm, _Column(len(key)))
         if column.numbers and column.key(-1) >= key:
@@ -29,12 +32,12 @@ class DigestTable:
         column.marks.append(0)
 
     def number(self, digest: Digest) -> int | None:
-        """What it was added with; None when it was not."""
+        """Return the number added with a digest, None if the digest is not in the table."""
         column, index = self._find(digest)
         return column.numbers[index] if column else None
 
     def mark(self, digest: Digest) -> None:
-        """Nothing happens if the digest is not there."""
+        """Mark a digest; does nothing if it is not in the table."""
         column, index = self._find(digest)
         if column:
             column.marks[index] = 1
@@ -49,7 +52,7 @@ class DigestTable:
         return sum(len(column.numbers) for column in self._columns.values())
 
     def rows(self) -> Iterator[tuple[Digest, int, bool]]:
-        """Each digest with its number, and whether it is marked."""
+        """Yield each digest with its number and whether it is marked."""
         for algorithm, column in self._columns.items():
             for index, number in enumerate(column.numbers):
                 digest = Digest(algorithm, column.key(index).hex())
@@ -61,8 +64,8 @@ class DigestTable:
             return None, 0
         key = bytes.fromhex(digest.hex)
         index = bisect_left(range(len(column.numbers)), key, key=column.key)
-        found = index < len(column.numbers) and column.key(index) == key
-        return (column, index) if found else (None, 0)
+        is_found = index < len(column.numbers) and column.key(index) == key
+        return (column, index) if is_found else (None, 0)
 
 
 class _Column:

@@ -1,4 +1,4 @@
-"""`python -m registry_core doctor` as people and scripts run it, against Azurite."""
+"""`python -m registry_core doctor` as users and scripts run it, against Azurite."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from registry_core.cli.doctor_text import quantity
-from registry_core.cli.doctor_trouble import explain
+from registry_core.cli.progress import format_quantity
+from registry_core.cli.storage_errors import explain
 from registry_core.config import AzureStorage
 from registry_core.serve.azurite import ACCOUNT, Azurite
 from registry_core.spec.digest import Digest
@@ -37,7 +37,7 @@ WRONG_KEY = b64encode(bytes(64)).decode()
 
 @pytest.fixture
 def settings(azurite: Azurite, container_name: str) -> dict[str, str]:
-    """Storage alone: no secret."""
+    """Settings of storage alone, without a secret."""
     return {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container_name,
@@ -49,7 +49,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **settings}
 
 
-def doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment(settings),
@@ -59,9 +59,9 @@ def doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.Completed
     )
 
 
-def as_json(settings: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """The one document on standard output."""
-    document: dict[str, Any] = json.loads(doctor(settings, "--json", *arguments).stdout)
+def report_of(settings: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    """Return the JSON document that the command prints."""
+    document: dict[str, Any] = json.loads(run_doctor(settings, "--json", *arguments).stdout)
     return document
 
 
@@ -73,7 +73,7 @@ async def fill(azurite: Azurite, container: str, root: str = "") -> None:
 
 
 async def test_an_empty_container_is_healthy(settings: dict[str, str]) -> None:
-    ran = doctor(settings)
+    ran = run_doctor(settings)
     container = settings["REGISTRY_STORAGE_AZURE_CONTAINER"]
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         0,
@@ -87,7 +87,7 @@ async def test_a_healthy_container_is_counted(
     azurite: Azurite, container_name: str, settings: dict[str, str], root: str
 ) -> None:
     await fill(azurite, container_name, root)
-    ran = doctor(settings, "--verify")
+    ran = run_doctor(settings, "--verify")
     assert (ran.returncode, ran.stderr) == (0, "")
     form = "with" if root else "without"
     lines = ran.stdout.splitlines()
@@ -97,10 +97,10 @@ async def test_a_healthy_container_is_counted(
     assert lines[-1] == "healthy"
 
 
-async def test_what_is_wrong_is_found_and_repaired(
+async def test_problems_are_found_and_repaired(
     azurite: Azurite, container_name: str, settings: dict[str, str]
 ) -> None:
-    """Append blobs in place of links, a lost index and a torn link; what cannot be cured stays."""
+    """Append blobs in place of links, a missing marker and a torn link; a dangling tag remains."""
     await fill(azurite, container_name)
     layout = Layout()
     with container_client(azurite, container_name) as client:
@@ -116,11 +116,11 @@ async def test_what_is_wrong_is_found_and_repaired(
         client.delete_blob(layout.catalog_marker("c"))
         client.upload_blob(layout.blob_link("c", Digest.of(b"another")), b"torn", overwrite=True)
         client.upload_blob(layout.tag_link("c", "lost"), str(Digest.of(b"gone")).encode())
-    ran = doctor(settings)
+    ran = run_doctor(settings)
     assert ran.returncode == 1
-    assert ran.stdout.splitlines()[-1] == "problems left: 7 (6 for --repair to put right)"
+    assert ran.stdout.splitlines()[-1] == "problems remaining: 7 (6 can be repaired with --repair)"
 
-    ran = doctor(settings, "--repair")
+    ran = run_doctor(settings, "--repair")
     assert ran.returncode == 1
     assert [line for line in ran.stdout.splitlines() if line.endswith("repaired")] == [
         f"{name}: {found}, {found} repaired"
@@ -128,7 +128,7 @@ async def test_what_is_wrong_is_found_and_repaired(
     ]
     assert {blob.kind for blob in everything_in(azurite, container_name)} == {"BlobType.BLOCKBLOB"}
 
-    document = as_json(settings)
+    document = report_of(settings)
     assert document["problems"] == {"tag-dangling": {"found": 1, "repaired": 0}}
     assert (document["healthy"], document["complete"]) == (False, True)
     [finding] = document["findings"]
@@ -143,15 +143,15 @@ async def test_damaged_content_is_found_by_hashing(
     path = Layout().content(Digest.of(LAYER))
     with container_client(azurite, container_name) as client:
         client.upload_blob(path, LAYER.upper(), overwrite=True)
-    document = as_json(settings, "--verify")
+    document = report_of(settings, "--verify")
     assert [finding["path"] for finding in document["findings"]] == [path]
     assert document["verified"]["number"] == 5
 
 
-async def test_bars_are_drawn_on_a_terminal(
+async def test_progress_bars_are_shown_on_a_terminal(
     azurite: Azurite, container_name: str, settings: dict[str, str]
 ) -> None:
-    """On standard error, so that the report can be piped on."""
+    """On standard error, so that the report can be piped."""
     await fill(azurite, container_name)
     terminal, end = pty.openpty()
     ran = subprocess.run(
@@ -171,8 +171,8 @@ async def test_bars_are_drawn_on_a_terminal(
     assert json.loads(ran.stdout)["healthy"]
 
 
-async def test_a_missing_container_is_told_in_one_line(settings: dict[str, str]) -> None:
-    ran = doctor(settings | {"REGISTRY_STORAGE_AZURE_CONTAINER": "missing"})
+async def test_a_missing_container_is_one_line(settings: dict[str, str]) -> None:
+    ran = run_doctor(settings | {"REGISTRY_STORAGE_AZURE_CONTAINER": "missing"})
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         3,
         "",
@@ -183,18 +183,18 @@ async def test_a_missing_container_is_told_in_one_line(settings: dict[str, str])
     )
 
 
-async def test_a_wrong_key_is_told_in_one_line(azurite: Azurite, container_name: str) -> None:
-    ran = doctor(by_key(container_name, azurite.service_url))
+async def test_a_wrong_key_is_one_line(azurite: Azurite, container_name: str) -> None:
+    ran = run_doctor(by_key(container_name, azurite.service_url))
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (3, "", 1)
     assert ran.stderr.startswith(
-        "registry: storage refuses: check REGISTRY_STORAGE_AZURE_ACCOUNTKEY ("
+        "registry: storage denies access: check REGISTRY_STORAGE_AZURE_ACCOUNTKEY ("
     )
 
 
-async def test_storage_out_of_reach_is_told_in_one_line_and_in_the_document() -> None:
+async def test_unreachable_storage_is_one_line_and_in_the_document() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = url_of(server)
-    ran = doctor(by_key("registry", url), "--json")
+    ran = run_doctor(by_key("registry", url), "--json")
     assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
     document = json.loads(ran.stdout)
     assert (document["complete"], document["healthy"]) == (False, False)
@@ -203,24 +203,24 @@ async def test_storage_out_of_reach_is_told_in_one_line_and_in_the_document() ->
 
 
 @pytest.mark.parametrize(
-    "settings, arguments, complaint",
+    "settings, arguments, message",
     [
         ({}, [], "REGISTRY_STORAGE_AZURE_CONTAINER='' must name a container"),
         ({}, ["--grace", "soon"], "argument --grace: 'soon' is not a number"),
         ({}, ["--repiar"], "unrecognized arguments: --repiar"),
     ],
 )
-def test_wrong_usage_is_told(
-    settings: dict[str, str], arguments: list[str], complaint: str
+def test_wrong_usage_is_explained(
+    settings: dict[str, str], arguments: list[str], message: str
 ) -> None:
-    ran = doctor(settings, *arguments)
+    ran = run_doctor(settings, *arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert complaint in ran.stderr
+    assert message in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-async def test_ctrl_c_ends_it_with_what_is_known_so_far() -> None:
-    """Storage has taken the connection and does not answer."""
+async def test_ctrl_c_ends_it_with_a_report_of_what_is_known_so_far() -> None:
+    """Storage has accepted the connection and does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
         process = subprocess.Popen(
@@ -233,13 +233,13 @@ async def test_ctrl_c_ends_it_with_what_is_known_so_far() -> None:
         connection, _ = server.accept()
         with connection:
             process.send_signal(signal.SIGINT)
-            printed, told = process.communicate(timeout=20)
-    assert (process.returncode, told) == (130, "registry: interrupted\n")
+            printed, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "registry: interrupted\n")
     assert json.loads(printed)["stopped"] == "interrupted"
 
 
 @pytest.mark.parametrize(
-    "trouble, storage, advice",
+    "error, storage, advice",
     [
         ("list_page : 404 ContainerNotFound (request 1)", {}, "correct REGISTRY_STORAGE_AZURE_CON"),
         (
@@ -257,10 +257,10 @@ async def test_ctrl_c_ends_it_with_what_is_known_so_far() -> None:
         ("list_page : no answer in 100 s", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
     ],
 )
-def test_every_trouble_with_storage_names_a_setting(
-    trouble: str, storage: dict[str, str], advice: str
+def test_every_storage_error_names_a_setting(
+    error: str, storage: dict[str, str], advice: str
 ) -> None:
-    assert advice in explain(trouble, AzureStorage("registry", **storage))
+    assert advice in explain(error, AzureStorage("registry", **storage))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_every_trouble_with_storage_names_a_setting(
     ],
 )
 def test_quantities_are_readable(number: int, unit: str, text: str) -> None:
-    assert quantity(number, unit) == text
+    assert format_quantity(number, unit) == text
 
 
 def by_key(container: str, url: str) -> dict[str, str]:

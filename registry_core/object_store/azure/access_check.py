@@ -1,6 +1,6 @@
-"""Whether an identity has the roles that the registry needs, found out without changing anything.
+"""Checks that an identity has the roles that the registry needs, without changing anything.
 
-learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory: storage looks at
+learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory: storage checks
 permissions before it looks at the blob.
 """
 
@@ -21,26 +21,27 @@ _NO_ETAG = '"0x0"'
 
 
 class CheckedConnection(Connection):
-    """A connection that can say what is missing before a client meets it."""
+    """A connection that can find missing permissions before a request does."""
 
     async def check_access(self, path: str, *, writes: bool = True, signs: bool = True) -> None:
-        """Ask for each permission once. Two calls, at the same time; with a key none.
+        """Use each permission once. Two concurrent calls; none with an account key.
 
-        ``path`` is one that nothing lies at, among those that the registry uses: roles may be
-        bound to paths. ``writes`` and ``signs`` say whether the registry will change something,
-        and make signed URLs: it does for redirects, and for copies. The key for them is kept.
+        ``path`` is a path without an object among those that the registry uses, as roles may be
+        limited to paths. ``writes`` says whether the registry will write, ``signs`` whether it will
+        sign URLs, which redirects and copies need. The signing key is kept for later use.
 
-        :raises StoreUnavailable: naming the role, the account and the container, and the identity.
+        :raises StoreUnavailable: a permission is missing; the text names the role, the account, the
+            container and the identity.
         """
         signer = self._signer
         if not isinstance(signer, DelegatedSigner):
             return
-        asked: list[Coroutine[Any, Any, None]] = [
+        checks: list[Coroutine[Any, Any, None]] = [
             self._try_to_write(path) if writes else self._try_to_read(path)
         ]
         if signs:
-            asked.append(signer.get_ready())
-        results = await asyncio.gather(*asked, return_exceptions=True)
+            checks.append(signer.prepare())
+        results = await asyncio.gather(*checks, return_exceptions=True)
         missing = []
         for result in results:
             if isinstance(result, NotSignedIn) or not isinstance(result, StoreUnavailable | None):
@@ -58,7 +59,7 @@ class CheckedConnection(Connection):
             return
 
     async def _try_to_write(self, path: str) -> None:
-        """A Put Blob on a condition that no blob meets, nor the lack of one."""
+        """Put a blob on a condition that cannot hold, whether there is a blob or not."""
         try:
             async with self._calling("check_access", path):
                 await self._blob(path).upload_blob(

@@ -1,4 +1,4 @@
-"""What storage's refusals mean, and what would be right: roles, networks, keys.
+"""Why storage denies access, and what to do about it: roles, networks, keys.
 
 learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes,
 learn.microsoft.com/azure/storage/blobs/authorize-access-azure-active-directory
@@ -16,74 +16,77 @@ SIGNING_ROLE = "Storage Blob Delegator"
 SIGNING = "user_delegation_key"
 """The operation that needs `SIGNING_ROLE`."""
 
-# Of a copy, when storage may not read the source with the URL that we have signed.
-_SIGNATURE_REFUSED = {"AuthenticationFailed", "CannotVerifyCopySource"}
+# Codes for a copy whose source storage cannot read with the URL that we signed.
+_SIGNATURE_DENIED = {"AuthenticationFailed", "CannotVerifyCopySource"}
 
 
 @dataclass(eq=False)
-class Refused(StoreUnavailable):
-    """Storage lets us not do it. ``reason`` is its code."""
+class AccessDenied(StoreUnavailable):
+    """Storage answered 401 or 403. ``reason`` is its error code."""
 
     reason: str = ""
 
     @property
-    def may_be_of_signature(self) -> bool:
-        """Whether, for a copy, it may be the signature of the source that was refused."""
-        return self.reason in _SIGNATURE_REFUSED
+    def may_concern_signature(self) -> bool:
+        """Whether, for a copy, the signature of the source may have been denied."""
+        return self.reason in _SIGNATURE_DENIED
 
 
 @dataclass(frozen=True)
-class Entrance:
-    """Whither, and in whose name; ``identity`` is a description, None where there is a key."""
+class StorageTarget:
+    """The storage account, the container and the identity used.
+
+    ``identity`` is a description for messages, None where an account key is used.
+    """
 
     account: str
     container: str
     identity: str | None = None
 
     def advice(self, operation: str, code: str) -> str:
-        """What would be right where storage answers with ``code``; nothing if none is known."""
+        """Return what to do about an error ``code`` of storage, "" if that is not known."""
         if code == "ContainerNotFound":
             return f"the account {self.account} has no container {self.container!r}: create it"
         if code == "AuthorizationFailure":
-            return self._network()
+            return self._network_advice()
         if self.identity is None:
-            return _KEYS.get(code, "")
-        if code in _TOKEN_REFUSED:
+            return _KEY_ADVICE.get(code, "")
+        if code in _TOKEN_DENIED:
             return (
                 f"the token of {self.identity} was not accepted: "
-                f"the tenant must be the one that the account {self.account} is in"
+                f"the tenant must be that of the account {self.account}"
             )
         if code in _ROLE_MISSING:
-            return self._role(operation)
+            return self._role_advice(operation)
         return ""
 
-    def _network(self) -> str:
+    def _network_advice(self) -> str:
         advice = (
-            f"the network rules of the account {self.account} keep this app out: "
-            "let its network in, or join it to one of the account's private endpoints"
+            f"the network rules of the account {self.account} do not let this app in: "
+            "allow its network, or connect it to a private endpoint of the account"
         )
         return advice if self.identity is None else f"{advice}; or {self.identity} has no role"
 
-    def _role(self, operation: str) -> str:
+    def _role_advice(self, operation: str) -> str:
         if operation == SIGNING:
             role, where = SIGNING_ROLE, f"the account {self.account} (not on a container)"
         else:
             role, where = DATA_ROLE, f"the container {self.container} or the account {self.account}"
         return (
             f"{self.identity} needs the role {role} on {where}; "
-            "a new assignment takes up to ten minutes to arrive"
+            "a new assignment takes up to ten minutes to take effect"
         )
 
 
 _ROLE_MISSING = {"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
-_TOKEN_REFUSED = {
+_TOKEN_DENIED = {
     "AuthenticationFailed",
     "InvalidAuthenticationInfo",
     "NoAuthenticationInformation",
 }
-_KEYS = {
-    "AuthenticationFailed": "the account's key is another, or a clock is wrong",
+_KEY_ADVICE = {
+    "AuthenticationFailed": "the account key is wrong, or the clock is",
     "KeyBasedAuthenticationNotPermitted": (
-        "the account takes no keys: take the key from the settings, and sign in with an identity"
+        "the account does not allow keys: remove the key from the settings to use an identity"
     ),
 }

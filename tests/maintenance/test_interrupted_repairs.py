@@ -1,4 +1,4 @@
-"""Repairs that are cut off at any call, and repairs beside a registry that is in use."""
+"""Repairs that are interrupted at any call, and repairs beside a registry that is in use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.content import (
     push_manifest,
 )
 
-from .looking import expect, look
+from .examining import examine_store, expect_problems
 
 pytestmark = pytest.mark.anyio
 
@@ -37,11 +37,11 @@ MANIFEST = Digest.of(IMAGE)
 REFERRER = image_manifest(subject=descriptor(IMAGE, media_types.OCI_MANIFEST))
 NEW = image_manifest(LAYERS[0])
 
-Act = Callable[[], Awaitable[object]]
+Action = Callable[[], Awaitable[object]]
 
 
-async def damaged() -> MemoryStore:
-    """As distribution v3 leaves a container: append blobs, and neither markers nor referrers."""
+async def store_of_distribution() -> MemoryStore:
+    """Return a container as distribution v3 leaves it: append blobs, no markers, no referrers."""
     memory = MemoryStore()
     registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", LAYERS)
@@ -55,19 +55,15 @@ async def damaged() -> MemoryStore:
 
 
 @dataclass
-class Interposed:
-    """A store that does something before, or after, its call number ``at``."""
+class InterruptedStore:
+    """A store that runs an action before, or after, its call number ``at``."""
 
     inner: MemoryStore
     at: int
-    act: Act
+    action: Action
     after: bool = False
     methods: tuple[str, ...] = ("head", "get", "put", "delete", "list_page")
-    seen: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def calls(self) -> int:
-        return len(self.seen)
+    calls: list[tuple[str, str]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
@@ -75,47 +71,50 @@ class Interposed:
             return method
 
         async def call(*arguments: Any, **options: Any) -> Any:
-            self.seen.append((name, arguments[0]))
-            is_due = self.calls == self.at
+            self.calls.append((name, arguments[0]))
+            is_due = len(self.calls) == self.at
             if is_due and not self.after:
-                await self.act()
+                await self.action()
             try:
                 return await method(*arguments, **options)
             finally:
                 if is_due and self.after:
-                    await self.act()
+                    await self.action()
 
         return call
 
 
 async def number_of_calls() -> int:
-    store = Interposed(await damaged(), at=0, act=fail)
-    report = await look(store, repair=True)
-    assert report.left == 0
-    return store.calls
+    """Return how many calls an uninterrupted repair makes."""
+    store = InterruptedStore(await store_of_distribution(), at=0, action=fail)
+    report = await examine_store(store, repair=True)
+    assert report.remaining == 0
+    return len(store.calls)
 
 
 async def fail() -> None:
-    raise StoreUnavailable("it was killed")
+    raise StoreUnavailable("the process was killed")
 
 
 @pytest.mark.parametrize("after", [False, True])
-async def test_whichever_call_a_repair_is_cut_off_at_the_next_completes_it(*, after: bool) -> None:
-    """And until then every tag can be pulled."""
+async def test_a_repair_that_is_interrupted_at_any_call_is_completed_by_the_next(
+    *, after: bool
+) -> None:
+    """Until then every tag can still be pulled."""
     calls = await number_of_calls()
     assert calls > 40
     for at in range(1, calls + 1):
-        memory = await damaged()
-        store = Interposed(memory, at, fail, after)
+        memory = await store_of_distribution()
+        store = InterruptedStore(memory, at, fail, after)
         with pytest.raises(StoreUnavailable):
-            await look(store, repair=True)
+            await examine_store(store, repair=True)
         registry = StoredRegistry(memory)
         assert (await registry.get_manifest("a", "v1")).content == IMAGE, at
 
-        report = await look(memory, repair=True)
+        report = await examine_store(memory, repair=True)
 
-        assert report.left == 0, (at, report.findings)
-        await expect(memory)
+        assert report.remaining == 0, (at, report.findings)
+        await expect_problems(memory)
         registry = StoredRegistry(memory)
         for content in LAYERS:
             await registry.open_blob("a", Digest.of(content))
@@ -127,7 +126,7 @@ async def test_whichever_call_a_repair_is_cut_off_at_the_next_completes_it(*, af
 
 async def test_a_tag_that_is_moved_at_any_call_of_a_repair_stays_moved() -> None:
     for at in range(1, await number_of_calls() + 1):
-        memory = await damaged()
+        memory = await store_of_distribution()
         registry = StoredRegistry(memory)
 
         async def move(registry: StoredRegistry = registry) -> None:
@@ -135,29 +134,29 @@ async def test_a_tag_that_is_moved_at_any_call_of_a_repair_stays_moved() -> None
                 await push_blob(registry, "a", content)
             await push_manifest(registry, "a", "v1", NEW)
 
-        await look(Interposed(memory, at, move), repair=True)
+        await examine_store(InterruptedStore(memory, at, move), repair=True)
 
         fresh = StoredRegistry(memory)
         assert (await fresh.get_manifest("a", "v1")).content == NEW, at
-        assert (await look(memory, repair=True)).left == 0
-        await expect(memory)
+        assert (await examine_store(memory, repair=True)).remaining == 0
+        await expect_problems(memory)
         assert (await fresh.get_manifest("a", "v1")).content == NEW, at
 
 
 async def test_a_tag_that_is_deleted_at_any_call_of_a_repair_stays_deleted() -> None:
-    """But for the moment between the last look at its index link and writing that anew."""
-    back = []
+    """Except between the last look at its index link and the write of that link."""
+    reappeared = []
     for at in range(1, await number_of_calls() + 1):
-        memory = await damaged()
+        memory = await store_of_distribution()
         registry = StoredRegistry(memory)
 
         async def delete(registry: StoredRegistry = registry) -> None:
             await registry.delete_tag("a", "v1")
 
-        store = Interposed(memory, at, delete)
-        await look(store, repair=True)
+        store = InterruptedStore(memory, at, delete)
+        await examine_store(store, repair=True)
         with suppress(ManifestUnknown):
             await StoredRegistry(memory).get_manifest("a", "v1")
-            back.append(store.seen[at - 1])
+            reappeared.append(store.calls[at - 1])
     index = LAYOUT.tag_index_link("a", "v1", MANIFEST)
-    assert back == [("delete", index), ("put", index)]
+    assert reappeared == [("delete", index), ("put", index)]
