@@ -9,10 +9,10 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 
-from benchmarks.process_meter import ProcessMeter
 from registry_core.spec.digest import Digest
 from tests.functions.conftest import Start
 from tests.support.host import PROJECT, RunningHost
+from tools.process_meter import ProcessMeter
 
 MIB = 1 << 20
 GIB = 1 << 30
