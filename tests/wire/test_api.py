@@ -23,7 +23,7 @@ async def test_the_api_version_is_confirmed(wire: Wire) -> None:
 
 @pytest.mark.every_host
 async def test_the_root_shows_a_page_for_people(wire: Wire) -> None:
-    """Besides the endpoints."""
+    """Besides every endpoint."""
     answer = await wire.client.get("/")
     assert answer.status_code == 200
     assert "container registry" in answer.text
@@ -132,7 +132,7 @@ async def test_invalid_digests_are_refused(wire: Wire, digest: str) -> None:
 @pytest.mark.every_host
 @pytest.mark.parametrize("path", ["/v2/x", "/v2/a/b", "/v2/a/tags", "/v2/a/blobs/x/y", "/v2/_x"])
 async def test_a_path_without_an_endpoint_is_unknown(wire: Wire, path: str) -> None:
-    """Besides the endpoints."""
+    """Besides every endpoint."""
     for method in ("GET", "PUT", "POST", "DELETE"):
         assert_error(await wire.client.request(method, path), 404, "NAME_UNKNOWN")
 
