@@ -17,17 +17,17 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from registry_core.serve.azurite import Azurite
+from tests.e2e.clients import Ctr, Docker, ImageClient, Podman, Skopeo
+from tests.e2e.daemons import containerd, dockerd
+from tests.e2e.images import LayoutImage, debian_image, two_platform_index
 from tests.support.azurite import create_container
-from tests.support.daemons import containerd, dockerd
-from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
 from tests.support.host import PROJECT, RunningHost
 from tests.support.hosts import LOCAL, best_host, registry_under
-from tests.support.images import LayoutImage, debian_image, two_platform_index
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
-_ON_THE_BEST_HOST = {"registries", "doors"}
+_ON_THE_BEST_HOST = {"registries", "registries_by_mode"}
 
 _PACKAGES = PROJECT / ".local/cache/debian-packages"
 _HOSTS = pytest.StashKey[tuple[RunningHost, ...]]()

@@ -18,10 +18,10 @@ import pytest
 from oras.client import OrasClient  # type: ignore[import-untyped]
 from oras.oci import Subject  # type: ignore[import-untyped]
 
-from tests.support.clients import program
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
-from tests.support.images import LayoutImage
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
+from tests.support.programs import program
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 

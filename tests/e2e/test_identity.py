@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from tests.e2e.clients import ImageClient
 from tests.e2e.conftest import only_nightly
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
 from tests.support.azurite import create_container
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
 from tests.support.hosts import best_host, registry_under
-from tests.support.images import LayoutImage
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 

@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
+from tests.e2e.clients import ImageClient
 from tests.e2e.conftest import CLIENTS, only_nightly
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
-from tests.support.images import LayoutImage
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
 
 PAIRS = [
     # docker pushes Docker manifests, podman OCI ones of its own, skopeo and ctr push as is.

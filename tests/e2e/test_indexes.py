@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
+from tests.e2e.clients import ImageClient
 from tests.e2e.conftest import CLIENTS, only_nightly
-from tests.support.e2e_clients import ImageClient
-from tests.support.images import PLATFORM_LAYERS, LayoutImage
+from tests.e2e.images import PLATFORM_LAYERS, LayoutImage
 
 
 @pytest.fixture(scope="module")

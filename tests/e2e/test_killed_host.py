@@ -17,9 +17,9 @@ import pytest
 
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from tests.support.e2e_clients import CommandFailed, Docker, ImageClient, Skopeo
+from tests.e2e.clients import CommandFailed, Docker, ImageClient, Skopeo
+from tests.e2e.images import LayoutImage, noise_image
 from tests.support.host import RunningHost, start_host
-from tests.support.images import LayoutImage, noise_image
 
 KILLS = [3, pytest.param(8, marks=pytest.mark.nightly)]
 _LAYER = 3 << 20

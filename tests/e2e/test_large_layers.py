@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.e2e.clients import ImageClient
 from tests.e2e.conftest import only_nightly
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import blob_size, get_manifest
-from tests.support.images import LayoutImage, noise_image
+from tests.e2e.images import LayoutImage, noise_image
+from tests.e2e.registries import blob_size, get_manifest
 
 _MIB = 1 << 20
 

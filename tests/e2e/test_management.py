@@ -6,10 +6,10 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from tests.support.clients import program
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
-from tests.support.images import LayoutImage
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
+from tests.support.programs import program
 
 
 def skopeo(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from registry_core.serve.azurite import Azurite
-from tests.support import e2e_logins
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_doors import ALICE, Door, Doors
-from tests.support.images import LayoutImage, noise_image
+from tests.e2e import logins
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage, noise_image
+from tests.e2e.registries import ALICE, LoginRegistries, LoginRegistry
 from tools.cost.traffic import Burst, Traffic, pull_of, push_of
 from tools.cost.usage import per_operation
 
@@ -41,9 +41,9 @@ _LINE = re.compile(r"operation=(\S+) repository=\S+ status=(\d{3})")
 
 
 @pytest.fixture(scope="module")
-def doors(azurite: Azurite) -> Iterator[Doors]:
+def registries_by_mode(azurite: Azurite) -> Iterator[LoginRegistries]:
     with ExitStack() as stack:
-        yield Doors(azurite, stack)
+        yield LoginRegistries(azurite, stack)
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def counted(bursts: Sequence[Burst]) -> Counter[tuple[str, str]]:
 class NewRequests:
     """The access log lines added since the last look."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._start = len(door.host.log())
+    def __init__(self, registry: LoginRegistry) -> None:
+        self._registry = registry
+        self._start = len(registry.host.log())
 
     def requests(self) -> Counter[tuple[str, str]]:
-        log = self._door.host.log()[self._start :]
+        log = self._registry.host.log()[self._start :]
         self._start += len(log)
         return Counter(
             (operation, "unknown" if status == "404" else "known")
@@ -78,14 +78,18 @@ class NewRequests:
 
 @pytest.mark.parametrize("mode", ["none", "builtin"])
 def test_docker_pushes_and_pulls_as_the_model_assumes(
-    mode: str, doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+    mode: str,
+    registries_by_mode: LoginRegistries,
+    docker_socket: str,
+    tmp_path: Path,
+    image: LayoutImage,
 ) -> None:
     """With a login it requests one token, however many requests follow."""
-    door, client = doors[mode], e2e_logins.docker(docker_socket, tmp_path)
+    registry, client = registries_by_mode[mode], logins.docker(docker_socket, tmp_path)
     traffic = replace(TRAFFIC, login=mode == "builtin")
     if traffic.login:
-        client.log_in(door.registry, ALICE, door.password)
-    reference, new = f"{door.repository()}:latest", NewRequests(door)
+        client.log_in(registry.authority, ALICE, registry.password)
+    reference, new = f"{registry.repository()}:latest", NewRequests(registry)
 
     client.images.push(image, reference)
     assert new.requests() == counted(push_of(traffic))
@@ -95,13 +99,13 @@ def test_docker_pushes_and_pulls_as_the_model_assumes(
 
 
 def test_docker_checks_layers_that_it_has_pushed_before_and_sends_none(
-    doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+    registries_by_mode: LoginRegistries, docker_socket: str, tmp_path: Path, image: LayoutImage
 ) -> None:
     """The config is the same as well; the model assumes a new one in every push."""
-    door, client = doors["none"], e2e_logins.docker(docker_socket, tmp_path)
-    repository = door.repository()
+    registry, client = registries_by_mode["none"], logins.docker(docker_socket, tmp_path)
+    repository = registry.repository()
     client.images.push(image, f"{repository}:first")
-    new = NewRequests(door)
+    new = NewRequests(registry)
 
     client.images.push(image, f"{repository}:second")
 
@@ -116,12 +120,14 @@ def test_docker_checks_layers_that_it_has_pushed_before_and_sends_none(
 
 
 def test_containerd_pulls_like_docker_without_the_first_request(
-    doors: Doors, client_named: Callable[[str], ImageClient], image: LayoutImage
+    registries_by_mode: LoginRegistries,
+    client_named: Callable[[str], ImageClient],
+    image: LayoutImage,
 ) -> None:
-    door, client = doors["none"], client_named("ctr")
-    reference = f"{door.repository()}:latest"
+    registry, client = registries_by_mode["none"], client_named("ctr")
+    reference = f"{registry.repository()}:latest"
     client.push(image, reference)
-    new = NewRequests(door)
+    new = NewRequests(registry)
 
     client.pull(reference)
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.e2e.alternating_proxy import AlternatingProxy
+from tests.e2e.clients import ImageClient
 from tests.e2e.conftest import only_nightly
-from tests.support.alternating_proxy import AlternatingProxy
-from tests.support.e2e_clients import ImageClient
-from tests.support.images import noise_image
+from tests.e2e.images import noise_image
 
 _PIECE = 9 << 20  # more than one block of storage
 
