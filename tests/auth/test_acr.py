@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from registry_core.auth.acr import (
+from registry_core.auth.tokens.exchange import (
     NULL_USER,
     Exchange,
     ExchangeUnsupported,
     RefreshTokenLogins,
 )
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.federation import Federated
+from registry_core.auth.sources.federation import Federated
 from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.logins import Login, Passing
-from registry_core.auth.refresh import RefreshTokens
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.identity import Login, Passing
+from registry_core.auth.tokens.issuing import RefreshTokens
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github
 from tests.support.oidc_issuer import OidcIssuer

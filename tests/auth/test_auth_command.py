@@ -9,7 +9,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.host import PROJECT
 
 RULES = """\

@@ -6,10 +6,10 @@ from base64 import b64encode
 
 import pytest
 
-from registry_core.auth.basic_authenticator import BasicAuthenticator
+from registry_core.auth.authenticators import BasicAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.htpasswd_file import htpasswd_line
+from registry_core.auth.sources.htpasswd import Htpasswd
+from registry_core.auth.sources.htpasswd import htpasswd_line
 from registry_core.auth.rules import Rules
 from registry_core.spec.errors import Denied, Unauthorized
 from registry_core.spec.scopes import repository_scope

@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry_core.auth.claim_globs import ClaimGlobs
+from registry_core.auth.rules.federation import ClaimGlobs
 
 
 @pytest.mark.parametrize(

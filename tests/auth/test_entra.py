@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from registry_core.auth.acr import NULL_USER
-from registry_core.auth.entra import Entra
+from registry_core.auth.tokens.exchange import NULL_USER
+from registry_core.auth.sources.entra import Entra
 from registry_core.auth.identity import Identity
 from registry_core.spec.errors import Unavailable
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key, rsa_key

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_encode
 
-from registry_core.auth.federation import Federated
+from registry_core.auth.sources.federation import Federated
 from registry_core.auth.identity import Identity
 from tests.support.federation import MAIN, github, identify
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey, ec_key, rsa_key

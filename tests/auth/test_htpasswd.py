@@ -12,8 +12,8 @@ import pytest
 
 from registry_core.auth import htpasswd as module
 from registry_core.auth import password_checks
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.htpasswd_file import HtpasswdInvalid, htpasswd_line, parse_htpasswd
+from registry_core.auth.sources.htpasswd import Htpasswd
+from registry_core.auth.sources.htpasswd import HtpasswdInvalid, htpasswd_line, parse_htpasswd
 from registry_core.auth.identity import Identity
 from registry_core.spec.errors import Unavailable
 

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from registry_core.auth.caller import CredentialsInvalid
 from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.keys import parse_jwks
-from registry_core.auth.logins import Login
-from registry_core.auth.refresh import RefreshTokens
-from registry_core.auth.signing_key import SigningKey
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.tokens.keys import parse_jwks
+from registry_core.auth.identity import Login
+from registry_core.auth.tokens.issuing import RefreshTokens
+from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.spec.scopes import parse_scopes, repository_scope
 
 pytestmark = pytest.mark.anyio

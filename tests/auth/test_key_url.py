@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.fetching import FetchFailed, fetch_json
-from registry_core.auth.key_url import KeysAtUrl
+from registry_core.auth.tokens.remote_keys import FetchFailed, fetch_json
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
 from registry_core.spec.errors import Unavailable
 from tests.support.clock import Clock
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey, ec_key

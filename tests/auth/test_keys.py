@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.keys import (
+from registry_core.auth.tokens.keys import (
     ALGORITHMS,
     Key,
     KeyUnusable,

@@ -9,9 +9,9 @@ import pytest
 
 from registry_core.auth import oidc
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.federation import Federated
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.oidc import IssuedTokens, discovered_keys
+from registry_core.auth.sources.federation import Federated
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
+from registry_core.auth.sources.oidc import IssuedTokens, discovered_keys
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github, identify
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key

@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from registry_core.auth.limits import parse_limits
-from registry_core.auth.personal_keys import KeyUnreadable, PersonalKey, name_in
+from registry_core.auth.identity import parse_limits
+from registry_core.auth.sources.personal_keys import KeyUnreadable, PersonalKey, name_in
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.scopes import Scope
 from registry_core.storage.layout import Layout

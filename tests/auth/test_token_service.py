@@ -9,19 +9,19 @@ from datetime import UTC, datetime, timedelta
 import bcrypt
 import pytest
 
-from registry_core.auth.builtin_authenticator import BuiltinAuthenticator
+from registry_core.auth.builtin import BuiltinAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.htpasswd import Htpasswd
+from registry_core.auth.sources.htpasswd import Htpasswd
 from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.logins import Login, Passing, PasswordLogins
-from registry_core.auth.personal_keys import PersonalKey
-from registry_core.auth.refresh import RefreshTokens
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.identity import Login, Passing, PasswordLogins
+from registry_core.auth.sources.personal_keys import PersonalKey
+from registry_core.auth.tokens.issuing import RefreshTokens
 from registry_core.auth.rules import Rules
-from registry_core.auth.signing_key import SigningKey
-from registry_core.auth.token_authenticator import TokenAuthenticator
-from registry_core.auth.token_service import ANYBODY, TokenService, subject
-from registry_core.auth.verification import TokenVerifier, VerifiedToken
+from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.tokens.service import ANYBODY, TokenService, subject
+from registry_core.auth.tokens.verification import TokenVerifier, VerifiedToken
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.scopes import WHOLE_CATALOG, Scope, parse_scopes
 from registry_core.storage.layout import Layout

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.keys import ALGORITHMS, Key, KeySet
-from registry_core.auth.verification import TOKEN_LIMIT, TokenVerifier, VerifiedToken
+from registry_core.auth.tokens.keys import ALGORITHMS, Key, KeySet
+from registry_core.auth.tokens.verification import TOKEN_LIMIT, TokenVerifier, VerifiedToken
 from tests.support.clock import Clock
 
 from .tokens import ISSUER, KEY, KEYS, RSA, SERVICE, claims, refuses, signed, verifier

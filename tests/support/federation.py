@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from registry_core.auth.federation import Federated
+from registry_core.auth.sources.federation import Federated
 from registry_core.auth.identity import Identity
 from registry_core.auth.rules import Federation
 from tests.support.oidc_issuer import OidcIssuer

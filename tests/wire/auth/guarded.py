@@ -12,11 +12,11 @@ import jwt
 
 from registry_core.aio import Lazy
 from registry_core.app import build_registry
-from registry_core.auth.access import access_of
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.keys import KeySource, parse_jwks
-from registry_core.auth.token_authenticator import TokenAuthenticator
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.tokens.claims import access_claim
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
+from registry_core.auth.tokens.keys import KeySource, parse_jwks
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application

@@ -10,9 +10,9 @@ import jwt
 import pytest
 
 from registry_core.app import build_application, build_registry
-from registry_core.auth.acr import ENTRA_SECONDS, NULL_USER
+from registry_core.auth.tokens.exchange import ENTRA_SECONDS, NULL_USER
 from registry_core.auth.rules import Rules
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.config import (
     AuthSettings,
     AzureStorage,

@@ -1,19 +1,22 @@
-"""What globs can match among valid repository names, and which glob matches all that another does.
+"""Coverage: which globs match any repository name, which globs and rules include others.
 
-Both walk three machines at once, a character after the other: the grammar of names, and what is
-left of each glob. Characters that no glob mentions are alike, so one of a kind stands for all.
+Globs are compared by running three automata side by side, one character at a time: the grammar of
+repository names and the two globs. Letters that no glob mentions behave alike, so one of them
+stands for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 from ...globs import RepositoryGlobs, tokens
 from ...spec.names import NAME_MAX_LENGTH
+from .rule import Groups, Rule, Who
 
-# The grammar of spec/names.py as a machine: state and kind of character to state.
+# The grammar of spec/names.py as an automaton: state and kind of character to state.
 _START, _WORD, _DOT, _UNDERSCORE, _UNDERSCORES, _DASHES = range(6)
 _NAMES: Mapping[int, Mapping[str, int]] = {
     _START: {"a": _WORD},
@@ -36,7 +39,7 @@ _Positions: TypeAlias = frozenset[int]
 
 
 class _Glob:
-    """As a machine: a state is all positions that may have been reached."""
+    """A glob as an automaton. A state is the set of positions that may have been reached."""
 
     def __init__(self, glob: str) -> None:
         self.signs = [
@@ -45,7 +48,7 @@ class _Glob:
         self.start = self._closed({0})
 
     def _closed(self, positions: set[int]) -> _Positions:
-        """Wildcards may stand for nothing."""
+        """Add the positions after wildcards, which may match nothing."""
         closed = set(positions)
         for reached in positions:
             position = reached
@@ -69,14 +72,14 @@ class _Glob:
 
 
 def can_match(glob: str) -> bool:
-    """Whether there is a repository name that the glob matches."""
+    """Whether the glob matches any valid repository name."""
     machine = _Glob(glob)
     return any(machine.accepts(positions) for positions, _ in _names(machine, machine))
 
 
 @lru_cache(4096)
 def covers(wide: str, narrow: str) -> bool:
-    """Whether ``wide`` matches all names that ``narrow`` does. False where that takes too long."""
+    """Whether ``wide`` matches all names that ``narrow`` does. False if that takes too long."""
     if wide in ("**", narrow):
         return True
     if not set("*?") & set(narrow):
@@ -91,12 +94,12 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def _beginning(glob: str) -> str:
-    """What all that it matches begins with."""
+    """Return the text that all names begin with which the glob matches."""
     return "" if glob[0] in "*?" else tokens(glob)[0]
 
 
 def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Positions]]:
-    """The states of both after each valid name that the first can still match, each pair once."""
+    """Yield both states after each valid name that the first can still match, each pair once."""
     mentioned = {sign for sign in machine.signs + other.signs if sign in _LETTERS}
     unmentioned = next((letter for letter in _LETTERS if letter not in mentioned), "")
     characters = [*sorted(mentioned), *unmentioned, ".", "_", "-", "/"]
@@ -118,3 +121,44 @@ def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Position
         states = {state for state in following - seen if state[1]}
         seen |= states
         yield from ((p, o) for name, p, o in states if name == _WORD)
+
+
+def redundant_rules(rules: Sequence[Rule], groups: Groups) -> Iterator[tuple[Rule, Rule]]:
+    """Yield each rule that adds nothing, with one of those that allow the same already.
+
+    Of two equal rules, the later one is redundant.
+    """
+    others = _RulesByWho(rules)
+    for rule in reversed(rules):
+        others.remove(rule)
+        found = [
+            others.covering(rule, who.wider(groups), glob) for who in rule.who for glob in rule.on
+        ]
+        if found and all(found):
+            yield rule, found[0][0]
+        else:
+            others.add(rule)
+
+
+class _RulesByWho:
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._by_who: dict[Who, dict[int, Rule]] = defaultdict(dict)
+        for rule in rules:
+            self.add(rule)
+
+    def add(self, rule: Rule) -> None:
+        for who in rule.who:
+            self._by_who[who][id(rule)] = rule
+
+    def remove(self, rule: Rule) -> None:
+        for who in rule.who:
+            del self._by_who[who][id(rule)]
+
+    def covering(self, rule: Rule, entries: Sequence[Who], glob: str) -> list[Rule]:
+        """Return rules that together allow all that ``rule`` does on ``glob``; none if not all."""
+        missing, found = set(rule.allowed), []
+        for other in (each for who in entries for each in self._by_who[who].values()):
+            if not missing.isdisjoint(other.allowed) and any(covers(g, glob) for g in other.on):
+                missing -= other.allowed
+                found.append(other)
+        return [] if missing else found

@@ -1,4 +1,4 @@
-"""Classes of repositories: images and plugins, which a token may tell apart.
+"""Classes of repositories, images and plugins, which a token may distinguish.
 
 Source: distribution's registry/handlers/manifests.go, "applyResourcePolicy".
 """
@@ -13,34 +13,34 @@ from ..spec.media_types import DOCKER_CONFIG, DOCKER_PLUGIN_CONFIG, OCI_CONFIG
 from .caller import Caller, Granted
 
 IMAGE = "image"
-_OF_CONFIG = {OCI_CONFIG: IMAGE, DOCKER_CONFIG: IMAGE, DOCKER_PLUGIN_CONFIG: "plugin"}
-CLASSES = frozenset(_OF_CONFIG.values())
+_BY_CONFIG = {OCI_CONFIG: IMAGE, DOCKER_CONFIG: IMAGE, DOCKER_PLUGIN_CONFIG: "plugin"}
+CLASSES = frozenset(_BY_CONFIG.values())
 
 
 def check_class(
     manifest: Manifest, repository: str, caller: Caller, allowed: Collection[str]
 ) -> None:
-    """The class of what is pushed must be allowed, and be the one that the caller's token names.
+    """Check that the manifest's class is allowed, and is the one that the caller's token names.
 
-    An index has no class: what it lists has. A token without a class is for images.
+    An index has no class: the manifests that it lists have. A token without a class is for images.
 
-    :raises Denied: it is another class, or none that is known.
+    :raises Denied: it is of another class, or of none that is known.
     """
     if manifest.config is None:
         return
     media_type = manifest.config.media_type
-    pushed = _OF_CONFIG.get(media_type)
+    pushed = _BY_CONFIG.get(media_type)
     if pushed is None:
-        raise Denied(f"a manifest whose config is {media_type} has no class that is known")
+        raise Denied(f"a manifest with the config {media_type} belongs to no known class")
     if pushed not in allowed:
-        raise Denied(f"the registry takes no manifest of class {pushed}")
+        raise Denied(f"the registry does not accept manifests of class {pushed}")
     granted = _granted(caller, repository)
     if granted and pushed not in granted:
-        raise Denied(f"{repository} may not be pushed to with class {pushed}")
+        raise Denied(f"the token does not allow pushing class {pushed} to {repository}")
 
 
 def _granted(caller: Caller, repository: str) -> set[str]:
-    """None at all for a caller whose permissions do not come from a token."""
+    """Return the classes that the caller's token names, if they have one."""
     if not isinstance(caller.permissions, Granted):
         return set()
     resources = [scope.resource for scope in caller.permissions.scopes]

@@ -1,4 +1,4 @@
-"""A bundle of trusted certificates, and the chains to it that tokens bring along.
+"""A bundle of trusted certificates, and the certificate chains in tokens that lead to it.
 
 Sources: RFC 7515, section 4.1.6 (``x5c``); RFC 5280; distribution's ``rootcertbundle``.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509 import verification as v
 
-from .caller import CredentialsInvalid
+from ..caller import CredentialsInvalid
 from .keys import Key, KeySet, KeySource, KeyUnusable, thumbprint
 
 _LONGEST_CHAIN = 5
@@ -27,18 +27,18 @@ def _check_authority(
     _policy: v.Policy, _certificate: x509.Certificate, extension: x509.BasicConstraints
 ) -> None:
     if not extension.ca:
-        raise ValueError("a certificate of the chain is not that of an authority")
+        raise ValueError("a certificate of the chain does not belong to an authority")
 
 
 def _check_usage(
     _policy: v.Policy, _certificate: x509.Certificate, extension: x509.KeyUsage | None
 ) -> None:
     if extension is not None and not extension.key_cert_sign:
-        raise ValueError("a key of the chain is not for signing certificates")
+        raise ValueError("a key of the chain may not sign certificates")
 
 
-# An authority's certificate must say that it is one. Names and purposes in the last certificate
-# say nothing about tokens: distribution ignores them, too.
+# An authority's certificate must say that it is one. Names and purposes in the leaf certificate say
+# nothing about tokens: distribution ignores them, too.
 _AUTHORITIES = (
     v.ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, v.Criticality.AGNOSTIC, _check_authority)
@@ -48,7 +48,7 @@ _AUTHORITIES = (
 
 @dataclass(frozen=True)
 class Bundle:
-    """Certificates that are trusted as they are, and to issue others."""
+    """Certificates that are trusted themselves, and to issue others."""
 
     certificates: Sequence[x509.Certificate]
     keys: KeySet
@@ -56,14 +56,17 @@ class Bundle:
 
     @classmethod
     def parse(cls, pem: str) -> Bundle:
-        """:raises ValueError: it has no certificate, or a damaged one."""
+        """Parse certificates in PEM.
+
+        :raises ValueError: there is none, or a damaged one.
+        """
         certificates = tuple(x509.load_pem_x509_certificates(pem.encode()))
         return cls(certificates, KeySet.of(_usable_keys(certificates)))
 
     def verify(self, x5c: object) -> Key:
-        """The key of the first certificate of a chain to the bundle.
+        """Return the key of the first certificate of ``x5c``, a chain that leads to the bundle.
 
-        :raises CredentialsInvalid: it is none.
+        :raises CredentialsInvalid: the chain is malformed, or does not lead to the bundle.
         """
         leaf, *between = _parse_chain(x5c)
         now = datetime.fromtimestamp(self.now(), UTC)
@@ -87,30 +90,30 @@ class Bundle:
 
 
 def _usable_keys(certificates: Sequence[x509.Certificate]) -> Iterator[Key]:
-    """An authority may sign certificates with a key of a kind that no token is signed with."""
+    # An authority may sign certificates with a kind of key that is not accepted for tokens.
     for certificate in certificates:
         with suppress(KeyUnusable):
             yield Key.of(certificate.public_key())
 
 
 def _parse_chain(x5c: object) -> list[x509.Certificate]:
-    """In base64, not base64url."""
+    """Parse ``x5c``: a list of certificates in base64, not base64url."""
     if not isinstance(x5c, list) or not 1 <= len(x5c) <= _LONGEST_CHAIN:
-        raise CredentialsInvalid(f"x5c is no list of 1 to {_LONGEST_CHAIN} certificates")
+        raise CredentialsInvalid(f"x5c is not a list of 1 to {_LONGEST_CHAIN} certificates")
     try:
         return [
             x509.load_der_x509_certificate(base64.b64decode(text, validate=True)) for text in x5c
         ]
     except (binascii.Error, TypeError, ValueError) as error:
-        raise CredentialsInvalid("x5c holds something else than certificates") from error
+        raise CredentialsInvalid("x5c contains something other than certificates") from error
 
 
 @dataclass(frozen=True)
 class TrustedKeys:
-    """All keys of an issuer elsewhere: those of a bundle, and those of a JWK set, if any.
+    """`KeySource` of an external issuer: the keys of a bundle, and others, such as a JWK set.
 
-    In distribution's order: a chain in ``x5c``, then ``jwk``, then ``kid``. The first that the
-    header has decides: nothing else is tried when it is not trusted.
+    The header's ``x5c`` decides, without it ``jwk``, and without that ``kid``, which is the order
+    of distribution. If the key named there is not trusted, nothing else is tried.
     """
 
     bundle: Bundle | None = None
@@ -118,19 +121,19 @@ class TrustedKeys:
 
     async def find(self, header: Mapping[str, Any]) -> Key:
         if "x5c" in header:
-            return self._of_chain(header["x5c"])
+            return self._verify_chain(header["x5c"])
         jwk = header.get("jwk")
         if isinstance(jwk, dict) and "x5c" in jwk:
-            key = self._of_chain(jwk["x5c"])
+            key = self._verify_chain(jwk["x5c"])
             if key.thumbprint != thumbprint(jwk):
-                raise CredentialsInvalid("jwk holds another key than its certificate")
+                raise CredentialsInvalid("jwk and its certificate contain different keys")
             return key
         key_of_bundle = self.bundle.keys.get(header) if self.bundle else None
         if key_of_bundle is not None:
             return key_of_bundle
         return await (self.others or KeySet({})).find(header)
 
-    def _of_chain(self, x5c: object) -> Key:
+    def _verify_chain(self, x5c: object) -> Key:
         if self.bundle is None:
-            raise CredentialsInvalid("no certificate is trusted here")
+            raise CredentialsInvalid("this registry trusts no certificates")
         return self.bundle.verify(x5c)
