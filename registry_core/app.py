@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
-from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
@@ -24,7 +24,7 @@ from .config import (
     TokenAuth,
     read_settings,
 )
-from .jobs import Job, JobContext, run_jobs
+from .jobs import JOBS, Job, JobContext, run_jobs
 from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
@@ -34,7 +34,6 @@ from .server.context import ServerContext
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
-from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
 from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
@@ -85,20 +84,15 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
 
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     """The registry over a store; `settle_root` comes first where the store may hold something."""
-    shelf = Shelf(
-        store,
-        Layout(settings.root or PLAIN),
-        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
-        blobs=Cache(settings.membership_seconds),
-        manifests=Cache(settings.membership_seconds),
-        marked=Cache(settings.membership_seconds),
-    )
     registry: Registry = StoredRegistry(
-        shelf,
+        store,
+        root=settings.root or PLAIN,
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.immutable_tags,
+        immutable_tags=settings.immutable_tags,
+        manifest_cache_bytes=settings.manifest_cache_bytes,
+        membership_seconds=settings.membership_seconds,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -230,14 +224,25 @@ def _entra(entra: EntraAuth) -> Entra:
     return Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
 
 
-def asgi_from_environment() -> Application:
+def asgi_from_environment(*, jobs: bool = False) -> Application:
     """Return the registry that environment variables configure, as an ASGI application.
 
-    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``.
+    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``. It
+    logs to standard error, unless the program has configured logging.
 
+    :param jobs: run the maintenance jobs, too, for the lifespan of the application. One process per
+        registry is enough.
     :raises ConfigError: the settings are missing or wrong; the message lists all problems.
     """
-    return RegistryApp(read_settings()).application
+    if not logging.getLogger().handlers:
+        log_to_stderr()
+    return RegistryApp(read_settings(), jobs=JOBS if jobs else ()).application
+
+
+def log_to_stderr() -> None:
+    """Log all warnings, and whatever the registry logs, to standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("registry_core").setLevel(logging.INFO)
 
 
 class RegistryApp:

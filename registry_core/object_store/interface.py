@@ -336,7 +336,7 @@ async def list_all(
 
 
 async def exists(store: ObjectStore, path: str) -> bool:
-    """Return whether an object is committed at ``path``. One call."""
+    """Return whether there is an object. One call."""
     try:
         await store.head(path)
     except NotFound:
@@ -344,10 +344,10 @@ async def exists(store: ObjectStore, path: str) -> bool:
     return True
 
 
-async def delete_if(store: ObjectStore, path: str, etag: str) -> bool:
-    """Delete an object if it is still the one with ``etag``. Returns whether it was. One call."""
+async def delete_if(store: ObjectStore, path: str, condition: Condition = UNCONDITIONAL) -> bool:
+    """Delete an object; return False if it is gone or does not meet the condition. One call."""
     try:
-        await store.delete(path, condition=if_match(etag))
+        await store.delete(path, condition=condition)
     except (NotFound, ConditionFailed):
         return False
     return True

@@ -19,7 +19,7 @@ from types import FrameType
 import uvloop
 from starlette.types import ASGIApp
 
-from ..app import RegistryApp
+from ..app import RegistryApp, log_to_stderr
 from ..config import (
     AUTH,
     BUILTIN_SIGNINGKEY,
@@ -171,9 +171,7 @@ def _print_ready(listener: Listener, azurite: Azurite | None) -> None:
 
 
 def _configure_logging(*, access_lines: bool) -> None:
-    """Log to standard error: all warnings, and everything from the registry."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("registry_core").setLevel(logging.INFO)
+    log_to_stderr()
     # Uvicorn would write a warning each time that a client tries whether the server has TLS.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     access_log.setLevel(logging.INFO if access_lines else logging.WARNING)

@@ -93,7 +93,7 @@ def test_explain_tells_of_everybody(
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (["--user", "alice", "pull", "Team"], "invalid repository name"),
+        (["--user", "alice", "pull", "Team"], "not a valid repository name"),
         (["--user", "alice", "admin", "team"], "invalid choice"),
         (["--user", "alice", "--anonymous", "pull", "team"], "not allowed with"),
         (["--user", "alice", "--role", "x", "pull", "team"], "--role and --group go with --entra"),

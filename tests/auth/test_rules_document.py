@@ -84,7 +84,7 @@ dev = ["alice"]
         'rules.toml:2: "everybody" is nobody a rule can be for; did you mean "everyone"?',
         'rules.toml:3: no group "dve" in [groups]; did you mean "dev"?',
         'rules.toml:4: unknown action "pul"; did you mean "pull"?',
-        "rules.toml:5: 'Team/**' is no glob of repositories, such as team-a/** or public/*",
+        "rules.toml:5: 'Team/**' is not a glob of repositories, such as team-a/** or public/*",
         'rules.toml:6: unknown key "may_not" in rule; did you mean "may"?',
         'rules.toml:9: unknown key "grups" in the document; did you mean "groups"?',
     ]
@@ -120,8 +120,8 @@ dev = ["alice"]
         (RULE.replace('"**"', '"*./a"'), 4, "no valid name is like it"),
         (RULE.replace('"**"', '"a___?"'), 4, "no valid name is like it"),
         (RULE.replace('"**"', f'"{"a" * 256}"'), 4, "no valid name is like it"),
-        (RULE.replace('"**"', '"a:v1"'), 4, "no glob of repositories"),
-        (RULE.replace('"**"', '"**a*b**a*b**a*b"'), 4, "** before * more than"),
+        (RULE.replace('"**"', '"a:v1"'), 4, "not a glob of repositories"),
+        (RULE.replace('"**"', '"**a*b**a*b**a*b"'), 4, "* after ** more than"),
     ],
 )
 def test_each_mistake_is_told_with_its_line(text: str, line: int, says: str) -> None:

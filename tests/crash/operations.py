@@ -16,7 +16,7 @@ from registry_core.spec.errors import (
     ManifestUnknown,
     Unavailable,
 )
-from tests.support.content import chunk
+from tests.support.content import chunk, push_manifest
 
 
 @dataclass
@@ -157,8 +157,8 @@ def push(
 
     async def act(registry: Registry, _: Client) -> str:
         if len(tags) == 1:
-            return str(await registry.push_manifest(repository, tags[0], content, None))
-        return str(await registry.push_manifest(repository, digest, content, None, tags))
+            return str(await push_manifest(registry, repository, tags[0], content))
+        return str(await push_manifest(registry, repository, digest, content, tags=tags))
 
     return Operation(name, act, (act,))
 

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from registry_core.caches import Cache
 from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import Registry, Upload
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     chunk,
@@ -24,6 +22,7 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 
 from .chance import draw_from, leave_nothing_to_chance
@@ -57,19 +56,17 @@ NEW_REFERRER = image_manifest(subject=_SUBJECT, artifactType="application/vnd.ex
 
 def forgetful(store: ObjectStore) -> Registry:
     """A registry that remembers nothing: whatever it is asked, another instance could answer."""
-    shelf = Shelf(
-        store,
-        content=Cache(0),
-        blobs=Cache(0),
-        manifests=Cache(0),
-        marked=Cache(0),
-    )
-    return StoredRegistry(shelf)
+    return StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0, now=_at_once)
 
 
 def remembering(store: ObjectStore) -> Registry:
     """A registry that remembers what it has seen, as they do in service."""
-    return StoredRegistry(Shelf(store))
+    return StoredRegistry(store, now=_at_once)
+
+
+def _at_once() -> float:
+    """Return the time of every push: the same writes leave the same state behind."""
+    return 0.0
 
 
 async def _fill(world: World) -> None:
@@ -79,7 +76,7 @@ async def _fill(world: World) -> None:
     await push_blob(registry, REPOSITORY, NEW_LAYER)
     for content, tags in ((OTHER, ("v0",)), (BASE, ("stable",)), (CHILD, ()), (REFERRER, ())):
         digest = Digest.of(content)
-        await registry.push_manifest(REPOSITORY, digest, content, None, tags)
+        await push_manifest(registry, REPOSITORY, digest, content, tags=tags)
     await push_image(registry, NEIGHBOUR, "v1", [LAYER, NEIGHBOURS_LAYER])
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry_core.registry import Registry
+from registry_core.registry import Listing, Registry, TagInfo
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery, Reference
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown, NameUnknown
-from registry_core.spec.manifest import Manifest, parse_manifest
+from registry_core.spec.manifest import Manifest
+from tests.support.content import read_blob
 
 from .stored import damage, links
 from .world import State
@@ -69,9 +70,10 @@ class Look:
 
     async def _list_tags(self, repository: str, stored: set[str | None]) -> None:
         try:
-            listed = (await self.registry.list_tags(repository, _ALL)).entries
+            listing = await self.registry.list_tags(repository, _ALL, details=True)
         except NameUnknown:
-            listed = ()
+            listing = Listing[TagInfo](())
+        listed = [tag.name for tag in listing.entries]
         for tag in listed:
             if (digest := await self._whole(repository, tag, "the list of tags")) is not None:
                 self._tags[repository, tag] = digest
@@ -104,13 +106,13 @@ class Look:
         if reference != digest:
             await self._whole(repository, digest, f"the tag {reference}")
         else:
-            await self._references(repository, parse_manifest(found.content))
+            await self._references(repository, found)
         return digest
 
     async def _references(self, repository: str, manifest: Manifest) -> None:
-        for blob in () if self.may_lack else manifest.required_blobs:
+        for blob in () if self.may_lack else manifest.document.required_blobs:
             await self._blob(repository, blob.digest)
-        for child in () if self.may_lack else manifest.manifests:
+        for child in () if self.may_lack else manifest.document.manifests:
             await self._whole(repository, child.digest, "an index")
 
     async def _blob(self, repository: str, digest: Digest) -> None:
@@ -118,9 +120,7 @@ class Look:
             return
         self._others.add(("blob", repository, digest))
         try:
-            blob = await self.registry.resolve_blob(repository, digest)
-            body = await self.registry.get_blob(blob, offset=0, length=blob.size)
-            content = b"".join([piece async for piece in body])
+            content = await read_blob(self.registry, repository, digest)
         except BlobUnknown as error:
             self._others.remove(("blob", repository, digest))
             self._say(repository, digest, f"is no blob: {error}")

@@ -43,7 +43,7 @@ def uploads(state: State) -> list[str]:
 
 
 def damage(state: State) -> Iterator[str]:
-    """What is torn: content that is not what its address says, links that are not whole."""
+    """What is torn: content that is does not hash to its address, links that are not whole."""
     for path, found in state.objects.items():
         if address := _CONTENT.fullmatch(path):
             if Digest.of(found.content, address["algorithm"]).hex != address["hex"]:

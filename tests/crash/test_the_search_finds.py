@@ -12,9 +12,8 @@ from registry_core.object_store.interface import NotFound, ObjectStore
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
-from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import DigestInvalid
-from registry_core.storage.membership import Shelf
+from registry_core.spec.manifest import Manifest
 from registry_core.storage.stored_registry import StoredRegistry
 
 from .checks import Checker
@@ -56,27 +55,23 @@ class TagFirst(StoredRegistry):
     """Shows the tag before what it points to."""
 
     def __init__(self, store: ObjectStore) -> None:
-        super().__init__(Shelf(store))
+        super().__init__(store)
         self.store = store
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        link = str(Digest.of(content)).encode()
-        await self.store.put(LAYOUT.tag_link(repository, str(reference)), link)
-        return await super().push_manifest(repository, reference, content, content_type, tags)
+        link = str(manifest.digest).encode()
+        for tag in tags:
+            await self.store.put(LAYOUT.tag_link(repository, tag), link)
+        return await super().push_manifest(repository, manifest, tags)
 
 
 class HashesLater(StoredRegistry):
     """Commits content at its address before it knows that it belongs there."""
 
     def __init__(self, store: ObjectStore) -> None:
-        super().__init__(Shelf(store))
+        super().__init__(store)
         self.store = store
 
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:

@@ -13,7 +13,7 @@ import pytest
 from registry_core import app
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
 from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, named, stage
@@ -168,7 +168,7 @@ async def test_a_token_for_somebody_else_is_not_accepted(
 
 
 async def test_no_identity_is_told_once(check: Check, identity: IdentityEndpoint) -> None:
-    identity.refusal = (400, "No User Assigned Identity found for the specified ClientId.")
+    identity.refusal = (400, "No User Assigned AzureIdentity found for the specified ClientId.")
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     assert str(caught.value) == (
@@ -202,7 +202,7 @@ LATER: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
 async def test_a_role_that_is_taken_away_is_no_missing_object(
     secure_azurite: SecureAzurite, storage: RefusingStorage, container: str, operation: str
 ) -> None:
-    identity = Identity("11111111-2222-3333-4444-555555555555")
+    identity = AzureIdentity("11111111-2222-3333-4444-555555555555")
     async with signed_in(
         secure_azurite, container, identity=identity, service_url=storage.service_url
     ) as store:

@@ -10,8 +10,8 @@ import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import (
-    UNCONDITIONAL,
     IF_ABSENT,
+    UNCONDITIONAL,
     ConditionFailed,
     NotFound,
     StoreUnavailable,

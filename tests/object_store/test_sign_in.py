@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 
-from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
-from registry_core.object_store.azure.identity import LateCredential, make_credential
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
+from registry_core.object_store.azure.identity import LazyCredential, make_credential
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.azurite import create_container, signed_in
@@ -77,11 +77,11 @@ def test_what_needs_no_storage_is_answered_before_azure_identity_is_imported() -
 async def test_it_is_imported_and_made_beside_the_event_loop(endpoint: IdentityEndpoint) -> None:
     threads: list[threading.Thread] = []
 
-    def make(identity: Identity) -> AsyncSupportsTokenInfo:
+    def make(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
         threads.append(threading.current_thread())
         return make_credential(identity)
 
-    credential = LateCredential(Identity(), seconds=30, make=make)
+    credential = LazyCredential(AzureIdentity(), seconds=30, make=make)
     token = await credential.get_token_info("whatever")
     assert (await credential.get_token("whatever")).token == token.token
     await credential.close()
@@ -100,7 +100,7 @@ async def test_a_client_id_chooses_among_several_identities(
 ) -> None:
     if by == "AZURE_CLIENT_ID":
         monkeypatch.setenv(by, CLIENT_ID)
-    identity = Identity(CLIENT_ID if by == "setting" else None)
+    identity = AzureIdentity(CLIENT_ID if by == "setting" else None)
     async with signed_in(secure_azurite, container, identity=identity) as store:
         await store.put("a", CONTENT)
     assert [asked.client_id for asked in endpoint.asked] == [CLIENT_ID]
@@ -135,13 +135,13 @@ async def test_an_identity_that_there_is_not_is_told_in_one_line_of_the_log(
     container: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    endpoint.refusal = (400, "No User Assigned Identity found")
-    identity = Identity(CLIENT_ID, setting="THE_SETTING")
+    endpoint.refusal = (400, "No User Assigned AzureIdentity found")
+    identity = AzureIdentity(CLIENT_ID, setting="THE_SETTING")
     async with signed_in(secure_azurite, container, identity=identity) as store:
         with pytest.raises(StoreUnavailable, match=f"no token for .* {CLIENT_ID}: assign"):
             await store.head("a")
     [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "No User Assigned Identity found" in record.getMessage()
+    assert "No User Assigned AzureIdentity found" in record.getMessage()
     assert "\n" not in record.getMessage()
     assert endpoint.header not in caplog.text
 
@@ -170,7 +170,7 @@ async def test_a_token_is_renewed_early_and_nobody_waits_or_fails_for_it(
 ) -> None:
     clock = Clock()
     endpoint.refresh_in = 0
-    credential = LateCredential(Identity(), seconds=30, clock=clock)
+    credential = LazyCredential(AzureIdentity(), seconds=30, clock=clock)
     old = await credential.get_token_info()
 
     async def was_told() -> bool:
@@ -218,5 +218,5 @@ def test_no_token_is_sent_without_tls() -> None:
 
 
 def test_a_secret_is_in_no_representation() -> None:
-    identity = Identity(CLIENT_ID, "tenant", "the secret")
+    identity = AzureIdentity(CLIENT_ID, "tenant", "the secret")
     assert "the secret" not in repr(identity) + str(identity)

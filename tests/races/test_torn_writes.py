@@ -15,11 +15,10 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.storage import small_objects
+from registry_core.storage import links
 from registry_core.storage.content import Content
-from registry_core.storage.membership import Shelf
-from registry_core.storage.small_objects import Link
-from registry_core.storage.tag_links import TagLinks
+from registry_core.storage.links import Link
+from registry_core.storage.tags import Tags
 
 from .tags import Deleted, Moved
 
@@ -73,8 +72,8 @@ async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
     async def nowhere_else(*_: object) -> Link:
         raise NotFound
 
-    monkeypatch.setattr(small_objects, "LOOKS", ())
-    monkeypatch.setattr(TagLinks, "_last_in_index", nowhere_else)
+    monkeypatch.setattr(links, "REREAD_DELAYS", ())
+    monkeypatch.setattr(Tags, "_newest_in_index", nowhere_else)
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, reads_by_tag=10)
         await race.race()
@@ -98,11 +97,11 @@ async def test_content_written_in_two_steps_is_torn_to_who_trusts_what_is_there(
     async def is_whole(*_: object) -> bool:
         return True
 
-    async def read_content(shelf: Shelf, digest: Digest) -> bytes:
-        return (await shelf.store.get(shelf.layout.content(digest))).content
+    async def read_manifest(content: Content, digest: Digest) -> bytes:
+        return (await content.store.get(content.layout.content(digest))).content
 
     monkeypatch.setattr(Content, "is_whole", is_whole)
-    monkeypatch.setattr(Shelf, "read_content", read_content)
+    monkeypatch.setattr(Content, "read_manifest", read_manifest)
     async with two_hosts_over(TwoSteps(torn="/data", gap=0.25)) as hosts:
         race = Deleted(hosts, SECONDS, readers=4)
         await race.race()

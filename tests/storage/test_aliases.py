@@ -8,7 +8,6 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import BlobUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk
 from tests.support.counting import CountingStore
@@ -31,13 +30,13 @@ async def written(memory: MemoryStore) -> None:
 @pytest.mark.usefixtures("written")
 async def test_the_blob_is_found_and_read(store: CountingStore) -> None:
     """Three calls to find it, none once it is remembered."""
-    registry = StoredRegistry(Shelf(store))
-    blob = await registry.resolve_blob("a", ASKED)
-    assert (blob.digest, blob.size) == (ASKED, len(CONTENT))
+    registry = StoredRegistry(store)
+    blob = await registry.open_blob("a", ASKED)
+    assert (blob.descriptor.digest, blob.descriptor.size) == (ASKED, len(CONTENT))
     assert store.take() == ["head", "get", "head"]
-    body = await registry.get_blob(await registry.resolve_blob("a", ASKED), offset=2, length=3)
+    body = await (await registry.open_blob("a", ASKED)).read(2, 3)
     assert b"".join([bytes(piece) async for piece in body]) == CONTENT[2:5]
-    assert LAYOUT.content(KEPT) in (await registry.get_blob_url(blob) or "")
+    assert LAYOUT.content(KEPT) in (await blob.url() or "")
 
 
 @pytest.mark.usefixtures("written")
@@ -48,7 +47,7 @@ async def test_the_blob_is_not_mounted_but_pushed(registry: StoredRegistry) -> N
             await registry.mount_blob("b", ASKED, "a")
     upload = await registry.start_upload("b", SHA512)
     await registry.finish_upload(upload, ASKED, chunk(CONTENT))
-    assert (await registry.resolve_blob("b", ASKED)).size == len(CONTENT)
+    assert (await registry.open_blob("b", ASKED)).descriptor.size == len(CONTENT)
 
 
 @pytest.mark.usefixtures("written")
@@ -58,4 +57,4 @@ async def test_a_blob_whose_content_is_gone_is_unknown(
     """Its garbage collector, which looks for the digest in manifests, deletes such content."""
     await memory.delete(LAYOUT.content(KEPT))
     with pytest.raises(BlobUnknown):
-        await registry.resolve_blob("a", ASKED)
+        await registry.open_blob("a", ASKED)

@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from registry_core.caches import Cache
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import MEMBERSHIP_SECONDS, Shelf
+from registry_core.storage.membership import MEMBERSHIP_SECONDS
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest, push_image
 
@@ -35,14 +34,7 @@ class Clock:
 
 def instance(memory: MemoryStore, clock: Clock) -> StoredRegistry:
     """One of the instances that share a container."""
-    return StoredRegistry(
-        Shelf(
-            memory,
-            blobs=Cache(MEMBERSHIP_SECONDS, now=clock),
-            manifests=Cache(MEMBERSHIP_SECONDS, now=clock),
-            marked=Cache(MEMBERSHIP_SECONDS, now=clock),
-        )
-    )
+    return StoredRegistry(memory, monotonic=clock)
 
 
 async def has(registry: Registry) -> dict[str, bool]:
@@ -56,7 +48,7 @@ async def has(registry: Registry) -> dict[str, bool]:
         except ManifestUnknown:
             found[str(reference)] = False
     try:
-        await registry.resolve_blob("a", BLOB)
+        await registry.open_blob("a", BLOB)
         found[str(BLOB)] = True
     except BlobUnknown:
         found[str(BLOB)] = False

@@ -9,7 +9,7 @@ from registry_core.registry import Listing
 from registry_core.spec.endpoints import ALL, PageQuery
 from registry_core.spec.errors import NameUnknown, PaginationNumberInvalid
 from registry_core.spec.names import is_tag
-from registry_core.storage.membership import Shelf
+from registry_core.storage.catalog import Catalog
 from tests.spec.strategies import names, texts
 from tests.support.counting import CountingStore
 from tests.support.listings import (
@@ -74,7 +74,7 @@ async def test_repositories_go_on_behind_any_text(
 ) -> None:
     store = new_store()
     for name in repositories:
-        await Shelf(store).mark_repository(name)
+        await Catalog(store).mark(name)
     pages = await pages_by_link(catalog_of(store), PageQuery(n, last))
     assert joined(pages) == sorted(name for name in repositories if name > last)
 
@@ -133,7 +133,7 @@ async def test_the_pages_of_any_catalog_are_all_names_in_lexical_order(
     """Storage has the markers in that order, so a page is one call, and full."""
     store = MemoryStore()
     for name in repositories:
-        await Shelf(store).mark_repository(name)
+        await Catalog(store).mark(name)
     ask = catalog_of(store)
     assert (await ask(ALL)).entries == tuple(sorted(repositories))
     assert joined(await pages_by_last(ask, n)) == sorted(repositories)

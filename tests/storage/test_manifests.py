@@ -12,7 +12,6 @@ from registry_core.spec.errors import (
     ManifestUnknown,
 )
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,
@@ -21,6 +20,7 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 from tests.support.counting import CountingStore
 
@@ -47,7 +47,7 @@ async def test_the_tag_becomes_visible_last_and_its_manifests_content_first(
     for content in (CONFIG, LAYER):
         await push_blob(registry, "a", content)
     store.calls.clear()
-    await registry.push_manifest("a", "v1", MANIFEST, None)
+    await push_manifest(registry, "a", "v1", MANIFEST)
     paths = [path for _, path in store.calls]
     revision = LAYOUT.revision_link("a", DIGEST)
     assert paths[:2] == [LAYOUT.content(DIGEST), revision]
@@ -67,16 +67,16 @@ async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_w
     await push_blob(registry, "elsewhere", LAYER)
     before = dict(memory.objects)
     with pytest.raises(ManifestBlobUnknown) as error:
-        await registry.push_manifest("a", "v1", MANIFEST, None)
+        await push_manifest(registry, "a", "v1", MANIFEST)
     assert [e.detail for e in error.value.errors] == [{"digest": str(Digest.of(LAYER))}]
     with pytest.raises(ManifestBlobUnknown):
-        await registry.push_manifest("a", "v1", image_index(MANIFEST), None)
+        await push_manifest(registry, "a", "v1", image_index(MANIFEST))
     assert memory.objects == before
 
 
 async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
     await push_image(registry, "a", DIGEST, [LAYER])
-    pushed = await registry.push_manifest("a", "multi", image_index(MANIFEST), None)
+    pushed = await push_manifest(registry, "a", "multi", image_index(MANIFEST))
     index = pushed.descriptor
     assert (await registry.get_manifest("a", "multi")).descriptor == index
     assert index.media_type == media_types.OCI_INDEX
@@ -85,7 +85,7 @@ async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
 async def test_layers_that_must_not_be_pushed_need_not_be_there(registry: StoredRegistry) -> None:
     foreign = descriptor(b"windows", media_types.DOCKER_FOREIGN_LAYER) | {"urls": ["https://x/y"]}
     await push_blob(registry, "a", CONFIG)
-    await registry.push_manifest("a", "v1", image_manifest(layers=[foreign]), None)
+    await push_manifest(registry, "a", "v1", image_manifest(layers=[foreign]))
 
 
 async def test_a_manifest_must_be_what_its_digest_says(
@@ -95,9 +95,9 @@ async def test_a_manifest_must_be_what_its_digest_says(
         await push_blob(registry, "a", content)
     before = dict(memory.objects)
     with pytest.raises(DigestInvalid):
-        await registry.push_manifest("a", Digest.of(b"other"), MANIFEST, None)
+        await push_manifest(registry, "a", Digest.of(b"other"), MANIFEST)
     with pytest.raises(ManifestInvalid):
-        await registry.push_manifest("a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
+        await push_manifest(registry, "a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
     assert memory.objects == before
 
 
@@ -137,7 +137,7 @@ async def test_links_that_another_registry_wrote_say_less_and_are_read_all_the_s
         described = await registry.resolve_manifest("a", reference)
         assert (described.media_type, described.size) == (media_types.OCI_MANIFEST, len(MANIFEST))
         assert (await registry.get_manifest("a", reference)).descriptor == described
-    assert (await registry.resolve_blob("a", Digest.of(LAYER))).size == len(LAYER)
+    assert (await registry.open_blob("a", Digest.of(LAYER))).descriptor.size == len(LAYER)
 
 
 async def test_a_push_replaces_append_blobs_that_say_something_else(
@@ -154,7 +154,7 @@ async def test_a_link_found_empty_is_read_again_until_it_is_filled(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Distribution 3.0 creates a link and fills it in a second step."""
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", [LAYER])
     path = LAYOUT.tag_link("a", "v1")
     await memory.delete(path)

@@ -11,9 +11,8 @@ from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import SizeInvalid
 from registry_core.storage import ingest
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import chunk, random_bytes
+from tests.support.content import chunk, random_bytes, read_blob
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +24,7 @@ LENGTHS = st.sampled_from([0, 1, 2, 63, 64, 65, 127, 128, 129, 300])
 
 
 async def pull(registry: StoredRegistry, digest: Digest) -> bytes:
-    blob = await registry.resolve_blob("a", digest)
-    return b"".join([p async for p in await registry.get_blob(blob, offset=0, length=blob.size)])
+    return await read_blob(registry, "a", digest)
 
 
 async def push(
@@ -58,7 +56,7 @@ def test_any_cutting_of_a_blob_gives_the_blob(
 ) -> None:
     """In blocks of a few bytes, so that every chunk meets the edges of several."""
     memory = MemoryStore()
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     pieces = [random_bytes(length, seed) for seed, length in enumerate(lengths)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "BLOCK", SMALL_BLOCK)

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 import pytest
 
+from registry_core.aio import off_loop
 from registry_core.server.manifests import MANIFEST_LIMIT
 from registry_core.spec.errors import ManifestInvalid
-from registry_core.storage.parsing import parse
+from registry_core.spec.manifest import parse_manifest
 from tests.support.content import image_manifest
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,8 @@ UNITS = ["[],", "{},", "1,", "1.5,", '{"a":1},', '"",', "1" * 4300 + ",", '"' + 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit[:10])
 async def test_nothing_that_is_pushed_holds_up_others(unit: str) -> None:
-    reading = asyncio.create_task(parse(filled(unit)))
+    content = filled(unit)
+    reading = asyncio.create_task(off_loop(len(content), parse_manifest, content))
     longest, last = 0.0, time.process_time()
     while not reading.done():
         await asyncio.sleep(0.001)

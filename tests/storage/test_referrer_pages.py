@@ -13,7 +13,6 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import PaginationNumberInvalid
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.membership import Shelf
 from registry_core.storage.referrers import Referrers
 from tests.support.referrers import (
     OF_SUBJECT,
@@ -21,6 +20,7 @@ from tests.support.referrers import (
     SIGNATURE,
     artifact,
     in_order,
+    new_referrers,
     pages,
     push,
     push_fallback_index,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def referrers(memory: MemoryStore) -> Referrers:
-    return Referrers(Shelf(memory))
+    return new_referrers(memory)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 1000, 10**17, None])
@@ -80,7 +80,7 @@ async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Ref
     gone = {entry.digest for entry in pushed[1:3]}
     for content in contents:
         if Digest.of(content) in gone:
-            await referrers.remove("a", Digest.of(content), parse_manifest(content))
+            await referrers.remove("a", parse_manifest(content))
     second = await referrers.list_referrers("a", OF_SUBJECT, None, first.next)
     assert [*first.entries, *second.entries] == [*pushed[:2], *pushed[3:5]]
 

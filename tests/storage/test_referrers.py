@@ -10,9 +10,8 @@ from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.membership import Shelf
+from registry_core.storage.links import Link
 from registry_core.storage.referrers import Referrers, fallback_tag
-from registry_core.storage.small_objects import Link
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
 from tests.support.referrers import (
@@ -24,6 +23,7 @@ from tests.support.referrers import (
     artifact,
     everything,
     in_order,
+    new_referrers,
     push,
     push_fallback,
     push_fallback_index,
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def referrers(store: CountingStore) -> Referrers:
-    return Referrers(Shelf(store))
+    return new_referrers(store)
 
 
 async def test_who_has_no_referrers_has_an_empty_list(referrers: Referrers) -> None:
@@ -48,8 +48,8 @@ async def test_a_manifest_without_subject_is_entered_nowhere(
     referrers: Referrers, memory: MemoryStore
 ) -> None:
     manifest = parse_manifest(SUBJECT)
-    await referrers.add("a", Link(OF_SUBJECT, manifest.media_type, 1), manifest)
-    await referrers.remove("a", OF_SUBJECT, manifest)
+    await referrers.add("a", manifest)
+    await referrers.remove("a", manifest)
     assert memory.objects == {}
 
 
@@ -172,10 +172,10 @@ async def test_a_removed_manifest_is_listed_no_more(
 ) -> None:
     content = artifact("one")
     kept = await push(referrers, artifact("two"))
-    gone = await push(referrers, content)
+    await push(referrers, content)
     store.calls.clear()
     for _ in range(2):
-        await referrers.remove("a", gone.digest, parse_manifest(content))
+        await referrers.remove("a", parse_manifest(content))
         assert store.take() == ["delete"]
     assert await everything(referrers) == [kept]
 
@@ -214,7 +214,7 @@ async def test_what_the_fallback_tag_has_beyond_the_repository_is_not_listed(
     assert sorted(store.take()) == ["get", "head", "list_page"]
     link = LAYOUT.revision_link("a", theirs.digest)
     await memory.delete(link)
-    assert await everything(Referrers(Shelf(store))) == []
+    assert await everything(new_referrers(store)) == []
 
 
 @pytest.mark.parametrize("content", [image_manifest(), b"no manifest", None])

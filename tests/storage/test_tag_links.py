@@ -63,7 +63,7 @@ async def test_a_manifest_that_is_deleted_is_none_that_a_tag_falls_back_to(
     new = await push_image(registry, "a", "v1", [b"new"])
     await memory.delete(LINK)
     await memory.delete(LAYOUT.revision_link("a", new.digest))
-    registry._deletions.shelf.manifests.forget(("a", new.digest))
+    registry._deletions.membership.manifests.forget(("a", new.digest))
     assert await pulled(registry) == OLD
 
 

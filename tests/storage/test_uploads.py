@@ -18,21 +18,20 @@ from registry_core.spec.errors import (
     SizeInvalid,
 )
 from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
-from registry_core.storage.membership import Shelf
+from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import chunk, push_blob, random_bytes
+from tests.support.content import chunk, push_blob, random_bytes, read_blob
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
 
 SMALL = b"a small layer"
+LAYOUT = Layout()
 LARGE = random_bytes(2 * BLOCK + 12345)
 
 
 async def pull(registry: StoredRegistry, repository: str, digest: Digest) -> bytes:
-    blob = await registry.resolve_blob(repository, digest)
-    pieces = [p async for p in await registry.get_blob(blob, offset=0, length=blob.size)]
-    return b"".join(pieces)
+    return await read_blob(registry, repository, digest)
 
 
 def leftovers(memory: MemoryStore) -> list[str]:
@@ -232,16 +231,15 @@ async def test_a_cancelled_upload_is_gone(registry: StoredRegistry, memory: Memo
 async def test_a_blob_belongs_to_the_repository_it_was_pushed_to(registry: StoredRegistry) -> None:
     await push_blob(registry, "a", SMALL)
     with pytest.raises(BlobUnknown):
-        await registry.resolve_blob("b", Digest.of(SMALL))
+        await registry.open_blob("b", Digest.of(SMALL))
 
 
 async def test_content_that_is_an_append_blob_already_is_taken_as_it_is(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     """Distribution's uploads are append blobs."""
-    layout = Shelf(memory).layout
     for content in (SMALL, LARGE):
-        path = layout.content(Digest.of(content))
+        path = LAYOUT.content(Digest.of(content))
         await memory.append(path, content)
         before = memory.objects[path]
         await push_blob(registry, "a", content)
@@ -255,7 +253,7 @@ async def test_another_registrys_upload_cannot_be_continued(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     upload = await registry.start_upload("a")
-    await memory.append(Shelf(memory).layout.upload("a", upload.id), b"begun elsewhere")
+    await memory.append(LAYOUT.upload("a", upload.id), b"begun elsewhere")
     with pytest.raises(BlobUploadInvalid):
         await registry.get_upload(upload)
 

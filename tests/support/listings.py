@@ -13,8 +13,7 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.catalog import Catalog
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
-from registry_core.storage.tags import Tags
+from registry_core.storage.stored_registry import StoredRegistry
 
 LAYOUT = Layout()
 DIGEST = Digest.of(b"{}")
@@ -51,12 +50,17 @@ async def put_revision(store: ObjectStore) -> None:
 
 
 def tags_of(store: ObjectStore) -> Ask:
-    tags = Tags(Shelf(store))
-    return lambda page: tags.list_tags("r", page)
+    registry = StoredRegistry(store)
+
+    async def names(page: PageQuery) -> Listing[str]:
+        listing = await registry.list_tags("r", page)
+        return Listing(tuple(tag.name for tag in listing.entries), listing.next)
+
+    return names
 
 
 def catalog_of(store: ObjectStore) -> Ask:
-    return Catalog(Shelf(store)).list_repositories
+    return Catalog(store).list_repositories
 
 
 async def pages_by_link(

@@ -16,7 +16,7 @@ from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage import ingest, reading
+from registry_core.storage import content, ingest
 from tests.object_store.test_azure_trouble import opened_at
 from tests.support.azurite import create_container, opened
 from tests.support.content import CONFIG, image_manifest
@@ -231,7 +231,7 @@ async def test_an_operation_survives_each_fault_at_each_of_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingest, "BLOCK", BLOCK)
-    monkeypatch.setattr(reading, "PIECE", BLOCK)
+    monkeypatch.setattr(content, "PIECE", BLOCK)
     operation = OPERATIONS[name]
     while await run(operation, faulty, faultless, storage):
         pass  # too busy a machine

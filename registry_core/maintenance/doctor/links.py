@@ -12,7 +12,7 @@ from ...object_store.interface import NotFound, Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
-from ...storage.small_objects import read_link
+from ...storage.links import read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
 from .context import CheckContext

@@ -32,7 +32,7 @@ from ...spec.manifest import detect_media_type
 from ...spec.media_types import OCTET_STREAM
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
-from ...storage.small_objects import Link
+from ...storage.links import Link
 from .context import CheckContext
 
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -87,7 +87,7 @@ async def restore_tag(context: CheckContext, repository: str, tag: str, digest: 
         return ""
     # Deleting a tag removes its index first.
     if not await context.exists(context.layout.tag_index_link(repository, tag, digest)):
-        await delete_if(context.store, path, etag)
+        await delete_if(context.store, path, if_match(etag))
         return ""
     return f"current link written: {digest}"
 
@@ -149,16 +149,16 @@ async def _replace(store: ObjectStore, replacement: Replacement) -> bool:
         stand_in_etag = await _create(store, stand_in, Link(replacement.link.digest))
     if not await _is_unchanged(store, replacement):
         if stand_in_etag:
-            await delete_if(store, stand_in, stand_in_etag)
+            await delete_if(store, stand_in, if_match(stand_in_etag))
         return False
     # It existed a moment ago. If it is gone now, our own deletion took place and its answer was
     # lost.
-    await delete_if(store, path, replacement.etag)
+    await delete_if(store, path, if_match(replacement.etag))
     etag = await _create(store, path, replacement.link)
     if etag is None:
         return False
     if stand_in and not await exists(store, stand_in):
-        await delete_if(store, path, etag)
+        await delete_if(store, path, if_match(etag))
         return False
     return True
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ...aio import for_each
-from ...object_store.interface import Entry, delete_if, list_all
+from ...object_store.interface import Entry, delete_if, if_match, list_all
 from ...spec.digest import Digest
 from ...storage.layout_parse import Kind
 from .context import CONCURRENCY, CheckContext, Repair
@@ -123,7 +123,7 @@ class TagCheck:
         async def delete(entry: Entry) -> None:
             nonlocal deleted
             assert entry.properties is not None  # only listings by folder have rows without
-            if await delete_if(self.context.store, entry.path, entry.properties.etag):
+            if await delete_if(self.context.store, entry.path, if_match(entry.properties.etag)):
                 deleted += 1
 
         await for_each(entries, delete, limit=CONCURRENCY)

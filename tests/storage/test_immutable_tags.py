@@ -1,4 +1,4 @@
-"""Tags that are set once: `REGISTRY_TAGS_IMMUTABLE`."""
+"""Immutable tags: set once, then neither moved nor deleted (`REGISTRY_TAGS_IMMUTABLE`)."""
 
 import asyncio
 
@@ -8,9 +8,8 @@ from registry_core.globs import TagGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.errors import Denied, ManifestUnknown, Unavailable
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import image_manifest, push_image
+from tests.support.content import image_manifest, push_image, push_manifest
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
@@ -21,18 +20,18 @@ LINK = LAYOUT.tag_link("a", "v1")
 
 @pytest.fixture
 def registry(store: CountingStore) -> StoredRegistry:
-    return StoredRegistry(Shelf(store), write_once=TagGlobs.parse("a:v*"))
+    return StoredRegistry(store, immutable_tags=TagGlobs.parse("a:v*"))
 
 
-async def test_a_write_once_tag_is_set_again_to_the_same_and_to_nothing_else(
+async def test_an_immutable_tag_is_set_again_to_the_same_and_to_nothing_else(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     first = await push_image(registry, "a", "v1", [b"first"])
     assert await push_image(registry, "a", "v1", [b"first"]) == first
     await push_image(registry, "a", "latest", [b"second"])
     before = dict(memory.objects)
-    with pytest.raises(Denied, match=f"v1 of a is write-once and points to {first.digest}") as no:
-        await registry.push_manifest("a", "v1", image_manifest(b"second"), None)
+    with pytest.raises(Denied, match=f"v1 of a is immutable and points to {first.digest}") as no:
+        await push_manifest(registry, "a", "v1", image_manifest(b"second"))
     assert no.value.http_status == 409
     assert memory.objects == before
     assert await registry.resolve_manifest("a", "v1") == first
@@ -46,7 +45,7 @@ async def test_of_several_tags_one_that_is_taken_refuses_all(
     before = dict(memory.objects)
     manifest = image_manifest(b"second")
     with pytest.raises(Denied):
-        await registry.push_manifest("a", "v2", manifest, None, ["latest", "v1"])
+        await push_manifest(registry, "a", "v2", manifest, tags=["latest", "v1"])
     assert memory.objects == before
 
 
@@ -58,15 +57,15 @@ async def test_other_tags_and_other_repositories_move_as_ever(registry: StoredRe
         await registry.delete_tag(repository, tag)
 
 
-async def test_a_write_once_tag_cannot_be_deleted_nor_its_manifest(
+async def test_an_immutable_tag_cannot_be_deleted_nor_its_manifest(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     first = await push_image(registry, "a", "v1", [b"first"])
     second = await push_image(registry, "a", "latest", [b"second"])
     before = dict(memory.objects)
-    with pytest.raises(Denied, match="tag v1 of a is write-once"):
+    with pytest.raises(Denied, match="tag v1 of a is immutable"):
         await registry.delete_tag("a", "v1")
-    with pytest.raises(Denied, match="tag v1 of a is write-once"):
+    with pytest.raises(Denied, match="tag v1 of a is immutable"):
         await registry.delete_manifest("a", first.digest)
     assert memory.objects == before
     await registry.delete_manifest("a", second.digest)
@@ -78,8 +77,7 @@ async def test_of_many_that_set_it_at_once_exactly_one_wins(memory: MemoryStore)
     layers = [f"layer {number}".encode() for number in range(16)]
 
     async def push(layer: bytes) -> bytes | None:
-        shelf = Shelf(YieldingStore(memory))
-        registry = StoredRegistry(shelf, write_once=TagGlobs.parse("*:*"))
+        registry = StoredRegistry(YieldingStore(memory), immutable_tags=TagGlobs.parse("*:*"))
         try:
             await push_image(registry, "a", "v1", [layer])
         except Denied:
@@ -88,7 +86,7 @@ async def test_of_many_that_set_it_at_once_exactly_one_wins(memory: MemoryStore)
 
     winners = [layer for layer in await asyncio.gather(*map(push, layers)) if layer]
     assert len(winners) == 1
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     assert (await registry.get_manifest("a", "v1")).content == image_manifest(winners[0])
 
 
@@ -112,7 +110,7 @@ async def test_a_link_that_distribution_wrote_counts(
     assert (await memory.head(LINK)).is_append
 
 
-async def test_a_push_that_was_cut_off_takes_no_write_once_tag(
+async def test_a_push_that_was_cut_off_takes_no_immutable_tag(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     """Nobody has seen the tag: it is there once its current link is, and then for good."""

@@ -1,4 +1,4 @@
-"""Globs of repository:tag."""
+"""Globs of ``repository:tag``."""
 
 import pytest
 
@@ -29,12 +29,12 @@ def test_a_glob_matches_all_of_repository_and_tag(
         assert not parsed.match(*text.split(":")), text
 
 
-def test_no_globs_match_nothing() -> None:
+def test_an_empty_collection_matches_nothing() -> None:
     assert not NO_TAGS.match("a", "v1")
 
 
 @pytest.mark.parametrize("text", ["app", "app:", ":v1", "App:v1", "a:b:c", "a:b/c", "a[1]:v1"])
-def test_what_is_no_glob_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no glob of repository:tag") as error:
+def test_the_message_names_an_invalid_glob(text: str) -> None:
+    with pytest.raises(ValueError, match="not a glob of repository:tag") as error:
         TagGlobs.parse(f"fine:v1 {text}")
     assert repr(text) in str(error.value)
