@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, work for threads, values initialised and kept fresh."""
+"""asyncio helpers: bounded concurrency, work for threads, values made lazily or kept fresh."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from .spec.errors import Unavailable
 
@@ -37,9 +36,9 @@ async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwar
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run a few coroutines concurrently and return their results in order.
 
-    For as many as there are items in some data, use `for_each`, which bounds them.
-    All of them have ended when this returns or raises, so that none outlives the request. If some
-    fail, the first exception, in the order given, is raised.
+    For a number that depends on data, use `for_each`, which is bounded. All of them have ended when
+    this returns or raises, so that none outlives the request. If some fail, the first exception, in
+    the order given, is raised.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
@@ -54,31 +53,39 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def for_each(
-    items: Iterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
+    items: Iterable[T] | AsyncIterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
 ) -> list[R]:
     """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
-    Items, none of them None, are taken from the iterable as their turn comes. After a failure no
-    further call begins; when all that run have ended, the failure of the first item is raised.
+    Items are drawn as they are needed. After a failure no further call begins; when all that run
+    have ended, the failure of the first item is raised.
     """
-    source = iter(items)
-    results: list[R | None] = []
-    failures: dict[int, Exception] = {}
+    source = aiter(items) if isinstance(items, AsyncIterable) else _iterate(items)
+    drawing = asyncio.Lock()  # an asynchronous generator cannot be advanced twice at a time
+    results: dict[int, R] = {}
+    failures: dict[int, BaseException] = {}
+    drawn = 0
 
-    async def worker(item: T | None) -> None:
-        while item is not None and not failures:
-            index = len(results)
-            results.append(None)
+    async def work() -> None:
+        nonlocal drawn
+        while not failures:
+            async with drawing:
+                try:
+                    item = await anext(source)
+                except StopAsyncIteration:
+                    return
+                index, drawn = drawn, drawn + 1
             try:
                 results[index] = await function(item)
-            except Exception as error:  # noqa: BLE001 - it is raised below
+            except BaseException as error:
                 failures[index] = error
-            item = next(source, None)
+                if not isinstance(error, Exception):
+                    raise
 
-    await together(worker(item) for item in list(islice(source, limit)))
+    await together(work() for _ in range(limit))
     if failures:
         raise failures[min(failures)]
-    return cast("list[R]", results)
+    return [results[index] for index in range(drawn)]
 
 
 async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -92,6 +99,11 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
+
+
+async def _iterate(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
 
 
 class Lazy(Generic[T]):

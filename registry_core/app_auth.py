@@ -16,8 +16,7 @@ from .auth.rules import EVERYONE_KNOWN, Rules
 from .auth.token_authenticator import TokenAuthenticator
 from .auth.token_service import TokenService
 from .auth.verification import TokenVerifier
-from .config import AuthSettings
-from .config.builtin import BuiltinAuth
+from .config import AuthSettings, BuiltinAuth
 from .server.auth_endpoints import AuthEndpoints
 from .server.urls import Urls
 from .storage.personal_keys import PersonalKeys

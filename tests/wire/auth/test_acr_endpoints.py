@@ -13,8 +13,13 @@ from registry_core.app import build_application, build_registry
 from registry_core.auth.acr import ENTRA_SECONDS, NULL_USER
 from registry_core.auth.rules import Rules
 from registry_core.auth.signing_key import SigningKey
-from registry_core.config import AuthSettings, AzureStorage, Settings
-from registry_core.config.builtin import BuiltinAuth, EntraAuth
+from registry_core.config import (
+    AuthSettings,
+    AzureStorage,
+    BuiltinAuth,
+    EntraAuth,
+    Settings,
+)
 from registry_core.object_store.memory import MemoryStore
 from tests.support.federation import MAIN
 from tests.support.oidc_issuer import OidcIssuer, rsa_key
