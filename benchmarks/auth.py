@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite, AzuriteError
 from registry_core.spec.scopes import PULL, repository_scope
 from tests.support.azurite import create_container

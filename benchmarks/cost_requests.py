@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.access_modes import basic
 from tests.support.host import RunningHost
 

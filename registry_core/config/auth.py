@@ -63,7 +63,7 @@ def _warn_of_ignored(reader: Reader, mode: Mode) -> None:
 
 def _htpasswd(reader: Reader) -> HtpasswdAuth | None:
     """Return the users of a password file; None without one, which is a problem."""
-    from ..auth.htpasswd_file import HtpasswdInvalid, parse_htpasswd
+    from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 
     users = reader.document(HTPASSWD_PATH, inline=":$2")
     if users is None:

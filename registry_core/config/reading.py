@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..auth.classes import CLASSES
+from ..auth.repository_classes import CLASSES
 from .auth import read_auth
 from .reader import ConfigError, Reader
 from .settings import Settings
@@ -126,6 +126,6 @@ def _is_base_url(text: str) -> bool:
 
 def _body_limit(reader: Reader) -> int | None:
     """Return the limit of the Functions host in bytes; None on hosts without one."""
-    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_azure:
+    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
         return reader.number(BODY_LIMIT)
     return None

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from ..aio import off_loop
-from ..auth.classes import check_class
+from ..auth.repository_classes import check_class
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import (

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from benchmarks.package import table
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container

@@ -1,4 +1,4 @@
-"""What is pushed over append blobs that another registry left, as on Azure and as on Azurite."""
+"""Pushes over append blobs that another registry wrote, as Azure and as Azurite answer."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ async def _write_link(append: Append, path: str, target: bytes) -> None:
 
 
 async def _push_whole(registry: StoredRegistry, content: bytes) -> None:
-    """As containerd does: one PUT, its digest known from the start."""
+    """Push as containerd does: one PUT, its digest known from the start."""
     upload = await registry.start_upload(REPOSITORY)
     await registry.finish_upload(upload, Digest.of(content), chunk(content))
 
 
 async def _push_in_parts(registry: StoredRegistry, content: bytes) -> None:
-    """As docker does: PATCH, and a PUT that tells the digest."""
+    """Push as docker does: PATCH, and a PUT that names the digest."""
     upload = await registry.start_upload(REPOSITORY)
     for part in (content[:5], content[5:]):
         upload = await registry.append_upload(upload, chunk(part))
@@ -103,7 +103,7 @@ PUSHES = pytest.mark.parametrize("push", [_push_whole, _push_in_parts])
 
 
 async def _pull(registry: StoredRegistry, tag: str) -> tuple[bytes, bytes]:
-    """The manifest, and the content of its layer."""
+    """Return the manifest, and the content of its layer."""
     found = await registry.get_manifest(REPOSITORY, tag)
     assert Digest.of(found.content) == found.descriptor.digest
     [layer] = parse_manifest(found.content).document.layers
@@ -160,7 +160,7 @@ async def test_a_tag_and_a_manifest_are_deleted(registry: StoredRegistry) -> Non
         await registry.get_manifest(REPOSITORY, digest)
 
 
-async def test_what_became_of_the_tag_is_a_block_blob_that_says_more(
+async def test_the_tag_becomes_a_block_blob_with_metadata(
     registry: StoredRegistry, store: AzureBlobStore
 ) -> None:
     await push_manifest(registry, REPOSITORY, "v1", image_manifest(OLD), media_types.OCI_MANIFEST)

@@ -9,7 +9,7 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite
 from tests.support.access_modes import htpasswd, password
 from tests.support.azurite import create_container
