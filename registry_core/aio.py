@@ -37,7 +37,8 @@ async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwar
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run a few coroutines concurrently and return their results in order.
 
-    For as many as there are items in some data, use `for_each`, which bounds them.
+    Where their number depends on data, use `for_each`, which bounds it.
+
     All of them have ended when this returns or raises, so that none outlives the request. If some
     fail, the first exception, in the order given, is raised.
     """
@@ -58,27 +59,43 @@ async def for_each(
 ) -> list[R]:
     """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
-    Items, none of them None, are taken from the iterable as their turn comes. After a failure no
-    further call begins; when all that run have ended, the failure of the first item is raised.
+    Items are taken from the iterable as their turn comes. After a failure no further call begins;
+    when all that run have ended, the failure of the first of their items is raised.
     """
-    source = iter(items)
-    results: list[R | None] = []
+    source = enumerate(items)
+    first = list(islice(source, limit))
+    results: list[R | None] = [None] * len(first)
     failures: dict[int, Exception] = {}
 
-    async def worker(item: T | None) -> None:
-        while item is not None and not failures:
-            index = len(results)
-            results.append(None)
+    async def worker(entry: tuple[int, T] | None) -> None:
+        while entry is not None and not failures:
+            index, item = entry
             try:
                 results[index] = await function(item)
             except Exception as error:  # noqa: BLE001 - it is raised below
                 failures[index] = error
-            item = next(source, None)
+                return
+            entry = next(source, None)
+            if entry is not None:
+                results.append(None)
 
-    await together(worker(item) for item in list(islice(source, limit)))
+    await together(map(worker, first))
     if failures:
         raise failures[min(failures)]
     return cast("list[R]", results)
+
+
+async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the coroutine's result. If this task is cancelled, it ends only after the coroutine.
+
+    For writes that must not be left half done.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 class Lazy(Generic[T]):

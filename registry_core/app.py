@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +16,16 @@ from .config import (
     ROOT_DIRECTORY,
     AuthSettings,
     AzureStorage,
+    BuiltinAuth,
+    Document,
+    EntraAuth,
     Mode,
     Settings,
+    TokenAuth,
+    read_settings,
 )
-from .object_store.azure import AzureBlobStore, Identity
+from .jobs import JOBS, Job, JobContext, run_jobs
+from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
@@ -34,9 +43,6 @@ if TYPE_CHECKING:
     from .auth.sources.entra import Entra
     from .auth.sources.htpasswd import Htpasswd
     from .auth.sources.personal_keys import PersonalKeySource
-    from .config.builtin import BuiltinAuth, EntraAuth
-    from .config.documents import Document
-    from .config.token import TokenAuth
     from .storage.personal_keys import PersonalKeys
 
 
@@ -48,7 +54,7 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    identity = Identity(
+    identity = AzureIdentity(
         storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
     )
     return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
@@ -218,6 +224,27 @@ def _entra(entra: EntraAuth) -> Entra:
     return Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
 
 
+def asgi_from_environment(*, jobs: bool = False) -> Application:
+    """Return the registry that environment variables configure, as an ASGI application.
+
+    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``. It
+    logs to standard error, unless the program has configured logging.
+
+    :param jobs: run the maintenance jobs, too, for the lifespan of the application. One process per
+        registry is enough.
+    :raises ConfigError: the settings are missing or wrong; the message lists all problems.
+    """
+    if not logging.getLogger().handlers:
+        log_to_stderr()
+    return RegistryApp(read_settings(), jobs=JOBS if jobs else ()).application
+
+
+def log_to_stderr() -> None:
+    """Log all warnings, and whatever the registry logs, to standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("registry_core").setLevel(logging.INFO)
+
+
 class RegistryApp:
     """The registry of a process: its application, and the storage behind it.
 
@@ -229,19 +256,28 @@ class RegistryApp:
         settings: Settings,
         connect: Callable[[AzureStorage], ObjectStore] = build_store,
         *,
+        jobs: Sequence[Job] = (),
         log_early: bool = False,
     ) -> None:
         """Assemble the application. Nothing is connected yet.
 
         :param connect: makes the object store.
+        :param jobs: those that run for the lifespan of the application.
         :param log_early: log streamed answers before their bodies are sent.
         """
+        self._jobs = jobs
+        self._running_jobs: asyncio.Task[None] | None = None
         self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
         self._registry = Lazy(self._open)
         self.application = _assemble(
-            settings, self._registry, self._keys, log_early=log_early, shutdown=self.close
+            settings,
+            self._registry,
+            self._keys,
+            log_early=log_early,
+            startup=self._start_jobs,
+            shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
 
@@ -254,13 +290,28 @@ class RegistryApp:
         self._settled = settings
         return build_registry(settings, self._store)
 
+    async def job_context(self) -> JobContext:
+        """Return what jobs work on, once storage is open."""
+        await self._registry.get()
+        assert self._store is not None
+        return JobContext(self._store, Layout(self._settled.root or PLAIN))
+
+    async def _start_jobs(self) -> None:
+        if self._jobs:
+            self._running_jobs = asyncio.create_task(run_jobs(self._jobs, self.job_context))
+
     async def _keys(self) -> PersonalKeys:
         await self._registry.get()
         assert self._store is not None
         return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
-        """Close all connections. The next request opens new ones."""
+        """Cancel the jobs and close all connections. The next request opens new ones."""
+        jobs, self._running_jobs = self._running_jobs, None
+        if jobs is not None:
+            jobs.cancel()
+            with suppress(asyncio.CancelledError):
+                await jobs
         await self._registry.close()
         store, self._store = self._store, None
         if store is not None:

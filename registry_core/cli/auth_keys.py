@@ -16,8 +16,8 @@ from ..object_store.interface import StoreUnavailable
 from ..storage.layout import Layout
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from ..storage.root import PLAIN, RootAmbiguous
-from .doctor_trouble import explain
 from .options import Commands
+from .storage_errors import explain
 
 DONE, PROBLEMS, MISCONFIGURED, NO_STORAGE = 0, 1, 2, 3
 

@@ -67,8 +67,8 @@ class TokenEndpoints(Protocol):
         """Return the answer to a request. Raises nothing."""
 
 
-async def _nothing() -> None:
-    return
+async def do_nothing() -> None:
+    """Do nothing at the start or end of the lifespan."""
 
 
 class Application:
@@ -84,17 +84,20 @@ class Application:
         tokens: TokenEndpoints | None = None,
         *,
         log_early: bool = False,
-        shutdown: Callable[[], Awaitable[None]] = _nothing,
+        startup: Callable[[], Awaitable[None]] = do_nothing,
+        shutdown: Callable[[], Awaitable[None]] = do_nothing,
     ) -> None:
         """Make the application.
 
         :param tokens: the registry's own token service, if it has one.
         :param log_early: log a streamed answer before its body is sent (see `access_log.logged`).
+        :param startup: starts what runs beside requests, at the start of the ASGI lifespan.
         :param shutdown: releases what the application holds, at the end of the ASGI lifespan.
         """
         self._context = context
         self._tokens = tokens
         self._log_early = log_early
+        self._startup = startup
         self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,6 +120,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._startup()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._shutdown()

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from ..aio import off_loop
 from ..caches import Cache
 from ..object_store.interface import (
-    ANYWAY,
     IF_ABSENT,
+    UNCONDITIONAL,
     BlockListInvalid,
     Condition,
     ConditionFailed,
@@ -132,7 +132,7 @@ class Content:
                 if not await self.is_whole(digest, size):
                     # It was there in part, and is deleted now; or the source has changed; or
                     # another upload has staged blocks, which storage may take for an object.
-                    condition = ANYWAY
+                    condition = UNCONDITIONAL
                     continue
             return True
         return False
@@ -143,7 +143,7 @@ class Content:
         :raises NotFound, ConditionFailed: they are gone, or do not have the ETag (any more).
         """
         hasher = new_hasher(algorithm)
-        condition = if_match(etag) if etag else ANYWAY
+        condition = if_match(etag) if etag else UNCONDITIONAL
         pieces = await read_pieces(self.store, path, offset=0, length=size, condition=condition)
         async with aclosing(pieces):
             async for piece in pieces:
@@ -170,7 +170,7 @@ class Content:
 
 
 async def read_pieces(
-    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = ANYWAY
+    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = UNCONDITIONAL
 ) -> AsyncGenerator[bytes, None]:
     """Read ``length`` bytes from ``offset`` of an object, a call for each piece, some ahead.
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_core.__main__ import main
+from registry_core.cli.main import main
 from registry_core.serve.azurite import Azurite
 from registry_core.storage.layout import Layout
 from tests.support.azurite import container_client

@@ -1,4 +1,4 @@
-"""A registry over the memory store, for the doctor to look at."""
+"""A registry over the memory store, for the doctor to examine."""
 
 import pytest
 
