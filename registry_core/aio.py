@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, work for threads, values made lazily or kept fresh."""
+"""asyncio helpers: bounded concurrency, work for threads, values made late or kept fresh."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from .spec.errors import Unavailable
 
@@ -36,9 +37,10 @@ async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwar
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run a few coroutines concurrently and return their results in order.
 
-    For a number that depends on data, use `for_each`, which is bounded. All of them have ended when
-    this returns or raises, so that none outlives the request. If some fail, the first exception, in
-    the order given, is raised.
+    Where their number depends on data, use `for_each`, which bounds it.
+
+    All of them have ended when this returns or raises, so that none outlives the request. If some
+    fail, the first exception, in the order given, is raised.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
@@ -53,39 +55,34 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def for_each(
-    items: Iterable[T] | AsyncIterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
+    items: Iterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
 ) -> list[R]:
     """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
-    Items are drawn as they are needed. After a failure no further call begins; when all that run
-    have ended, the failure of the first item is raised.
+    Items are taken from the iterable as their turn comes. After a failure no further call begins;
+    when all that run have ended, the failure of the first of their items is raised.
     """
-    source = aiter(items) if isinstance(items, AsyncIterable) else _iterate(items)
-    drawing = asyncio.Lock()  # an asynchronous generator cannot be advanced twice at a time
-    results: dict[int, R] = {}
-    failures: dict[int, BaseException] = {}
-    drawn = 0
+    source = enumerate(items)
+    first = list(islice(source, limit))
+    results: list[R | None] = [None] * len(first)
+    failures: dict[int, Exception] = {}
 
-    async def work() -> None:
-        nonlocal drawn
-        while not failures:
-            async with drawing:
-                try:
-                    item = await anext(source)
-                except StopAsyncIteration:
-                    return
-                index, drawn = drawn, drawn + 1
+    async def worker(entry: tuple[int, T] | None) -> None:
+        while entry is not None and not failures:
+            index, item = entry
             try:
                 results[index] = await function(item)
-            except BaseException as error:
+            except Exception as error:  # noqa: BLE001 - it is raised below
                 failures[index] = error
-                if not isinstance(error, Exception):
-                    raise
+                return
+            entry = next(source, None)
+            if entry is not None:
+                results.append(None)
 
-    await together(work() for _ in range(limit))
+    await together(map(worker, first))
     if failures:
         raise failures[min(failures)]
-    return [results[index] for index in range(drawn)]
+    return cast("list[R]", results)
 
 
 async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -99,11 +96,6 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-async def _iterate(items: Iterable[T]) -> AsyncIterator[T]:
-    for item in items:
-        yield item
 
 
 class Lazy(Generic[T]):

@@ -18,8 +18,11 @@ from .caller import CredentialsInvalid
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'({_NAME})[ \t]*=[ \t]*(?:({_NAME})|"((?:[^"\\]|\\.)*)")[ \t]*(?=,|$)')
-_SCHEME = re.compile(rf"({_NAME})(?:[ \t]+|(?=,|$))")
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
+_TOKEN68 = r"[A-Za-z0-9._~+/-]+=*"
+# A scheme stands alone, or before a token68, or before its first parameter.
+_SCHEME = re.compile(
+    rf"({_NAME})(?:[ \t]*(?=,|$)|[ \t]+{_TOKEN68}[ \t]*(?=,|$)|[ \t]+(?={_PARAMETER.pattern}))"
+)
 _SEPARATORS = re.compile(r"[ \t,]*")
 
 
@@ -54,8 +57,6 @@ def parse_challenges(header: str) -> list[Challenge]:
         elif match := _SCHEME.match(header, position):
             parameters = {}
             challenges.append(Challenge(match[1], parameters))
-            if not _PARAMETER.match(header, match.end()):
-                match = _TOKEN68.match(header, match.end()) or match
         else:
             raise ValueError(f"malformed challenge at character {position + 1}")
         position = _skip_separators(header, match.end())

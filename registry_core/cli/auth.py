@@ -50,8 +50,8 @@ def _add_check(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "check",
         help="check a rules document",
-        description="Print all problems of a rules document, with lines. The exit code is 1 if there "
-        "are any; warnings do not count.",
+        description="Print all problems of a rules document, with lines. The exit code is 1 if "
+        "there are any; warnings do not count.",
         allow_abbrev=False,
     )
     parser.add_argument("rules", type=Path, metavar="RULES_FILE")
@@ -77,8 +77,8 @@ def _add_hash(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "hash",
         help="hash a password for an htpasswd file",
-        description="Read a password from the terminal or the first line of standard input, and print "
-        "a line for an htpasswd file.",
+        description="Read a password from the terminal or the first line of standard input, and "
+        "print a line for an htpasswd file.",
         allow_abbrev=False,
     )
     parser.add_argument("user", metavar="USER")

@@ -19,9 +19,10 @@ _FALSE = ("false", "no", "off", "0")
 _MISSPELT = 0.9  # difflib's ratio from which on an unknown name is taken for a misspelt one
 _INLINE = ("-----BEGIN", "{", "[")  # PEM, JSON, a table in TOML
 
-# App Service sets the first three, Flex Consumption the second and third, Container Apps
-# the last. Neither other machines nor Functions Core Tools set any.
-_AZURE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_SKU", "CONTAINER_APP_NAME")
+# App Service sets all three, Flex Consumption the second and third. Neither other machines nor
+# Functions Core Tools set any.
+_APP_SERVICE = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_SKU")
+_CONTAINER_APPS = "CONTAINER_APP_NAME"
 
 
 class ConfigError(Exception):
@@ -49,7 +50,12 @@ class Reader:
     @property
     def in_azure(self) -> bool:
         """Whether the process runs in Azure."""
-        return any(self.given(name) for name in _AZURE)
+        return self.in_app_service or bool(self.given(_CONTAINER_APPS))
+
+    @property
+    def in_app_service(self) -> bool:
+        """Whether the process runs in Azure's App Service or Functions."""
+        return any(self.given(name) for name in _APP_SERVICE)
 
     def given(self, name: str) -> str:
         """Return the value of an environment variable without blanks around it, or ""."""

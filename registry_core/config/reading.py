@@ -126,6 +126,6 @@ def _is_base_url(text: str) -> bool:
 
 def _body_limit(reader: Reader) -> int | None:
     """Return the limit of the Functions host in bytes; None on hosts without one."""
-    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_azure:
+    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
         return reader.number(BODY_LIMIT)
     return None

@@ -336,7 +336,7 @@ async def list_all(
 
 
 async def exists(store: ObjectStore, path: str) -> bool:
-    """Return whether there is an object. One call."""
+    """Return whether an object is committed at ``path``. One call."""
     try:
         await store.head(path)
     except NotFound:
@@ -345,7 +345,7 @@ async def exists(store: ObjectStore, path: str) -> bool:
 
 
 async def delete_if(store: ObjectStore, path: str, condition: Condition = UNCONDITIONAL) -> bool:
-    """Delete an object; return False if it is gone or does not meet the condition. One call."""
+    """Delete an object if it exists and meets the condition. Returns whether it did. One call."""
     try:
         await store.delete(path, condition=condition)
     except (NotFound, ConditionFailed):

@@ -41,7 +41,7 @@ class _Object:
 
 @dataclass
 class MemoryStore:
-    """An `ObjectStore` in memory: for tests, demonstrations and registries that nobody keeps.
+    """An `ObjectStore` in memory: for tests, demonstrations and short-lived registries.
 
     ::
 

@@ -75,6 +75,7 @@ async def test_a_body_without_a_length_is_left_to_the_host(wire: Wire) -> None:
     "environment, limit",
     [
         ({}, None),
+        ({"CONTAINER_APP_NAME": "app"}, None),
         ({"WEBSITE_SITE_NAME": "app"}, 100 * 2**20),
         ({"FUNCTIONS_WORKER_RUNTIME": "python"}, 100 * 2**20),
         ({"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "5000"}, 5000),

@@ -74,9 +74,9 @@ def test_an_unknown_scheme_is_ignored() -> None:
 
 def test_the_configured_url_overrides_the_headers() -> None:
     urls = Urls("https://registry.example.com/")
-    asked = request({"X-Forwarded-Host": "elsewhere", "Forwarded": "host=elsewhere"})
-    assert urls.of(CheckVersion(), asked) == "https://registry.example.com/v2/"
-    assert urls.host(asked) == "registry.example.com"
+    incoming = request({"X-Forwarded-Host": "elsewhere", "Forwarded": "host=elsewhere"})
+    assert urls.of(CheckVersion(), incoming) == "https://registry.example.com/v2/"
+    assert urls.host(incoming) == "registry.example.com"
 
 
 def test_urls_can_be_relative() -> None:

@@ -120,3 +120,40 @@ def test_an_error_can_be_copied_and_pickled() -> None:
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is BlobUnknown
         assert (str(other), other.errors, other.headers) == (str(error), error.errors, {"A": "b"})
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS)
+@pytest.mark.parametrize("detail", [None, {"size": 5}, "text"])
+def test_parsing_an_error_is_the_inverse_of_its_body(
+    error: type[RegistryError], detail: object
+) -> None:
+    raised = error("what is wrong", detail)
+    body = json.dumps(raised.to_json()).encode()
+    parsed = RegistryError.parse(raised.http_status, body)
+    assert type(parsed) is error
+    assert (parsed.errors, parsed.http_status) == (raised.errors, raised.http_status)
+    assert str(parsed) == "what is wrong"
+
+
+def test_every_entry_of_an_error_is_kept_and_unknown_codes_too() -> None:
+    raised = ManifestBlobUnknown(detail=[Digest.of(b"one"), Digest.of(b"two")])
+    body = json.dumps(raised.to_json()).encode()
+    assert RegistryError.parse(400, body).to_json() == raised.to_json()
+    entries = [{"code": "FOREIGN", "message": "theirs", "detail": [1]}, {"code": "DENIED"}]
+    parsed = RegistryError.parse(418, json.dumps({"errors": entries}).encode())
+    assert type(parsed) is RegistryError
+    assert (parsed.http_status, str(parsed)) == (418, "theirs")
+    assert [entry.code for entry in parsed.errors] == ["FOREIGN", "DENIED"]
+    assert parsed.errors[0].detail == [1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"errors": 1}', b'{"errors": [1, {"code": 2}]}', b"[" * 60_000],
+)
+def test_a_body_that_is_none_of_the_specifications_is_judged_by_its_status(body: bytes) -> None:
+    codes = {401: "UNAUTHORIZED", 403: "DENIED", 404: "UNKNOWN", 503: "UNAVAILABLE"}
+    for status, code in codes.items():
+        parsed = RegistryError.parse(status, body)
+        assert (parsed.code, parsed.http_status) == (code, status)
+    assert RegistryError.parse(999, body).http_status == 500

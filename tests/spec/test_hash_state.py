@@ -182,6 +182,6 @@ def test_without_libcrypto_digests_are_right_and_states_are_neither_exported_nor
 def test_where_libcrypto_is_part_of_the_interpreter_digests_are_right_with_or_without_states(
     algorithm: str,
 ) -> None:
-    digest, gives, takes = hash_elsewhere(WITHIN_THE_INTERPRETER, algorithm)
+    digest, exports, imports = hash_elsewhere(WITHIN_THE_INTERPRETER, algorithm)
     assert digest == hashlib.new(algorithm, HEAD + TAIL).hexdigest()
-    assert gives == takes
+    assert exports == imports

@@ -1,4 +1,4 @@
-"""What is pushed over append blobs that another registry left, as on Azure and as on Azurite."""
+"""Pushes over append blobs that another registry wrote, as Azure and as Azurite answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from registry_core.spec.errors import ManifestUnknown
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.contracts.object_store import Append, AppendBlobContract
+from tests.contracts.object_store import Append
 from tests.support.azure_answers import AzureAnswers, Precedence
 from tests.support.azurite import write_append_blob
 from tests.support.content import CONFIG, chunk, image_manifest, push_manifest, random_bytes
@@ -61,11 +61,6 @@ def append(azurite: Azurite, container_name: str) -> Append:
     return append
 
 
-@pytest.mark.parametrize("storage", PRECEDENCES, indirect=True)
-class TestAzure(AppendBlobContract):
-    """The contract holds, whatever a condition is answered with."""
-
-
 @pytest.fixture
 async def registry(store: AzureBlobStore, append: Append) -> StoredRegistry:
     """A registry whose repository holds the image `OLD`, tagged v1, all of it append blobs."""
@@ -90,13 +85,13 @@ async def _write_link(append: Append, path: str, target: bytes) -> None:
 
 
 async def _push_whole(registry: StoredRegistry, content: bytes) -> None:
-    """As containerd does: one PUT, its digest known from the start."""
+    """Push as containerd does: one PUT, its digest known from the start."""
     upload = await registry.start_upload(REPOSITORY)
     await registry.finish_upload(upload, Digest.of(content), chunk(content))
 
 
 async def _push_in_parts(registry: StoredRegistry, content: bytes) -> None:
-    """As docker does: PATCH, and a PUT that tells the digest."""
+    """Push as docker does: PATCH, and a PUT that names the digest."""
     upload = await registry.start_upload(REPOSITORY)
     for part in (content[:5], content[5:]):
         upload = await registry.append_upload(upload, chunk(part))
@@ -108,7 +103,7 @@ PUSHES = pytest.mark.parametrize("push", [_push_whole, _push_in_parts])
 
 
 async def _pull(registry: StoredRegistry, tag: str) -> tuple[bytes, bytes]:
-    """The manifest, and the content of its layer."""
+    """Return the manifest, and the content of its layer."""
     found = await registry.get_manifest(REPOSITORY, tag)
     assert Digest.of(found.content) == found.descriptor.digest
     [layer] = parse_manifest(found.content).document.layers
@@ -165,7 +160,7 @@ async def test_a_tag_and_a_manifest_are_deleted(registry: StoredRegistry) -> Non
         await registry.get_manifest(REPOSITORY, digest)
 
 
-async def test_what_became_of_the_tag_is_a_block_blob_that_says_more(
+async def test_the_tag_becomes_a_block_blob_with_metadata(
     registry: StoredRegistry, store: AzureBlobStore
 ) -> None:
     await push_manifest(registry, REPOSITORY, "v1", image_manifest(OLD), media_types.OCI_MANIFEST)

@@ -1,4 +1,4 @@
-"""Content that another registry began to write, or that something has damaged."""
+"""Content that another registry wrote in part, or that is damaged."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def is_append(request: pytest.FixtureRequest) -> bool:
 
 
 async def leave(memory: MemoryStore, content: bytes, part: bytes, *, is_append: bool) -> None:
-    """What a writer that was cut off leaves at the content's address."""
+    """Write what a writer that was cut off leaves at the content's address."""
     path = LAYOUT.content(Digest.of(content))
     if is_append:
         await memory.append(path, part)
@@ -37,7 +37,7 @@ async def leave(memory: MemoryStore, content: bytes, part: bytes, *, is_append: 
         await memory.put(path, part)
 
 
-async def test_a_push_completes_content_that_its_writer_left_in_part(
+async def test_a_push_completes_content_that_another_writer_left_incomplete(
     memory: MemoryStore, *, is_append: bool
 ) -> None:
     for content, part in ((MANIFEST, b""), (CONFIG, b""), (b"layer", b"la"), (LARGE, b"")):
@@ -70,9 +70,9 @@ async def test_content_that_is_completed_meanwhile_is_left_alone(memory: MemoryS
     await memory.append(path, CONFIG[:5])
     head = memory.head
 
-    async def complete_and_head(asked: str) -> object:
-        found = await head(asked)
-        if asked == path and found.size == 5:
+    async def complete_and_head(read: str) -> object:
+        found = await head(read)
+        if read == path and found.size == 5:
             await memory.append(path, CONFIG[5:])
         return found
 

@@ -49,7 +49,7 @@ async def test_of_several_tags_one_that_is_taken_refuses_all(
     assert memory.objects == before
 
 
-async def test_other_tags_and_other_repositories_move_as_ever(registry: StoredRegistry) -> None:
+async def test_other_tags_and_the_tags_of_other_repositories_move(registry: StoredRegistry) -> None:
     for repository, tag in (("a", "latest"), ("b", "v1")):
         await push_image(registry, repository, tag, [b"first"])
         second = await push_image(registry, repository, tag, [b"second"])
@@ -73,7 +73,7 @@ async def test_an_immutable_tag_cannot_be_deleted_nor_its_manifest(
         await registry.delete_tag("a", "v9")
 
 
-async def test_of_many_that_set_it_at_once_exactly_one_wins(memory: MemoryStore) -> None:
+async def test_of_many_concurrent_pushes_of_a_tag_exactly_one_wins(memory: MemoryStore) -> None:
     layers = [f"layer {number}".encode() for number in range(16)]
 
     async def push(layer: bytes) -> bytes | None:
@@ -91,7 +91,7 @@ async def test_of_many_that_set_it_at_once_exactly_one_wins(memory: MemoryStore)
 
 
 class YieldingStore(CountingStore):
-    """Lets others go first before every put."""
+    """A store that lets other tasks run before every put."""
 
     async def put(self, *args: object, **options: object) -> str:
         await asyncio.sleep(0)
@@ -110,10 +110,10 @@ async def test_a_link_that_distribution_wrote_counts(
     assert (await memory.head(LINK)).is_append
 
 
-async def test_a_push_that_was_cut_off_takes_no_immutable_tag(
+async def test_a_push_that_was_cut_off_does_not_set_an_immutable_tag(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
-    """Nobody has seen the tag: it is there once its current link is, and then for good."""
+    """The tag exists once its current link does: no client has seen it before."""
     await push_image(registry, "a", "v1", [b"first"])
     await memory.delete(LINK)
     with pytest.raises(ManifestUnknown):
@@ -122,7 +122,7 @@ async def test_a_push_that_was_cut_off_takes_no_immutable_tag(
     assert await registry.resolve_manifest("a", "v1") == second
 
 
-async def test_a_link_that_stays_empty_is_nobodys(
+async def test_a_link_that_stays_empty_is_overwritten(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     await memory.append(LINK, b"")
@@ -130,7 +130,7 @@ async def test_a_link_that_stays_empty_is_nobodys(
     assert await registry.resolve_manifest("a", "v1") == first
 
 
-async def test_a_link_that_says_nothing_is_not_overwritten(
+async def test_a_link_without_a_digest_is_not_overwritten(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     await memory.append(LINK, b"no digest")

@@ -1,4 +1,4 @@
-"""README's examples of who may do what: their settings are taken, and their commands run."""
+"""The examples in docs/authentication.md: their settings are accepted, and their commands run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from registry_core.config import read_settings
 from tests.support.host import PROJECT
 
-README = (PROJECT / "README.md").read_text()
-SECTION = README.partition("\n## Who may do what\n")[2].partition("\n## ")[0]
+PAGE = (PROJECT / "docs/authentication.md").read_text()
+SECTION = PAGE.partition("\n## Examples\n")[2].partition("\n## ")[0]
 EXAMPLES = {
     title: text for title, _, text in (part.partition("\n") for part in SECTION.split("\n### ")[1:])
 }
@@ -30,7 +30,7 @@ def blocks(example: str, language: str) -> list[str]:
 
 
 def run_our_commands(example: str, folder: Path) -> None:
-    """Those that need no storage, each with a password to read."""
+    """Run the commands that need no storage, each with a password to read."""
     for line in "".join(blocks(example, "sh")).splitlines():
         if line.startswith("python -m registry_core "):
             subprocess.run(
@@ -43,7 +43,7 @@ def run_our_commands(example: str, folder: Path) -> None:
             )
 
 
-def test_there_are_five() -> None:
+def test_there_are_five_examples() -> None:
     assert list(EXAMPLES) == [
         "A single team",
         "CI with federation",
@@ -54,10 +54,10 @@ def test_there_are_five() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_settings_of_each_are_taken(
+def test_the_settings_of_each_example_are_accepted(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the rules that stand there, and the files that its commands make."""
+    """With the rules given there and the files that its commands make, and without a warning."""
     monkeypatch.chdir(tmp_path)
     for rules in blocks(example, "toml"):
         Path("rules.toml").write_text(rules)

@@ -1,7 +1,7 @@
-"""Azurite over TLS with the refusals that only Azure gives: of roles, networks and signatures.
+"""A proxy in front of Azurite that denies access as only Azure does: roles, networks, signatures.
 
-    with RefusingStorage(secure_azurite) as storage:
-        storage.refuse = lambda request: ROLE_MISSING if request.method == "PUT" else None
+    with DenyingStorage(secure_azurite) as storage:
+        storage.deny = lambda request: ROLE_MISSING if request.method == "PUT" else None
 
 Source: REST docs, "Common REST API error codes" and "Authorize with Microsoft Entra ID".
 """
@@ -20,17 +20,17 @@ from tests.support.secure_azurite import SecureAzurite
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What is answered instead."""
+class Denial:
+    """The answer to a denied request."""
 
     status: int
     code: str
     headers: dict[str, str] = field(default_factory=dict)
 
 
-ROLE_MISSING = Refusal(403, "AuthorizationPermissionMismatch")
-NETWORK_CLOSED = Refusal(403, "AuthorizationFailure")
-TOKEN_REFUSED = Refusal(
+ROLE_MISSING = Denial(403, "AuthorizationPermissionMismatch")
+NETWORK_CLOSED = Denial(403, "AuthorizationFailure")
+TOKEN_DENIED = Denial(
     401,
     "InvalidAuthenticationInfo",
     {
@@ -40,47 +40,47 @@ TOKEN_REFUSED = Refusal(
         )
     },
 )
-SIGNATURE_REFUSED = Refusal(403, "AuthenticationFailed")
-SOURCE_REFUSED = Refusal(
+SIGNATURE_DENIED = Denial(403, "AuthenticationFailed")
+SOURCE_DENIED = Denial(
     403, "CannotVerifyCopySource", {"x-ms-copy-source-error-code": "AuthenticationFailed"}
 )
 
-Refuse = Callable[[web.BaseRequest], Refusal | None]
+ChooseDenial = Callable[[web.BaseRequest], Denial | None]
 
 
-class RefusingStorage(ReverseProxy):
-    """``refused`` counts the requests that it refused; ``refuse`` may be changed."""
+class DenyingStorage(ReverseProxy):
+    """Denies the requests that ``deny`` chooses, and counts them in ``denied``."""
 
     def __init__(self, azurite: SecureAzurite) -> None:
         super().__init__(azurite.trust)
         self._azurite = azurite
-        self.refuse: Refuse = lambda _: None
-        self.refused = 0
+        self.deny: ChooseDenial = lambda _: None
+        self.denied = 0
 
     @property
     def service_url(self) -> str:
         return f"https://{self.authority}/{ACCOUNT}"
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
-        refusal = self.refuse(request)
-        if refusal is None:
+        denial = self.deny(request)
+        if denial is None:
             return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}")
-        self.refused += 1
+        self.denied += 1
         await request.read()
-        named = {"x-ms-error-code": refusal.code, "x-ms-request-id": "made-up"}
+        headers = {"x-ms-error-code": denial.code, "x-ms-request-id": "made-up"}
         return web.Response(
-            status=refusal.status,
-            text=f"<Error><Code>{refusal.code}</Code><Message>as Azure says it</Message></Error>",
+            status=denial.status,
+            text=f"<Error><Code>{denial.code}</Code><Message>as Azure answers</Message></Error>",
             content_type="application/xml",
-            headers=named | refusal.headers,
+            headers=headers | denial.headers,
         )
 
 
-def is_for_key(request: web.BaseRequest) -> bool:
-    """Whether it asks for a user delegation key."""
+def requests_key(request: web.BaseRequest) -> bool:
+    """Return whether a request is for a user delegation key."""
     return request.query.get("comp") == "userdelegationkey"
 
 
 def is_copy(request: web.BaseRequest) -> bool:
-    """Whether it reads a source by a signed URL."""
+    """Return whether a request has storage read a source by a signed URL."""
     return "x-ms-copy-source" in request.headers

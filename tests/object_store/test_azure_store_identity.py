@@ -1,4 +1,4 @@
-"""The store on Azure Blob Storage in the name of a managed identity, with no key anywhere."""
+"""The Azure store passes the contract with a managed identity and no account key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TestIdentityStore(ObjectStoreContract):
 
 
 class TestCopiesInPieces(Copies):
-    """Their sources are read with signatures of a user delegation key, which Azurite checks."""
+    """Sources are read with signatures by a user delegation key, which Azurite checks."""
 
     @pytest.fixture
     async def store(self, secure_azurite: SecureAzurite) -> AsyncIterator[AzureBlobStore]:

@@ -1,6 +1,6 @@
-"""Missing roles, closed networks and refused tokens are named, before a client meets them or then.
+"""Missing roles, closed networks and rejected tokens are named, by the check and by later calls.
 
-What Azurite does not refuse by itself, a proxy before it refuses in Azure's words.
+A proxy in front of Azurite denies access as Azure does.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
 from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import CONTENT, named, stage
+from tests.contracts.object_store import CONTENT, make_block_id, stage
 from tests.support.azurite import create_container, everything_in, opened, signed_in
-from tests.support.managed_identity import IdentityEndpoint
-from tests.support.refusing_storage import (
+from tests.support.denying_storage import (
     NETWORK_CLOSED,
     ROLE_MISSING,
-    TOKEN_REFUSED,
-    Refuse,
-    RefusingStorage,
-    is_for_key,
+    TOKEN_DENIED,
+    ChooseDenial,
+    DenyingStorage,
+    requests_key,
 )
+from tests.support.managed_identity import IdentityEndpoint
 from tests.support.secure_azurite import SecureAzurite
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("identity")]
@@ -47,8 +47,8 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityEndpoint]:
 
 
 @pytest.fixture
-def storage(secure_azurite: SecureAzurite) -> Iterator[RefusingStorage]:
-    with RefusingStorage(secure_azurite) as storage:
+def storage(secure_azurite: SecureAzurite) -> Iterator[DenyingStorage]:
+    with DenyingStorage(secure_azurite) as storage:
         yield storage
 
 
@@ -61,14 +61,14 @@ Check = Callable[..., Awaitable[list[str]]]
 
 
 @pytest.fixture
-def check(secure_azurite: SecureAzurite, storage: RefusingStorage, container: str) -> Check:
-    """What the registry does when it opens. Returns the calls that it takes."""
+def check(secure_azurite: SecureAzurite, storage: DenyingStorage, container: str) -> Check:
+    """The access check, as a new instance runs it. Returns the calls that it makes."""
 
-    async def check(settings: Settings = SETTINGS, *, of: str = container) -> list[str]:
+    async def check(settings: Settings = SETTINGS, *, name: str = container) -> list[str]:
         calls: list[str] = []
         async with signed_in(
             secure_azurite,
-            of,
+            name,
             service_url=storage.service_url,
             limits=LIMITS,
             on_call=lambda method, operation: calls.append(f"{method} {operation}"),
@@ -79,14 +79,14 @@ def check(secure_azurite: SecureAzurite, storage: RefusingStorage, container: st
     return check
 
 
-async def test_two_calls_find_that_all_is_well_and_leave_nothing(
+async def test_two_calls_check_access_and_leave_nothing(
     check: Check, secure_azurite: SecureAzurite, container: str
 ) -> None:
     assert await check() == ["POST user_delegation_key", "PUT check_access"]
     assert everything_in(secure_azurite, container) == []
 
 
-async def test_the_key_of_the_check_signs_what_comes_after(
+async def test_the_signing_key_of_the_check_is_kept(
     secure_azurite: SecureAzurite, identity: IdentityEndpoint, container: str
 ) -> None:
     calls: list[str] = []
@@ -96,10 +96,10 @@ async def test_the_key_of_the_check_signs_what_comes_after(
         await app.check_access(SETTINGS, store)
         await store.signed_url("a", seconds=60)
     assert calls.count("user_delegation_key") == 1
-    assert len(identity.asked) == 1
+    assert len(identity.requests) == 1
 
 
-async def test_with_a_key_nothing_is_asked(azurite: Azurite, container_name: str) -> None:
+async def test_an_account_key_needs_no_check(azurite: Azurite, container_name: str) -> None:
     calls: list[str] = []
     async with opened(
         azurite, container_name, on_call=lambda _, operation: calls.append(operation)
@@ -108,58 +108,60 @@ async def test_with_a_key_nothing_is_asked(azurite: Azurite, container_name: str
     assert calls == []
 
 
-async def test_what_only_reads_and_never_redirects_needs_no_more_than_to_read(
-    check: Check, storage: RefusingStorage
+async def test_a_read_only_registry_without_redirects_needs_only_to_read(
+    check: Check, storage: DenyingStorage
 ) -> None:
-    storage.refuse = lambda request: None if request.method == "HEAD" else ROLE_MISSING
+    storage.deny = lambda request: None if request.method == "HEAD" else ROLE_MISSING
     assert await check(READ_ONLY) == ["HEAD check_access"]
 
 
-REFUSED: dict[str, tuple[Refuse, list[str], list[str]]] = {
-    "a reader": (
+DENIALS: dict[str, tuple[ChooseDenial, list[str], list[str]]] = {
+    "only a reader": (
         lambda request: ROLE_MISSING if request.method == "PUT" else None,
         [CONTRIBUTOR, "devstoreaccount1", "ten minutes", "AZURE_CLIENT_ID"],
         ["Delegator"],
     ),
-    "who may not sign": (
-        lambda request: ROLE_MISSING if is_for_key(request) else None,
+    "no right to sign": (
+        lambda request: ROLE_MISSING if requests_key(request) else None,
         [DELEGATOR, "not on a container"],
         ["Contributor"],
     ),
-    "who has no role at all": (lambda _: ROLE_MISSING, [CONTRIBUTOR, DELEGATOR], []),
-    "a network that is kept out": (
+    "no role at all": (lambda _: ROLE_MISSING, [CONTRIBUTOR, DELEGATOR], []),
+    "a network that is not allowed": (
         lambda _: NETWORK_CLOSED,
         ["network rules of the account devstoreaccount1", "private endpoint"],
         ["Contributor"],
     ),
-    "a tenant that is another": (
-        lambda _: TOKEN_REFUSED,
+    "another tenant": (
+        lambda _: TOKEN_DENIED,
         ["token of", "not accepted", "tenant"],
         ["Contributor"],
     ),
 }
 
 
-@pytest.mark.parametrize("who", REFUSED)
-async def test_what_is_missing_is_named(check: Check, storage: RefusingStorage, who: str) -> None:
-    storage.refuse, named_right, not_named = REFUSED[who]
+@pytest.mark.parametrize("case", DENIALS)
+async def test_a_missing_permission_is_named(
+    check: Check, storage: DenyingStorage, case: str
+) -> None:
+    storage.deny, expected, unexpected = DENIALS[case]
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     text = str(caught.value)
-    for words in named_right:
+    for words in expected:
         assert words in text
-    for words in not_named:
+    for words in unexpected:
         assert words not in text
 
 
-async def test_a_container_that_is_missing_is_named(check: Check) -> None:
+async def test_a_missing_container_is_named(check: Check) -> None:
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
-        await check(of="nowhere")
+        await check(name="nowhere")
     with pytest.raises(StoreUnavailable, match="no container 'nowhere': create it"):
-        await check(READ_ONLY, of="nowhere")
+        await check(READ_ONLY, name="nowhere")
 
 
-async def test_a_token_for_somebody_else_is_not_accepted(
+async def test_a_token_for_another_audience_is_not_accepted(
     check: Check, identity: IdentityEndpoint
 ) -> None:
     identity.audience = "https://vault.azure.net"
@@ -167,61 +169,61 @@ async def test_a_token_for_somebody_else_is_not_accepted(
         await check()
 
 
-async def test_no_identity_is_told_once(check: Check, identity: IdentityEndpoint) -> None:
-    identity.refusal = (400, "No User Assigned AzureIdentity found for the specified ClientId.")
+async def test_a_missing_identity_is_named_once(check: Check, identity: IdentityEndpoint) -> None:
+    identity.error = (400, "No User Assigned Identity found for the specified ClientId.")
     with pytest.raises(StoreUnavailable) as caught:
         await check()
     assert str(caught.value) == (
-        "no token for the app's own identity (AZURE_CLIENT_ID would name another): "
-        "assign an identity to the app, and name it if it has several"
+        "no token for the app's own identity (AZURE_CLIENT_ID would select another): "
+        "assign an identity to the app, and select one if it has several"
     )
 
 
-async def test_a_role_that_arrives_later_is_found_then(
-    check: Check, storage: RefusingStorage
+async def test_a_role_assigned_later_is_found_by_the_next_check(
+    check: Check, storage: DenyingStorage
 ) -> None:
-    storage.refuse = lambda _: ROLE_MISSING
+    storage.deny = lambda _: ROLE_MISSING
     with pytest.raises(StoreUnavailable):
         await check()
-    storage.refuse = lambda _: None
+    storage.deny = lambda _: None
     await check()
 
 
-LATER: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
+OPERATIONS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "head": lambda s: s.head("a"),
     "get": lambda s: s.get("a"),
     "put": lambda s: s.put("a", CONTENT),
     "stage": lambda s: stage(s, "a", "1", CONTENT),
-    "commit": lambda s: s.commit("a", [named("1")]),
+    "commit": lambda s: s.commit("a", [make_block_id("1")]),
     "delete": lambda s: s.delete("a"),
     "list": lambda s: s.list_page(""),
 }
 
 
-@pytest.mark.parametrize("operation", LATER)
-async def test_a_role_that_is_taken_away_is_no_missing_object(
-    secure_azurite: SecureAzurite, storage: RefusingStorage, container: str, operation: str
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_a_removed_role_is_not_taken_for_a_missing_object(
+    secure_azurite: SecureAzurite, storage: DenyingStorage, container: str, operation: str
 ) -> None:
     identity = AzureIdentity("11111111-2222-3333-4444-555555555555")
     async with signed_in(
         secure_azurite, container, identity=identity, service_url=storage.service_url
     ) as store:
         await store.put("a", CONTENT)
-        storage.refuse = lambda _: ROLE_MISSING
+        storage.deny = lambda _: ROLE_MISSING
         with pytest.raises(StoreUnavailable, match=CONTRIBUTOR) as caught:
-            await LATER[operation](store)
+            await OPERATIONS[operation](store)
     assert not isinstance(caught.value, NotFound | ConditionFailed)
     assert "client id 11111111-2222-3333-4444-555555555555 needs the role" in str(caught.value)
-    assert storage.refused == 1
+    assert storage.denied == 1
 
 
-async def test_a_client_gets_503_and_the_log_the_role(
+async def test_a_client_gets_503_and_the_log_names_the_role(
     secure_azurite: SecureAzurite,
-    storage: RefusingStorage,
+    storage: DenyingStorage,
     container: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    storage.refuse = lambda _: ROLE_MISSING
+    storage.deny = lambda _: ROLE_MISSING
     async with signed_in(secure_azurite, container, service_url=storage.service_url) as store:
         application = build_application(SETTINGS, build_registry(SETTINGS, store))
         transport = httpx.ASGITransport(application)

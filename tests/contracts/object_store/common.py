@@ -1,4 +1,4 @@
-"""What the contract's modules share."""
+"""What the modules of the contract share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Append = Callable[..., Awaitable[None]]
 CONTENT = b"0123456789"
 STALE = if_match('"0x8D0000000000000"')
 
-# As they occur in the layout, with every character that repositories, tags and escapes have.
+# Paths of the layout, with every character that repositories, tags and escapes can have.
 PATHS = [
     "/docker/registry/v2/repositories/leading/slash/_layers/sha256/00/link",
     "docker/registry/v2/_catalog/library%2Fdebian",
@@ -23,15 +23,17 @@ PATHS = [
 ]
 
 
-def named(name: str) -> str:
-    """A block id that is easily told from others."""
+def make_block_id(name: str) -> str:
+    """Return a block id that begins with ``name``."""
     return name.ljust(BLOCK_ID_LENGTH, "-")
 
 
 async def stage(store: ObjectStore, path: str, name: str, content: bytes) -> None:
+    """Stage a block with the id that ``name`` makes."""
     md5 = hashlib.md5(content, usedforsecurity=False).digest()
-    await store.stage(path, named(name), content, md5=md5)
+    await store.stage(path, make_block_id(name), content, md5=md5)
 
 
 async def content_of(store: ObjectStore, path: str) -> bytes:
+    """Return the content of an object."""
     return (await store.get(path)).content
