@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, values initialised on first use, values kept fresh."""
+"""asyncio helpers: bounded concurrency, work for threads, values made late or kept fresh."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from .spec.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
+
+# Bytes: up to here, a computation costs less than handing it to a thread.
+_INLINE = 64 * 2**10
+
+
+async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that computes, in a thread if the ``size`` bytes of its input are many.
+
+    So no request keeps the event loop, and all others, waiting.
+    """
+    if size <= _INLINE:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines concurrently and return their results in order.
+    """Run a few coroutines concurrently and return their results in order.
+
+    Where their number depends on data, use `for_each`, which bounds it.
 
     All of them have ended when this returns or raises, so that none outlives the request. If some
     fail, the first exception, in the order given, is raised.
@@ -37,32 +55,34 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def for_each(
-    items: Iterable[T] | AsyncIterable[T], act: Callable[[T], Awaitable[None]], *, limit: int
-) -> None:
-    """Run ``act`` for every item, at most ``limit`` at a time. Items are drawn as they are needed.
+    items: Iterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
+) -> list[R]:
+    """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
-    After a failure no further item is started, and the exception is raised once those under way
-    have ended.
+    Items are taken from the iterable as their turn comes. After a failure no further call begins;
+    when all that run have ended, the failure of the first of their items is raised.
     """
-    source = aiter(items) if isinstance(items, AsyncIterable) else _iterate(items)
-    drawing = asyncio.Lock()  # an asynchronous generator cannot be advanced twice at a time
-    failed = False
+    source = enumerate(items)
+    first = list(islice(source, limit))
+    results: list[R | None] = [None] * len(first)
+    failures: dict[int, Exception] = {}
 
-    async def work() -> None:
-        nonlocal failed
-        try:
-            while not failed:
-                async with drawing:
-                    try:
-                        item = await anext(source)
-                    except StopAsyncIteration:
-                        return
-                await act(item)
-        except BaseException:
-            failed = True
-            raise
+    async def worker(entry: tuple[int, T] | None) -> None:
+        while entry is not None and not failures:
+            index, item = entry
+            try:
+                results[index] = await function(item)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failures[index] = error
+                return
+            entry = next(source, None)
+            if entry is not None:
+                results.append(None)
 
-    await together(work() for _ in range(limit))
+    await together(map(worker, first))
+    if failures:
+        raise failures[min(failures)]
+    return cast("list[R]", results)
 
 
 async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -76,11 +96,6 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-async def _iterate(items: Iterable[T]) -> AsyncIterator[T]:
-    for item in items:
-        yield item
 
 
 class Lazy(Generic[T]):

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
-from .caches import Cache
 from .config import (
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
     AuthSettings,
     AzureStorage,
+    BuiltinAuth,
+    Document,
+    EntraAuth,
     Mode,
     Settings,
     TokenAuth,
@@ -32,12 +34,15 @@ from .server.context import ServerContext
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
-from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
 from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
 
 if TYPE_CHECKING:
+    from .auth.builtin import BuiltinMode
+    from .auth.sources.entra import Entra
+    from .auth.sources.htpasswd import Htpasswd
+    from .auth.sources.personal_keys import PersonalKeySource
     from .storage.personal_keys import PersonalKeys
 
 
@@ -79,20 +84,15 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
 
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     """The registry over a store; `settle_root` comes first where the store may hold something."""
-    shelf = Shelf(
-        store,
-        Layout(settings.root or PLAIN),
-        Cache(capacity=settings.manifest_cache_bytes, size_of=len),
-        blobs=Cache(settings.membership_seconds),
-        manifests=Cache(settings.membership_seconds),
-        marked=Cache(settings.membership_seconds),
-    )
     registry: Registry = StoredRegistry(
-        shelf,
+        store,
+        root=settings.root or PLAIN,
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.immutable_tags,
+        immutable_tags=settings.immutable_tags,
+        manifest_cache_bytes=settings.manifest_cache_bytes,
+        membership_seconds=settings.membership_seconds,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -104,23 +104,27 @@ def build_authenticator(auth: AuthSettings) -> Authenticator:
     if auth.token is not None:
         return _token_authenticator(auth.token)
     if auth.htpasswd is not None:
-        from .auth.basic_authenticator import BasicAuthenticator
-        from .auth.htpasswd import Htpasswd
+        from .auth.authenticators import BasicAuthenticator
         from .auth.rules import EVERYONE_KNOWN
 
-        users = auth.htpasswd.users
-        source = Htpasswd.of(users.text, users.path)
-        return BasicAuthenticator(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+        users = _users(auth.htpasswd.users)
+        return BasicAuthenticator(users, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
     return Open()
 
 
+def _users(file: Document) -> Htpasswd:
+    from .auth.sources.htpasswd import Htpasswd
+
+    return Htpasswd.from_file(file.path) if file.path else Htpasswd(file.text)
+
+
 def _token_authenticator(token: TokenAuth) -> Authenticator:
-    from .auth.certificates import TrustedKeys
-    from .auth.key_url import KeysAtUrl
-    from .auth.token_authenticator import TokenAuthenticator
-    from .auth.verification import TokenVerifier
+    from .auth.authenticators import TokenAuthenticator
+    from .auth.tokens.certificates import TrustedKeys
+    from .auth.tokens.remote_keys import KeysAtUrl
+    from .auth.tokens.verification import TokenVerifier
 
     others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
     verifier = TokenVerifier(
@@ -173,12 +177,51 @@ def _assemble(
 def _access(
     settings: Settings, urls: Urls, open_keys: Callable[[], Awaitable[PersonalKeys]] | None
 ) -> tuple[Authenticator, TokenEndpoints | None]:
-    """Who is let in, and the token service, if it is ours."""
+    """Return the authenticator, and the token service if it is the registry's own."""
     if settings.auth.builtin is None:
         return build_authenticator(settings.auth), None
-    from .app_auth import build_builtin
+    from .server.auth_endpoints import AuthEndpoints
 
-    return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+    mode = _builtin_mode(settings.auth, settings.auth.builtin, open_keys)
+    return mode.authenticator, AuthEndpoints(mode.tokens, mode.exchange, urls)
+
+
+def _builtin_mode(
+    auth: AuthSettings,
+    builtin: BuiltinAuth,
+    open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
+) -> BuiltinMode:
+    from .auth.builtin import BuiltinMode
+    from .auth.rules import EVERYONE_KNOWN
+    from .auth.tokens.issuing import Issuer
+
+    users = _users(auth.htpasswd.users) if auth.htpasswd else None
+    return BuiltinMode.assemble(
+        Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds),
+        auth.rules or EVERYONE_KNOWN,
+        refresh_seconds=builtin.refresh_seconds,
+        keys=_key_source(open_keys, users) if open_keys else None,
+        entra=_entra(builtin.entra) if builtin.entra else None,
+        users=users,
+    )
+
+
+def _key_source(
+    open_keys: Callable[[], Awaitable[PersonalKeys]], users: Htpasswd | None
+) -> PersonalKeySource:
+    from .auth.sources.personal_keys import PersonalKey, PersonalKeySource
+
+    async def find(name: str) -> PersonalKey | None:
+        """Return a key from storage, which is opened by the first request that needs it."""
+        return await (await open_keys()).find(name)
+
+    return PersonalKeySource(find, users.has_user if users else None)
+
+
+def _entra(entra: EntraAuth) -> Entra:
+    from .auth.sources.entra import PUBLIC_AUTHORITY, Entra
+
+    return Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
 
 
 def asgi_from_environment(*, jobs: bool = False) -> Application:

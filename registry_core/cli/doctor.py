@@ -1,4 +1,4 @@
-"""The `doctor` command: reports what the container holds and what is wrong, and repairs it."""
+"""The `doctor` command: reports the content and the problems of a container, and repairs them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .storage_errors import explain
 HEALTHY, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 DOCTOR = """\
-Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report how much
-is in it and what is wrong. Nothing is changed without --repair, and content never is. It may run
+Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report what it
+contains and what is wrong. Nothing is changed without --repair, and content never is. It may run
 beside a registry, but only one --repair at a time. Ctrl-C stops it after the write in progress.
 """
 EXIT_CODES = """\

@@ -63,7 +63,7 @@ def _warn_of_ignored(reader: Reader, mode: Mode) -> None:
 
 def _htpasswd(reader: Reader) -> HtpasswdAuth | None:
     """Return the users of a password file; None without one, which is a problem."""
-    from ..auth.htpasswd_file import HtpasswdInvalid, parse_htpasswd
+    from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 
     users = reader.document(HTPASSWD_PATH, inline=":$2")
     if users is None:
@@ -87,7 +87,10 @@ def _rules(reader: Reader) -> Rules | None:
     if document is None:
         return None
     try:
-        return Rules.parse(document.text, str(document.path or AUTH_RULES))
+        rules = Rules.parse(document.text, str(document.path or AUTH_RULES))
     except RulesInvalid as error:
         reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
         return None
+    for warning in rules.warnings:
+        _log.warning("%s: %s", AUTH_RULES, warning)
+    return rules

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from ..auth.issuing import LEAST_SECONDS
-from ..auth.signing_key import SigningKey
+from ..auth.tokens.issuing import LEAST_SECONDS
+from ..auth.tokens.keys import SigningKey
 from .reader import Reader
 from .settings import BuiltinAuth, EntraAuth
 from .table import (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..auth.classes import CLASSES
+from ..auth.repository_classes import CLASSES
 from .auth import read_auth
 from .reader import ConfigError, Reader
 from .settings import Settings

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from ..globs import NO_TAGS, TagGlobs
 
 if TYPE_CHECKING:
-    from ..auth.certificates import Bundle
-    from ..auth.keys import KeySet
     from ..auth.rules import Rules
-    from ..auth.signing_key import SigningKey
+    from ..auth.tokens.certificates import Bundle
+    from ..auth.tokens.keys import KeySet, SigningKey
 
 
 @dataclass(frozen=True)

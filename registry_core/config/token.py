@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from ..auth.certificates import Bundle
-from ..auth.fetching import is_fetchable
-from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
-from ..auth.token_authenticator import TOKEN_PATH
+from ..auth.authenticators import TOKEN_PATH
+from ..auth.tokens.certificates import Bundle
+from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
+from ..auth.tokens.remote_keys import is_fetchable
 from .reader import Reader
 from .settings import Document, TokenAuth
 from .table import (

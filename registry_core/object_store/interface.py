@@ -307,8 +307,10 @@ class ObjectStore(Protocol):
             detected, but none leads out of ``prefix``.
         """
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
         """Return a URL that lets its bearer read the object until it expires.
+
+        None where clients cannot read from the store by themselves.
 
         No call with an account key; with an identity one a day, for the signing key.
         """
@@ -342,10 +344,10 @@ async def exists(store: ObjectStore, path: str) -> bool:
     return True
 
 
-async def delete_if(store: ObjectStore, path: str, etag: str) -> bool:
-    """Delete an object if it is still the one with ``etag``. Returns whether it was. One call."""
+async def delete_if(store: ObjectStore, path: str, condition: Condition = UNCONDITIONAL) -> bool:
+    """Delete an object if it exists and meets the condition. Returns whether it did. One call."""
     try:
-        await store.delete(path, condition=if_match(etag))
+        await store.delete(path, condition=condition)
     except (NotFound, ConditionFailed):
         return False
     return True

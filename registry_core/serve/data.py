@@ -40,7 +40,7 @@ def signing_key(folder: Path) -> str:
 
     :raises DataError: the file is empty.
     """
-    from ..auth.signing_key import SigningKey
+    from ..auth.tokens.keys import SigningKey
 
     return _generated_once(
         folder / "signing-key.pem", lambda: SigningKey.generate().pem(), "signing key"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -15,20 +15,12 @@ from .bodies import read_body, read_chunk
 from .sessions import SessionSigner, UploadSession
 from .urls import Urls
 
-Wrap = Callable[[Registry, Caller], Registry]
-"""Makes the registry that one caller's request uses, such as one that records who pushed."""
-
-
-def unwrapped(registry: Registry, _caller: Caller) -> Registry:
-    """Return the registry as it is, for every caller."""
-    return registry
-
 
 @dataclass(frozen=True)
 class ServerContext:
     """What all requests share.
 
-    ``registry`` is opened with its storage. ``wrap`` is applied to it for each request.
+    ``registry`` is opened with its storage.
     ``repository_classes``: the classes of manifests that may be pushed; empty: all.
     ``body_limit``: the largest request body that the host accepts, in bytes; None: no limit.
     """
@@ -39,7 +31,6 @@ class ServerContext:
     authenticator: Authenticator
     repository_classes: Collection[str] = ()
     body_limit: int | None = None
-    wrap: Wrap = unwrapped
 
     async def open(
         self, request: Request, caller: Caller, session: UploadSession | None
@@ -48,7 +39,7 @@ class ServerContext:
 
         :raises Unavailable: storage cannot be opened.
         """
-        registry = self.wrap(await self.registry.get(), caller)
+        registry = (await self.registry.get()).for_caller(caller.name)
         return RequestContext(self, registry, request, caller, session)
 
 

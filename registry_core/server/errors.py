@@ -10,7 +10,7 @@ import logging
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ..spec.errors import ErrorCode, ErrorDetail, RegistryError
+from ..spec.errors import ErrorCode, RegistryError
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +38,4 @@ def render(error: Exception, request: Request) -> Response:
     if error.code is ErrorCode.UNAVAILABLE:
         _log.warning("%s %r: %s", request.method, path, error)
         headers.setdefault("Retry-After", _RETRY_AFTER_SECONDS)
-    body = {"errors": [_render(detail) for detail in error.errors]}
-    return JSONResponse(body, status_code=error.http_status, headers=headers)
-
-
-def _render(error: ErrorDetail) -> dict[str, object]:
-    rendered: dict[str, object] = {"code": error.code.value, "message": error.message}
-    if error.detail is not None:
-        rendered["detail"] = error.detail
-    return rendered
+    return JSONResponse(error.to_json(), status_code=error.http_status, headers=headers)

@@ -6,11 +6,10 @@ from base64 import b64encode
 
 import pytest
 
-from registry_core.auth.basic_authenticator import BasicAuthenticator
+from registry_core.auth.authenticators import BasicAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.rules import Rules
+from registry_core.auth.rules import EVERYONE_KNOWN, Rules
+from registry_core.auth.sources.htpasswd import Htpasswd, htpasswd_line
 from registry_core.spec.errors import Denied, Unauthorized
 from registry_core.spec.scopes import repository_scope
 
@@ -34,7 +33,7 @@ BASE = "https://registry.example"
 def authenticator(rules: Rules | None = None) -> BasicAuthenticator:
     users = Htpasswd(USERS)
     return (
-        BasicAuthenticator(users, 'My "own"')
+        BasicAuthenticator(users, 'My "own"', EVERYONE_KNOWN)
         if rules is None
         else BasicAuthenticator(users, "Team", rules)
     )

@@ -161,8 +161,8 @@ def test_who_may_pull_all_that_there_is_reads_everything() -> None:
 def test_an_answer_is_explained_by_the_rules_that_give_it() -> None:
     team = repository_scope("team/a").resource
     allowed = RULES.explain(ALICE, team, "pull")
-    assert (allowed.allowed, [rule.line for rule in allowed.rules]) == (True, [21])
+    assert (allowed.allowed, [rule.line for rule in allowed.allowing]) == (True, [21])
     denied = RULES.explain(ALICE, team, "delete")
-    assert (denied.allowed, denied.rules) == (False, ())
-    assert [rule.line for rule in denied.theirs] == [11, 16, 21, 26]
-    assert not EVERYONE_KNOWN.explain(ANONYMOUS, team, "pull").theirs
+    assert (denied.allowed, denied.allowing) == (False, ())
+    assert [rule.line for rule in denied.applying] == [11, 16, 21, 26]
+    assert not EVERYONE_KNOWN.explain(ANONYMOUS, team, "pull").applying

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from registry_core.auth.authenticators import TokenAuthenticator
 from registry_core.auth.caller import ANYBODY, Caller, CredentialsInvalid, Granted
-from registry_core.auth.challenge import ChallengeError, bearer_challenge
-from registry_core.auth.token_authenticator import TokenAuthenticator
+from registry_core.auth.challenges import ChallengeError, bearer_challenge
 from registry_core.spec.scopes import WHOLE_CATALOG, Scope, repository_scope
 
 from .tokens import SERVICE, signed, verifier

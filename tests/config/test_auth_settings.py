@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.auth.keys import ALGORITHMS
+from registry_core.auth.tokens.keys import ALGORITHMS
 from registry_core.config import (
     AuthSettings,
     ConfigError,

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.config import read_settings
 from registry_core.object_store.azure.access_denied import SIGNING
 from registry_core.serve.azurite import Azurite

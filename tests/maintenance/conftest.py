@@ -3,7 +3,6 @@
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 
 
@@ -14,4 +13,4 @@ def memory() -> MemoryStore:
 
 @pytest.fixture
 def registry(memory: MemoryStore) -> StoredRegistry:
-    return StoredRegistry(Shelf(memory))
+    return StoredRegistry(memory)

@@ -22,7 +22,6 @@ from registry_core.config import AzureStorage
 from registry_core.serve.azurite import ACCOUNT, Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azurite import container_client, everything_in, opened, write_append_blob
 from tests.support.content import image_manifest, push_image
@@ -68,7 +67,7 @@ def report_of(settings: Mapping[str, str], *arguments: str) -> dict[str, Any]:
 
 async def fill(azurite: Azurite, container: str, root: str = "") -> None:
     async with opened(azurite, container) as store:
-        registry = StoredRegistry(Shelf(store, Layout(root)))
+        registry = StoredRegistry(store, root=root)
         await push_image(registry, "a/b", "v1", [LAYER])
         await push_image(registry, "c", "v1", [b"another"])
 

@@ -24,7 +24,6 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.layout_parse import Kind, parse_path
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob, push_image
 from tests.support.counting import CountingStore
@@ -98,7 +97,7 @@ def test_an_upload_that_nobody_continued_for_a_week_counts_as_left_behind() -> N
 @pytest.mark.parametrize("root", ["", "/", "a/folder/"])
 async def test_every_form_of_names_is_recognized(memory: MemoryStore, root: str) -> None:
     """A registry in a folder is served only if a setting names it."""
-    registry = StoredRegistry(Shelf(memory, Layout(root)))
+    registry = StoredRegistry(memory, root=root)
     await push_image(registry, "a", "v1", [b"layer"])
     if root.startswith("a"):
         await expect_unrepairable(memory, Problem.NOT_SERVED)
@@ -110,7 +109,7 @@ async def test_two_registries_are_not_repaired_until_a_setting_names_one(
     memory: MemoryStore,
 ) -> None:
     for root in ("", "/"):
-        await push_image(StoredRegistry(Shelf(memory, Layout(root))), "a", "v1", [b"layer"])
+        await push_image(StoredRegistry(memory, root=root), "a", "v1", [b"layer"])
         await memory.delete(Layout(root).catalog_marker("a"))
     before = dict(memory.objects)
     report = await examine_store(memory, repair=True, root_setting="THE_SETTING")
@@ -138,7 +137,7 @@ async def test_a_push_between_two_pages_of_the_listing_is_not_a_problem(
     memory: MemoryStore,
 ) -> None:
     """Content is listed before links: the content of what was pushed meanwhile seems missing."""
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", [b"layer"])
 
     class PushesMeanwhile(CountingStore):

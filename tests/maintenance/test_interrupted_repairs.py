@@ -16,9 +16,15 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, descriptor, image_manifest, push_blob, push_image
+from tests.support.content import (
+    CONFIG,
+    descriptor,
+    image_manifest,
+    push_blob,
+    push_image,
+    push_manifest,
+)
 
 from .examining import examine_store, expect_problems
 
@@ -37,9 +43,9 @@ Action = Callable[[], Awaitable[object]]
 async def store_of_distribution() -> MemoryStore:
     """Return a container as distribution v3 leaves it: append blobs, no markers, no referrers."""
     memory = MemoryStore()
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", LAYERS)
-    await registry.push_manifest("a", Digest.of(REFERRER), REFERRER, None)
+    await push_manifest(registry, "a", Digest.of(REFERRER), REFERRER)
     for path in list(memory.objects):
         if "/_referrers/" in path or "/_catalog/" in path:
             del memory.objects[path]
@@ -102,16 +108,16 @@ async def test_a_repair_that_is_interrupted_at_any_call_is_completed_by_the_next
         store = InterruptedStore(memory, at, fail, after)
         with pytest.raises(StoreUnavailable):
             await examine_store(store, repair=True)
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
         assert (await registry.get_manifest("a", "v1")).content == IMAGE, at
 
         report = await examine_store(memory, repair=True)
 
         assert report.remaining == 0, (at, report.findings)
         await expect_problems(memory)
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
         for content in LAYERS:
-            await registry.resolve_blob("a", Digest.of(content))
+            await registry.open_blob("a", Digest.of(content))
         for digest in (MANIFEST, Digest.of(REFERRER)):
             await registry.get_manifest("a", digest)
         referrers = await registry.list_referrers("a", MANIFEST, None, PageQuery())
@@ -121,16 +127,16 @@ async def test_a_repair_that_is_interrupted_at_any_call_is_completed_by_the_next
 async def test_a_tag_that_is_moved_at_any_call_of_a_repair_stays_moved() -> None:
     for at in range(1, await number_of_calls() + 1):
         memory = await store_of_distribution()
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
 
         async def move(registry: StoredRegistry = registry) -> None:
             for content in (CONFIG, LAYERS[0]):
                 await push_blob(registry, "a", content)
-            await registry.push_manifest("a", "v1", NEW, None)
+            await push_manifest(registry, "a", "v1", NEW)
 
         await examine_store(InterruptedStore(memory, at, move), repair=True)
 
-        fresh = StoredRegistry(Shelf(memory))
+        fresh = StoredRegistry(memory)
         assert (await fresh.get_manifest("a", "v1")).content == NEW, at
         assert (await examine_store(memory, repair=True)).remaining == 0
         await expect_problems(memory)
@@ -142,7 +148,7 @@ async def test_a_tag_that_is_deleted_at_any_call_of_a_repair_stays_deleted() -> 
     reappeared = []
     for at in range(1, await number_of_calls() + 1):
         memory = await store_of_distribution()
-        registry = StoredRegistry(Shelf(memory))
+        registry = StoredRegistry(memory)
 
         async def delete(registry: StoredRegistry = registry) -> None:
             await registry.delete_tag("a", "v1")
@@ -150,7 +156,7 @@ async def test_a_tag_that_is_deleted_at_any_call_of_a_repair_stays_deleted() -> 
         store = InterruptedStore(memory, at, delete)
         await examine_store(store, repair=True)
         with suppress(ManifestUnknown):
-            await StoredRegistry(Shelf(memory)).get_manifest("a", "v1")
+            await StoredRegistry(memory).get_manifest("a", "v1")
             reappeared.append(store.calls[at - 1])
     index = LAYOUT.tag_index_link("a", "v1", MANIFEST)
     assert reappeared == [("delete", index), ("put", index)]

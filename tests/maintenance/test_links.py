@@ -13,10 +13,10 @@ from registry_core.object_store.interface import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import ManifestUnknown
-from registry_core.storage import small_objects
+from registry_core.storage import links
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, image_manifest, push_blob, push_image
+from tests.support.content import CONFIG, image_manifest, push_blob, push_image, push_manifest
 from tests.support.counting import CountingStore
 
 from .examining import examine_store, expect_problems, expect_repaired, expect_unrepairable
@@ -43,7 +43,7 @@ def by_name(names: Iterable[str]) -> pytest.MarkDecorator:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for another registry to fill an empty link."""
-    monkeypatch.setattr(small_objects, "LOOKS", (0.001,))
+    monkeypatch.setattr(links, "REREAD_DELAYS", (0.001,))
 
 
 @pytest.fixture(autouse=True)
@@ -70,11 +70,13 @@ async def test_a_link_without_metadata_is_read_and_accepted(memory: MemoryStore,
 
 @by_name(LINKS)
 async def test_a_link_that_is_an_append_blob_is_replaced(memory: MemoryStore, path: str) -> None:
-    content = (await memory.get(path)).content
-    await overwrite(memory, path, content, append=True)
+    """By one with the metadata that a push writes."""
+    before = await memory.get(path)
+    await overwrite(memory, path, before.content, append=True)
     await expect_repaired(memory, Problem.LINK_APPEND)
     replaced = await memory.get(path)
-    assert replaced.content == content
+    assert replaced.content == before.content
+    assert replaced.properties.metadata.keys() == before.properties.metadata.keys()
     assert not replaced.properties.is_append
 
 
@@ -142,10 +144,12 @@ async def test_the_missing_revision_link_of_a_tagged_manifest_is_restored(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     described = await registry.resolve_manifest("a", MANIFEST)
-    link = memory.objects[LINKS["revision"]]
+    metadata = dict(memory.objects[LINKS["revision"]].properties.metadata)
     await memory.delete(LINKS["revision"])
     await expect_repaired(memory, Problem.TAG_UNLINKED)
-    assert memory.objects[LINKS["revision"]].properties.metadata == link.properties.metadata
+    restored = dict(memory.objects[LINKS["revision"]].properties.metadata)
+    assert int(restored.pop("pushed")) == pytest.approx(int(metadata.pop("pushed")), abs=2)
+    assert restored == metadata
     assert described.digest == MANIFEST
 
 
@@ -204,7 +208,7 @@ async def test_an_untagged_manifest_survives_an_interrupted_replacement(
     await push_blob(registry, "b", CONFIG)
     manifest = image_manifest()
     digest = Digest.of(manifest)
-    await registry.push_manifest("b", digest, manifest, None)
+    await push_manifest(registry, "b", digest, manifest)
     await overwrite(memory, LAYOUT.revision_link("b", digest), str(digest).encode(), append=True)
     with pytest.raises(StoreUnavailable):
         await examine_store(InterruptedStore(memory), repair=True)
@@ -217,8 +221,8 @@ async def test_an_alias_keeps_the_digest_that_it_leads_to(
     registry: StoredRegistry, memory: MemoryStore, *, append: bool
 ) -> None:
     """CNCF distribution stores a blob pushed by its sha512 under its sha256."""
-    asked = Digest.of(LAYER, SHA512)
-    path = LAYOUT.blob_link("a", asked)
+    alias = Digest.of(LAYER, SHA512)
+    path = LAYOUT.blob_link("a", alias)
     await memory.put(path, b"")
     await overwrite(memory, path, str(BLOB).encode(), append=append)
 
@@ -227,4 +231,4 @@ async def test_an_alias_keeps_the_digest_that_it_leads_to(
     await expect_problems(memory)
 
     assert (await memory.get(path)).content == str(BLOB).encode()
-    assert (await registry.resolve_blob("a", asked)).size == len(LAYER)
+    assert (await registry.open_blob("a", alias)).descriptor.size == len(LAYER)

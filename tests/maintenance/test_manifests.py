@@ -12,7 +12,6 @@ from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,
@@ -21,6 +20,7 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 
 from .examining import examine_store, expect_problems, expect_repaired, expect_unrepairable
@@ -44,7 +44,7 @@ async def image(registry: StoredRegistry) -> None:
 
 
 async def push_referrer(registry: StoredRegistry) -> None:
-    await registry.push_manifest("a", Digest.of(REFERRER), REFERRER, None)
+    await push_manifest(registry, "a", Digest.of(REFERRER), REFERRER)
 
 
 async def test_a_manifest_whose_content_is_missing_is_not_repaired(
@@ -68,8 +68,8 @@ async def test_a_blob_without_its_link_is_linked(
 ) -> None:
     await registry.delete_blob("a", BLOB)
     await expect_repaired(memory, Problem.BLOB_UNLINKED)
-    fresh = StoredRegistry(Shelf(memory))
-    assert (await fresh.resolve_blob("a", BLOB)).size == len(LAYER)
+    fresh = StoredRegistry(memory)
+    assert (await fresh.open_blob("a", BLOB)).descriptor.size == len(LAYER)
 
 
 async def test_a_missing_blob_is_not_repaired(
@@ -77,7 +77,7 @@ async def test_a_missing_blob_is_not_repaired(
 ) -> None:
     """One finding, however many manifests reference it."""
     other = image_manifest(LAYER, annotations={"other": "one"})
-    await registry.push_manifest("a", "v2", other, None)
+    await push_manifest(registry, "a", "v2", other)
     await registry.delete_blob("a", BLOB)
     await memory.delete(LAYOUT.content(BLOB))
     await expect_unrepairable(memory, Problem.BLOB_MISSING)
@@ -87,7 +87,7 @@ async def test_a_manifest_of_an_index_without_its_link_is_linked(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     """Then its own blobs are."""
-    await registry.push_manifest("a", "multi", image_index(IMAGE), None)
+    await push_manifest(registry, "a", "multi", image_index(IMAGE))
     await registry.delete_manifest("a", MANIFEST)
     await registry.delete_blob("a", BLOB)
     await expect_repaired(memory, Problem.CHILD_UNLINKED, Problem.BLOB_UNLINKED)
@@ -96,7 +96,7 @@ async def test_a_manifest_of_an_index_without_its_link_is_linked(
 async def test_a_missing_manifest_of_an_index_is_not_repaired(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
-    await registry.push_manifest("a", "multi", image_index(IMAGE), None)
+    await push_manifest(registry, "a", "multi", image_index(IMAGE))
     await registry.delete_manifest("a", MANIFEST)
     await memory.delete(LAYOUT.content(MANIFEST))
     await expect_unrepairable(memory, Problem.CHILD_MISSING)

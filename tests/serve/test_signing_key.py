@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.data import DataError, signing_key
 from registry_core.serve.run import default_settings
 

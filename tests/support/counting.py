@@ -1,4 +1,4 @@
-"""An object store that writes down which calls were made of it."""
+"""An object store that records its calls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from registry_core.object_store.interface import (
 
 @dataclass
 class CountingStore:
-    """See `ObjectStore`. ``calls`` are method and path, in order."""
+    """Passes every call to ``inner`` and records method and path in ``calls``, in order."""
 
     inner: ObjectStore
     calls: list[tuple[str, str]] = field(default_factory=list)
 
     def take(self) -> list[str]:
-        """The methods called since the last time."""
+        """Return the methods called since the last time."""
         methods = [method for method, _ in self.calls]
         self.calls.clear()
         return methods
@@ -131,7 +131,7 @@ class CountingStore:
             limit=limit,
         )
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
         return await self.inner.signed_url(path, seconds=seconds)
 
     async def close(self) -> None:

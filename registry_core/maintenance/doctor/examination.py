@@ -46,10 +46,10 @@ async def examine(
 ) -> None:
     """Examine a container and enter the results into ``report``, also when this is cancelled.
 
-    One call per 5,000 objects, one for each manifest and for each link whose metadata do not tell
-    what it contains, and a few for each problem.
+    One call per 5,000 objects, one for each manifest, one for each link whose metadata do not
+    contain its digest, and a few for each problem.
 
-    :raises StoreUnavailable: storage cannot be used; the report has what is known so far.
+    :raises StoreUnavailable: storage cannot be used; the report is incomplete.
     """
     root = await _choose_root(store, report, options)
     may_repair = options.repair and root is not None
@@ -216,7 +216,7 @@ async def verify_content(context: CheckContext) -> None:
     async def verify(row: tuple[Digest, int, bool]) -> None:
         digest, size, _ = row
         path = context.layout.content(digest)
-        # What is deleted or written at the same time is not judged.
+        # Content that is deleted or written at the same time is not judged.
         with suppress(NotFound, ConditionFailed, RangeNotSatisfiable):
             if await content.hash(path, size, digest.algorithm, None) != digest:
                 await context.report_damaged(digest)

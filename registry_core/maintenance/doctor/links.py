@@ -12,7 +12,7 @@ from ...object_store.interface import NotFound, Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
-from ...storage.small_objects import read_link
+from ...storage.links import read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
 from .context import CheckContext
@@ -119,7 +119,7 @@ class LinkCheck:
         return link.place.digest is not None and link.place.digest in self.context.content
 
     async def run(self) -> None:
-        """Check the undecided links. One call each where the metadata do not tell the target."""
+        """Check the undecided links. One call each if the metadata do not contain the target."""
         links, self.undecided = self.undecided, []
         await for_each(links, self._check, limit=_CONCURRENCY)
         append_blobs, self._append_blobs = self._append_blobs, []
@@ -172,8 +172,7 @@ class LinkCheck:
             link.place.kind,
             link.path,
             expected,
-            etag=link.properties.etag,
-            is_append=link.properties.is_append,
+            seen=link.properties,
         )
         await self.context.report_problem(
             Problem.LINK_TORN,
@@ -211,7 +210,8 @@ class LinkCheck:
     async def _replacement(self, link: ListedLink) -> Replacement:
         assert link.target is not None
         place = link.place
-        new = await describe_link(self.context, place.kind, link.target)
+        pushed = link.properties.last_modified
+        new = await describe_link(self.context, place.kind, link.target, pushed=pushed)
         # A tag is read from its index while its current link is missing.
         index = self.context.layout.tag_index_link(place.repository, place.tag, link.target)
         stand_in = index if place.kind is Kind.TAG_LINK else ""

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
-from ...aio import for_each
-from ...object_store.interface import NotFound, delete_if
+from ...aio import for_each, off_loop
+from ...object_store.interface import NotFound, delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
-from ...spec.manifest import Manifest
+from ...spec.manifest import Manifest, parse_manifest
+from ...storage.content import Content
 from ...storage.layout_parse import Kind
-from ...storage.membership import Shelf
-from ...storage.parsing import parse
+from ...storage.membership import Membership
 from ...storage.referrers import Referrers
-from ...storage.small_objects import Link
 from .context import CONCURRENCY, CheckContext
 from .links import ListedLink, ListedLinks
 from .repairs import MAX_MANIFEST_BYTES, restore_link
@@ -57,18 +56,18 @@ class ManifestCheck:
             self.unread.add(digest)
             return
         try:
-            manifest = await parse(content)
+            manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
         except ManifestInvalid as error:
             self.unread.add(digest)
             await self._report_invalid(digest, f"manifest {digest}: {error}")
             return
-        for blob in _digests(manifest.required_blobs):
+        for blob in _digests(manifest.document.required_blobs):
             if blob not in self.links.layers and blob not in self.reported:
                 await self._check_blob(digest, blob)
-        for child in _digests(manifest.manifests):
+        for child in _digests(manifest.document.manifests):
             if child not in self.links.revisions and child not in self.reported:
                 await self._check_child(digest, child)
-        await self._check_subject(Link(digest, manifest.media_type, len(content)), manifest)
+        await self._check_subject(manifest)
 
     async def _read(self, digest: Digest) -> bytes | None:
         """Return content that matches its digest; None, once reported, if there is none."""
@@ -157,29 +156,30 @@ class ManifestCheck:
         )
         return True
 
-    async def _check_subject(self, known: Link, manifest: Manifest) -> None:
-        if manifest.subject is None:
+    async def _check_subject(self, manifest: Manifest) -> None:
+        if manifest.document.subject is None:
             return
-        subject = manifest.subject.digest
-        self.subjects[known.digest] = subject
-        path = self.context.layout.referrer_link(self.repository, subject, known.digest)
-        if (subject, known.digest) in self.links.referrers or await self.context.exists(path):
+        digest, subject = manifest.digest, manifest.document.subject.digest
+        self.subjects[digest] = subject
+        path = self.context.layout.referrer_link(self.repository, subject, digest)
+        if (subject, digest) in self.links.referrers or await self.context.exists(path):
             return
         await self.context.report_problem(
             Problem.REFERRER_MISSING,
             path,
-            f"manifest {known.digest} is not among the referrers of its subject {subject}",
+            f"manifest {digest} is not among the referrers of its subject {subject}",
             repository=self.repository,
-            repair=partial(self._add_referrer, known, manifest),
+            repair=partial(self._add_referrer, manifest),
         )
 
-    async def _add_referrer(self, known: Link, manifest: Manifest) -> str:
-        referrers = Referrers(Shelf(self.context.store, self.context.layout))
-        await referrers.add(self.repository, known, manifest)
-        revision = self.context.layout.revision_link(self.repository, known.digest)
+    async def _add_referrer(self, manifest: Manifest) -> str:
+        store, layout = self.context.store, self.context.layout
+        referrers = Referrers(Membership(store, layout), Content(store, layout))
+        await referrers.add(self.repository, manifest)
+        revision = layout.revision_link(self.repository, manifest.digest)
         if await self.context.exists(revision):
             return "entry written"
-        await referrers.remove(self.repository, known.digest, manifest)  # deleted meanwhile
+        await referrers.remove(self.repository, manifest)  # deleted meanwhile
         return ""
 
 
@@ -217,7 +217,7 @@ async def check_referrers(manifests: ManifestCheck) -> None:
 
 
 async def _delete_entry(context: CheckContext, entry: ListedLink) -> str:
-    is_deleted = await delete_if(context.store, entry.path, entry.properties.etag)
+    is_deleted = await delete_if(context.store, entry.path, if_match(entry.properties.etag))
     return "entry deleted" if is_deleted else ""
 
 

@@ -102,7 +102,7 @@ class ContentCount:
 class UploadCount:
     """Uploads in progress; the age of the ``oldest`` is in seconds.
 
-    ``left_behind`` are those that nobody has continued for a week.
+    ``left_behind`` are those not continued for a week.
     """
 
     number: int = 0

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
+from ...storage.catalog import Catalog
 from ...storage.layout_parse import Kind
-from ...storage.membership import Shelf
 from ..walk import ListedObject
 from .context import CheckContext
 from .links import LinkCheck, ListedLinks, listed_link
@@ -97,10 +97,10 @@ async def _has_manifests(context: CheckContext, name: str) -> bool:
 async def _write_marker(context: CheckContext, name: str) -> str:
     # As after a deletion: whatever happens at the same time, there is a marker in the end if there
     # are manifests.
-    await Shelf(context.store, context.layout).mark_deletion(name)
+    await Catalog(context.store, context.layout).update(name)
     return "marker written" if await context.exists(context.layout.catalog_marker(name)) else ""
 
 
 async def _delete_marker(context: CheckContext, name: str) -> str:
-    await Shelf(context.store, context.layout).mark_deletion(name)
+    await Catalog(context.store, context.layout).update(name)
     return "" if await context.exists(context.layout.catalog_marker(name)) else "marker deleted"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ...aio import for_each
-from ...object_store.interface import Entry, delete_if, list_all
+from ...object_store.interface import Entry, delete_if, if_match, list_all
 from ...spec.digest import Digest
 from ...storage.layout_parse import Kind
 from .context import CONCURRENCY, CheckContext, Repair
@@ -70,15 +70,13 @@ class TagCheck:
         if newest is None:
             await self._report(Problem.TAG_TORN, current.path, message)
             return
-        properties = current.properties
         repair = partial(
             rewrite_link,
             self.context,
             Kind.TAG_LINK,
             current.path,
             newest,
-            etag=properties.etag,
-            is_append=properties.is_append,
+            seen=current.properties,
         )
         message = f"{message}; the newest in its index is {newest}"
         await self._report(Problem.TAG_TORN, current.path, message, repair)
@@ -123,7 +121,8 @@ class TagCheck:
         async def delete(entry: Entry) -> None:
             nonlocal deleted
             assert entry.properties is not None  # only listings by folder have rows without
-            if await delete_if(self.context.store, entry.path, entry.properties.etag):
+            unchanged = if_match(entry.properties.etag)
+            if await delete_if(self.context.store, entry.path, unchanged):
                 deleted += 1
 
         await for_each(entries, delete, limit=CONCURRENCY)

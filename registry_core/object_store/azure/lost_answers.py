@@ -12,7 +12,7 @@ async def find_own_put(
 ) -> str | None:
     """Return the ETag of the object if it has exactly this content and metadata. One call.
 
-    If another writer put the same, nobody can tell the difference.
+    Another writer may have put it: the result would be the same.
     """
     size = memoryview(content).nbytes
     try:

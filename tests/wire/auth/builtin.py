@@ -6,7 +6,7 @@ import bcrypt
 import httpx
 
 from registry_core.app import build_application, build_registry
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.config import Settings, read_settings
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire

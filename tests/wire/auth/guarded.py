@@ -12,11 +12,11 @@ import jwt
 
 from registry_core.aio import Lazy
 from registry_core.app import build_registry
-from registry_core.auth.access import access_of
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.keys import KeySource, parse_jwks
-from registry_core.auth.token_authenticator import TokenAuthenticator
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.tokens.claims import access_claim
+from registry_core.auth.tokens.keys import KeySource, parse_jwks
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
@@ -48,7 +48,7 @@ class Guarded:
     def token(self, *scopes: str, key: SigningKey | None = None, **changed: Any) -> str:
         """Good for five minutes, for scopes such as ``repository:a:pull``."""
         now, key = int(self.clock()), key or self.key
-        access = access_of(tuple(map(Scope.parse, scopes)))
+        access = access_claim(tuple(map(Scope.parse, scopes)))
         usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "iat": now, "nbf": now}
         claims = {**usual, "exp": now + 5 * MINUTES, "access": access, **changed}
         return jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid})
