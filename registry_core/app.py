@@ -16,6 +16,9 @@ from .config import (
     ROOT_DIRECTORY,
     AuthSettings,
     AzureStorage,
+    BuiltinAuth,
+    Document,
+    EntraAuth,
     Mode,
     Settings,
     TokenAuth,
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from .auth.sources.entra import Entra
     from .auth.sources.htpasswd import Htpasswd
     from .auth.sources.personal_keys import PersonalKeySource
-    from .config.settings import BuiltinAuth, Document, EntraAuth
     from .storage.personal_keys import PersonalKeys
 
 

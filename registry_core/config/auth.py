@@ -87,7 +87,10 @@ def _rules(reader: Reader) -> Rules | None:
     if document is None:
         return None
     try:
-        return Rules.parse(document.text, str(document.path or AUTH_RULES))
+        rules = Rules.parse(document.text, str(document.path or AUTH_RULES))
     except RulesInvalid as error:
         reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
         return None
+    for warning in rules.warnings:
+        _log.warning("%s: %s", AUTH_RULES, warning)
+    return rules

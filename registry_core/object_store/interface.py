@@ -307,8 +307,10 @@ class ObjectStore(Protocol):
             detected, but none leads out of ``prefix``.
         """
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
         """Return a URL that lets its bearer read the object until it expires.
+
+        None where clients cannot read from the store by themselves.
 
         No call with an account key; with an identity one a day, for the signing key.
         """

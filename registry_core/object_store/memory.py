@@ -45,12 +45,11 @@ class MemoryStore:
 
     ::
 
-        registry = StoredRegistry(MemoryStore(), redirect=False)
+        registry = StoredRegistry(MemoryStore())
 
     It behaves as Azure Blob Storage does, and passes the same contract tests. Nothing is shared
     between processes or survives them; use it on one event loop. Every listing sorts all paths,
-    so it suits thousands of objects rather than millions. `signed_url` returns URLs that no client
-    can open: a registry over this store must not redirect.
+    so it suits thousands of objects rather than millions.
 
     ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied.
     """
@@ -191,8 +190,8 @@ class MemoryStore:
             entries[name] = Entry(name, properties)
         return Page(list(entries.values()))
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
-        return f"memory:///{path}?seconds={seconds}"
+    async def signed_url(self, path: str, *, seconds: int) -> None:
+        return None
 
     async def close(self) -> None:
         return None

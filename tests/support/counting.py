@@ -131,7 +131,7 @@ class CountingStore:
             limit=limit,
         )
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
         return await self.inner.signed_url(path, seconds=seconds)
 
     async def close(self) -> None:

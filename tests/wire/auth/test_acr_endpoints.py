@@ -14,8 +14,7 @@ from registry_core.auth.rules import Rules
 from registry_core.auth.sources.entra import REFRESH_SECONDS
 from registry_core.auth.tokens.keys import SigningKey
 from registry_core.auth.tokens.service import TOKEN_USER
-from registry_core.config import AuthSettings, AzureStorage, Settings
-from registry_core.config.settings import BuiltinAuth, EntraAuth
+from registry_core.config import AuthSettings, AzureStorage, BuiltinAuth, EntraAuth, Settings
 from registry_core.object_store.memory import MemoryStore
 from tests.support.federation import MAIN
 from tests.support.oidc_issuer import OidcIssuer, rsa_key
