@@ -7,8 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tools.cost import add_cost
-
 from .cli.auth import add_auth
 from .cli.doctor import add_doctor
 from .cli.serve import add_serve
@@ -31,7 +29,6 @@ def _parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_doctor(commands)
     add_auth(commands)
-    add_cost(commands)
     return parser
 
 
