@@ -1,4 +1,4 @@
-"""The Functions app: HTTP routes bound to the registry. No logic.
+"""The Functions app: HTTP routes and timers, bound to the registry. No logic.
 
 Every method is named: what no function takes would be answered by the host, and not as the registry
 does.
@@ -13,14 +13,17 @@ gc.disable()
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from registry_core.app import Host
+from registry_core.app import RegistryApp
 from registry_core.config import read_settings
-from registry_core.functions.routing import take_every_path
+from registry_core.functions.invocations import invoke
+from registry_core.functions.routing import route_every_path
+from registry_core.jobs import JOBS, Job
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-take_every_path()
-host = Host(read_settings())
+route_every_path()
+# The host drops what is logged after a function has returned: streamed answers are logged before.
+registry = RegistryApp(read_settings(), log_early=True)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
@@ -28,29 +31,41 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 @app.route("auth/{*path}", trigger_arg_name="request", methods=METHODS)
 async def auth(request: Request) -> Response:
     """The registry's own token service, if it has one."""
-    return await host.application.serve_tokens(request)
+    return await invoke(registry.application.serve_tokens, request)
 
 
 @app.function_name("home")
 @app.route("/", trigger_arg_name="request", methods=METHODS)
 async def home(request: Request) -> Response:
     """A page that says what this is."""
-    return await host.application.serve_home(request)
+    return await invoke(registry.application.serve_home, request)
 
 
 @app.function_name("oauth2")
 @app.route("oauth2/{*path}", trigger_arg_name="request", methods=METHODS)
 async def oauth2(request: Request) -> Response:
     """The token service as clients of Azure Container Registry call it."""
-    return await host.application.serve_tokens(request)
+    return await invoke(registry.application.serve_tokens, request)
 
 
 @app.function_name("v2")
 @app.route("v2/{*path}", trigger_arg_name="request", methods=METHODS)
 async def v2(request: Request) -> Response:
     """The registry's API."""
-    return await host.application.serve_api(request)
+    return await invoke(registry.application.serve_api, request)
 
+
+def add_timer(job: Job) -> None:
+    """Register a job as a timer-triggered function."""
+
+    @app.function_name(job.name)
+    @app.timer_trigger(schedule=job.ncrontab(), arg_name="timer")
+    async def run(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding has to be named
+        await job.run(await registry.job_context())
+
+
+for each in JOBS:
+    add_timer(each)
 
 # What was imported stays: collections need not look at it.
 gc.freeze()

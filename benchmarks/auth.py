@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.scopes import PULL, repository
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite, AzuriteError
+from registry_core.spec.scopes import PULL, repository_scope
 from tools.process_meter import ProcessMeter
 
 from .connection import Connection
@@ -90,7 +90,7 @@ def _measure(azurite: Azurite, scale: Scale) -> None:
 
 def _rows(issuer: Issuer, scale: Scale) -> Iterator[Row]:
     users = [basic(_user(number), PASSWORD) for number in range(scale.users)]
-    scope = repository(REPOSITORY, PULL)
+    scope = repository_scope(REPOSITORY, PULL)
     yield Row("none", "none", [""] * scale.again)
     yield Row("htpasswd, first request of a user", "htpasswd", users)
     yield Row("htpasswd, later requests", "htpasswd", list(islice(cycle(users), scale.again)))

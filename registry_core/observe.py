@@ -1,4 +1,7 @@
-"""How many calls to storage something took: each is billed, and is told to the log."""
+"""What a request did: the storage calls that it caused, for the access log.
+
+Storage counts where it sends, the server reads where it logs; a context variable joins the two.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,26 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Tally:
-    """Requests that left for storage, retries included."""
+class Activity:
+    """``storage_calls``: requests sent to storage, retries included. Each of them is billed."""
 
-    calls: int = 0
+    storage_calls: int = 0
 
 
-_tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
+_current: ContextVar[Activity | None] = ContextVar("activity", default=None)
 
 
 @contextmanager
-def tallying(tally: Tally) -> Iterator[None]:
-    """Count in ``tally`` what is called inside, in tasks that begin inside too."""
-    outer = _tally.set(tally)
+def observed(activity: Activity) -> Iterator[None]:
+    """Count in ``activity`` what happens inside, in tasks that start inside as well."""
+    outer = _current.set(activity)
     try:
         yield
     finally:
-        _tally.reset(outer)
+        _current.reset(outer)
 
 
-def count_call() -> None:
-    """A request has left for storage."""
-    if tally := _tally.get():
-        tally.calls += 1
+def count_storage_call() -> None:
+    """Count a request sent to storage."""
+    if activity := _current.get():
+        activity.storage_calls += 1

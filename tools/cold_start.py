@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 
 PROJECT = Path(__file__).resolve().parents[1]
 

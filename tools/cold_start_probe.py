@@ -50,7 +50,7 @@ async def _answer(app: object) -> int:
     }
     functions = {each.get_function_name(): each for each in app.app.get_functions()}  # type: ignore[attr-defined]
     response = await functions["v2"].get_user_function()(Request(scope))
-    await app.host.close()  # type: ignore[attr-defined]
+    await app.registry.close()  # type: ignore[attr-defined]
     status: int = response.status_code
     return status
 

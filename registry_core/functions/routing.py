@@ -1,4 +1,4 @@
-"""Every path reaches the registry, one with a line break as well.
+"""Routing: every path reaches the registry, also one with a line break.
 
 The Functions extension has a single route, `/{path:path}`, and Starlette's convertor of that name
 ends at a line break. FastAPI would answer such a request by itself, and the invocation that belongs
@@ -8,10 +8,10 @@ to it would wait until `functionTimeout`.
 from starlette.convertors import PathConvertor, register_url_convertor
 
 
-class _EveryPath(PathConvertor):
+class _AnyPath(PathConvertor):
     regex = "(?s:.*)"
 
 
-def take_every_path() -> None:
-    """Call it before the extension makes its route: while `function_app` is imported."""
-    register_url_convertor("path", _EveryPath())
+def route_every_path() -> None:
+    """Call before the extension makes its route: while `function_app` is imported."""
+    register_url_convertor("path", _AnyPath())

@@ -1,4 +1,4 @@
-"""The application: a request is parsed to an endpoint, the endpoint's handler answers."""
+"""The application: parses a request to an endpoint, and lets the endpoint's handler answer it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from ..spec import endpoints as e
 from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
-from .access_log import exchanged, name_operation
-from .authorize import admit
-from .body_limit import check_length
-from .call import Call, Service
+from .access_log import logged, name_operation
+from .authorize import authorize
+from .bodies import check_length
+from .context import RequestContext, ServerContext
 from .errors import render
 
-_Handler = Callable[[Call, Any], Awaitable[Response]]
+_Handler = Callable[[RequestContext, Any], Awaitable[Response]]
 
 
-# end-1, `CheckVersion`, needs nothing of the registry: `Application` answers it.
+# end-1, `CheckVersion`, needs no registry: `Application` answers it.
 HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.GetBlob: blobs.get_blob,  # end-2
     e.HeadBlob: blobs.head_blob,  # end-2
@@ -43,14 +44,14 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.ListCatalog: catalog.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
 }
 
-# In bytes. What ASP.NET Core, which stands before Functions, takes as a request's first line
-# (Kestrel's MaxRequestLineSize), so that every host refuses the same.
+# In bytes: the longest request line that the Functions host accepts (MaxRequestLineSize of Kestrel,
+# ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
 
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _HOME = """\
-This is a container registry: OCI distribution-spec 1.1, kept in Azure Blob Storage.
+This is a container registry (OCI distribution-spec 1.1), stored in Azure Blob Storage.
 
     docker pull {host}/NAME:TAG
     docker push {host}/NAME:TAG
@@ -60,55 +61,105 @@ Its API is at /v2/.
 
 
 class TokenEndpoints(Protocol):
-    """What answers for the token service: `auth_endpoints`, imported only where there is one."""
+    """The token service over HTTP: `auth_endpoints`, imported only by the mode that has one."""
 
     async def serve(self, request: Request) -> Response:
-        """The answer to a request. Raises nothing."""
+        """Return the answer to a request. Raises nothing."""
+
+
+async def do_nothing() -> None:
+    """Do nothing at the start or end of the lifespan."""
 
 
 class Application:
-    """Answers requests. It keeps nothing between them but what the registry remembers."""
+    """The registry over HTTP, as an ASGI application. It keeps no state between requests.
 
-    def __init__(self, service: Service, tokens: TokenEndpoints | None = None) -> None:
-        """``tokens``: the registry's own token service, if it has one."""
-        self._service = service
+    Hosts that route by themselves, as Azure Functions does, call `serve_api`, `serve_tokens` and
+    `serve_home` instead.
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        tokens: TokenEndpoints | None = None,
+        *,
+        log_early: bool = False,
+        startup: Callable[[], Awaitable[None]] = do_nothing,
+        shutdown: Callable[[], Awaitable[None]] = do_nothing,
+    ) -> None:
+        """Make the application.
+
+        :param tokens: the registry's own token service, if it has one.
+        :param log_early: log a streamed answer before its body is sent (see `access_log.logged`).
+        :param startup: starts what runs beside requests, at the start of the ASGI lifespan.
+        :param shutdown: releases what the application holds, at the end of the ASGI lifespan.
+        """
+        self._context = context
         self._tokens = tokens
+        self._log_early = log_early
+        self._startup = startup
+        self._shutdown = shutdown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3: HTTP and lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"a registry has no {scope['type']} endpoints")
+        response = await self._serve(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _serve(self, request: Request) -> Response:
+        match request.scope["path"].split("/", 2)[1:]:
+            case [""]:
+                return await self.serve_home(request)
+            case ["auth" | "oauth2", *_]:
+                return await self.serve_tokens(request)
+        return await self.serve_api(request)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._startup()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def serve_api(self, request: Request) -> Response:
-        """The answer to a request for ``/v2/`` or below. Raises nothing."""
-        return await exchanged(request, self._answer_api)
+        """Return the answer to a request for ``/v2/`` or below. Raises nothing."""
+        return await logged(request, self._answer_api, early=self._log_early)
 
     async def serve_tokens(self, request: Request) -> Response:
-        """The answer to a request for ``/auth/`` or ``/oauth2/``, or below. Raises nothing."""
-        return await exchanged(request, self._answer_tokens)
+        """Return the answer to a request below ``/auth/`` or ``/oauth2/``. Raises nothing."""
+        return await logged(request, self._answer_tokens, early=self._log_early)
 
     async def serve_home(self, request: Request) -> Response:
-        """A page that says what this is. Raises nothing."""
-        return await exchanged(request, self._answer_home)
+        """Return a page that says what this is. Raises nothing."""
+        return await logged(request, self._answer_home, early=self._log_early)
 
     async def _answer_api(self, request: Request) -> Response:
-        self._service.registry.start()
+        self._context.registry.start()
         try:
             response = await self._answer_endpoint(request, _parse(request))
-        except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
+        except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
-        caller = await admit(self._service, request, endpoint)
+        caller, session = await authorize(self._context, request, endpoint)
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
-        check_length(request, self._service.body_limit)
-        registry = await self._service.registry.get()
-        call = Call(self._service, registry, request, caller)
-        return await HANDLERS[type(endpoint)](call, endpoint)
+        check_length(request, self._context.body_limit)
+        context = await self._context.open(request, caller, session)
+        return await HANDLERS[type(endpoint)](context, endpoint)
 
     async def _check_version(self) -> Response:
-        """It is asked first of all, so storage is not waited for, unless it could not be had."""
-        if self._service.registry.has_failed:
-            await self._service.registry.get()
+        """Answer without waiting for storage, unless storage could not be opened."""
+        if self._context.registry.has_failed:
+            await self._context.registry.get()
         return JSONResponse({})
 
     async def _answer_tokens(self, request: Request) -> Response:
@@ -119,17 +170,17 @@ class Application:
 
     async def _answer_home(self, request: Request) -> Response:
         name_operation(request.scope, "Home")
-        return PlainTextResponse(_HOME.format(host=self._service.urls.host(request)))
+        return PlainTextResponse(_HOME.format(host=self._context.urls.host(request)))
 
 
 def _parse(request: Request) -> e.Endpoint:
-    """:raises RegistryError: when the request is for no endpoint."""
+    """:raises RegistryError: no endpoint has this path, method or query."""
     path = request.scope["path"]
     if len(path) + len(request.scope["query_string"]) > URL_LIMIT:
-        # The specification's answer to more tags than a registry takes in one push, too.
+        # Also the specification's answer to more tags than a registry accepts in one push.
         raise Unsupported(
             f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
         )
-    # Hosts differ in whether they decode it; nothing that an endpoint's path holds has a "%".
+    # Hosts differ in whether they decode slashes; no endpoint's path contains a "%".
     path = _ENCODED_SLASH.sub("/", path)
     return parse(request.method, path, request.query_params.multi_items())

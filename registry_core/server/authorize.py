@@ -1,4 +1,4 @@
-"""Whether a request is let in: the one place where that is decided."""
+"""Authorization: the one place that decides whether a request may proceed."""
 
 from __future__ import annotations
 
@@ -7,58 +7,72 @@ import logging
 from starlette.requests import Request
 
 from ..auth.caller import Caller, CredentialsInvalid
-from ..auth.required import needed, wanted
-from ..spec import endpoints as e
+from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
-from .call import Service
-from .sessions import Session
+from .context import ServerContext
+from .sessions import UploadSession
 
 _log = logging.getLogger(__name__)
 
-_OF_UPLOADS = (e.GetUpload, e.AppendUpload, e.FinishUpload, e.CancelUpload)
-
-# In seconds. So long after its beginning an upload still goes on with the credentials of then; no
-# push takes a day, and what has expired should not be good for ever.
+# In seconds. An upload may continue this long with the credentials that were valid when it began.
+# No push takes a day, and an expired token should not be accepted for ever.
 LONGEST_PUSH = 24 * 3600.0
 
 
-async def admit(service: Service, request: Request, endpoint: e.Endpoint) -> Caller:
-    """Who asks, if they may.
+async def authorize(
+    server: ServerContext, request: Request, endpoint: Endpoint
+) -> tuple[Caller, UploadSession | None]:
+    """Return the caller, who may make the request, and the session of the upload it continues.
 
-    :raises Unauthorized, Denied: they may not, or not without saying who they are.
-    :raises BlobUploadUnknown: the upload is somebody else's.
+    The session is verified before the caller, whose credentials may have expired since it began.
+    What is wrong with it is answered only to callers who may continue uploads here.
+
+    :raises Unauthorized, Denied: the caller lacks a scope, or their credentials are not valid.
+    :raises BlobUploadUnknown: the request names no upload, or another caller's.
+    :raises BlobUploadInvalid: the upload's state is not valid.
     """
-    session = _session(service, endpoint)
-    required = needed(endpoint)
-    base_url = service.urls.base(request)
-    asked = (*required, *wanted(endpoint))
+    session = _verify_session(server, endpoint)
+    began = session.began if isinstance(session, UploadSession) else None
     try:
-        caller = await _identify(service, request, session)
+        caller = await _authenticate(server, request, began)
     except CredentialsInvalid as error:
         _log.info("%s %r: %s", request.method, request.scope["path"], error)
-        raise service.guard.refusal(None, asked, base_url) from None
-    if caller.lacks(required) or (isinstance(endpoint, e.CheckVersion) and not caller.is_known):
-        raise service.guard.refusal(caller, asked, base_url)
-    if session and session.owner != caller.name:
-        raise BlobUploadUnknown("the upload was begun by somebody else")
-    return caller
+        raise _challenge(server, request, endpoint, None) from None
+    needs_credentials = isinstance(endpoint, CheckVersion)
+    if caller.lacks(endpoint.scopes) or (needs_credentials and not caller.is_known):
+        raise _challenge(server, request, endpoint, caller)
+    if isinstance(session, RegistryError):
+        raise session
+    if session is not None and session.owner != caller.name:
+        raise BlobUploadUnknown("the upload was started by another user")
+    return caller, session
 
 
-async def _identify(service: Service, request: Request, session: Session | None) -> Caller:
+def _verify_session(
+    server: ServerContext, endpoint: Endpoint
+) -> UploadSession | RegistryError | None:
+    """Return the session of an upload, or what is wrong with it; None for other endpoints."""
+    if not isinstance(endpoint, UploadEndpoint):
+        return None
+    try:
+        return server.sessions.verify(endpoint.repository, endpoint.upload_id, endpoint.state)
+    except RegistryError as error:
+        return error
+
+
+async def _authenticate(server: ServerContext, request: Request, began: float | None) -> Caller:
     """:raises CredentialsInvalid:"""
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise CredentialsInvalid("more than one Authorization header")
-    recent = session and service.uploads.now() - session.began <= LONGEST_PUSH
-    began = session.began if session and recent else None
-    return await service.guard.identify(headers[0] if headers else None, at=began)
+    is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
+    return await server.authenticator.authenticate(
+        headers[0] if headers else None, at=began if is_recent else None
+    )
 
 
-def _session(service: Service, endpoint: e.Endpoint) -> Session | None:
-    """The upload that the request goes on with; the handler tells what is wrong with it."""
-    if not isinstance(endpoint, _OF_UPLOADS):
-        return None
-    try:
-        return service.uploads.verify(endpoint.repository, endpoint.upload_id, endpoint.state)
-    except RegistryError:
-        return None
+def _challenge(
+    server: ServerContext, request: Request, endpoint: Endpoint, caller: Caller | None
+) -> RegistryError:
+    scopes = (*endpoint.scopes, *endpoint.optional_scopes)
+    return server.authenticator.challenge(caller, scopes, server.urls.base(request))

@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from ..auth.classes import check_class
+from ..aio import off_loop
+from ..auth.repository_classes import check_class
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import (
@@ -17,47 +18,38 @@ from ..spec.endpoints import (
     Reference,
 )
 from ..spec.errors import ManifestInvalid
-from ..spec.manifest import parse_manifest
-from .call import Call
+from ..spec.manifest import Manifest, parse_manifest
 from .conditional import REVALIDATED, UNCHANGING, not_modified
+from .context import RequestContext
 
 # "registries SHOULD ... support manifests of at least 4 mebibytes"
 MANIFEST_LIMIT = 4 * 2**20
 
 
-async def head_manifest(call: Call, endpoint: HeadManifest) -> Response:
-    manifest = await call.registry.resolve_manifest(endpoint.repository, endpoint.reference)
+async def head_manifest(context: RequestContext, endpoint: HeadManifest) -> Response:
+    manifest = await context.registry.resolve_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest, endpoint.reference)
-    known = not_modified(call.request, manifest.digest, headers)
+    known = not_modified(context.request, manifest.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(manifest.size)})
 
 
-async def get_manifest(call: Call, endpoint: GetManifest) -> Response:
-    manifest = await call.registry.get_manifest(endpoint.repository, endpoint.reference)
+async def get_manifest(context: RequestContext, endpoint: GetManifest) -> Response:
+    manifest = await context.registry.get_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest.descriptor, endpoint.reference)
-    known = not_modified(call.request, manifest.descriptor.digest, headers)
+    known = not_modified(context.request, manifest.descriptor.digest, headers)
     return known or Response(manifest.content, headers=headers)
 
 
-async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
-    content = await call.read(MANIFEST_LIMIT)
-    if content is None:
-        raise ManifestInvalid(
-            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
-            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        )
-    if call.service.repository_classes:
-        manifest = parse_manifest(content, call.header("content-type"))
-        check_class(manifest, endpoint.repository, call.caller, call.service.repository_classes)
-    pushed = await call.registry.push_manifest(
-        endpoint.repository,
-        endpoint.reference,
-        content,
-        call.header("content-type"),
-        endpoint.tags,
-    )
+async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Response:
+    manifest = await _read(context, endpoint)
+    allowed = context.server.repository_classes
+    if allowed:
+        check_class(manifest.document, endpoint.repository, context.caller, allowed)
+    reference = endpoint.reference
+    tags = endpoint.tags if isinstance(reference, Digest) else (reference, *endpoint.tags)
+    pushed = await context.registry.push_manifest(endpoint.repository, manifest, tags)
     digest = pushed.descriptor.digest
-    location = call.service.urls.of(GetManifest(endpoint.repository, digest), call.request)
+    location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     if pushed.subject:
         headers["OCI-Subject"] = str(pushed.subject)
@@ -67,11 +59,28 @@ async def push_manifest(call: Call, endpoint: PushManifest) -> Response:
     return response
 
 
-async def delete_manifest(call: Call, endpoint: DeleteManifest) -> Response:
+async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
+    """Return the manifest in the body.
+
+    :raises ManifestInvalid: it is malformed, or too large (413).
+    :raises DigestInvalid: it does not hash to the reference.
+    """
+    content = await context.read(MANIFEST_LIMIT)
+    if content is None:
+        raise ManifestInvalid(
+            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
+            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        )
+    content_type = context.header("content-type")
+    digest = endpoint.reference if isinstance(endpoint.reference, Digest) else None
+    return await off_loop(len(content), parse_manifest, content, content_type, digest)
+
+
+async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:
     if isinstance(endpoint.reference, Digest):
-        await call.registry.delete_manifest(endpoint.repository, endpoint.reference)
+        await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
     else:
-        await call.registry.delete_tag(endpoint.repository, endpoint.reference)
+        await context.registry.delete_tag(endpoint.repository, endpoint.reference)
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 

@@ -7,18 +7,18 @@ from starlette.responses import JSONResponse, Response
 from ..spec.endpoints import ListReferrers
 from ..spec.media_types import OCI_INDEX
 from ..spec.ranges import next_link
-from .call import Call
+from .context import RequestContext
 
 
-async def list_referrers(call: Call, endpoint: ListReferrers) -> Response:
+async def list_referrers(context: RequestContext, endpoint: ListReferrers) -> Response:
     repository, subject, wanted = endpoint.repository, endpoint.digest, endpoint.artifact_type
-    listing = await call.registry.list_referrers(repository, subject, wanted, endpoint.page)
+    listing = await context.registry.list_referrers(repository, subject, wanted, endpoint.page)
     headers = {}
     if wanted is not None:
         headers["OCI-Filters-Applied"] = "artifactType"
     if listing.next is not None:
         following = ListReferrers(repository, subject, wanted, listing.next)
-        headers["Link"] = next_link(call.service.urls.of(following, call.request))
+        headers["Link"] = next_link(context.url(following))
     index = {
         "schemaVersion": 2,
         "mediaType": OCI_INDEX,

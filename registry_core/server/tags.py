@@ -8,19 +8,20 @@ from starlette.responses import JSONResponse, Response
 
 from ..spec.endpoints import ListTags
 from ..spec.ranges import next_link
-from .call import Call
+from .context import RequestContext
 
 MAX_TAGS = 1000
 """On one page; without ``n`` there is only one, with all of them."""
 
 
-async def list_tags(call: Call, endpoint: ListTags) -> Response:
+async def list_tags(context: RequestContext, endpoint: ListTags) -> Response:
     page = endpoint.page
     if page.n is not None:
         page = replace(page, n=min(page.n, MAX_TAGS))
-    listing = await call.registry.list_tags(endpoint.repository, page)
+    listing = await context.registry.list_tags(endpoint.repository, page)
     headers = {}
     if listing.next:
         following = ListTags(endpoint.repository, listing.next)
-        headers["Link"] = next_link(call.service.urls.of(following, call.request))
-    return JSONResponse({"name": endpoint.repository, "tags": listing.entries}, headers=headers)
+        headers["Link"] = next_link(context.url(following))
+    names = [tag.name for tag in listing.entries]
+    return JSONResponse({"name": endpoint.repository, "tags": names}, headers=headers)

@@ -8,7 +8,6 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from ..auth.scopes import PULL, repository
 from ..registry import UploadOutOfOrder
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import (
@@ -22,107 +21,110 @@ from ..spec.endpoints import (
 )
 from ..spec.errors import BlobUnknown, DigestInvalid
 from ..spec.ranges import upload_range
-from .call import Call
-from .sessions import Session
+from ..spec.scopes import PULL, repository_scope
+from .context import RequestContext
+from .sessions import UploadSession
 
-# In bytes; advice that is not enforced. Smaller chunks make many blocks, and behind Functions a
-# longer one with a Content-Length could meet the host's limit of 100 MiB.
+# In bytes; advice, not enforced. Smaller chunks make many blocks; larger ones that have a
+# Content-Length could exceed the limit of the Functions host, 100 MiB by default.
 CHUNK_LENGTHS = {
     "OCI-Chunk-Min-Length": str(8 * 2**20),
     "OCI-Chunk-Max-Length": str(64 * 2**20),
 }
 
 
-async def start_upload(call: Call, endpoint: StartUpload) -> Response:
-    session = await _begin(call, endpoint.repository, endpoint.algorithm or SHA256)
+async def start_upload(context: RequestContext, endpoint: StartUpload) -> Response:
+    session = await _begin(context, endpoint.repository, endpoint.algorithm or SHA256)
     if endpoint.digest is not None:
-        return await _finish(call, session, endpoint.digest)
-    headers = _progress_headers(call, session) | CHUNK_LENGTHS
+        return await _finish(context, session, endpoint.digest)
+    headers = _progress_headers(context, session) | CHUNK_LENGTHS
     return Response(status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
-async def mount_blob(call: Call, endpoint: MountBlob) -> Response:
-    """What cannot be mounted, or not by this caller, may be uploaded instead."""
-    if _may_read(call, endpoint.source):
+async def mount_blob(context: RequestContext, endpoint: MountBlob) -> Response:
+    """Mount a blob, or start an upload if it is missing or the caller may not read the source."""
+    if _may_read(context, endpoint.source):
         with suppress(BlobUnknown):
-            blob = await call.registry.mount_blob(
+            blob = await context.registry.mount_blob(
                 endpoint.repository, endpoint.digest, endpoint.source
             )
-            return _created(call, endpoint.repository, blob.digest)
-    session = await _begin(call, endpoint.repository, endpoint.digest.algorithm)
-    return _progress(call, session, HTTPStatus.ACCEPTED)
+            return _created(context, endpoint.repository, blob.digest)
+    session = await _begin(context, endpoint.repository, endpoint.digest.algorithm)
+    return _progress(context, session, HTTPStatus.ACCEPTED)
 
 
-def _may_read(call: Call, source: str | None) -> bool:
-    """Without a source, the blob may come from anywhere."""
+def _may_read(context: RequestContext, source: str | None) -> bool:
+    """Return whether the caller may read the source of a mount. None: any repository."""
     if source is None:
-        return call.caller.permissions.reads_everything()
-    return not call.caller.lacks([repository(source, PULL)])
+        return context.caller.permissions.reads_everything()
+    return not context.caller.lacks([repository_scope(source, PULL)])
 
 
-async def _begin(call: Call, name: str, algorithm: str) -> Session:
-    upload = await call.registry.start_upload(name, algorithm)
-    return Session(upload, call.caller.name, call.service.uploads.now())
+async def _begin(context: RequestContext, repository: str, algorithm: str) -> UploadSession:
+    upload = await context.registry.start_upload(repository, algorithm)
+    return UploadSession(upload, context.caller.name, context.server.sessions.now())
 
 
-async def get_upload(call: Call, endpoint: GetUpload) -> Response:
-    session = call.session(endpoint.repository, endpoint.upload_id, endpoint.state)
-    upload = await call.registry.get_upload(session.upload)
-    return _progress(call, replace(session, upload=upload), HTTPStatus.NO_CONTENT)
+async def get_upload(context: RequestContext, endpoint: GetUpload) -> Response:
+    session = context.session
+    upload = await context.registry.get_upload(session.upload)
+    return _progress(context, replace(session, upload=upload), HTTPStatus.NO_CONTENT)
 
 
-async def append_upload(call: Call, endpoint: AppendUpload) -> Response:
-    session = call.session(endpoint.repository, endpoint.upload_id, endpoint.state)
+async def append_upload(context: RequestContext, endpoint: AppendUpload) -> Response:
+    session = context.session
     try:
-        upload = await call.registry.append_upload(session.upload, call.chunk())
+        upload = await context.registry.append_upload(session.upload, context.chunk())
     except UploadOutOfOrder as error:
-        raise _with_progress(call, session, error) from error
-    return _progress(call, replace(session, upload=upload), HTTPStatus.ACCEPTED)
+        raise _with_progress(context, session, error) from error
+    return _progress(context, replace(session, upload=upload), HTTPStatus.ACCEPTED)
 
 
-async def finish_upload(call: Call, endpoint: FinishUpload) -> Response:
-    session = call.session(endpoint.repository, endpoint.upload_id, endpoint.state)
+async def finish_upload(context: RequestContext, endpoint: FinishUpload) -> Response:
+    session = context.session
     if endpoint.digest is None:
-        raise DigestInvalid("the query lacks the blob's digest; add digest=<algorithm>:<hex>")
+        raise DigestInvalid("the URL lacks the blob's digest; add digest=<algorithm>:<hex>")
     try:
-        return await _finish(call, session, endpoint.digest)
+        return await _finish(context, session, endpoint.digest)
     except UploadOutOfOrder as error:
-        raise _with_progress(call, session, error) from error
+        raise _with_progress(context, session, error) from error
 
 
-async def cancel_upload(call: Call, endpoint: CancelUpload) -> Response:
-    session = call.session(endpoint.repository, endpoint.upload_id, endpoint.state)
-    await call.registry.cancel_upload(session.upload)
+async def cancel_upload(context: RequestContext, endpoint: CancelUpload) -> Response:
+    session = context.session
+    await context.registry.cancel_upload(session.upload)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def _finish(call: Call, session: Session, digest: Digest) -> Response:
-    blob = await call.registry.finish_upload(session.upload, digest, call.chunk())
-    return _created(call, session.upload.repository, blob.digest)
+async def _finish(context: RequestContext, session: UploadSession, digest: Digest) -> Response:
+    blob = await context.registry.finish_upload(session.upload, digest, context.chunk())
+    return _created(context, session.upload.repository, blob.digest)
 
 
-def _created(call: Call, repository: str, digest: Digest) -> Response:
-    location = call.service.urls.of(GetBlob(repository, digest), call.request)
+def _created(context: RequestContext, repository: str, digest: Digest) -> Response:
+    location = context.url(GetBlob(repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     return Response(status_code=HTTPStatus.CREATED, headers=headers)
 
 
-def _progress(call: Call, session: Session, status: HTTPStatus) -> Response:
-    return Response(status_code=status, headers=_progress_headers(call, session))
+def _progress(context: RequestContext, session: UploadSession, status: HTTPStatus) -> Response:
+    return Response(status_code=status, headers=_progress_headers(context, session))
 
 
-def _with_progress(call: Call, session: Session, error: UploadOutOfOrder) -> UploadOutOfOrder:
-    """The client can resume from what the answer says."""
-    error.headers = _progress_headers(call, replace(session, upload=error.upload))
+def _with_progress(
+    context: RequestContext, session: UploadSession, error: UploadOutOfOrder
+) -> UploadOutOfOrder:
+    """Return the error with headers from which the client can resume."""
+    error.headers = _progress_headers(context, replace(session, upload=error.upload))
     return error
 
 
-def _progress_headers(call: Call, session: Session) -> dict[str, str]:
+def _progress_headers(context: RequestContext, session: UploadSession) -> dict[str, str]:
     upload = session.upload
-    state = call.service.uploads.sign(session)
+    state = context.server.sessions.sign(session)
     endpoint = AppendUpload(upload.repository, upload.id, state)
     return {
-        "Location": call.service.urls.of(endpoint, call.request),
+        "Location": context.url(endpoint),
         "Range": upload_range(upload.offset),
         "Docker-Upload-UUID": upload.id,
     }

@@ -5,19 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from registry_core.auth.acr import (
-    NULL_USER,
-    Exchange,
-    ExchangeUnsupported,
-    RefreshTokenLogins,
-)
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.federation import Federated
-from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.logins import Login, Passing
-from registry_core.auth.refresh import RefreshTokens
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.identity import Identity, Login
+from registry_core.auth.rules import EVERYONE_KNOWN
+from registry_core.auth.sources.federation import Federated
+from registry_core.auth.tokens.exchange import ExchangeUnsupported, TokenExchange
+from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
+from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.service import TOKEN_USER, TokenService
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github
 from tests.support.oidc_issuer import OidcIssuer
@@ -39,9 +34,16 @@ class Acr:
     def __post_init__(self) -> None:
         own = Issuer(SigningKey.generate(), "registry.example.com", now=lambda: self.now)
         self.refresh_tokens = RefreshTokens(own, self.longest)
-        sources = [Passing("federation", Federated([github(self.issuer)]), EXCHANGED)]
-        self.exchange = Exchange(sources, self.refresh_tokens)
-        self.logins = RefreshTokenLogins(self.refresh_tokens, sources)
+        sources = [Federated([github(self.issuer)])]
+        self.exchange = TokenExchange(sources, self.refresh_tokens)
+        self.service = TokenService(sources, EVERYONE_KNOWN, own, self.refresh_tokens)
+
+    async def log_in(self, name: str, secret: str) -> Login | None:
+        """Return the login; None if the credentials are refused."""
+        try:
+            return await self.service.log_in(name, secret)
+        except CredentialsInvalid:
+            return None
 
     def token(self) -> str:
         return self.issuer.token(sub=MAIN, aud="registry")
@@ -62,32 +64,32 @@ def acr(issuer: OidcIssuer) -> Acr:
 async def test_a_refresh_token_is_a_password_of_the_null_user(acr: Acr, grant_type: str) -> None:
     form = {"grant_type": grant_type, "access_token": acr.token(), "refresh_token": "whatever"}
     refresh_token = await acr.exchange.exchange(form)
-    login = await acr.logins.log_in(NULL_USER, refresh_token)
+    login = await acr.log_in(TOKEN_USER, refresh_token)
     assert login is not None
     assert login.identity == Identity(MAIN, "federated:github")
-    assert await acr.logins.log_in("oidc", refresh_token) is None
+    assert await acr.log_in("oidc", refresh_token) is None
 
 
 async def test_a_refresh_token_lasts_as_long_as_its_source_says(acr: Acr) -> None:
     form = {"grant_type": "access_token", "access_token": acr.token()}
     refresh_token = await acr.exchange.exchange(form)
     acr.now = START + EXCHANGED - 1
-    assert await acr.logins.log_in(NULL_USER, refresh_token)
+    assert await acr.log_in(TOKEN_USER, refresh_token)
     acr.now = START + EXCHANGED + 120
-    assert await acr.logins.log_in(NULL_USER, refresh_token) is None
+    assert await acr.log_in(TOKEN_USER, refresh_token) is None
 
 
 async def test_a_refresh_token_leads_to_no_other(acr: Acr) -> None:
     """Else it would be good for ever."""
     form = {"grant_type": "access_token", "access_token": acr.token()}
-    login = await acr.logins.log_in(NULL_USER, await acr.exchange.exchange(form))
+    login = await acr.log_in(TOKEN_USER, await acr.exchange.exchange(form))
     assert login is not None
     assert acr.refresh_tokens.issue(login) is None
 
 
 async def test_a_registry_without_refresh_tokens_says_so(issuer: OidcIssuer) -> None:
     acr = Acr(issuer, longest=0)
-    with pytest.raises(ExchangeUnsupported, match=NULL_USER):
+    with pytest.raises(ExchangeUnsupported, match=TOKEN_USER):
         await acr.exchange.exchange({"grant_type": "access_token", "access_token": acr.token()})
 
 
@@ -126,14 +128,19 @@ async def test_an_issuer_that_cannot_be_asked_is_told_from_a_wrong_token(acr: Ac
         await acr.exchange.exchange({"grant_type": "access_token", "access_token": acr.token()})
 
 
-async def test_what_is_no_refresh_token_is_somebody_elses_to_check(acr: Acr) -> None:
+async def test_other_secrets_are_not_taken_for_refresh_tokens(acr: Acr) -> None:
     access_token = acr.refresh_tokens.issuer.issue("federated:github")
-    for secret in ("", "password", acr.token(), access_token):
-        assert await acr.logins.log_in(NULL_USER, secret) is None
+    for secret in ("", "password", access_token):
+        assert await acr.log_in(TOKEN_USER, secret) is None
+    with pytest.raises(CredentialsInvalid):
+        await acr.service.renew(acr.token())
+    login = await acr.log_in(TOKEN_USER, acr.token())
+    assert login is not None, "the token of a federation was not left to its source"
+    assert login.refresh_seconds == EXCHANGED
 
 
 async def test_a_refresh_token_of_a_source_that_is_no_more_proves_nothing(acr: Acr) -> None:
-    gone = Login(Identity("x", "entra"), "entra", seconds=60)
+    gone = Login(Identity("x", "entra"), "entra", refresh_seconds=60)
     refresh_token = acr.refresh_tokens.issue(gone)
     assert refresh_token is not None
-    assert await acr.logins.log_in(NULL_USER, refresh_token) is None
+    assert await acr.log_in(TOKEN_USER, refresh_token) is None

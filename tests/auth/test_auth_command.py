@@ -9,7 +9,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.host import PROJECT
 
 RULES = """\
@@ -51,12 +51,21 @@ def auth(*arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
 
 
 def test_check_tells_that_nothing_is_wrong_or_all_that_is(file: Path) -> None:
-    assert auth("check", file) == (0, f"{file}: 2 rules, nothing is wrong\n", "")
+    assert auth("check", file) == (0, f"{file}: 2 rules, no problems found\n", "")
     file.write_text(RULES.replace("push", "psh").replace('"anonymous"', '"nobody"'))
     code, output, errors = auth("check", file)
     assert (code, output) == (1, "")
     assert [line.split(": ")[0] for line in errors.splitlines()] == [f"{file}:13", f"{file}:17"]
     assert auth("check", file / "x")[2] == f"registry: {file}/x: Not a directory\n"
+
+
+def test_check_prints_warnings_of_harmless_rules(file: Path) -> None:
+    file.write_text(RULES + '[[rule]]\nwho = ["user:alice"]\nmay = ["pull"]\non = ["team/app"]\n')
+    code, output, errors = auth("check", file)
+    assert (code, output) == (0, f"{file}: 3 rules, 1 warning\n")
+    assert errors == (
+        f"warning: {file}:20: the rule is redundant: the rule at line 11 allows the same already\n"
+    )
 
 
 def test_explain_tells_that_they_may_and_by_which_rule(file: Path) -> None:
@@ -74,12 +83,24 @@ def test_explain_tells_that_they_may_and_by_which_rule(file: Path) -> None:
     "who, action, name, code, says",
     [
         (["--user", "bob"], "pull", "team/app", 1, ":16: anonymous may pull on public/**"),
-        (["--anonymous"], "pull", "public/app", 0, "whoever shows nothing may pull public/app"),
+        (
+            ["--anonymous"],
+            "pull",
+            "public/app",
+            0,
+            "a caller without credentials may pull public/app",
+        ),
         (["--entra", "1-2", "--role", "Pusher"], "pull", "team/app", 0, "1-2 may pull team/app"),
         (["--key", "ci"], "list", "team/app", 1, "ci may not list"),
         ([*ON_MAIN, "--claim", "repository_owner=org"], "push", "team/app", 0, ":11: "),
-        ([*ON_MAIN, "--claim", "repository_owner=other"], "push", "team/app", 1, "no token"),
-        (ON_MAIN, "push", "team/app", 1, "takes no token of that subject"),
+        (
+            [*ON_MAIN, "--claim", "repository_owner=other"],
+            "push",
+            "team/app",
+            1,
+            "accepts no token",
+        ),
+        (ON_MAIN, "push", "team/app", 1, "accepts no token with that subject"),
     ],
 )
 def test_explain_tells_of_everybody(
@@ -93,12 +114,12 @@ def test_explain_tells_of_everybody(
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (["--user", "alice", "pull", "Team"], "invalid repository name"),
+        (["--user", "alice", "pull", "Team"], "not a valid repository name"),
         (["--user", "alice", "admin", "team"], "invalid choice"),
         (["--user", "alice", "--anonymous", "pull", "team"], "not allowed with"),
-        (["--user", "alice", "--role", "x", "pull", "team"], "--role and --group go with --entra"),
-        (["--user", "alice", "--subject", "x", "pull", "team"], "go with --federated"),
-        (["--federated", "gitlab", "--subject", "x", "pull", "team"], "is named 'gitlab'"),
+        (["--user", "alice", "--role", "x", "pull", "team"], "--role and --group need --entra"),
+        (["--user", "alice", "--subject", "x", "pull", "team"], "need --federated"),
+        (["--federated", "gitlab", "--subject", "x", "pull", "team"], "with the name 'gitlab'"),
         (["--federated", "github", "pull", "team"], "needs --subject"),
         ([*ON_MAIN, "--claim", "x", "pull", "team"], "is not NAME=VALUE"),
         (["pull", "team"], "is required"),
@@ -124,7 +145,7 @@ def test_hash_makes_a_line_of_a_password_file() -> None:
         ("alice", b"", "the password is empty"),
         ("alice", b"x" * 73, "73 bytes"),
         ("alice", b"\xff", "not UTF-8"),
-        ("a:b", b"secret", "a colon ends it"),
+        ("a:b", b"secret", "contains a colon"),
     ],
 )
 def test_hash_refuses_what_would_not_let_the_user_in(user: str, password: bytes, says: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry_core.auth.claim_globs import ClaimGlobs
+from registry_core.auth.rules.federation import ClaimGlobs
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from registry_core.auth.claim_globs import ClaimGlobs
     ],
 )
 def test_fits(glob: str, text: str) -> None:
-    assert ClaimGlobs([glob]).fit(text)
+    assert ClaimGlobs([glob]).match(text)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_fits(glob: str, text: str) -> None:
     ],
 )
 def test_does_not_fit(glob: str, text: str) -> None:
-    assert not ClaimGlobs([glob]).fit(text)
+    assert not ClaimGlobs([glob]).match(text)
 
 
 @pytest.mark.parametrize("claim", [None, [], {}, 1.5, [["a"]], {"a": "a"}])
 def test_what_is_no_text_fits_not_even_everything(claim: object) -> None:
-    assert not ClaimGlobs(["**"]).fit(claim)
+    assert not ClaimGlobs(["**"]).match(claim)
 
 
 def test_without_a_glob_nothing_fits() -> None:
-    assert not ClaimGlobs([]).fit("")
+    assert not ClaimGlobs([]).match("")

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from registry_core.auth.acr import NULL_USER
-from registry_core.auth.entra import Entra
 from registry_core.auth.identity import Identity
+from registry_core.auth.sources.entra import Entra
+from registry_core.auth.tokens.service import TOKEN_USER
 from registry_core.spec.errors import Unavailable
+from tests.support.identities import identity_of
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key, rsa_key
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +68,7 @@ def entra(authority: OidcIssuer) -> Entra:
 async def identify(authority: OidcIssuer, **claims: object) -> Identity | None:
     """Who a user's v2.0 token is about, with some claims changed."""
     token = authority.token(**{**claims_v2(authority), **claims})
-    return await entra(authority).identify(NULL_USER, token)
+    return await identity_of(entra(authority), TOKEN_USER, token)
 
 
 async def test_a_user_is_known_by_object_id(authority: OidcIssuer) -> None:
@@ -76,12 +77,12 @@ async def test_a_user_is_known_by_object_id(authority: OidcIssuer) -> None:
 
 async def test_a_managed_identity_is_known_by_object_id(authority: OidcIssuer) -> None:
     token = authority.token(**claims_v1(authority))
-    assert await entra(authority).identify(NULL_USER, token) == Identity(USER, "entra")
+    assert await identity_of(entra(authority), TOKEN_USER, token) == Identity(USER, "entra")
 
 
 async def test_the_tenant_is_the_same_in_capital_letters(authority: OidcIssuer) -> None:
     source = Entra(TENANT.upper(), [CLIENT], authority.url + "/")
-    assert await source.identify(NULL_USER, authority.token(**claims_v2(authority)))
+    assert await identity_of(source, TOKEN_USER, authority.token(**claims_v2(authority)))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_each_cloud_has_its_issuers(authority: str, v1: str, v2: str) -> None:
 async def test_an_app_has_an_id_and_uris(authority: OidcIssuer, audience: str) -> None:
     source = Entra(TENANT, [CLIENT, "api://registry.example.com"], authority.url)
     token = authority.token(**{**claims_v2(authority), "aud": audience})
-    assert await source.identify(NULL_USER, token)
+    assert await identity_of(source, TOKEN_USER, token)
 
 
 async def test_groups_and_roles_are_those_of_the_token(authority: OidcIssuer) -> None:
@@ -187,7 +188,7 @@ async def test_another_issuer_that_names_our_tenant_proves_nothing(authority: Oi
         for claims in (claims_v1(authority), claims_v2(authority)):
             for kid in (forger.key.kid, authority.key.kid):
                 token = forger.token(header={"kid": kid}, **claims)
-                assert await entra(authority).identify(NULL_USER, token) is None
+                assert await identity_of(entra(authority), TOKEN_USER, token) is None
 
 
 async def test_only_rs256_is_taken(authority: OidcIssuer) -> None:
@@ -195,7 +196,7 @@ async def test_only_rs256_is_taken(authority: OidcIssuer) -> None:
     other = ec_key()
     authority.publish(authority.key, other)
     token = authority.token(key=other, **claims_v2(authority))
-    assert await entra(authority).identify(NULL_USER, token) is None
+    assert await identity_of(entra(authority), TOKEN_USER, token) is None
 
 
 async def test_a_tenant_that_cannot_be_asked_is_told_from_a_wrong_token(
@@ -211,7 +212,7 @@ async def test_both_versions_need_their_own_discovery(authority: OidcIssuer) -> 
     with pytest.raises(Unavailable):
         await identify(authority)
     assert authority.asked == [f"/{TENANT}/v2.0{WELL_KNOWN}"]
-    assert await entra(authority).identify(NULL_USER, authority.token(**claims_v1(authority)))
+    assert await identity_of(entra(authority), TOKEN_USER, authority.token(**claims_v1(authority)))
     assert authority.asked[1:] == [f"/{TENANT}{WELL_KNOWN}", KEYS]
 
 
@@ -220,8 +221,8 @@ async def test_the_log_says_who_an_object_id_is_and_holds_no_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     token = authority.token(**claims_v2(authority))
-    await entra(authority).identify(NULL_USER, token)
-    await entra(authority).identify(NULL_USER, token[:-4])
+    await identity_of(entra(authority), TOKEN_USER, token)
+    await identity_of(entra(authority), TOKEN_USER, token[:-4])
     assert f"{USER} is 'alice@example.com'" in caplog.text
     for part in token.split("."):
         assert part[:40] not in caplog.text

@@ -11,9 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_encode
 
-from registry_core.auth.federation import Federated
 from registry_core.auth.identity import Identity
+from registry_core.auth.sources.federation import Federated
 from tests.support.federation import MAIN, github, identify
+from tests.support.identities import identity_of
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey, ec_key, rsa_key
 
 pytestmark = pytest.mark.anyio
@@ -138,7 +139,7 @@ async def test_a_token_is_of_the_first_federation_that_it_fits(issuer: OidcIssue
     branch = issuer.token(sub="repo:org/app:ref:refs/heads/b", aud="registry")
 
     async def federation(name: str, token: str) -> str | None:
-        identity = await source.identify(name, token)
+        identity = await identity_of(source, name, token)
         return identity.source if identity else None
 
     assert await federation("oidc", token) == "federated:main"
@@ -150,8 +151,8 @@ async def test_a_token_is_of_the_first_federation_that_it_fits(issuer: OidcIssue
 async def test_federations_of_one_issuer_differ_by_audience(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer, "one", audience="1"), github(issuer, "two", audience="2")])
     token = issuer.token(sub=MAIN, aud="2")
-    assert await source.identify("oidc", token) == Identity(MAIN, "federated:two")
-    assert await source.identify("one", token) is None
+    assert await identity_of(source, "oidc", token) == Identity(MAIN, "federated:two")
+    assert await identity_of(source, "one", token) is None
 
 
 async def test_all_claims_have_to_fit(issuer: OidcIssuer) -> None:
@@ -162,7 +163,7 @@ async def test_all_claims_have_to_fit(issuer: OidcIssuer) -> None:
         "environment": ["test", "prod-eu"],
         "verified": True,
     }
-    assert await source.identify("", issuer.token(sub=MAIN, aud="registry", **right))
+    assert await identity_of(source, "", issuer.token(sub=MAIN, aud="registry", **right))
     wrongs: tuple[dict[str, Any], ...] = (
         {"environment": None},
         {"environment": "staging"},
@@ -171,7 +172,7 @@ async def test_all_claims_have_to_fit(issuer: OidcIssuer) -> None:
     )
     for wrong in wrongs:
         token = issuer.token(sub=MAIN, aud="registry", **{**right, **wrong})
-        assert await source.identify("", token) is None, wrong
+        assert await identity_of(source, "", token) is None, wrong
 
 
 async def test_no_token_is_logged(issuer: OidcIssuer, caplog: pytest.LogCaptureFixture) -> None:
@@ -184,7 +185,7 @@ async def test_no_token_is_logged(issuer: OidcIssuer, caplog: pytest.LogCaptureF
     ]
     source = Federated([github(issuer)])
     for token in tokens:
-        await source.identify("oidc", token)
+        await identity_of(source, "oidc", token)
     assert "another audience" in caplog.text
     for token in tokens:
         assert token.split(".")[1] not in caplog.text

@@ -10,12 +10,16 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from registry_core.auth import htpasswd as module
-from registry_core.auth import password_checks
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.htpasswd_file import HtpasswdInvalid, htpasswd_line, parse_htpasswd
 from registry_core.auth.identity import Identity
+from registry_core.auth.sources import htpasswd as module
+from registry_core.auth.sources.htpasswd import (
+    Htpasswd,
+    HtpasswdInvalid,
+    htpasswd_line,
+    parse_htpasswd,
+)
 from registry_core.spec.errors import Unavailable
+from tests.support.identities import identity_of
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +46,7 @@ def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 @pytest.mark.parametrize("marker", ["$2a$", "$2b$", "$2y$"])
 async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None:
     users = Htpasswd(line("alice", "secret").replace("$2b$", marker))
-    assert await users.identify("alice", "secret") == ALICE
+    assert await identity_of(users, "alice", "secret") == ALICE
     for name, secret in [
         ("alice", "Secret"),
         ("alice", ""),
@@ -53,20 +57,20 @@ async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None
         ("alice", "secret\0"),
         ("alice", "\udcff"),
     ]:
-        assert await users.identify(name, secret) is None, (name, secret)
+        assert await identity_of(users, name, secret) is None, (name, secret)
 
 
 async def test_names_and_passwords_may_be_of_any_letters() -> None:
     """UTF-8; the password may hold colons."""
     users = Htpasswd(f"# the team\n\n{line('zoë', 'pä:ss:wörd')}\r\n")
-    assert await users.identify("zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
+    assert await identity_of(users, "zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
 
 
 async def test_of_a_password_beyond_bcrypts_length_the_beginning_counts() -> None:
     """As under Apache and distribution, whose files are taken as they are."""
     users = Htpasswd(line("alice", "x" * 72))
-    assert await users.identify("alice", "x" * 72 + "y")
-    assert not await users.identify("alice", "x" * 71)
+    assert await identity_of(users, "alice", "x" * 72 + "y")
+    assert not await identity_of(users, "alice", "x" * 71)
 
 
 def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
@@ -105,7 +109,7 @@ def test_all_that_is_wrong_with_a_file_is_told_with_its_lines() -> None:
         parse_htpasswd(text, "users")
     problems = error.value.problems
     assert [int(problem.split(":")[1]) for problem in problems] == [1, 2, 4, 5, 6, 7, 9, 10, 11, 12]
-    assert problems[6] == "users:9: user 'fine' stands on line 8 already"
+    assert problems[6] == "users:9: user 'fine' is already on line 8"
     assert "hunter2" not in str(error.value)
     assert fine[10:] not in str(error.value)
 
@@ -130,8 +134,8 @@ async def test_an_unknown_user_costs_as_much_as_a_wrong_password(
     """A hash is computed for nobody, of the highest cost in the file."""
     users = Htpasswd(f"{line('alice', 'secret', 6)}\n{line('bob', 'secret', 4)}")
     compared = count_hashing(monkeypatch)
-    assert await users.identify("mallory", "secret") is None
-    assert await users.identify("alice", "wrong") is None
+    assert await identity_of(users, "mallory", "secret") is None
+    assert await identity_of(users, "alice", "wrong") is None
     assert [hashed[:7] for hashed in compared] == [b"$2b$06$", b"$2b$06$"]
 
 
@@ -143,7 +147,7 @@ async def test_the_time_does_not_tell_who_is_a_user() -> None:
         times = []
         for attempt in range(5):
             began = time.process_time()
-            await users.identify(name, f"wrong {attempt}")
+            await identity_of(users, name, f"wrong {attempt}")
             times.append(time.process_time() - began)
         return min(times)
 
@@ -157,17 +161,18 @@ async def test_who_was_let_in_is_remembered_and_who_was_not_is_not(
     users = Htpasswd(line("alice", "secret"))
     compared = count_hashing(monkeypatch)
     for _ in range(3):
-        assert await users.identify("alice", "secret")
+        assert await identity_of(users, "alice", "secret")
     assert len(compared) == 1
     for _ in range(3):
-        assert not await users.identify("alice", "wrong")
+        assert not await identity_of(users, "alice", "wrong")
     assert len(compared) == 4
 
 
 async def test_nothing_that_is_remembered_is_a_password() -> None:
     users = Htpasswd(line("alice", "secret"))
-    await users.identify("alice", "secret")
-    assert b"secret" not in repr(vars(users._checks)).encode()
+    await identity_of(users, "alice", "secret")
+    checks = users._checks
+    assert b"secret" not in repr((vars(checks), vars(checks._passed))).encode()
 
 
 async def test_the_same_login_many_times_at_once_is_checked_once(
@@ -175,7 +180,7 @@ async def test_the_same_login_many_times_at_once_is_checked_once(
 ) -> None:
     users = Htpasswd(line("alice", "secret", 8))
     compared = count_hashing(monkeypatch)
-    many = [users.identify("alice", "secret") for _ in range(500)]
+    many = [identity_of(users, "alice", "secret") for _ in range(500)]
     assert set(await asyncio.gather(*many)) == {ALICE}
     assert len(compared) == 1
 
@@ -184,12 +189,12 @@ async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who was let in before is not kept waiting by it."""
-    monkeypatch.setattr(password_checks, "WAITING", 8)
+    monkeypatch.setattr(module, "WAITING", 8)
     users = Htpasswd(line("alice", "secret", 10))
-    assert await users.identify("alice", "secret")
-    flood = [asyncio.create_task(users.identify("alice", f"wrong {i}")) for i in range(100)]
+    assert await identity_of(users, "alice", "secret")
+    flood = [asyncio.create_task(identity_of(users, "alice", f"wrong {i}")) for i in range(100)]
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(users.identify("alice", "secret"), 1)
+    assert await asyncio.wait_for(identity_of(users, "alice", "secret"), 1)
     assert not any(attempt.done() and not attempt.exception() for attempt in flood)
     answers = await asyncio.gather(*flood, return_exceptions=True)
     assert answers.count(None) == 8
@@ -200,8 +205,8 @@ async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_
 
 async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
     users = Htpasswd(line("alice", "secret", 8))
-    first = asyncio.create_task(users.identify("alice", "secret"))
-    second = asyncio.create_task(users.identify("alice", "secret"))
+    first = asyncio.create_task(identity_of(users, "alice", "secret"))
+    second = asyncio.create_task(identity_of(users, "alice", "secret"))
     await asyncio.sleep(0)
     first.cancel()
     assert await second == ALICE
@@ -210,21 +215,21 @@ async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
 async def test_a_file_that_changes_is_read_again_and_what_was_remembered_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
     replace(file, line("alice", "other") + "\n" + line("bob", "secret"))
-    assert not await users.identify("alice", "secret")
-    assert await users.identify("alice", "other")
-    assert await users.identify("bob", "secret")
+    assert not await identity_of(users, "alice", "secret")
+    assert await identity_of(users, "alice", "other")
+    assert await identity_of(users, "bob", "secret")
 
 
 async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret", 10))
     users = Htpasswd.from_file(file)
@@ -238,10 +243,10 @@ async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
     slow = asyncio.create_task(users._checks.passes(b"alice", b"secret", check))
     await begun.wait()
     replace(file, line("bob", "secret"))
-    assert not await users.identify("alice", "wrong")
+    assert not await identity_of(users, "alice", "wrong")
     changed.set()
     assert await slow
-    assert not await users.identify("alice", "secret")
+    assert not await identity_of(users, "alice", "secret")
 
 
 @pytest.mark.parametrize("broken", ["alice:plain", None])
@@ -251,15 +256,15 @@ async def test_a_file_that_becomes_invalid_leaves_the_users_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
     replace(file, broken)
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
     assert "the users stay as they were" in caplog.text
     replace(file, line("bob", "secret"))
-    assert await users.identify("bob", "secret")
+    assert await identity_of(users, "bob", "secret")
 
 
 async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
@@ -269,7 +274,7 @@ async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
     file.unlink()
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
 
 
 def replace(file: Path, text: str | None) -> None:

@@ -11,14 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.keys import parse_jwks
-from registry_core.auth.logins import Login
-from registry_core.auth.refresh import RefreshTokens
-from registry_core.auth.scopes import parse_scopes, repository
-from registry_core.auth.signing_key import SigningKey
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.identity import Identity, Login
+from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
+from registry_core.auth.tokens.keys import SigningKey, parse_jwks
+from registry_core.auth.tokens.verification import TokenVerifier
+from registry_core.spec.scopes import parse_scopes, repository_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +39,7 @@ def verifier(issuer: Issuer, now: float = NOW) -> TokenVerifier:
 @pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
 async def test_a_token_is_verified_by_the_published_keys(key: SigningKey) -> None:
     issuer = replace(ISSUER, key=key)
-    scopes = (repository("a/b", "pull", "push"),)
+    scopes = (repository_scope("a/b", "pull", "push"),)
     verified = await verifier(issuer).verify(issuer.issue("alice", scopes))
     assert (verified.subject, verified.scopes) == ("alice", scopes)
     assert (verified.begins, verified.expires) == (NOW, NOW + 300)
@@ -123,10 +120,10 @@ async def test_a_refresh_token_expires() -> None:
 
 
 def test_a_login_may_end_sooner_than_refresh_tokens_do_or_have_none() -> None:
-    token = REFRESH.issue(replace(ALICE, seconds=3600)) or ""
+    token = REFRESH.issue(replace(ALICE, refresh_seconds=3600)) or ""
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 3600
-    assert REFRESH.issue(replace(ALICE, seconds=0)) is None
+    assert REFRESH.issue(replace(ALICE, refresh_seconds=0)) is None
     assert replace(REFRESH, seconds=0).issue(ALICE) is None
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.fetching import FetchFailed, fetch_json
-from registry_core.auth.key_url import KeysAtUrl
+from registry_core.auth.tokens.remote_keys import FetchFailed, KeysAtUrl, fetch_json
 from registry_core.spec.errors import Unavailable
 from tests.support.clock import Clock
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey, ec_key
@@ -33,7 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def keys(issuer: OidcIssuer, clock: Clock) -> KeysAtUrl:
-    return KeysAtUrl(issuer.url + KEYS, pause=30, keep=3600, now=clock)
+    return KeysAtUrl(issuer.url + KEYS, pause=30, max_age=3600, now=clock)
 
 
 async def finds(keys: KeysAtUrl, signing: SigningKey) -> bool:
@@ -134,7 +133,7 @@ async def test_without_any_keys_nothing_can_be_told(
                 await keys.find({"kid": issuer.key.kid})
     assert issuer.asked == [KEYS]
     assert caplog.messages == [
-        f"the keys of a token issuer were not fetched: {keys.url}: {keys.url} answered 404"
+        f"could not fetch the keys of a token issuer: {keys.url}: {keys.url} answered 404"
     ]
     issuer.documents[KEYS] = published
     clock.pass_by(30)

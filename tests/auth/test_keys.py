@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.keys import (
+from registry_core.auth.tokens.keys import (
     ALGORITHMS,
     Key,
     KeyUnusable,
@@ -183,5 +183,5 @@ async def test_of_a_private_key_the_public_half_is_taken(
     ],
 )
 def test_what_has_no_usable_key_is_no_key_set(document: object) -> None:
-    with pytest.raises(ValueError, match=r"no JWK set|no usable key"):
+    with pytest.raises(ValueError, match=r"not a JWK set|no usable key"):
         parse_jwks(document)

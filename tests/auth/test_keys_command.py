@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_core.__main__ import main
+from registry_core.cli.main import main
 from registry_core.serve.azurite import Azurite
 from registry_core.storage.layout import Layout
 from tests.support.azurite import container_client
@@ -69,7 +69,7 @@ def test_a_key_ends_on_a_day_to_come(expires: str, capsys: pytest.CaptureFixture
 def test_a_scope_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("create", "--name", "ci", "--scope", "team/**")
-    assert "is no scope" in capsys.readouterr().err
+    assert "is not a scope" in capsys.readouterr().err
 
 
 def test_without_storage_it_says_which_setting_is_missing(

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from registry_core.auth import oidc
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.federation import Federated
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.oidc import IssuedTokens, discovered_keys
+from registry_core.auth.sources import oidc
+from registry_core.auth.sources.federation import Federated
+from registry_core.auth.sources.oidc import IssuedTokens, discovered_keys
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github, identify
+from tests.support.identities import identity_of
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +36,8 @@ async def test_a_key_that_two_issuers_share_does_not_make_them_one(issuer: OidcI
 async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer), github(issuer, "twice")])
     token = issuer.token(sub=MAIN, aud="registry")
-    at_once = await asyncio.gather(*(source.identify("oidc", token) for _ in range(20)))
-    later = await source.identify("oidc", token)
+    at_once = await asyncio.gather(*(identity_of(source, "oidc", token) for _ in range(20)))
+    later = await identity_of(source, "oidc", token)
     assert None not in (*at_once, later)
     assert issuer.asked == [WELL_KNOWN, KEYS]
 
@@ -49,11 +50,11 @@ async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) ->
 
     source = Federated([github(issuer)], keys)
     old = issuer.token(sub=MAIN, aud="registry")
-    assert await source.identify("oidc", old)
+    assert await identity_of(source, "oidc", old)
     issuer.rotate()
     clock[0] += 60
-    assert await source.identify("oidc", issuer.token(sub=MAIN, aud="registry"))
-    assert await source.identify("oidc", old) is None, "a key that was taken out still counts"
+    assert await identity_of(source, "oidc", issuer.token(sub=MAIN, aud="registry"))
+    assert await identity_of(source, "oidc", old) is None, "a key that was taken out still counts"
 
 
 async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
@@ -61,7 +62,7 @@ async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
 ) -> None:
     source = Federated([github(issuer)])
     for _ in range(20):
-        assert await source.identify("oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
+        assert await identity_of(source, "oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
     assert issuer.asked == [WELL_KNOWN, KEYS] * 2
 
 
@@ -115,13 +116,13 @@ async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
     token = issuer.token(sub=MAIN, aud="registry")
     for _ in range(3):
         with pytest.raises(Unavailable):
-            await source.identify("oidc", token)
+            await identity_of(source, "oidc", token)
     assert issuer.asked == [WELL_KNOWN], "each token made the registry wait anew"
 
 
 async def test_known_keys_serve_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer)])
     token = issuer.token(sub=MAIN, aud="registry")
-    assert await source.identify("oidc", token)
+    assert await identity_of(source, "oidc", token)
     issuer.answering.clear()
-    assert await source.identify("oidc", token)
+    assert await identity_of(source, "oidc", token)

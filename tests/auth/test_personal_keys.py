@@ -10,10 +10,15 @@ from functools import partial
 
 import pytest
 
-from registry_core.auth.limits import parse_limits
-from registry_core.auth.personal_keys import KeyUnreadable, PersonalKey, name_in
-from registry_core.auth.scopes import Scope
+from registry_core.auth.identity import parse_limits
+from registry_core.auth.sources.personal_keys import (
+    KeyUnreadable,
+    PersonalKey,
+    PersonalKeySource,
+    key_name,
+)
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.scopes import Scope
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from tests.support.counting import CountingStore
@@ -31,7 +36,7 @@ def new_key(name: str = "ci", user: str = "alice") -> tuple[str, PersonalKey]:
 def test_a_key_says_what_it_is_and_its_name() -> None:
     text, key = new_key("build.bot-1")
     assert text.startswith("regk_build.bot-1_")
-    assert name_in(text) == key.name == "build.bot-1"
+    assert key_name(text) == key.name == "build.bot-1"
     assert new_key()[0] != new_key()[0]
 
 
@@ -57,7 +62,7 @@ def test_what_is_damaged_is_no_key(content: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "../a", "a/b", "-a", "a--b", "a" * 65, "a\n"])
 def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no name of a key"):
+    with pytest.raises(ValueError, match="not a valid key name"):
         new_key(name)
 
 
@@ -65,7 +70,7 @@ def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
     "text", ["", "secret", "regk_ci", "regk_ci_short", "regk_../x_" + "a" * 43, "x" + new_key()[0]]
 )
 def test_other_passwords_are_not_taken_for_keys(text: str) -> None:
-    assert name_in(text) is None
+    assert key_name(text) is None
 
 
 @pytest.mark.parametrize("text", ["x", "repository:A:pull", "repository:a:", "repository:a b:pull"])
@@ -76,46 +81,48 @@ def test_a_limit_that_could_never_match_is_refused(text: str) -> None:
 
 async def test_a_login_costs_one_call_and_another_password_none() -> None:
     store = CountingStore(MemoryStore())
-    keys = PersonalKeys(store, Layout(), now=lambda: NOW)
+    keys = PersonalKeys(store, Layout())
+    source = PersonalKeySource(keys.find, now=lambda: NOW)
     text, key = new_key()
     await keys.add(key)
     store.calls.clear()
-    login = await keys.log_in("alice", text)
+    login = await source.log_in("alice", text)
     assert login is not None
     assert len(store.calls) == 1
-    assert await keys.renew(login) == login
+    assert await source.renew(login) == login
     assert len(store.calls) == 2
-    assert await keys.log_in("alice", "a password") is None
+    assert await source.log_in("alice", "a password") is None
     assert len(store.calls) == 2
 
 
 async def test_a_key_lets_in_until_it_expires() -> None:
-    store = MemoryStore()
+    keys = PersonalKeys(MemoryStore(), Layout())
     text, key = new_key()
-    await PersonalKeys(store, Layout()).add(key)
+    await keys.add(key)
     for now, holds in [(TOMORROW - timedelta(seconds=1), True), (TOMORROW, False)]:
-        keys = PersonalKeys(store, Layout(), now=partial(now.replace, microsecond=0))
-        assert (await keys.log_in("alice", text) is not None) is holds
+        source = PersonalKeySource(keys.find, now=partial(now.replace, microsecond=0))
+        assert (await source.log_in("alice", text) is not None) is holds
 
 
 async def test_a_key_that_differs_in_one_letter_lets_nobody_in() -> None:
-    keys = PersonalKeys(MemoryStore(), Layout(), now=lambda: NOW)
+    keys = PersonalKeys(MemoryStore(), Layout())
+    source = PersonalKeySource(keys.find, now=lambda: NOW)
     text, key = new_key()
     await keys.add(key)
     other = text[:-1] + ("A" if text[-1] != "A" else "B")
-    assert await keys.log_in("alice", other) is None
-    assert await keys.log_in("", text) is None
+    assert await source.log_in("alice", other) is None
+    assert await source.log_in("", text) is None
 
 
 async def test_a_key_object_under_another_name_lets_nobody_in() -> None:
     """Nor does one that cannot be read."""
     store, layout = MemoryStore(), Layout()
-    keys = PersonalKeys(store, layout, now=lambda: NOW)
+    source = PersonalKeySource(PersonalKeys(store, layout).find, now=lambda: NOW)
     text, key = new_key()
     await store.put(layout.personal_key("ci"), replace(key, name="other").to_json())
-    assert await keys.log_in("alice", text) is None
+    assert await source.log_in("alice", text) is None
     await store.put(layout.personal_key("ci"), b"")
-    assert await keys.log_in("alice", text) is None
+    assert await source.log_in("alice", text) is None
 
 
 async def test_keys_are_listed_by_name_and_a_name_is_taken_once() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from registry_core.auth.identity import ANONYMOUS, Identity
 from registry_core.auth.rules import EVERYONE_KNOWN, Rules
-from registry_core.auth.scopes import WHOLE_CATALOG, Resource, repository
+from registry_core.spec.scopes import WHOLE_CATALOG, Resource, repository_scope
 
 RULES = Rules.parse("""
 [groups]
@@ -42,7 +42,7 @@ ALICE, BOB, CARL = (Identity(name, "htpasswd") for name in ("alice", "bob", "car
 
 
 def may(identity: Identity, action: str, name: str, rules: Rules = RULES) -> bool:
-    return rules.permissions(identity).allows(repository(name).resource, action)
+    return rules.permissions(identity).allows(repository_scope(name).resource, action)
 
 
 @pytest.mark.parametrize(
@@ -159,10 +159,10 @@ def test_who_may_pull_all_that_there_is_reads_everything() -> None:
 
 
 def test_an_answer_is_explained_by_the_rules_that_give_it() -> None:
-    team = repository("team/a").resource
+    team = repository_scope("team/a").resource
     allowed = RULES.explain(ALICE, team, "pull")
-    assert (allowed.allowed, [rule.line for rule in allowed.rules]) == (True, [21])
+    assert (allowed.allowed, [rule.line for rule in allowed.allowing]) == (True, [21])
     denied = RULES.explain(ALICE, team, "delete")
-    assert (denied.allowed, denied.rules) == (False, ())
-    assert [rule.line for rule in denied.theirs] == [11, 16, 21, 26]
-    assert not EVERYONE_KNOWN.explain(ANONYMOUS, team, "pull").theirs
+    assert (denied.allowed, denied.allowing) == (False, ())
+    assert [rule.line for rule in denied.applying] == [11, 16, 21, 26]
+    assert not EVERYONE_KNOWN.explain(ANONYMOUS, team, "pull").applying

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.auth.rules.reach import can_match, covers
+from registry_core.auth.rules.coverage import can_match, covers
 from registry_core.globs import RepositoryGlobs
 from registry_core.spec.names import is_name
 

@@ -9,21 +9,20 @@ from datetime import UTC, datetime, timedelta
 import bcrypt
 import pytest
 
-from registry_core.auth.builtin_guard import BuiltinGuard
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.builtin import BuiltinAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.identity import Identity
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.logins import Login, Passing, PasswordLogins
-from registry_core.auth.personal_keys import PersonalKey
-from registry_core.auth.refresh import RefreshTokens
+from registry_core.auth.identity import Identity, Login
 from registry_core.auth.rules import Rules
-from registry_core.auth.scopes import WHOLE_CATALOG, Scope, parse_scopes
-from registry_core.auth.signing_key import SigningKey
-from registry_core.auth.token_guard import TokenGuard
-from registry_core.auth.token_service import ANYBODY, TokenService, subject
-from registry_core.auth.verification import TokenVerifier, VerifiedToken
+from registry_core.auth.sources.htpasswd import Htpasswd
+from registry_core.auth.sources.personal_keys import PersonalKey, PersonalKeySource
+from registry_core.auth.tokens.claims import VerifiedToken
+from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
+from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.service import ANONYMOUS_LOGIN, TokenService
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.scopes import WHOLE_CATALOG, Scope, parse_scopes
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys
 
@@ -50,11 +49,18 @@ KEY = SigningKey.generate()
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-class Proofs:
-    """A job of another platform, with a token of there."""
+class Platform:
+    """An `IdentitySource` of jobs of another platform, which get no refresh tokens."""
 
-    async def identify(self, name: str, secret: str) -> Identity | None:
-        return Identity(name, "others") if name == secret == "job" else None
+    name = "platform"
+
+    async def log_in(self, name: str, secret: str) -> Login | None:
+        if not name == secret == "job":
+            return None
+        return Login(Identity(name, self.name), self.name, refresh_seconds=0)
+
+    async def renew(self, login: Login) -> Login | None:
+        return login
 
 
 def users(**passwords: str) -> Htpasswd:
@@ -67,12 +73,9 @@ def users(**passwords: str) -> Htpasswd:
 
 def service(htpasswd: Htpasswd, store: MemoryStore | None = None) -> TokenService:
     issuer = Issuer(KEY, SERVICE)
-
-    async def is_user(name: str) -> bool:
-        return await htpasswd.fingerprint(name) is not None
-
-    keys = PersonalKeys(store or MemoryStore(), Layout(), is_user, now=lambda: NOW)
-    sources = (keys, Passing("others", Proofs()), PasswordLogins(htpasswd))
+    stored = PersonalKeys(store or MemoryStore(), Layout())
+    keys = PersonalKeySource(stored.find, htpasswd.has_user, now=lambda: NOW)
+    sources = (keys, Platform(), htpasswd)
     return TokenService(sources, RULES, issuer, RefreshTokens(issuer))
 
 
@@ -120,7 +123,7 @@ async def test_what_is_asked_and_allowed_is_granted(asked: str, expected: str) -
 
 async def test_nobody_in_particular_is_granted_what_everybody_may_do() -> None:
     asked = "repository:public/a/b:pull,push repository:team/a:pull"
-    assert await granted(ANYBODY, asked) == "repository:public/a/b:pull"
+    assert await granted(ANONYMOUS_LOGIN, asked) == "repository:public/a/b:pull"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ async def test_wrong_credentials_are_refused_and_not_quoted(name: str, secret: s
 async def test_a_refresh_token_is_given_to_who_asks_and_is_somebody() -> None:
     login = await SERVED.log_in("alice", "secret")
     assert SERVED.grant(login, ()).refresh_token is None
-    assert SERVED.grant(ANYBODY, (), offline=True).refresh_token is None
+    assert SERVED.grant(ANONYMOUS_LOGIN, (), offline=True).refresh_token is None
     token = SERVED.grant(login, (), offline=True).refresh_token
     assert token is not None
     renewed = await SERVED.renew(token)
@@ -192,7 +195,7 @@ async def test_a_key_of_its_own_may_do_what_rules_say_of_it() -> None:
     login = await service(HTPASSWD, store).log_in("ci", key)
     assert await granted(login, "repository:builds/a:push") == "repository:builds/a:push"
     assert await granted(login, "repository:team/a:push") == ""
-    assert subject(login.identity) == "key:ci"
+    assert login.identity.subject == "key:ci"
 
 
 async def test_a_key_with_limits_may_do_no_more_than_they_say() -> None:
@@ -240,17 +243,17 @@ async def test_a_key_and_its_refresh_tokens_end_at_once(
 
 def test_no_two_identities_have_the_same_subject() -> None:
     sources = ("htpasswd", "key", "entra", "federated:github")
-    assert len({subject(Identity("alice", source)) for source in sources}) == len(sources)
+    assert len({Identity("alice", source).subject for source in sources}) == len(sources)
 
 
-GUARD = BuiltinGuard(
-    TokenGuard(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
+AUTHENTICATOR = BuiltinAuthenticator(
+    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
 )
 
 
 async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -> None:
     """But for the catalog: who asks for that is asked who they are."""
-    caller = await GUARD.identify(None)
+    caller = await AUTHENTICATOR.authenticate(None)
     assert not caller.is_known
     assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
     assert caller.lacks(parse_scopes(["repository:team/a:pull"]))
@@ -259,7 +262,7 @@ async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -
 
 @pytest.mark.parametrize("header", ["", "Basic YWxpY2U6c2VjcmV0", "Bearer "])
 async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: str) -> None:
-    caller = await GUARD.identify(header)
+    caller = await AUTHENTICATOR.authenticate(header)
     assert not caller.is_known
     assert caller.lacks(parse_scopes(["repository:public/a:pull"]))
 
@@ -267,7 +270,7 @@ async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: st
 async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see() -> None:
     login = await SERVED.log_in("alice", "secret")
     asked: list[Scope] = [WHOLE_CATALOG, *parse_scopes(["repository:team/a:pull"])]
-    caller = await GUARD.identify(f"bearer {SERVED.grant(login, asked).token}")
+    caller = await AUTHENTICATOR.authenticate(f"bearer {SERVED.grant(login, asked).token}")
     assert (caller.name, caller.is_known, caller.lacks(asked)) == ("alice", True, [])
     assert caller.permissions.sees("team/a")
     assert not caller.permissions.sees("other/a")
@@ -277,4 +280,4 @@ async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see(
 async def test_a_token_of_another_registry_is_refused() -> None:
     for issuer in (Issuer(SigningKey.generate(), SERVICE), replace(SERVED.issuer, service="x")):
         with pytest.raises(CredentialsInvalid):
-            await GUARD.identify(f"Bearer {issuer.issue('alice')}")
+            await AUTHENTICATOR.authenticate(f"Bearer {issuer.issue('alice')}")

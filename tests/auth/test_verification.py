@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.keys import ALGORITHMS, Key, KeySet
-from registry_core.auth.verification import TOKEN_LIMIT, TokenVerifier, VerifiedToken
+from registry_core.auth.tokens.claims import VerifiedToken
+from registry_core.auth.tokens.keys import ALGORITHMS, Key, KeySet
+from registry_core.auth.tokens.verification import TOKEN_LIMIT, TokenVerifier
 from tests.support.clock import Clock
 
 from .tokens import ISSUER, KEY, KEYS, RSA, SERVICE, claims, refuses, signed, verifier
@@ -169,7 +170,7 @@ async def test_what_is_remembered_is_bounded() -> None:
     """By the length of the tokens: the oldest go first."""
     keys, tokens = Counted(), [signed(number=number) for number in range(4)]
     room = sum(map(len, tokens[1:]))
-    checks = TokenVerifier(keys, ISSUER, SERVICE, remembered_bytes=room)
+    checks = TokenVerifier(keys, ISSUER, SERVICE, cache_bytes=room)
     for token in (*tokens, *tokens[1:]):
         await checks.verify(token)
     assert keys.found == 4

@@ -12,8 +12,8 @@ import jwt
 import pytest
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.keys import KeySet, parse_jwks
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.tokens.keys import KeySet, parse_jwks
+from registry_core.auth.tokens.verification import TokenVerifier
 from tests.support.oidc_issuer import ec_key, rsa_key
 
 ISSUER, SERVICE = "issuer.test", "registry.test"

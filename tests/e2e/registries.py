@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite
 from tests.support.access_modes import htpasswd, password
 from tests.support.azurite import create_container

@@ -11,7 +11,7 @@ import time
 import httpx
 import pytest
 
-from registry_core.functions.worker import PATIENCE
+from registry_core.functions.invocations import PATIENCE
 from tests.functions.conftest import Start
 from tests.functions.wire import Wire
 from tests.support.host import PROJECT, RunningHost
@@ -139,7 +139,7 @@ def test_an_invocation_whose_request_never_comes_ends_as_a_failure(
         assert client.get("/v2/").status_code == 200
         assert client.post("/admin/functions/v2").status_code == 202
         deadline = time.monotonic() + PATIENCE + 60
-        while "has no request" not in host.log() or len(set(executed(host))) > 1:
+        while "got no request" not in host.log() or len(set(executed(host))) > 1:
             assert time.monotonic() < deadline, host.log()
             time.sleep(0.1)
         assert "No http request found" in host.log()

@@ -6,8 +6,8 @@ import base64
 from functools import cache
 from typing import Any
 
-from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.bicep import Deployed, Instance, Template, read_template
 from tests.support.bicep.app_settings import app_settings, resolved
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 
+from registry_core.registry import Listing, TagInfo
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import ManifestUnknown, NameUnknown
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azure_answers import AzureAnswers
 from tests.support.azurite import create_container, opened
@@ -92,17 +92,18 @@ async def test_deleted_and_repushed_content_is_whole_or_unknown(
     await race.race()
     show(f"deleted and pushed again: {race.verdict()}")
     async with opened(azurite, container) as store:
-        await check_consistent(StoredRegistry(Shelf(store)), race)
+        await check_consistent(StoredRegistry(store), race)
 
 
 async def check_consistent(registry: StoredRegistry, race: Deleted) -> None:
     """A new registry, without caches, has what is listed and nothing else."""
     try:
-        listed = (await registry.list_tags(race.repository, PageQuery())).entries
+        listing = await registry.list_tags(race.repository, PageQuery())
     except NameUnknown:
-        listed = ()
+        listing = Listing[TagInfo](())
+    listed = [tag.name for tag in listing.entries]
     digest = await found(registry, race, TAG)
-    assert list(listed) == ([TAG] if digest else [])
+    assert listed == ([TAG] if digest else [])
     there = {d for d in race.sent if await found(registry, race, Digest.parse(d))}
     assert there >= {str(Digest.of(manifest)) for manifest in race.kept}
     assert there >= ({digest} if digest else set())

@@ -12,15 +12,13 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.interface import ANYWAY, Buffer, Condition, NotFound
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.storage import small_objects
+from registry_core.storage import links
 from registry_core.storage.content import Content
-from registry_core.storage.membership import Shelf
-from registry_core.storage.small_objects import Link
-from registry_core.storage.tag_links import TagLinks
-from tests.support.asgi import asgi
+from registry_core.storage.links import Link
+from registry_core.storage.tags import Tags
 
 from .tags import Deleted, Moved
 
@@ -42,11 +40,11 @@ class TwoSteps(MemoryStore):
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         if path.endswith(self.torn):
             await super().put(path, b"", condition=condition)
-            condition = ANYWAY
+            condition = UNCONDITIONAL
             await asyncio.sleep(self.gap)
         await asyncio.sleep(0.001)
         return await super().put(path, content, metadata=metadata, condition=condition)
@@ -60,7 +58,7 @@ async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncCl
         clients = []
         for _ in range(2):
             application = build_application(settings, build_registry(settings, store))
-            transport = httpx.ASGITransport(asgi(application))
+            transport = httpx.ASGITransport(application)
             client = httpx.AsyncClient(transport=transport, base_url="http://registry.test")
             clients.append(await stack.enter_async_context(client))
         yield clients
@@ -74,8 +72,8 @@ async def test_links_written_in_two_steps_are_torn_for_readers_that_look_once(
     async def nowhere_else(*_: object) -> Link:
         raise NotFound
 
-    monkeypatch.setattr(small_objects, "LOOKS", ())
-    monkeypatch.setattr(TagLinks, "_last_in_index", nowhere_else)
+    monkeypatch.setattr(links, "REREAD_DELAYS", ())
+    monkeypatch.setattr(Tags, "_newest_in_index", nowhere_else)
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, reads_by_tag=10)
         await race.race()
@@ -99,11 +97,11 @@ async def test_content_written_in_two_steps_is_torn_for_clients_that_do_not_veri
     async def is_whole(*_: object) -> bool:
         return True
 
-    async def read_content(shelf: Shelf, digest: Digest) -> bytes:
-        return (await shelf.store.get(shelf.layout.content(digest))).content
+    async def read_manifest(content: Content, digest: Digest) -> bytes:
+        return (await content.store.get(content.layout.content(digest))).content
 
     monkeypatch.setattr(Content, "is_whole", is_whole)
-    monkeypatch.setattr(Shelf, "read_content", read_content)
+    monkeypatch.setattr(Content, "read_manifest", read_manifest)
     async with two_hosts_over(TwoSteps(torn="/data", gap=0.25)) as hosts:
         race = Deleted(hosts, SECONDS, readers=4)
         await race.race()

@@ -1,4 +1,4 @@
-"""Generated examples for the tests of pure values."""
+"""Settings of Hypothesis."""
 
 import pytest
 from hypothesis import settings

@@ -14,7 +14,6 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.interface import ObjectStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
-from tests.support.asgi import asgi
 from tests.support.content import CONFIG, descriptor, image_manifest, random_bytes
 from tests.support.wire import OCTETS
 
@@ -30,7 +29,7 @@ class Away(Exception):
 async def registry_over(store: ObjectStore) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a registry in this process that remembers nothing yet, without redirects."""
     settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
-    app = asgi(build_application(settings, build_registry(settings, store)))
+    app = build_application(settings, build_registry(settings, store))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield client

@@ -17,7 +17,6 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
-from tests.support.asgi import asgi
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
@@ -96,7 +95,7 @@ async def wire(
     if request.param == IN_PROCESS:
         memory = MemoryStore()
         settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
-        app = asgi(build_application(settings, build_registry(settings, memory)))
+        app = build_application(settings, build_registry(settings, memory))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://registry.test"

@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from registry_core.registry import Upload
-from registry_core.server.sessions import LIFETIME, Session, UploadTokens
+from registry_core.server.sessions import LIFETIME, SessionSigner, UploadSession
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.support.content import CONFIG, descriptor, image_index, image_manifest, random_bytes
@@ -67,21 +67,21 @@ async def test_a_forged_upload_state(wire: Wire) -> None:
     """end-5, end-6, end-13, end-14."""
     location = httpx.URL(await wire.start())
     state = location.params["_state"]
-    tokens = UploadTokens(SECRET)
+    tokens = SessionSigner(SECRET)
 
-    def session(repository: str, upload_id: str) -> Session:
-        return Session(Upload(repository, upload_id), "", time.time())
+    def session(repository: str, upload_id: str) -> UploadSession:
+        return UploadSession(Upload(repository, upload_id), "", time.time())
 
     upload_id = location.path.rpartition("/")[2]
     head, _, signature = state.rpartition(".")
     forged_states = {
         "altered signature": f"{head}.{signature[::-1]}",
         "no signature": f"{head}.",
-        "another secret's": UploadTokens("another secret, just as long").sign(
+        "another secret's": SessionSigner("another secret, just as long").sign(
             session(wire.repository, upload_id)
         ),
         "unsigned": jwt.encode({"repository": wire.repository, "id": upload_id}, "", "none"),
-        "expired": UploadTokens(
+        "expired": SessionSigner(
             SECRET, now=lambda: time.time() - LIFETIME.total_seconds() - 1
         ).sign(session(wire.repository, upload_id)),
         "another upload's": tokens.sign(session(wire.repository, "another")),

@@ -16,9 +16,8 @@ from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage import ingest, reading
-from tests.object_store.test_azure_trouble import opened_at
-from tests.support.azurite import create_container, opened
+from registry_core.storage import content, ingest
+from tests.support.azurite import create_container, opened, opened_at
 from tests.support.content import CONFIG, image_manifest
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, never, nth
 from tests.support.operations import Away, Client, Operation, new_layer, registry_over
@@ -204,7 +203,7 @@ async def run(
     async with registry_over(faultless) as http:
         await operation.prepare(Client(http, repository, layer))
     storage.choose = fault
-    storage.asked.clear()
+    storage.requests.clear()
     away = 0
     async with registry_over(faulty) as http:
         client = Client(http, repository, layer)
@@ -233,11 +232,11 @@ async def test_an_operation_survives_a_fault_at_each_of_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingest, "BLOCK", BLOCK)
-    monkeypatch.setattr(reading, "PIECE", BLOCK)
+    monkeypatch.setattr(content, "PIECE", BLOCK)
     operation = OPERATIONS[name]
     while await run(operation, faulty, faultless, storage):
         pass  # the machine is too busy
-    calls = len(storage.asked)
+    calls = len(storage.requests)
     assert calls
     for number in range(1, calls + 1):
         storage.choose = nth(number, next(IN_TURN) if in_turn else HARDEST)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from registry_core import config
+from registry_core.config import table as config
 
 from .declarations import File, Parameter, Resource, Variable
 from .deployment import Deployed
@@ -111,8 +111,8 @@ def _problems(entry: Entry) -> Iterator[str]:
         yield f"{name} is refused by Flex Consumption: remove it"
     elif name in KEYS:
         yield f"{name} holds an account key: the app signs in as its identity, remove it"
-    elif name not in PLATFORM and name not in config.KNOWN:
-        yield f"nobody reads {name}; {nearest(name, {*PLATFORM, *config.KNOWN})}"
+    elif name not in PLATFORM and name not in config.SETTINGS:
+        yield f"nobody reads {name}; {nearest(name, {*PLATFORM, *config.SETTINGS})}"
     elif name in SECRETS and not _is_reference(entry.value):
         yield f"{name} is secret: @Microsoft.KeyVault(SecretUri=...) must stand here"
 

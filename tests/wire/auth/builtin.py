@@ -6,9 +6,8 @@ import bcrypt
 import httpx
 
 from registry_core.app import build_application, build_registry
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.config import Settings, read_settings
-from tests.support.asgi import asgi
 from tests.support.counting import CountingStore
 from tests.support.wire import Wire
 
@@ -48,7 +47,7 @@ def connect(store: CountingStore, **others: str) -> httpx.AsyncClient:
     """A client of an instance that keeps what it has in ``store``."""
     read = settings(**others)
     application = build_application(read, build_registry(read, store), store)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(asgi(application)), base_url=URL)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url=URL)
 
 
 async def token_for(client: httpx.AsyncClient, *scopes: str, auth: object = None) -> str:

@@ -12,19 +12,18 @@ import jwt
 
 from registry_core.aio import Lazy
 from registry_core.app import build_registry
-from registry_core.auth.access import access_of
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.keys import KeySource, parse_jwks
-from registry_core.auth.scopes import Scope
-from registry_core.auth.token_guard import TokenGuard
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.tokens.claims import access_claim
+from registry_core.auth.tokens.keys import KeySource, parse_jwks
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
-from registry_core.server.call import Service
-from registry_core.server.sessions import UploadTokens
+from registry_core.server.context import ServerContext
+from registry_core.server.sessions import SessionSigner
 from registry_core.server.urls import Urls
-from tests.support.asgi import asgi
+from registry_core.spec.scopes import Scope
 from tests.support.clock import Clock
 from tests.support.counting import CountingStore
 from tests.support.oidc_issuer import SigningKey, ec_key
@@ -49,7 +48,7 @@ class Guarded:
     def token(self, *scopes: str, key: SigningKey | None = None, **changed: Any) -> str:
         """Good for five minutes, for scopes such as ``repository:a:pull``."""
         now, key = int(self.clock()), key or self.key
-        access = access_of(tuple(map(Scope.parse, scopes)))
+        access = access_claim(tuple(map(Scope.parse, scopes)))
         usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "iat": now, "nbf": now}
         claims = {**usual, "exp": now + 5 * MINUTES, "access": access, **changed}
         return jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid})
@@ -76,9 +75,13 @@ async def guarded(
     keys: KeySource = parse_jwks({"keys": [key.jwk()]})
     if keys_url:
         keys = KeysAtUrl(keys_url, now=clock)
-    guard = TokenGuard(TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE)
-    uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
-    service = Service(Lazy.of(build_registry(_SETTINGS, store)), uploads, Urls(), guard, classes)
-    transport = httpx.ASGITransport(asgi(Application(service)))
+    authenticator = TokenAuthenticator(
+        TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE
+    )
+    sessions = SessionSigner(_SETTINGS.http_secret, now=clock)
+    context = ServerContext(
+        Lazy.of(build_registry(_SETTINGS, store)), sessions, Urls(), authenticator, classes
+    )
+    transport = httpx.ASGITransport(Application(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield Guarded(client, clock, store, key)

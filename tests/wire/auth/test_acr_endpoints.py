@@ -10,13 +10,12 @@ import jwt
 import pytest
 
 from registry_core.app import build_application, build_registry
-from registry_core.auth.acr import ENTRA_SECONDS, NULL_USER
 from registry_core.auth.rules import Rules
-from registry_core.auth.signing_key import SigningKey
-from registry_core.config import AuthSettings, AzureStorage, Settings
-from registry_core.config.builtin import BuiltinAuth, EntraAuth
+from registry_core.auth.sources.entra import REFRESH_SECONDS
+from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.service import TOKEN_USER
+from registry_core.config import AuthSettings, AzureStorage, BuiltinAuth, EntraAuth, Settings
 from registry_core.object_store.memory import MemoryStore
-from tests.support.asgi import asgi
 from tests.support.federation import MAIN
 from tests.support.oidc_issuer import OidcIssuer, rsa_key
 
@@ -67,7 +66,7 @@ def settings(issuer: OidcIssuer) -> Settings:
 @pytest.fixture
 async def client(issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
     given = settings(issuer)
-    app = asgi(build_application(given, build_registry(given, MemoryStore())))
+    app = build_application(given, build_registry(given, MemoryStore()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url=f"https://{HOST}"
     ) as client:
@@ -127,8 +126,8 @@ async def test_azure_cli_finds_where_to_exchange_and_docker_logs_in_with_what_it
 
     login = await client.get(
         challenge["realm"],
-        params={"service": challenge["service"], "offline_token": "true", "account": NULL_USER},
-        auth=(NULL_USER, refresh_token),
+        params={"service": challenge["service"], "offline_token": "true", "account": TOKEN_USER},
+        auth=(TOKEN_USER, refresh_token),
     )
     assert login.status_code == 200, login.text
     assert "refresh_token" not in login.json(), "a refresh token leads to no other"
@@ -177,7 +176,7 @@ async def test_aks_sends_one_token_as_two(client: httpx.AsyncClient, issuer: Oid
     assert exchanged.status_code == 200, exchanged.text
     form = {
         "grant_type": "password",
-        "username": NULL_USER,
+        "username": TOKEN_USER,
         "password": exchanged.json()["refresh_token"],
         "service": HOST,
         "scope": "repository:team/app:pull",
@@ -191,10 +190,10 @@ async def test_an_access_token_of_entra_id_is_a_password_too(
     client: httpx.AsyncClient, issuer: OidcIssuer, path: str
 ) -> None:
     scope = {"scope": "repository:team/app:pull,push", "service": HOST}
-    answer = await client.get(path, params=scope, auth=(NULL_USER, entra_token(issuer)))
+    answer = await client.get(path, params=scope, auth=(TOKEN_USER, entra_token(issuer)))
     assert answer.json()["scope"] == "repository:team/app:pull,push"
     without_role = entra_token(issuer, roles=[])
-    answer = await client.get(path, params=scope, auth=(NULL_USER, without_role))
+    answer = await client.get(path, params=scope, auth=(TOKEN_USER, without_role))
     assert answer.json()["scope"] == ""
 
 
@@ -202,10 +201,10 @@ async def test_docker_keeps_a_refresh_token_for_as_long_as_acr_gives_one(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     query = {"offline_token": "true"}
-    auth = (NULL_USER, entra_token(issuer))
+    auth = (TOKEN_USER, entra_token(issuer))
     answer = await client.get("/auth/token", params=query, auth=auth)
     claims = jwt.decode(answer.json()["refresh_token"], options={"verify_signature": False})
-    assert claims["exp"] - claims["iat"] == ENTRA_SECONDS
+    assert claims["exp"] - claims["iat"] == REFRESH_SECONDS
 
 
 async def test_a_job_of_github_logs_in_and_exchanges(
@@ -259,7 +258,7 @@ async def test_while_the_tenant_cannot_be_asked_clients_are_told_to_come_again(
     token = entra_token(issuer)
     for answer in (
         await exchange(client, grant_type="access_token", access_token=token),
-        await client.get("/auth/token", auth=(NULL_USER, token)),
+        await client.get("/auth/token", auth=(TOKEN_USER, token)),
     ):
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0

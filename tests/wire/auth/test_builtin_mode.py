@@ -12,8 +12,8 @@ import httpx
 import jwt
 import pytest
 
-from registry_core.auth.personal_keys import PersonalKey
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.personal_keys import PersonalKey
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.object_store.memory import MemoryStore
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys

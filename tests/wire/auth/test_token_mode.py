@@ -207,9 +207,14 @@ def plugin_manifest() -> bytes:
         ("repository", {"image"}, image_manifest(), ""),
         ("repository(image)", {"image"}, image_manifest(), ""),
         ("repository(plugin)", {"image", "plugin"}, plugin_manifest(), ""),
-        ("repository", {"image", "plugin"}, plugin_manifest(), "a may not be pushed to"),
-        ("repository(plugin)", {"image", "plugin"}, image_manifest(), "a may not be pushed to"),
-        ("repository(plugin)", {"image"}, plugin_manifest(), "the registry takes no manifest"),
+        ("repository", {"image", "plugin"}, plugin_manifest(), "the token does not allow"),
+        (
+            "repository(plugin)",
+            {"image", "plugin"},
+            image_manifest(),
+            "the token does not allow",
+        ),
+        ("repository(plugin)", {"image"}, plugin_manifest(), "the registry does not accept"),
         ("repository", set(), plugin_manifest(), ""),
     ],
 )

@@ -1,0 +1,82 @@
+"""What handlers work with: what all requests of a server share, and one authorized request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from ..aio import Lazy
+from ..auth.caller import Authenticator, Caller
+from ..registry import Chunk, Registry
+from ..spec.endpoints import Endpoint
+from .bodies import read_body, read_chunk
+from .sessions import SessionSigner, UploadSession
+from .urls import Urls
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """What all requests share.
+
+    ``registry`` is opened with its storage.
+    ``repository_classes``: the classes of manifests that may be pushed; empty: all.
+    ``body_limit``: the largest request body that the host accepts, in bytes; None: no limit.
+    """
+
+    registry: Lazy[Registry]
+    sessions: SessionSigner
+    urls: Urls
+    authenticator: Authenticator
+    repository_classes: Collection[str] = ()
+    body_limit: int | None = None
+
+    async def open(
+        self, request: Request, caller: Caller, session: UploadSession | None
+    ) -> RequestContext:
+        """Return the context of an authorized request.
+
+        :raises Unavailable: storage cannot be opened.
+        """
+        registry = (await self.registry.get()).for_caller(caller.name)
+        return RequestContext(self, registry, request, caller, session)
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """One authorized request. ``upload_session``: that of the upload which it continues, if any."""
+
+    server: ServerContext
+    registry: Registry
+    request: Request
+    caller: Caller
+    upload_session: UploadSession | None = None
+
+    @property
+    def session(self) -> UploadSession:
+        """The session of the upload. Only for `UploadEndpoint`."""
+        assert self.upload_session is not None, "the endpoint continues no upload"
+        return self.upload_session
+
+    def header(self, name: str) -> str | None:
+        """Return a request header's value."""
+        return self.request.headers.get(name)
+
+    def url(self, endpoint: Endpoint) -> str:
+        """Return the URL of an endpoint, for a header of the answer."""
+        return self.server.urls.of(endpoint, self.request)
+
+    def chunk(self) -> Chunk:
+        """Return the body as a chunk of an upload.
+
+        :raises RangeInvalid, SizeInvalid: see `read_chunk`.
+        """
+        return read_chunk(self.request)
+
+    async def read(self, limit: int) -> bytes | None:
+        """Return the whole body, or None if it is longer than ``limit`` bytes.
+
+        :raises ClientDisconnect: the client disconnected before the end of the body.
+        """
+        return await read_body(self.request, limit)
