@@ -68,7 +68,7 @@ async def test_an_issuers_name_with_a_slash_more_is_another_issuer(issuer: OidcI
     assert await identify(issuer, issuer.token(iss=issuer.url + "/", sub=MAIN, aud="registry")) is (
         None
     )
-    assert issuer.asked == [], "an issuer that nobody configured was asked for its keys"
+    assert issuer.requested == [], "an issuer that nobody configured was asked for its keys"
 
 
 async def test_a_token_of_an_issuer_that_is_not_configured_is_not_looked_into(
@@ -77,7 +77,7 @@ async def test_a_token_of_an_issuer_that_is_not_configured_is_not_looked_into(
     with OidcIssuer() as other:
         token = other.token(sub=MAIN, aud="registry")
         assert await identify(issuer, token) is None
-        assert other.asked == []
+        assert other.requested == []
 
 
 async def test_who_claims_to_be_another_issuer_is_checked_with_that_ones_keys(
@@ -120,7 +120,7 @@ async def test_a_key_that_the_token_brings_along_is_not_trusted(issuer: OidcIssu
         for header in ({"jwk": own.jwk()}, {"jku": other.url + KEYS}, {"kid": "../../keys"}):
             forged = issuer.token(sub=MAIN, aud="registry", key=own, header=header)
             assert await identify(issuer, forged) is None
-        assert other.asked == []
+        assert other.requested == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_a_password_that_is_no_token_is_somebody_elses_to_check(
     issuer: OidcIssuer, text: str
 ) -> None:
     assert await identify(issuer, text) is None
-    assert issuer.asked == []
+    assert issuer.requested == []
 
 
 async def test_a_token_is_of_the_first_federation_that_it_fits(issuer: OidcIssuer) -> None:

@@ -45,7 +45,7 @@ async def finds(keys: KeysAtUrl, signing: SigningKey) -> bool:
 async def test_the_keys_are_fetched_once(keys: KeysAtUrl, issuer: OidcIssuer) -> None:
     for _ in range(3):
         assert await finds(keys, issuer.key)
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_requests_at_the_same_time_share_one_fetch(
@@ -53,7 +53,7 @@ async def test_requests_at_the_same_time_share_one_fetch(
 ) -> None:
     found = await asyncio.gather(*(finds(keys, issuer.key) for _ in range(20)))
     assert found == [True] * 20
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_who_gives_up_waiting_takes_the_fetch_from_nobody(
@@ -62,11 +62,11 @@ async def test_who_gives_up_waiting_takes_the_fetch_from_nobody(
     issuer.answering.clear()
     first = asyncio.create_task(finds(keys, issuer.key))
     second = asyncio.create_task(finds(keys, issuer.key))
-    await _until(lambda: issuer.asked == [KEYS])
+    await _until(lambda: issuer.requested == [KEYS])
     first.cancel()
     issuer.answering.set()
     assert await second
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(
@@ -78,7 +78,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     issuer.rotate()
     assert await finds(keys, issuer.key)
     assert not await finds(keys, old)
-    assert issuer.asked == [KEYS, KEYS]
+    assert issuer.requested == [KEYS, KEYS]
 
 
 async def test_unknown_keys_make_one_fetch_each_pause(
@@ -88,11 +88,11 @@ async def test_unknown_keys_make_one_fetch_each_pause(
     assert await finds(keys, issuer.key)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS] * 2
+    assert issuer.requested == [KEYS] * 2
     clock.pass_by(30)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS] * 3
+    assert issuer.requested == [KEYS] * 3
 
 
 async def test_the_keys_go_on_while_the_issuer_is_away(
@@ -116,7 +116,7 @@ async def test_old_keys_are_fetched_again_beside_the_request(
     issuer.answering.clear()
     assert await finds(keys, old)
     issuer.answering.set()
-    await _until(lambda: issuer.asked == [KEYS, KEYS])
+    await _until(lambda: issuer.requested == [KEYS, KEYS])
     async with asyncio.timeout(DEADLINE):
         while await finds(keys, old):  # noqa: ASYNC110 - the fetch tells nobody
             await asyncio.sleep(0.01)
@@ -131,7 +131,7 @@ async def test_without_any_keys_nothing_can_be_told(
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await keys.find({"kid": issuer.key.kid})
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
     assert caplog.messages == [
         f"could not fetch the keys of a token issuer: {keys.url}: {keys.url} answered 404"
     ]
