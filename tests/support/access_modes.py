@@ -20,7 +20,7 @@ from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
 from registry_core.auth.tokens.keys import SigningKey
 from tests.support.access_rows import DELETE, PULL, PUSH
 
-NOBODY, ANONYMOUS, WRONG = "nobody", "anonymous", "wrong"
+NO_CREDENTIALS, ANONYMOUS, WRONG = "no credentials", "anonymous", "wrong"
 """A caller without credentials, one with an anonymous token, and one with wrong credentials."""
 
 STRANGER, READER, WRITER, OWNER = "stranger", "reader", "writer", "owner"
@@ -36,7 +36,7 @@ Rights: TypeAlias = dict[str, tuple[str, ...]]
 ALL = (PULL, PUSH, DELETE)
 _PUBLIC: Rights = {PUBLIC: (PULL,)}
 RIGHTS: Mapping[str, Rights] = {
-    NOBODY: _PUBLIC,
+    NO_CREDENTIALS: _PUBLIC,
     ANONYMOUS: _PUBLIC,
     WRONG: {},
     STRANGER: _PUBLIC,
@@ -50,7 +50,7 @@ RIGHTS: Mapping[str, Rights] = {
 EVERYTHING: Rights = RIGHTS[ADMIN]
 
 EXISTING = (FOREIGN, PUBLIC, OWN)
-"""The catalog as shown to a user who may access everything."""
+"""The catalog as shown to a user caller may access everything."""
 
 LISTERS = (READER, ADMIN)
 """The users to whom the external issuer grants the catalog; rules filter it for each user."""
@@ -119,45 +119,45 @@ class Mode:
     callers: tuple[str, ...]
     challenge: str
 
-    def rights(self, who: str) -> Rights:
-        return RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return RIGHTS[caller]
 
-    def is_known(self, who: str) -> bool:
+    def is_known(self, caller: str) -> bool:
         """Return whether the caller may use end-1."""
-        return who not in (NOBODY, WRONG)
+        return caller not in (NO_CREDENTIALS, WRONG)
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
         """Return the repositories that the catalog shows; None when it is refused."""
-        return tuple(name for name in EXISTING if name in self.rights(who)) or None
+        return tuple(name for name in EXISTING if name in self.rights(caller)) or None
 
-    def refusal(self, who: str) -> str:
+    def refusal(self, caller: str) -> str:
         """Return the summary of a refusal."""
-        return f"401 {self.challenge}" if who in (NOBODY, WRONG) else "403"
+        return f"401 {self.challenge}" if caller in (NO_CREDENTIALS, WRONG) else "403"
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
         """Return the header ``Authorization`` for a request; empty for none."""
-        if who == NOBODY:
+        if caller == NO_CREDENTIALS:
             return ""
-        return basic(READER if who == WRONG else who, password(who))
+        return basic(READER if caller == WRONG else caller, password(caller))
 
 
 class Open(Mode):
     """``none``: callers are not distinguished."""
 
-    def rights(self, who: str) -> Rights:
+    def rights(self, caller: str) -> Rights:
         return EVERYTHING
 
-    def is_known(self, who: str) -> bool:
+    def is_known(self, caller: str) -> bool:
         return True
 
 
 class WithoutRules(Mode):
     """``htpasswd`` without rules: every user may do everything."""
 
-    def rights(self, who: str) -> Rights:
-        return EVERYTHING if who in USERS else {}
+    def rights(self, caller: str) -> Rights:
+        return EVERYTHING if caller in USERS else {}
 
 
 @dataclass
@@ -167,37 +167,37 @@ class Tokens(Mode):
     key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = SERVICE
 
-    def rights(self, who: str) -> Rights:
-        return {} if who == NOBODY else RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return {} if caller == NO_CREDENTIALS else RIGHTS[caller]
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
         """The issuer grants the catalog as a whole."""
-        return EXISTING if who in LISTERS else None
+        return EXISTING if caller in LISTERS else None
 
-    def refusal(self, who: str) -> str:
-        error = {NOBODY: "", WRONG: " invalid_token"}.get(who, " insufficient_scope")
+    def refusal(self, caller: str) -> str:
+        error = {NO_CREDENTIALS: "", WRONG: " invalid_token"}.get(caller, " insufficient_scope")
         return f"401 {self.challenge}{error}"
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
-        return "" if who == NOBODY else f"Bearer {self.token(who)}"
+        return "" if caller == NO_CREDENTIALS else f"Bearer {self.token(caller)}"
 
-    def token(self, who: str) -> str:
+    def token(self, caller: str) -> str:
         access: list[dict[str, object]] = [
             {"type": "repository", "name": name, "actions": list(actions)}
-            for name, actions in RIGHTS[ADMIN if who == WRONG else who].items()
+            for name, actions in RIGHTS[ADMIN if caller == WRONG else caller].items()
         ]
-        if who in LISTERS:
+        if caller in LISTERS:
             access.append({"type": "registry", "name": "catalog", "actions": ["*"]})
         claims = {
             "iss": self.issuer,
             "aud": SERVICE,
-            "sub": "" if who == ANONYMOUS else who,
+            "sub": "" if caller == ANONYMOUS else caller,
             "exp": int(time.time()) + 300,
             "access": access,
         }
-        key = SigningKey.generate() if who == WRONG else self.key
+        key = SigningKey.generate() if caller == WRONG else self.key
         return jwt.encode(claims, key.private, key.algorithm, {"kid": self.key.id})
 
 
@@ -208,27 +208,27 @@ class Builtin(Tokens):
     forged token.
     """
 
-    def rights(self, who: str) -> Rights:
-        return RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return RIGHTS[caller]
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
         """Without a token it is refused, so that clients with credentials request one."""
-        return None if who == NOBODY else Mode.catalog(self, who)
+        return None if caller == NO_CREDENTIALS else Mode.catalog(self, caller)
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
-        if who == NOBODY:
+        if caller == NO_CREDENTIALS:
             return ""
-        answer = await self._request_token(client, who, request)
-        if who == WRONG:
+        answer = await self._request_token(client, caller, request)
+        if caller == WRONG:
             assert answer.status_code == 401, answer.text
-            return f"Bearer {self.token(who)}"
+            return f"Bearer {self.token(caller)}"
         assert answer.status_code == 200, answer.text
         return f"Bearer {answer.json()['token']}"
 
     async def _request_token(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> httpx.Response:
         """Request a token for the scope of the challenge, or for public content without one."""
         refused = await client.request(request.method, request.url)
@@ -236,8 +236,8 @@ class Builtin(Tokens):
             refused = await client.get("/v2/")
         query = {"scope": f"repository:{PUBLIC}:pull registry:catalog:*"}
         query |= parameters(refused.headers["WWW-Authenticate"])
-        password_of = basic(READER if who == WRONG else who, password(who))
-        headers = {} if who == ANONYMOUS else {"Authorization": password_of}
+        password_of = basic(READER if caller == WRONG else caller, password(caller))
+        headers = {} if caller == ANONYMOUS else {"Authorization": password_of}
         return await client.get(query.pop("realm"), params=query, headers=headers)
 
 
@@ -251,8 +251,8 @@ def modes() -> list[Mode]:
     key, users = SigningKey.generate(), htpasswd()
     by_name = {"REGISTRY_AUTH_HTPASSWD_REALM": SERVICE, "REGISTRY_AUTH_HTPASSWD_PATH": users}
     jwks = json.dumps({"keys": [key.jwk]})
-    without_tokens = (NOBODY, WRONG, *USERS)
-    with_tokens = (NOBODY, ANONYMOUS, WRONG, *USERS)
+    without_tokens = (NO_CREDENTIALS, WRONG, *USERS)
+    with_tokens = (NO_CREDENTIALS, ANONYMOUS, WRONG, *USERS)
     return [
         Open("none", {"REGISTRY_AUTH": "none"}, without_tokens, ""),
         WithoutRules("htpasswd", {"REGISTRY_AUTH": "htpasswd", **by_name}, without_tokens, "Basic"),
