@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import registry_core
-from tests.support.cold_start import start
+from tools.cold_start import start
 
 
 @pytest.mark.parametrize("name", registry_core.__all__)

@@ -1,7 +1,7 @@
 """The metadata of links: what one HEAD or one listing says of a manifest, a config or a referrer.
 
-They are an index, never the truth: where they are missing, since another registry wrote the link,
-or since they did not fit, the content itself is read.
+They are an index, never the truth: where they are missing, because another registry wrote the link
+or because they did not fit, the content itself is read.
 
 Source: OCI distribution-spec, "Listing Referrers", for the descriptors of referrers.
 """
@@ -32,7 +32,7 @@ _IMAGE_FIELDS = ("os", "architecture", "variant", "created")
 
 
 def image_metadata(image: ImageConfig | None) -> dict[str, str]:
-    """Return what the link of a config says: to the push of the manifest that names it."""
+    """Return the metadata of a config's link, for the push of a manifest that names it."""
     if image is None:
         return {}
     values = {name: getattr(image, name) for name in _IMAGE_FIELDS}
@@ -40,7 +40,7 @@ def image_metadata(image: ImageConfig | None) -> dict[str, str]:
 
 
 def read_image(metadata: Mapping[str, str]) -> ImageConfig | None:
-    """Return the inverse of `image_metadata`."""
+    """Return what `image_metadata` wrote; None where it wrote nothing."""
     values = {name: unquote(metadata[name]) for name in _IMAGE_FIELDS if name in metadata}
     return ImageConfig(**values) if values else None
 
@@ -110,7 +110,7 @@ def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo |
         content_size=int(size) if size.isdecimal() else None,
         image=read_image(extra),
         subject=parse_digest(extra.get("subject")),
-        pushed=pushed_at(extra, properties),
+        pushed=pushed_at(properties),
         pushed_by=_unescape(extra.get("pushedby")),
     )
 
@@ -133,13 +133,13 @@ def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
     )
 
 
-def pushed_at(metadata: Mapping[str, str], properties: Properties) -> datetime:
-    """Return when a link was pushed: as it says, else as storage does.
+def pushed_at(properties: Properties) -> datetime:
+    """Return when a link was pushed: as its metadata say, else as storage does.
 
     Storage's time changes whenever metadata are written anew.
     """
-    seconds = metadata.get("pushed", "")
-    if seconds.isdecimal():
+    seconds = properties.metadata.get("pushed", "")
+    if seconds.isdecimal() and len(seconds) < 12:  # more does not fit a datetime
         return datetime.fromtimestamp(int(seconds), UTC)
     return properties.last_modified
 
@@ -172,7 +172,7 @@ def referrer_link(referrer: Descriptor) -> Link:
 
 
 def read_referrer(digest: Digest, properties: Properties) -> Descriptor | None:
-    """Return the inverse of `referrer_link`; None where the manifest itself has to be read."""
+    """Return what `referrer_link` wrote; None where the manifest itself has to be read."""
     link = Link(digest).described_by(properties)
     annotations = link.extra.get("annotations")
     if link.descriptor is None or annotations is None:

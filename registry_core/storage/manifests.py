@@ -221,7 +221,7 @@ class Manifests:
             return await self._info(*links[name])
 
         names = await list_names(read, page)
-        if not names.entries and not await self._is_known(repository):
+        if not names.entries and not await self.membership.is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         infos = await for_each(names.entries, info, limit=_READ_AT_ONCE)
         return Listing(tuple(infos), names.next)
@@ -236,10 +236,6 @@ class Manifests:
             return manifest_info(manifest, properties)
         except (NotFound, ManifestInvalid):
             return ManifestInfo(digest, pushed=properties.last_modified)
-
-    async def _is_known(self, repository: str) -> bool:
-        prefix = self.membership.layout.manifests(repository)
-        return bool((await self.membership.store.list_page(prefix, limit=1)).entries)
 
 
 def _unique(descriptors: Iterable[Descriptor]) -> Iterable[Digest]:

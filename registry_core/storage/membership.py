@@ -99,3 +99,8 @@ class Membership:
         """Make a stored manifest one of the repository. One call."""
         await put_link(self.store, self.layout.revision_link(repository, link.digest), link)
         self.manifests.put((repository, link.digest), link)
+
+    async def is_known(self, repository: str) -> bool:
+        """Return whether the repository has manifests or tags. One call."""
+        prefix = self.layout.manifests(repository)
+        return bool((await self.store.list_page(prefix, limit=1)).entries)

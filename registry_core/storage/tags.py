@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
 from http import HTTPStatus
 
 from ..aio import for_each, off_loop, together
@@ -138,16 +137,12 @@ class Tags:
         reading = _TagPages(self, repository, details)
         known = 1 + len(_earlier(page.last or ""))
         names = await list_names(reading.read, page, known=known)
-        if not names.entries and not await self._is_known(repository):
+        if not names.entries and not await self.membership.is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         if not details:
             return Listing(tuple(map(TagInfo, names.entries)), names.next)
         infos = await for_each(names.entries, reading.info, limit=_AT_ONCE)
         return Listing(tuple(infos), names.next)
-
-    async def _is_known(self, repository: str) -> bool:
-        prefix = self.membership.layout.manifests(repository)
-        return bool((await self.membership.store.list_page(prefix, limit=1)).entries)
 
 
 @dataclass
@@ -213,7 +208,7 @@ class _TagPages:
     async def info(self, tag: str) -> TagInfo:
         """Return the details of a listed tag: without a call where its current link says them."""
         properties = self._current.get(tag)
-        info = TagInfo(tag, updated=_updated(properties) if properties else None)
+        info = TagInfo(tag, updated=pushed_at(properties) if properties else None)
         try:
             link = _link_of(properties) if properties else None
             link = link or await self.tags.read(self.repository, tag)
@@ -233,10 +228,6 @@ def newest_first(prefix: str, index: Iterable[Entry]) -> list[Digest]:
 
 def _last_modified(entry: Entry) -> float:
     return entry.properties.last_modified.timestamp() if entry.properties else 0.0
-
-
-def _updated(properties: Properties) -> datetime:
-    return pushed_at(properties.metadata, properties)
 
 
 def _link_of(properties: Properties) -> Link | None:

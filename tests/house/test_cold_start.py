@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.support.cold_start import ANSWER, EXTENSION, IDENTITY, SDK, Started, settings, start
+from tools.cold_start import ANSWER, EXTENSION, IDENTITY, SDK, Started, settings, start
 
 OURS = {"registry_core", "function_app"}
 

@@ -14,7 +14,7 @@ import pytest
 
 from registry_core.cli.main import main
 from registry_core.config import SETTINGS, read_settings
-from tests.support.clients import DEBIAN_PACKAGES
+from tests.support.programs import DEBIAN_PACKAGES
 
 from .tree import PROJECT, tracked
 

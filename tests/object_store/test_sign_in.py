@@ -141,7 +141,7 @@ async def test_a_missing_identity_is_one_line_of_the_log(
         with pytest.raises(StoreUnavailable, match=f"no token for .* {CLIENT_ID}: assign"):
             await store.head("a")
     [record] = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "No User Assigned AzureIdentity found" in record.getMessage()
+    assert "No User Assigned Identity found" in record.getMessage()
     assert "\n" not in record.getMessage()
     assert endpoint.header not in caplog.text
 

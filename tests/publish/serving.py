@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.functions_host.process import what_is_missing
 from tests.support.host import PROJECT, HostFailed, RunningHost
-from tests.support.package import SITE_PACKAGES, Published
+from tools.package import SITE_PACKAGES, Published
 
 _READY = re.compile(r"^(?:functions host|registry) ready at (\S+)", re.MULTILINE)
 _START_SECONDS = 60.0

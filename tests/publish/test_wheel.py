@@ -19,12 +19,12 @@ from packaging.requirements import Requirement
 
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
+from tests.e2e.clients import Docker
+from tests.e2e.daemons import dockerd
+from tests.e2e.images import noise_image
 from tests.house.tree import PROJECT, tracked
 from tests.support.azurite import create_container
-from tests.support.daemons import dockerd
-from tests.support.e2e_clients import Docker
 from tests.support.host import RunningHost
-from tests.support.images import noise_image
 from tests.test_library_page import EXAMPLES
 
 from .serving import start

@@ -1,4 +1,4 @@
-"""The races find torn writes where there are some: the store makes them, in this process."""
+"""The races detect torn writes, which the store produces here, in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 0.5
 
 @dataclass
 class TwoSteps(MemoryStore):
-    """Creates objects whose paths end with ``torn`` empty, and fills them in a second call."""
+    """Creates objects whose paths end with ``torn`` empty and fills them in a second step."""
 
     torn: str = "/link"
     gap: float = 0.002
@@ -52,7 +52,7 @@ class TwoSteps(MemoryStore):
 
 @asynccontextmanager
 async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Two applications that share nothing but the store."""
+    """Run two applications that share only the store."""
     settings = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
     async with AsyncExitStack() as stack:
         clients = []
@@ -64,10 +64,10 @@ async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncCl
         yield clients
 
 
-async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
+async def test_links_written_in_two_steps_are_torn_for_readers_that_look_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Readers of distribution up to v3.1.1 do: they look once, and at one place."""
+    """As readers of distribution up to v3.1.1 do."""
 
     async def nowhere_else(*_: object) -> Link:
         raise NotFound
@@ -82,17 +82,17 @@ async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
         race.verdict()
 
 
-async def test_links_written_in_two_steps_are_whole_to_who_looks_again() -> None:
+async def test_links_written_in_two_steps_are_whole_for_readers_that_look_again() -> None:
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, pushes=50, reads_by_tag=50, reads_by_digest=50)
         await race.race()
     race.verdict()
 
 
-async def test_content_written_in_two_steps_is_torn_to_who_trusts_what_is_there(
+async def test_content_written_in_two_steps_is_torn_for_clients_that_do_not_verify(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who pushes the same at the same time takes it for complete, and who reads it for right."""
+    """A concurrent push treats it as complete, and a read as valid."""
 
     async def is_whole(*_: object) -> bool:
         return True
@@ -118,7 +118,7 @@ async def test_content_written_in_two_steps_is_not_served_before_it_is_whole() -
 
 
 async def test_what_is_written_in_one_step_is_whole() -> None:
-    """The same races over the same store, which tears nothing."""
+    """The same races over the same store, without torn writes."""
     async with two_hosts_over(TwoSteps(torn="/nothing")) as hosts:
         for race in (Moved(hosts, SECONDS), Deleted(hosts, SECONDS)):
             await race.race()

@@ -55,7 +55,7 @@ def full_azurite(
         yield full, container
 
 
-@pytest.fixture(params=["memory", "azurite"])
+@pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.nightly)])
 async def full(request: pytest.FixtureRequest) -> AsyncIterator[CountingStore]:
     """A store that contains all of them."""
     if request.param == "memory":

@@ -1,4 +1,4 @@
-"""What clients of Azure Container Registry get for a token that somebody else signed."""
+"""The exchange of other issuers' tokens for refresh tokens, as clients of ACR use it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ START = 1_800_000_000.0
 
 @dataclass
 class Acr:
-    """The registry's side of the exchange, with a clock to be set and one issuer whom it trusts."""
+    """A registry that trusts one issuer, with a clock that tests can set."""
 
     issuer: OidcIssuer
     now: float = START
@@ -61,7 +61,7 @@ def acr(issuer: OidcIssuer) -> Acr:
 
 
 @pytest.mark.parametrize("grant_type", ["access_token", "access_token_refresh_token"])
-async def test_a_refresh_token_is_a_password_of_the_null_user(acr: Acr, grant_type: str) -> None:
+async def test_a_refresh_token_is_a_password_of_the_token_user(acr: Acr, grant_type: str) -> None:
     form = {"grant_type": grant_type, "access_token": acr.token(), "refresh_token": "whatever"}
     refresh_token = await acr.exchange.exchange(form)
     login = await acr.log_in(TOKEN_USER, refresh_token)
@@ -79,8 +79,8 @@ async def test_a_refresh_token_lasts_as_long_as_its_source_says(acr: Acr) -> Non
     assert await acr.log_in(TOKEN_USER, refresh_token) is None
 
 
-async def test_a_refresh_token_leads_to_no_other(acr: Acr) -> None:
-    """Else it would be good for ever."""
+async def test_a_refresh_token_cannot_be_renewed(acr: Acr) -> None:
+    """Otherwise it would be valid for ever."""
     form = {"grant_type": "access_token", "access_token": acr.token()}
     login = await acr.log_in(TOKEN_USER, await acr.exchange.exchange(form))
     assert login is not None
@@ -94,7 +94,7 @@ async def test_a_registry_without_refresh_tokens_says_so(issuer: OidcIssuer) -> 
 
 
 @pytest.mark.parametrize(
-    "form, told",
+    "form, says",
     [
         ({}, "grant_type"),
         ({"grant_type": "password"}, "grant_type"),
@@ -103,8 +103,10 @@ async def test_a_registry_without_refresh_tokens_says_so(issuer: OidcIssuer) -> 
         ({"grant_type": "access_token", "access_token": ""}, "access_token must be"),
     ],
 )
-async def test_what_cannot_be_exchanged_is_told(acr: Acr, form: dict[str, str], told: str) -> None:
-    with pytest.raises(ExchangeUnsupported, match=told):
+async def test_a_request_that_is_not_supported_says_what_is(
+    acr: Acr, form: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ExchangeUnsupported, match=says):
         await acr.exchange.exchange(form)
 
 
@@ -115,14 +117,14 @@ async def test_a_token_that_proves_nothing_is_not_exchanged(acr: Acr) -> None:
             await acr.exchange.exchange({"grant_type": "access_token", "access_token": token})
 
 
-async def test_a_refresh_token_is_not_exchanged_for_a_later_one(acr: Acr) -> None:
+async def test_a_refresh_token_cannot_be_exchanged_for_another(acr: Acr) -> None:
     form = {"grant_type": "access_token", "access_token": acr.token()}
     form["access_token"] = await acr.exchange.exchange(form)
     with pytest.raises(CredentialsInvalid):
         await acr.exchange.exchange(form)
 
 
-async def test_an_issuer_that_cannot_be_asked_is_told_from_a_wrong_token(acr: Acr) -> None:
+async def test_an_unreachable_issuer_is_not_an_invalid_token(acr: Acr) -> None:
     acr.issuer.documents.clear()
     with pytest.raises(Unavailable):
         await acr.exchange.exchange({"grant_type": "access_token", "access_token": acr.token()})
@@ -139,7 +141,7 @@ async def test_other_secrets_are_not_taken_for_refresh_tokens(acr: Acr) -> None:
     assert login.refresh_seconds == EXCHANGED
 
 
-async def test_a_refresh_token_of_a_source_that_is_no_more_proves_nothing(acr: Acr) -> None:
+async def test_a_refresh_token_of_a_removed_source_proves_nothing(acr: Acr) -> None:
     gone = Login(Identity("x", "entra"), "entra", refresh_seconds=60)
     refresh_token = acr.refresh_tokens.issue(gone)
     assert refresh_token is not None

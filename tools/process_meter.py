@@ -1,4 +1,4 @@
-"""What a process uses, as Linux tells it: proc(5), `/proc/PID/stat`, `status` and `clear_refs`."""
+"""CPU time and memory of a process, read from Linux's `/proc/PID`; see proc(5)."""
 
 from __future__ import annotations
 
@@ -10,42 +10,47 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .scale import KIB
-
+KIB = 1024
 SAMPLE_SECONDS = 0.02
 _RESET_PEAK = "5"
 
 
 @dataclass
 class Peak:
-    """Filled when the measured time is over."""
+    """The peak of a measured block; set when the block ends."""
 
     size: int = 0
     """In bytes."""
     sampled: bool = False
-    """Whether short peaks may have been missed, as the kernel's own mark could not be reset."""
+    """Whether the peak comes from samples, which may miss short peaks."""
 
 
 class ProcessMeter:
-    """The process `pid`, without its children. :raises OSError: when there is none."""
+    """Reads the usage of the process `pid`, without its children.
+
+    :raises OSError: when there is no such process.
+    """
 
     def __init__(self, pid: int) -> None:
         self._folder = Path("/proc") / str(pid)
         self.resident()
 
     def cpu_seconds(self) -> float:
-        """Time spent so far, all threads, in user code and in the kernel."""
+        """Return the CPU time used so far by all threads, user and system."""
         # The command's name stands in parentheses and may contain anything; utime is field 14.
         fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self) -> int:
-        """The memory it has now, in bytes."""
+        """Return the resident memory in bytes."""
         return self._status("VmRSS")
 
     @contextmanager
     def peak_memory(self) -> Iterator[Peak]:
-        """The most memory the process had within the block."""
+        """Measure the peak resident memory during the block.
+
+        Reads the kernel's high-water mark; samples where that mark cannot be reset.
+        """
         peak = Peak()
         try:
             (self._folder / "clear_refs").write_text(_RESET_PEAK)

@@ -1,9 +1,9 @@
-"""CNCF distribution, as Debian packages it: served from a folder, and its garbage collector.
+"""CNCF distribution as packaged by Debian: its server over a folder, and its garbage collector.
 
-    with Distribution(folder) as authority: ...  # serves what lies in the folder
-    Distribution(folder).collect_garbage()       # removes what nothing refers to
+    with Distribution(folder) as authority: ...  # serves the folder
+    Distribution(folder).collect_garbage()       # removes unreferenced content
 
-Below the folder lies the same tree that its azure driver writes into a container.
+The folder has the same tree that its azure driver writes into a container.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.clients import program
+from tests.support.programs import program
 
 _START_SECONDS = 30
 _STOP_SECONDS = 30
@@ -23,7 +23,7 @@ _LISTENS = re.compile(r"listening on (127\.0\.0\.1:\d+)")
 
 
 class Distribution:
-    """The registry whose files are in ``folder``. As a context manager it is served meanwhile."""
+    """The registry whose files are in ``folder``; as a context manager it is served."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Distribution:
         self._program = program("docker-registry")
 
     def collect_garbage(self, *, untagged: bool = False, dry_run: bool = False) -> str:
-        """Run it to its end. Returns its report: what it marked and what it removed."""
+        """Run the garbage collector and return its report."""
         self._configure()
         flags = ["--delete-untagged"] * untagged + ["--dry-run"] * dry_run
         done = subprocess.run(
@@ -46,7 +46,7 @@ class Distribution:
         return done.stdout
 
     def __enter__(self) -> str:
-        """Returns where it listens, as `host:port`."""
+        """Return where it listens, as `host:port`."""
         self._configure()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -77,7 +77,7 @@ class Distribution:
             self._process.wait()
 
     def _configure(self) -> None:
-        # JSON is YAML, too. Nothing is purged: uploads that were left behind stay for us to meet.
+        # JSON is YAML, too. Purging is disabled, so that abandoned uploads stay.
         config = {
             "version": "0.1",
             "log": {"level": "info"},

@@ -1,8 +1,8 @@
-"""Images for real clients to push, each in an OCI image layout of its own on disk.
+"""Images for real clients to push, each in an OCI image layout on disk.
 
-They are made of real Debian packages, unpacked into layers, or of noise where only size matters.
-Packages rather than a debootstrap root file system: the same real files without root and mounts, in
-seconds instead of a minute, and few enough for storage drivers that copy every file of every layer.
+Their layers are unpacked Debian packages, or noise where only the size matters. Packages give real
+files in seconds, without the root access and mounts of a debootstrap file system, and few enough
+for storage drivers that copy every file of every layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.clients import program
+from tests.support.programs import program
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -31,14 +31,14 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CREATED = "2026-01-01T00:00:00Z"
 _MIB = 1 << 20
 
-# Compressed, the first layer is larger than a block (8 MiB) and the last is tiny. Packages of few
-# files: clients' stores create each once per layer, which is most of a test's time.
+# Compressed, the first layer is larger than a block (8 MiB) and the last is tiny. The packages have
+# few files, because clients create each file once per layer: most of a test's time.
 DEBIAN_LAYERS = (
     ("base-files", "libc6", "skopeo"),
     ("busybox-static", "ca-certificates"),
     ("dash",),
 )
-# The first layer is shared. The second of arm64, too, is of a package for all architectures.
+# The first layer is shared. The second of arm64 is of a package for all architectures, too.
 PLATFORM_LAYERS = {
     "linux/amd64": (("netbase",), ("dash",)),
     "linux/arm64": (("netbase",), ("media-types",)),
@@ -47,7 +47,7 @@ PLATFORM_LAYERS = {
 
 @dataclass(frozen=True)
 class Identity:
-    """What stays the same about an image whoever stores it: its config and its layers, unpacked."""
+    """The config and the uncompressed layers, which no client changes."""
 
     config_digest: str
     diff_ids: tuple[str, ...]
@@ -62,7 +62,7 @@ class LayoutImage:
 
     @property
     def digest(self) -> str:
-        """The digest of the manifest or index that the tag names."""
+        """The digest of the manifest or index that the tag points to."""
         for descriptor in _read_index(self.layout)["manifests"]:
             if descriptor.get("annotations", {}).get(_REF_NAME) == self.tag:
                 return str(descriptor["digest"])
@@ -70,16 +70,16 @@ class LayoutImage:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The manifest or index itself."""
+        """The parsed manifest or index."""
         return self._json(self.digest)
 
     @property
     def identity(self) -> Identity:
-        """Of an image."""
+        """The identity of an image (not of an index)."""
         return self._identity(self.manifest)
 
     def identity_for(self, platform: str) -> Identity:
-        """Of the image that an index holds for `platform`."""
+        """Return the identity of an index's image for `platform`."""
         for child in self.manifest["manifests"]:
             if "{os}/{architecture}".format_map(child["platform"]) == platform:
                 return self._identity(self._json(child["digest"]))
@@ -95,12 +95,12 @@ class LayoutImage:
 
 
 def debian_image(folder: Path, packages: Path) -> LayoutImage:
-    """An image of three layers in the new `folder`; `packages` keeps what was downloaded."""
+    """Build an image of three layers in the new `folder`; `packages` caches downloads."""
     return _build(folder, "debian", DEBIAN_LAYERS, packages)
 
 
 def two_platform_index(folder: Path, packages: Path) -> LayoutImage:
-    """An image index of an amd64 and an arm64 image, written into the new `folder`."""
+    """Build an image index of an amd64 and an arm64 image in the new `folder`."""
     children = []
     for platform, layers in PLATFORM_LAYERS.items():
         system, architecture = platform.split("/")
@@ -114,7 +114,7 @@ def two_platform_index(folder: Path, packages: Path) -> LayoutImage:
 
 
 def noise_image(folder: Path, *sizes: int) -> LayoutImage:
-    """An image of uncompressed layers: each a file of so many bytes that nothing can compress."""
+    """Build an image of uncompressed layers, each an incompressible file of the given size."""
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     layers = [_add_noise_layer(folder, size) for size in sizes]
@@ -143,7 +143,7 @@ def _build(
     packages: Path,
     architecture: str = "amd64",
 ) -> LayoutImage:
-    """Tag a new image in the layout at `folder`, with a layer for each list of packages."""
+    """Build a tagged image in the layout at `folder`, with a layer for each list of packages."""
     umoci, image = program("umoci"), f"{folder}:{tag}"
     if not folder.exists():
         _run(umoci, "init", "--layout", str(folder))
@@ -164,27 +164,27 @@ def _build(
 
 
 def _download(packages: Path, names: Sequence[str]) -> None:
-    """Have the .deb files of these Debian packages in `packages`, from now on."""
+    """Download the .deb files of these Debian packages to `packages`, unless they are there."""
     packages.mkdir(parents=True, exist_ok=True)
-    with (packages / ".lock").open("w") as lock:  # tests may run twice at the same time
+    with (packages / ".lock").open("w") as lock:  # two test runs may share the folder
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = [name for name in names if not list(packages.glob(f"{name}_*.deb"))]
         if missing:
-            # root downloads as itself: apt's own user may not write here.
+            # As root: apt's own user may not write here.
             as_self = ("-o", f"APT::Sandbox::User={getpass.getuser()}")
             _run(program("apt-get"), *as_self, "download", *missing, cwd=packages)
 
 
 def _set_times(root: Path) -> None:
-    """Give everything below `root` one time, so that the same packages make the same digests."""
+    """Give all files below `root` the same time, so that digests are reproducible."""
     for path in (root, *root.rglob("*")):
         os.utime(path, (0, 0), follow_symlinks=False)
 
 
 def _add_noise_layer(folder: Path, size: int) -> dict[str, Any]:
     path = folder / "layer.tar"
-    # The same 64 MiB again and again would do for compressors, whose windows are smaller, but
-    # not for a store that tells blocks apart by content: each MiB begins with its number.
+    # Repeating 64 MiB defeats compressors, whose windows are smaller; numbering each MiB also
+    # defeats stores that deduplicate blocks.
     noise = os.urandom(64 * _MIB)
     with path.open("wb") as file:
         info = tarfile.TarInfo("noise")
@@ -222,7 +222,7 @@ def _read_index(layout: Path) -> dict[str, Any]:
 
 
 def _write_index(layout: Path, descriptor: Mapping[str, Any], tag: str) -> None:
-    """Make `tag` the only one in the layout."""
+    """Write an index with `tag` as the only tag of the layout."""
     tagged = {**descriptor, "annotations": {_REF_NAME: tag}}
     index = {"schemaVersion": 2, "manifests": [tagged]}
     (layout / "index.json").write_text(json.dumps(index))

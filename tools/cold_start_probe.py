@@ -1,7 +1,7 @@
-"""What a new process goes through before it can answer. Run by `cold_start`; prints JSON.
+"""Import modules, or start the app and serve one request; print what it took as JSON.
 
-Its arguments are modules to import, which are timed, or ``--answer``: then it is `function_app`,
-and the first request for ``/v2/``, handed to the function as the Functions runtime does.
+`cold_start` runs this as a new process. The arguments are modules to import, or ``--answer``: then
+`function_app` is imported and its function for ``/v2/`` called once, as the Functions runtime does.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import time
 
 
 def main(arguments: list[str]) -> dict[str, object]:
-    began = _clocks()
+    start = _clocks()
     if arguments != ["--answer"]:
         for name in arguments:
             __import__(name)
-        return {"imported": _since(began), "modules": sorted(sys.modules)}
+        return {"imported": _elapsed(start), "modules": sorted(sys.modules)}
     import function_app
 
-    imported, began = _since(began), _clocks()
-    # The runtime's event loop runs already; here it begins with the request.
+    imported, start = _elapsed(start), _clocks()
+    # Under the runtime the event loop is running already; here the request starts it.
     import asyncio
 
     status = asyncio.run(_answer(function_app))
     return {
         "imported": imported,
-        "answered": _since(began),
+        "answered": _elapsed(start),
         "status": status,
         "collects": gc.isenabled(),
         "frozen": gc.get_freeze_count(),
@@ -59,13 +59,13 @@ def _clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def _since(began: tuple[float, float]) -> list[float]:
-    """Seconds that have passed, and seconds of CPU."""
-    return [now - then for now, then in zip(_clocks(), began, strict=True)]
+def _elapsed(start: tuple[float, float]) -> list[float]:
+    """Return the seconds and the CPU seconds since ``start``."""
+    return [now - then for now, then in zip(_clocks(), start, strict=True)]
 
 
 if __name__ == "__main__":
     found = main(sys.argv[1:])
     import json
 
-    print(json.dumps(found))  # noqa: T201 - what it is run for
+    print(json.dumps(found))

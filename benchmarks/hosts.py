@@ -1,17 +1,15 @@
-"""Our own registry with all that a run needs: Azurite with an access log, and three local hosts.
-
-Of the hosts, one is measured, one has seen what the first has not, and one does not redirect.
-"""
+"""Local hosts of our own registry, and Azurite beneath them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import secrets
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +19,16 @@ from registry_core.serve.azurite import Azurite
 from .run import Registry
 from .storage import BareStorage
 
-CONTAINER = "benchmark"
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PROJECT = Path(__file__).resolve().parents[1]
+SECRET = "a secret for benchmarks, long enough"
 
 _READY = re.compile(r"ready at (http://\S+)")
 
 
 class HostFailed(Exception):
-    """A local host did not start; the text ends with what it wrote."""
+    """A local host did not start; the text ends with its output."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +40,22 @@ class Host:
 
 
 @contextlib.contextmanager
-def served(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
-    """Our registry under `name`, and its storage bare, until the block ends. Data go to `folder`.
+def own_registry(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
+    """Run our registry, called `name`, and yield it with its bare storage.
+
+    Starts Azurite with an access log and three hosts on it: the measured one, one to push what the
+    measured one has not seen yet, and one that does not redirect. Data is stored in `folder`.
 
     :raises HostFailed: when a host does not start.
-    :raises registry_core.serve.azurite.AzuriteError: when Azurite does not.
+    :raises registry_core.serve.azurite.AzuriteError: when Azurite does not start.
     """
     with contextlib.ExitStack() as stack:
         azurite = stack.enter_context(Azurite(folder / "azurite", access_log=True))
-        storage = BareStorage("bare Azurite", azurite.connection_string, CONTAINER)
-        storage.create_container()
-        settings = {
-            "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
-            "REGISTRY_STORAGE_AZURE_CONTAINER": CONTAINER,
-            "REGISTRY_HTTP_SECRET": secrets.token_urlsafe(48),
-        }
+        settings, storage = new_storage(azurite)
         direct = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
-        measured = stack.enter_context(_host(settings, folder / "measured.log"))
-        seed = stack.enter_context(_host(settings, folder / "seed.log"))
-        streaming = stack.enter_context(_host(settings | direct, folder / "streaming.log"))
+        measured = stack.enter_context(local_host(settings))
+        seed = stack.enter_context(local_host(settings))
+        streaming = stack.enter_context(local_host(settings | direct))
         registry = Registry(
             name,
             measured.url,
@@ -73,22 +68,39 @@ def served(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
         yield registry, storage
 
 
+def new_storage(azurite: Azurite) -> tuple[dict[str, str], BareStorage]:
+    """Create a container. Returns the settings of a registry on it, and the bare storage."""
+    container = f"benchmark-{uuid.uuid4().hex}"
+    storage = BareStorage("bare Azurite", azurite.connection_string, container)
+    storage.create_container()
+    settings = {
+        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": container,
+        "REGISTRY_HTTP_SECRET": SECRET,
+    }
+    return settings, storage
+
+
 @contextlib.contextmanager
-def _host(settings: Mapping[str, str], log: Path) -> Iterator[Host]:
+def local_host(settings: Mapping[str, str]) -> Iterator[Host]:
+    """Run `python -m registry_core serve` on a free port, without an access log.
+
+    :raises HostFailed: when it does not start.
+    """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
-    with log.open("wb") as output:
+    with tempfile.NamedTemporaryFile(prefix="benchmarks-") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
             cwd=PROJECT,
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
-    try:
-        yield Host(_url_when_ready(process, log), process.pid)
-    finally:
-        _stop(process)
+        try:
+            yield Host(_url_when_ready(process, Path(log.name)), process.pid)
+        finally:
+            _stop(process)
 
 
 def _url_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -98,7 +110,7 @@ def _url_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:
         if ready := _READY.search(written):
             return ready[1]
         if process.poll() is not None:
-            raise HostFailed(f"the local host ended with {process.returncode}:\n{written}")
+            raise HostFailed(f"the local host exited with {process.returncode}:\n{written}")
         time.sleep(0.02)
     raise HostFailed(f"the local host was not ready after {START_SECONDS:g} s:\n{written}")
 

@@ -1,4 +1,4 @@
-"""The keys of an issuer at a URL: fetched when they must be, and no more often."""
+"""The keys at a URL: fetched when necessary, and not more often."""
 
 from __future__ import annotations
 
@@ -48,15 +48,13 @@ async def test_the_keys_are_fetched_once(keys: KeysAtUrl, issuer: OidcIssuer) ->
     assert issuer.asked == [KEYS]
 
 
-async def test_requests_at_the_same_time_share_one_fetch(
-    keys: KeysAtUrl, issuer: OidcIssuer
-) -> None:
+async def test_concurrent_requests_share_one_fetch(keys: KeysAtUrl, issuer: OidcIssuer) -> None:
     found = await asyncio.gather(*(finds(keys, issuer.key) for _ in range(20)))
     assert found == [True] * 20
     assert issuer.asked == [KEYS]
 
 
-async def test_who_gives_up_waiting_takes_the_fetch_from_nobody(
+async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(
     keys: KeysAtUrl, issuer: OidcIssuer
 ) -> None:
     issuer.answering.clear()
@@ -72,7 +70,7 @@ async def test_who_gives_up_waiting_takes_the_fetch_from_nobody(
 async def test_a_new_key_is_fetched_when_a_token_names_it(
     keys: KeysAtUrl, issuer: OidcIssuer
 ) -> None:
-    """Rotation: what the issuer no longer publishes is not trusted any more."""
+    """After a rotation, the old key is no longer trusted."""
     old = issuer.key
     assert await finds(keys, old)
     issuer.rotate()
@@ -84,7 +82,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
 async def test_unknown_keys_make_one_fetch_each_pause(
     keys: KeysAtUrl, issuer: OidcIssuer, clock: Clock
 ) -> None:
-    """Whoever invents names of keys makes nobody fetch all the time."""
+    """Made-up key ids cannot cause a fetch each time."""
     assert await finds(keys, issuer.key)
     for _ in range(20):
         assert not await finds(keys, ec_key())
@@ -95,7 +93,7 @@ async def test_unknown_keys_make_one_fetch_each_pause(
     assert issuer.asked == [KEYS] * 3
 
 
-async def test_the_keys_go_on_while_the_issuer_is_away(
+async def test_known_keys_are_used_while_the_issuer_is_unreachable(
     keys: KeysAtUrl, issuer: OidcIssuer, clock: Clock
 ) -> None:
     assert await finds(keys, issuer.key)
@@ -105,10 +103,10 @@ async def test_the_keys_go_on_while_the_issuer_is_away(
     assert await finds(keys, issuer.key)
 
 
-async def test_old_keys_are_fetched_again_beside_the_request(
+async def test_old_keys_are_refreshed_in_the_background(
     keys: KeysAtUrl, issuer: OidcIssuer, clock: Clock
 ) -> None:
-    """The request does not wait; what the issuer took back is refused soon after."""
+    """The request does not wait; a withdrawn key is refused soon after."""
     old = issuer.key
     assert await finds(keys, old)
     issuer.rotate()
@@ -118,14 +116,14 @@ async def test_old_keys_are_fetched_again_beside_the_request(
     issuer.answering.set()
     await _until(lambda: issuer.asked == [KEYS, KEYS])
     async with asyncio.timeout(DEADLINE):
-        while await finds(keys, old):  # noqa: ASYNC110 - the fetch tells nobody
+        while await finds(keys, old):  # noqa: ASYNC110 - the fetch has no event
             await asyncio.sleep(0.01)
 
 
-async def test_without_any_keys_nothing_can_be_told(
+async def test_without_keys_no_token_can_be_verified(
     keys: KeysAtUrl, issuer: OidcIssuer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """503, not 401: the token may be good. The log says what is the matter."""
+    """The answer is 503, not 401, because the token may be valid. The log has the reason."""
     published = issuer.documents.pop(KEYS)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -143,19 +141,19 @@ async def test_without_any_keys_nothing_can_be_told(
 @pytest.mark.parametrize(
     "url", ["http://keys.example/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://[::1", ""]
 )
-async def test_nothing_is_fetched_where_others_could_change_it(url: str) -> None:
+async def test_only_secure_urls_are_fetched(url: str) -> None:
     with pytest.raises(FetchFailed, match="https"):
         await fetch_json(url)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'"text"', b"\xff", b"[" * 100_000])
-async def test_what_is_no_json_object_is_refused(issuer: OidcIssuer, content: bytes) -> None:
+async def test_only_json_objects_are_accepted(issuer: OidcIssuer, content: bytes) -> None:
     issuer.documents["/document"] = content
     with pytest.raises(FetchFailed, match="JSON"):
         await fetch_json(f"{issuer.url}/document")
 
 
-async def test_a_document_has_a_size_and_a_time(issuer: OidcIssuer) -> None:
+async def test_the_size_and_the_time_of_a_fetch_are_limited(issuer: OidcIssuer) -> None:
     issuer.documents["/document"] = b'{"a": "' + b"b" * 1000 + b'"}'
     url = f"{issuer.url}/document"
     with pytest.raises(FetchFailed, match="more than 1000 bytes"):
@@ -165,7 +163,7 @@ async def test_a_document_has_a_size_and_a_time(issuer: OidcIssuer) -> None:
         await fetch_json(url, timeout=0.1)
 
 
-async def test_where_nobody_listens_the_fetch_fails() -> None:
+async def test_a_refused_connection_is_a_failed_fetch() -> None:
     with pytest.raises(FetchFailed):
         await fetch_json("http://127.0.0.1:1/")
 

@@ -1,8 +1,8 @@
-"""docker, podman, skopeo and containerd's ctr, each as a thing that pushes and pulls images.
+"""docker, podman, skopeo and containerd's ctr behind one interface for pushing and pulling images.
 
-A client keeps nothing: what it pushed or pulled is gone from its store afterwards, so that every
-push and every pull goes to the registry for all it needs. References are `host:port/name:tag` or
-`host:port/name@digest`, platforms `linux/amd64`; registries are spoken to without TLS.
+Each removes an image from its store after a push or pull, so that the next one goes to the registry
+for everything. References are `host:port/name:tag` or `host:port/name@digest`, platforms
+`linux/amd64`; connections are without TLS.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.support.clients import program
-from tests.support.images import Identity, LayoutImage
+from tests.e2e.images import Identity, LayoutImage
+from tests.support.programs import program
 
 _SECONDS = 300
 
@@ -27,29 +27,29 @@ class Pulled:
     """An image as a client's store describes it after a pull."""
 
     digest: str
-    """Of what the reference named: a manifest, or an index."""
+    """The digest of the manifest or index that the reference names."""
     identity: Identity
 
 
 class ImageClient(Protocol):
-    """What the tests ask of a client. Both methods raise `CommandFailed` where the client fails."""
+    """A container client. Both methods raise `CommandFailed` when the client fails."""
 
     def push(self, image: LayoutImage, reference: str) -> str:
-        """Push `image`, an index with all its images. Returns the digest the client reports."""
+        """Push `image`, an index with all its images; return the digest that the client reports."""
 
     def pull(self, reference: str, platform: str = "linux/amd64") -> Pulled:
-        """Pull an image, from an index the one for `platform`."""
+        """Pull an image; from an index, the one for `platform`."""
 
 
 class CommandFailed(AssertionError):
-    """A client's command failed; the message is the command and what it wrote."""
+    """A client's command failed; the message is the command and its output."""
 
 
 class Docker:
-    """docker, by the daemon at `socket`. It knows no OCI layouts and pushes one platform only."""
+    """docker with the daemon at `socket`. It cannot read OCI layouts and pushes one platform."""
 
     def __init__(self, socket: str, folder: Path) -> None:
-        # A configuration of its own: no credentials of whoever runs the tests.
+        # A separate configuration, without the credentials of the developer.
         self._docker = (program("docker"), f"--config={folder}/config", f"--host={socket}")
         self._archive = folder / "docker-archive.tar"
 
@@ -103,7 +103,7 @@ class Podman:
 
 
 class Skopeo:
-    """skopeo, which copies between registries and folders and has no store."""
+    """skopeo, which copies between registries and folders; it has no store."""
 
     def __init__(self, folder: Path) -> None:
         self._skopeo = (program("skopeo"), "--insecure-policy")
@@ -111,7 +111,7 @@ class Skopeo:
         self._pulled = folder / "pulled"
 
     def push(self, image: LayoutImage, reference: str) -> str:
-        # As it is: otherwise blobs that other clients compressed may take the place of the image's.
+        # Without this, skopeo may replace blobs by compressed ones that other clients pushed.
         copy = ("copy", "--quiet", "--all", "--preserve-digests", "--dest-tls-verify=false")
         report = f"--digestfile={self._digest}"
         _run(*self._skopeo, *copy, report, _oci(image), f"docker://{reference}")
@@ -132,7 +132,7 @@ class Skopeo:
 
 
 class Ctr:
-    """containerd's ctr, by the daemon at `socket`; `user` is `name:password`, told every time."""
+    """containerd's ctr with the daemon at `socket`; each command gets `user`, `name:password`."""
 
     def __init__(self, socket: str, folder: Path) -> None:
         self.user = ""
@@ -190,7 +190,7 @@ def _only_match(pattern: str, text: str) -> str:
 
 
 def _run(*command: str) -> str:
-    """Run a command to its end. Returns its output."""
+    """Run a command and return its output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}\n{done.stdout}{done.stderr}")

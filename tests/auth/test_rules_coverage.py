@@ -1,4 +1,4 @@
-"""Which names globs can match, and which glob matches all that another does."""
+"""Whether a glob can match any name, and whether one glob covers another."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def matches(glob: str) -> RepositoryGlobs | None:
     try:
         return RepositoryGlobs((glob,))
     except ValueError:
-        return None  # more wildcards than are taken
+        return None  # more wildcards than are accepted
 
 
 @given(GLOBS.map("".join))
-def test_a_glob_matches_what_its_signs_say_though_it_seldom_goes_back(glob: str) -> None:
+def test_globs_match_like_regular_expressions(glob: str) -> None:
     globs = matches(glob)
     if globs is not None:
         for name in NAMES:
@@ -45,26 +45,24 @@ def test_a_glob_matches_what_its_signs_say_though_it_seldom_goes_back(glob: str)
 
 
 @given(GLOBS.map("".join))
-def test_a_glob_that_matches_a_name_is_known_to(glob: str) -> None:
+def test_a_glob_that_matches_a_name_can_match(glob: str) -> None:
     assert can_match(glob) or not any(naive(glob, name) for name in NAMES)
 
 
 @pytest.mark.parametrize("glob", ["a", "**", "*", "?", "a-?", "a__*", "*.*", "a" * 255, "**/b/?"])
-def test_what_some_name_is_like_can_match(glob: str) -> None:
+def test_globs_like_a_valid_name_can_match(glob: str) -> None:
     assert can_match(glob)
 
 
 @pytest.mark.parametrize(
     "glob", ["/", "a//b", "-a", "a.", "a..b", "a___b", "a" * 256, "*/", "?" * 256]
 )
-def test_what_no_name_is_like_cannot_match(glob: str) -> None:
+def test_globs_unlike_any_valid_name_cannot_match(glob: str) -> None:
     assert not can_match(glob)
 
 
 @given(GLOBS.map("".join), GLOBS.map("".join))
-def test_a_glob_covers_another_only_if_it_matches_all_that_the_other_does(
-    wide: str, narrow: str
-) -> None:
+def test_a_glob_covers_another_only_if_it_matches_all_its_names(wide: str, narrow: str) -> None:
     if matches(wide) and matches(narrow) and covers(wide, narrow):
         assert [name for name in NAMES if naive(narrow, name) and not naive(wide, name)] == []
 
@@ -80,12 +78,12 @@ def test_a_glob_covers_another_only_if_it_matches_all_that_the_other_does(
         ("**/**", "*/*"),
     ],
 )
-def test_coverage_that_people_see_is_seen(wide: str, narrow: str) -> None:
+def test_obvious_coverage_is_found(wide: str, narrow: str) -> None:
     assert covers(wide, narrow)
 
 
-def test_globs_made_to_take_long_do_not() -> None:
-    """Neither when the document is read nor when a name is matched that somebody thought out."""
+def test_malicious_globs_do_not_take_long() -> None:
+    """Neither when the document is parsed nor when a malicious name is matched."""
     began = time.process_time()
     covers("**a" + "?" * 20, "**b" + "?" * 20 + "a**")
     assert RepositoryGlobs(("**a*a**a*a*a*a*a*a**b",)).match("a/" * 127) is False

@@ -1,10 +1,10 @@
-"""dockerd and containerd, each in a new folder of its own, beside what the machine runs already.
+"""dockerd and containerd, each in a temporary folder, independent of the machine's own.
 
     with dockerd() as socket: ...       # "unix:///…/docker.sock", for docker's --host
     with containerd() as socket: ...    # "/…/containerd.sock", for ctr's --address
 
-They run no containers, only store, push and pull images: no network, and storage drivers that need
-nothing of the kernel. When they end, so does everything in their folders. Both must run as root.
+They run no containers but only store, push and pull images: without a network, and with storage
+drivers that need no kernel support. Both require root.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clients import program
+from tests.support.programs import program
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
@@ -75,19 +75,19 @@ def containerd() -> Iterator[str]:
 def _require_root() -> None:
     if os.geteuid() != 0:
         missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing("dockerd and containerd run as root only")
+        missing("dockerd and containerd require root")
 
 
 @contextmanager
 def _folder(prefix: str) -> Iterator[Path]:
-    """A short path: those of sockets may not be longer than 107 bytes."""
+    """Create a folder with a short path: those of sockets are limited to 107 bytes."""
     with tempfile.TemporaryDirectory(prefix=prefix) as path:
         yield Path(path)
 
 
 @contextmanager
 def _running(command: Sequence[str], folder: Path, ready: Sequence[str]) -> Iterator[None]:
-    """Run a daemon from when the command `ready` succeeds until the block ends."""
+    """Run a daemon; enter the block when the command `ready` succeeds."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -1,4 +1,4 @@
-"""A registry's files on disk, loaded into a container and written back."""
+"""Copy a registry's files from a folder into a container and back."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from registry_core.serve.azurite import Azurite
 from tests.support.azurite import container_client
 
 _AT_ONCE = 4
-_PIECE = 4 << 20  # what distribution appends at once
+_PIECE = 4 << 20  # distribution appends pieces of this size
 
 
 def load_tree(
     azurite: Azurite, container: str, folder: Path, *, root: str, append: bool = False
 ) -> None:
-    """Every file below ``folder`` as a blob whose name is ``root`` and the file's path.
+    """Upload every file below ``folder``; a blob's name is ``root`` and the file's path.
 
-    With ``append`` they are append blobs, as some versions of distribution wrote them.
+    With ``append``, write append blobs, as some versions of distribution do.
     """
     files = [path for path in folder.rglob("*") if path.is_file()]
     load = _append if append else _put
@@ -43,7 +43,7 @@ def _append(client: ContainerClient, name: str, content: bytes) -> None:
 
 
 def write_tree(azurite: Azurite, container: str, folder: Path, *, root: str) -> None:
-    """The inverse: every blob whose name begins with ``root`` as a file below ``folder``."""
+    """Download every blob whose name begins with ``root`` to ``folder``."""
     with container_client(azurite, container) as client, ThreadPoolExecutor(_AT_ONCE) as threads:
         for done in [
             threads.submit(_write, client, name, folder / name.removeprefix(root))

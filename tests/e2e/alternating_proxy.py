@@ -1,7 +1,7 @@
-"""A reverse proxy before two registries that never sends two requests of one upload to the same.
+"""A reverse proxy that alternates between two hosts with the requests of each upload.
 
 with AlternatingProxy(("127.0.0.1:5001", "127.0.0.1:5002")) as proxy:
-    ...                     # a client that talks to proxy.authority
+    ...                     # a client uses proxy.authority
 proxy.hosts_of_uploads()    # {upload: [0, 1, 0]}
 """
 
@@ -26,7 +26,7 @@ class AlternatingProxy(ReverseProxy):
         self._turn_of: dict[int, int] = {}
 
     def hosts_of_uploads(self) -> dict[str, list[int]]:
-        """For each upload's path: which host took each of its requests, the starting POST first."""
+        """Return, for each upload's path, the host of each request, starting with the POST."""
         return self._uploads
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
@@ -43,7 +43,7 @@ class AlternatingProxy(ReverseProxy):
             ]
 
     def _turn(self, path: str) -> int:
-        """Which host takes a request: not the one that took the last of the same upload."""
+        """Choose the host: not the one of the upload's last request."""
         taken = self._uploads.get(path)
         if taken is None:
             return next(self._turns)
