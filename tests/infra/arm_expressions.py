@@ -1,4 +1,4 @@
-"""Evaluates the expressions that a snapshot leaves open, such as `[format('{0}/a', reference(...))]`.
+"""Evaluates the expressions that a snapshot leaves open: `[format('{0}/a', reference(...))]`.
 
 The compiler evaluates everything it can. What remains depends on values that only Azure knows, such
 as the URL of a vault, or on secrets. The tests supply sample values for those.
@@ -12,7 +12,7 @@ from typing import Any
 
 Functions = Mapping[str, Callable[..., Any]]
 
-_TOKEN = re.compile(r"\s*('(?:[^']|'')*'|-?\d+|\w+|[(),.\[\]])")
+_TOKEN = re.compile(r"\s*('(?:[^']|'')*'|-?\d+|\w+|[(),.])")
 
 
 def resolve(value: Any, functions: Functions) -> Any:
@@ -30,7 +30,7 @@ def resolve(value: Any, functions: Functions) -> Any:
 
 
 class _Evaluation:
-    """Recursive descent over the tokens: literals, calls, and the members and items of results."""
+    """Recursive descent over the tokens: literals, calls, and the members of results."""
 
     def __init__(self, text: str, functions: Functions) -> None:
         assert not _TOKEN.sub("", text).strip(), f"{text} has other characters than expressions do"
@@ -45,7 +45,10 @@ class _Evaluation:
             result = int(token)
         else:
             result = self._functions[token](*self._arguments())
-        return self._part_of(result)
+        while self._tokens and self._tokens[0] == ".":
+            self._take(".")
+            result = result[self._tokens.pop(0)]
+        return result
 
     def _arguments(self) -> list[Any]:
         self._take("(")
@@ -56,15 +59,6 @@ class _Evaluation:
                 self._take(",")
         self._take(")")
         return arguments
-
-    def _part_of(self, result: Any) -> Any:
-        while self._tokens and self._tokens[0] in (".", "["):
-            if self._tokens.pop(0) == ".":
-                result = result[self._tokens.pop(0)]
-            else:
-                result = result[self.value()]
-                self._take("]")
-        return result
 
     def _take(self, expected: str) -> None:
         token = self._tokens.pop(0)

@@ -1,7 +1,7 @@
 """The deployments that the compiler predicts, one for each file of parameters in `settings/`.
 
-Each `settings/NAME.snapshot.json` is the compiler's own prediction, in the repository: a change of
-the template shows there as a change of resources. To renew all of them after a change:
+`settings/NAME.snapshot.json` is what the compiler predicts for `settings/NAME.bicepparam`. It is
+in the repository, so that a change of the template shows as a change of resources. To renew all:
 
     .venv/bin/python -m tests.infra.snapshots
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,20 @@ from typing import Any
 
 from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
 from registry_core.auth.signing_key import SigningKey
-from tests.house.tree import PROJECT
-from tests.support import bicep
+from tests.support.bicep import bicep
 
 from .arm_expressions import Functions, resolve
 
 SETTINGS = Path(__file__).parent / "settings"
 NAMES = sorted(path.stem for path in SETTINGS.glob("*.bicepparam"))
-RENEW = "python -m tests.infra.snapshots"
+
+# What a snapshot takes from the deployment rather than from the parameters.
+_CONTEXT = (
+    *("--subscription-id", "11111111-1111-1111-1111-111111111111"),
+    *("--tenant-id", "22222222-2222-2222-2222-222222222222"),
+    *("--location", "westeurope"),
+    *("--deployment-name", "sample"),
+)
 
 HTTP_SECRET = "d9f4c1e2a7b85036"
 CLIENT_ID = "55555555-5555-5555-5555-555555555555"
@@ -38,9 +44,9 @@ PRINCIPAL_ID = "66666666-6666-6666-6666-666666666666"
 class Resource:
     """A resource that would be deployed.
 
-    `id` is the compiler's: an expression where it depends on a value that only Azure knows. `scope` is
-    the ID of the resource that a role assignment or a lock applies to, empty for other types.
-    `body` has every expression evaluated, with sample values for what only Azure knows.
+    :ivar id: as predicted: an expression where it depends on a value that only Azure knows.
+    :ivar scope: the ID of the resource that a role assignment or a lock applies to, else empty.
+    :ivar body: every expression in it is evaluated, with sample values for what only Azure knows.
     """
 
     type: str
@@ -97,9 +103,11 @@ class Deployment:
 def deployment(name: str = "default") -> Deployment:
     """Return the deployment that a setting's snapshot predicts."""
     snapshot = json.loads(path_of(name).read_text())
-    functions = _functions(_parameters(name))
+    found = snapshot["predictedResources"]
+    (vault,) = [one["name"] for one in found if one["type"] == "Microsoft.KeyVault/vaults"]
+    functions = _functions(_parameters(name, vault))
     resources = []
-    for predicted in snapshot["predictedResources"]:
+    for predicted in found:
         if resolve(predicted.pop("condition", True), functions):
             identifier = predicted.pop("id")
             body = resolve(predicted, functions)
@@ -129,18 +137,28 @@ def _scope(identifier: str, kind: str, functions: Functions) -> str:
     return scope
 
 
-def _parameters(name: str) -> dict[str, Any]:
-    """The parameters that expressions in a snapshot refer to: secrets, and what goes with them."""
-    given = (SETTINGS / f"{name}.bicepparam").read_text()
-    has_key, has_users = "param signingKeyBase64" in given, "param usersBase64" in given
+def _parameters(name: str, vault: str) -> dict[str, str]:
+    """Return the parameters that the expressions of a snapshot refer to.
+
+    These are secrets and what a module uses beside one: the compiler cannot evaluate a condition
+    on a secret, and leaves its branches as they are written in the module.
+    """
+    text = (SETTINGS / f"{name}.bicepparam").read_text()
+    given = dict(re.findall(r"(?m)^param (\w+) = '(.*)'$", text))
     return {
+        "authMode": given.get("authMode", "builtin"),
+        "vaultUri": f"https://{vault}.vault.azure.net/",
         "httpSecret": HTTP_SECRET,
-        "signingKeyBase64": base64.b64encode(signing_key().encode()).decode() if has_key else "",
-        "usersBase64": base64.b64encode(users().encode()).decode() if has_users else "",
+        "signingKeyBase64": _base64(signing_key()) if "signingKeyBase64" in given else "",
+        "usersBase64": _base64(users()) if "usersBase64" in given else "",
     }
 
 
-def _functions(parameters: dict[str, Any]) -> Functions:
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _functions(parameters: dict[str, str]) -> Functions:
     return {
         "base64ToString": lambda text: base64.b64decode(text).decode(),
         "createArray": lambda *items: list(items),
@@ -180,18 +198,19 @@ def _known_to_azure(name: str) -> dict[str, Any]:
     }
 
 
-def renew() -> None:
-    """Write all snapshots anew, with the outputs sorted: the compiler's order is random."""
-    for name in NAMES:
-        parameters = SETTINGS / f"{name}.bicepparam"
-        ran = bicep.run("snapshot", parameters, "--mode", "overwrite", *bicep.SNAPSHOT_CONTEXT)
-        if ran.returncode:
-            sys.exit(ran.stderr)
-        snapshot = json.loads(path_of(name).read_text())
-        snapshot["outputs"] = dict(sorted(snapshot["outputs"].items()))
-        path_of(name).write_text(f"{json.dumps(snapshot, indent=2, ensure_ascii=False)}\n")
-        print(f"wrote {path_of(name).relative_to(PROJECT)}")
+def predict(name: str, settings: Path) -> str:
+    """Have the compiler write a setting's snapshot in a folder, and return it with sorted outputs.
+
+    The compiler's own `--mode validate` does not look at outputs, and writes them in random order.
+    """
+    parameters = settings / f"{name}.bicepparam"
+    ran = bicep("snapshot", str(parameters), "--mode", "overwrite", *_CONTEXT)
+    assert ran.returncode == 0, ran.stderr
+    snapshot = json.loads((settings / f"{name}.snapshot.json").read_text())
+    snapshot["outputs"] = dict(sorted(snapshot["outputs"].items()))
+    return f"{json.dumps(snapshot, indent=2, ensure_ascii=False)}\n"
 
 
 if __name__ == "__main__":
-    renew()
+    for setting in NAMES:
+        path_of(setting).write_text(predict(setting, SETTINGS))

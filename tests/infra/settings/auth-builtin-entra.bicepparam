@@ -4,6 +4,7 @@ using '../../../infra/main.bicep'
 param environmentName = 'sample'
 param location = 'westeurope'
 param httpSecret = 'sample secret for tests'
+param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
 param authMode = 'builtin'
 param registrySettings = {
   REGISTRY_AUTH_ENTRA_TENANTID: '33333333-3333-3333-3333-333333333333'

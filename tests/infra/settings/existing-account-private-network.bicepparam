@@ -4,6 +4,6 @@ using '../../../infra/main.bicep'
 param environmentName = 'sample'
 param location = 'westeurope'
 param httpSecret = 'sample secret for tests'
+param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
 param existingStorageAccountName = 'existingaccount'
 param privateNetwork = true
-param firstUser = 'alice'

@@ -4,5 +4,5 @@ using '../../../infra/main.bicep'
 param environmentName = 'sample'
 param location = 'westeurope'
 param httpSecret = 'sample secret for tests'
+param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
 param privateNetwork = true
-param firstUser = 'alice'
