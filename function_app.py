@@ -1,4 +1,4 @@
-"""The Functions app: HTTP routes bound to the registry. No logic.
+"""The Functions app: HTTP routes and timers, bound to the registry. No logic.
 
 Every method is named: what no function takes would be answered by the host, and not as the registry
 does.
@@ -17,6 +17,7 @@ from registry_core.app import RegistryApp
 from registry_core.config import read_settings
 from registry_core.functions.invocations import invoke
 from registry_core.functions.routing import route_every_path
+from registry_core.jobs import JOBS, Job
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -53,6 +54,18 @@ async def v2(request: Request) -> Response:
     """The registry's API."""
     return await invoke(registry.application.serve_api, request)
 
+
+def add_timer(job: Job) -> None:
+    """Register a job as a timer-triggered function."""
+
+    @app.function_name(job.name)
+    @app.timer_trigger(schedule=job.ncrontab(), arg_name="timer")
+    async def run(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding has to be named
+        await job.run(await registry.job_context())
+
+
+for each in JOBS:
+    add_timer(each)
 
 # What was imported stays: collections need not look at it.
 gc.freeze()

@@ -16,10 +16,10 @@ from pathlib import Path
 from registry_core.serve.azurite import AzuriteError
 
 from . import calls, latency, memory, rates, throughput
+from .hosts import HostFailed, own_registry
 from .options import SERVED, Options, read_options
 from .run import Run
 from .scale import QUICK, Scale
-from .serve import HostFailed, served
 
 _MEASURES: dict[str, Callable[[Run], None]] = {
     "calls": calls.measure,
@@ -53,7 +53,7 @@ def _start(options: Options, stack: contextlib.ExitStack) -> Run:
     if not options.serve:
         return Run(options.registries, scale)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
-    registry, storage = stack.enter_context(served(SERVED, folder))
+    registry, storage = stack.enter_context(own_registry(SERVED, folder))
     return Run((registry, *options.registries), scale, storage)
 
 

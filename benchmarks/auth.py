@@ -1,7 +1,7 @@
-"""`python -m benchmarks.auth`: what it costs to know who asks, for each mode of `REGISTRY_AUTH`.
+"""`python -m benchmarks.auth`: the CPU cost of authentication in each mode of `REGISTRY_AUTH`.
 
-The request is a HEAD of a blob that the instance knows to be there, so that storage is not asked.
-Azurite and a host in each mode are started for it; nothing else is measured meanwhile.
+The request is a HEAD of a blob whose membership the instance has cached, so that it makes no
+storage call. Starts Azurite and one host for each mode.
 """
 
 from __future__ import annotations
@@ -10,37 +10,35 @@ import argparse
 import base64
 import contextlib
 import json
-import secrets
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.issuing import Issuer
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.issuing import Issuer
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite, AzuriteError
 from registry_core.spec.scopes import PULL, repository_scope
-from tests.support.azurite import create_container
-from tests.support.host import HostFailed, RunningHost, start_host
+from tools.process_meter import ProcessMeter
 
 from .connection import Connection
 from .content import new_content
-from .process_meter import ProcessMeter
+from .hosts import Host, HostFailed, local_host, new_storage
 from .registry_client import RegistryClient
 from .scale import KIB
 
 REPOSITORY = "benchmark/auth"
 SERVICE = "registry.test"
 PASSWORD = "the same for all"
-COST = 10  # of the hashes, as `python -m registry_core auth hash` makes them
+COST = 10  # of the bcrypt hashes, the default of `python -m registry_core auth hash`
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How many different users and tokens there are, and how often one of them comes again."""
+    """The number of different users and tokens, and of requests with known credentials."""
 
     users: int = 40
     tokens: int = 2000
@@ -52,7 +50,7 @@ QUICK = Scale(users=4, tokens=20, again=20)
 
 @dataclass(frozen=True)
 class Row:
-    """``headers``: what is sent as ``Authorization``, one request each; empty for none."""
+    """A row of the table: the ``Authorization`` header of each request, empty for none."""
 
     name: str
     mode: str
@@ -60,9 +58,9 @@ class Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. Returns 1 when it could not be measured."""
+    """Measure and print. Returns 1 when measuring failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.auth", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few requests: does everything work?")
+    parser.add_argument("--quick", action="store_true", help="few requests: a smoke test")
     scale = QUICK if parser.parse_args(arguments).quick else Scale()
     try:
         with tempfile.TemporaryDirectory() as folder, Azurite(Path(folder)) as azurite:
@@ -81,29 +79,29 @@ def _measure(azurite: Azurite, scale: Scale) -> None:
         with RegistryClient(hosts["none"].url, REPOSITORY) as client:
             client.push_by_put(blob)
             target = client.blob(blob.digest)
-        print("| mode | CPU per request, ms | of none |\n|---|---:|---:|")
-        least = 0.0
+        print("| mode | CPU per request, ms | relative to none |\n|---|---:|---:|")
+        without = 0.0
         for row in _rows(issuer, scale):
             cost = _cpu_per_request(hosts[row.mode], target, row.headers)
-            least = least or cost
-            ratio = f"{cost / least:.1f}" if least else ""
+            without = without or cost
+            ratio = f"{cost / without:.1f}" if without else ""
             print(f"| {row.name} | {1000 * cost:.2f} | {ratio} |", flush=True)
 
 
 def _rows(issuer: Issuer, scale: Scale) -> Iterator[Row]:
-    users = [_basic(_user(number)) for number in range(scale.users)]
+    users = [basic(_user(number), PASSWORD) for number in range(scale.users)]
     scope = repository_scope(REPOSITORY, PULL)
     yield Row("none", "none", [""] * scale.again)
-    yield Row("htpasswd, a user's first", "htpasswd", users)
-    yield Row("htpasswd, later", "htpasswd", list(islice(cycle(users), scale.again)))
+    yield Row("htpasswd, first request of a user", "htpasswd", users)
+    yield Row("htpasswd, later requests", "htpasswd", list(islice(cycle(users), scale.again)))
     for mode in ("token", "builtin"):
         tokens = [f"Bearer {issuer.issue('somebody', [scope])}" for _ in range(scale.tokens)]
-        yield Row(f"{mode}, a token's first", mode, tokens)
-        yield Row(f"{mode}, later", mode, list(islice(cycle(tokens), scale.again)))
+        yield Row(f"{mode}, first request with a token", mode, tokens)
+        yield Row(f"{mode}, later requests", mode, list(islice(cycle(tokens), scale.again)))
 
 
-def _cpu_per_request(host: RunningHost, target: str, headers: Sequence[str]) -> float:
-    """In seconds, of the serving process."""
+def _cpu_per_request(host: Host, target: str, headers: Sequence[str]) -> float:
+    """Return the CPU seconds of the serving process per request."""
     meter = ProcessMeter(host.pid)
     with Connection(host.url) as connection:
         connection.request("GET", "/", expect=[200])
@@ -115,29 +113,19 @@ def _cpu_per_request(host: RunningHost, target: str, headers: Sequence[str]) -> 
 
 
 @contextlib.contextmanager
-def _hosts(azurite: Azurite, key: SigningKey, scale: Scale) -> Iterator[Mapping[str, RunningHost]]:
-    """A host for each mode, on one container."""
-    storage = {
-        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
-        "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
-        "REGISTRY_STORAGE_CACHE_MEMBERSHIP": "3600",
-        "REGISTRY_HTTP_SECRET": secrets.token_urlsafe(48),
-    }
+def _hosts(azurite: Azurite, key: SigningKey, scale: Scale) -> Iterator[Mapping[str, Host]]:
+    """Run a host for each mode, all on one container."""
+    storage, _ = new_storage(azurite)
+    storage["REGISTRY_STORAGE_CACHE_MEMBERSHIP"] = "3600"
     with contextlib.ExitStack() as stack:
         yield {
-            mode: stack.enter_context(
-                start_host({**storage, **settings, "REGISTRY_AUTH": mode}, arguments=QUIET)
-            )
+            mode: stack.enter_context(local_host({**storage, **settings, "REGISTRY_AUTH": mode}))
             for mode, settings in _settings(key, scale).items()
         }
 
 
-QUIET = ("--no-access-log",)
-
-
 def _settings(key: SigningKey, scale: Scale) -> Mapping[str, Mapping[str, str]]:
-    _, _, hashed = htpasswd_line("any", PASSWORD, COST).partition(":")
-    users = "".join(f"{_user(number)}:{hashed}\n" for number in range(scale.users))
+    users = htpasswd(_user(number) for number in range(scale.users))
     return {
         "none": {},
         "htpasswd": {"REGISTRY_AUTH_HTPASSWD_PATH": users},
@@ -147,20 +135,32 @@ def _settings(key: SigningKey, scale: Scale) -> Mapping[str, Mapping[str, str]]:
             "REGISTRY_AUTH_TOKEN_ISSUER": SERVICE,
             "REGISTRY_AUTH_TOKEN_JWKS": json.dumps({"keys": [key.jwk]}),
         },
-        "builtin": {
-            "REGISTRY_AUTH_BUILTIN_SERVICE": SERVICE,
-            "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": key.pem(),
-            "REGISTRY_AUTH_HTPASSWD_PATH": users,
-        },
+        "builtin": builtin_settings(key, users),
     }
+
+
+def builtin_settings(key: SigningKey, users: str) -> dict[str, str]:
+    """Return the settings of the token service: its key, and the text of its password file."""
+    return {
+        "REGISTRY_AUTH_BUILTIN_SERVICE": SERVICE,
+        "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": key.pem(),
+        "REGISTRY_AUTH_HTPASSWD_PATH": users,
+    }
+
+
+def htpasswd(users: Iterable[str]) -> str:
+    """Return the text of a password file in which all users have `PASSWORD`."""
+    _, _, hashed = htpasswd_line("any", PASSWORD, COST).partition(":")
+    return "".join(f"{user}:{hashed}\n" for user in users)
+
+
+def basic(user: str, password: str) -> str:
+    """Return the `Authorization` header for a user and password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _user(number: int) -> str:
     return f"user-{number}"
-
-
-def _basic(user: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
 
 
 if __name__ == "__main__":

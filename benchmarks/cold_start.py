@@ -1,23 +1,27 @@
 """`python -m benchmarks.cold_start`: what a new instance does before its first answer.
 
-New processes import the app, and what it cannot do without, in turns. Nothing is asked of storage.
+New processes import the app, and the modules it cannot do without, in turns. No storage call is
+made.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import re
 import shutil
 import statistics
 import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.cold_start import (
+from tools.cold_start import (
     ANSWER,
     EXTENSION,
+    PROJECT,
     SDK,
     ProcessFailed,
     Started,
@@ -25,30 +29,50 @@ from tests.support.cold_start import (
     settings,
     start,
 )
-from tests.support.host import PROJECT
-
-from .import_tree import calmest, packages, parse_import_times
 
 ROUNDS = 10
 SHOWN = 20  # packages
-_APART = ("azure", "registry_core")  # told by their second names, too
+_SPLIT = ("azure", "registry_core")  # packages that are shown by their subpackages
 _COLUMNS: Sequence[tuple[int, Callable[[Sequence[float]], float]]] = (
     (1, min),
     (1, statistics.median),
     (0, min),
     (0, statistics.median),
 )
-"""Which of the two clocks, and what is told of it."""
+"""The columns of most tables: the clock (0 wall, 1 CPU) and the statistic."""
 _LIBRARY = {name.lstrip("_") for name in sys.stdlib_module_names}
 
+# Microseconds of its own, and with all its imports; two more spaces for each level of nesting.
+_IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
+
 Case = tuple[tuple[str, ...], Mapping[str, str]]
-"""What the probe is asked to do, and the environment."""
+"""The arguments and the environment of a probe."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A module imported for the first time, in seconds. ``depth`` is 0 at the top."""
+
+    name: str
+    depth: int
+    own: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Package:
+    """``own``: the seconds of its modules; ``whole``: with everything they imported."""
+
+    name: str
+    modules: int
+    own: float
+    whole: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. Returns 1 when it could not be measured."""
+    """Measure and print. Returns 1 when measuring failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cold_start", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round: does everything work?")
+    parser.add_argument("--quick", action="store_true", help="one round: a smoke test")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} by default")
     given = parser.parse_args(arguments)
     rounds = 1 if given.quick else max(1, given.rounds)
@@ -64,44 +88,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(folder: Path, rounds: int) -> None:
     environments = settings()
-    kept = folder / "all"
+    compiled = folder / "all"
     for environment in environments.values():
-        start(ANSWER, {**environment, **_bytecode(kept), "PYTHONDONTWRITEBYTECODE": ""})
-    nothing = _bytecode(kept)
-    modes = {
-        name: (ANSWER, {**environment, **nothing}) for name, environment in environments.items()
-    }
-    sums: dict[str, Case] = {
-        "the Functions extension": (EXTENSION, nothing),
-        "Blob Storage's SDK": (SDK, nothing),
-        "both in one process": ((*EXTENSION, *SDK), nothing),
+        start(ANSWER, {**environment, **_bytecode(compiled), "PYTHONDONTWRITEBYTECODE": ""})
+    full = _bytecode(compiled)
+    modes = {name: (ANSWER, {**environment, **full}) for name, environment in environments.items()}
+    required: dict[str, Case] = {
+        "the Functions extension": (EXTENSION, full),
+        "Blob Storage's SDK": (SDK, full),
+        "both in one process": ((*EXTENSION, *SDK), full),
     }
     bytecode = {
-        name: (ANSWER, {**environments["none"], **_bytecode(kept_there)})
-        for name, kept_there in _partial(kept, folder).items()
+        name: (ANSWER, {**environments["none"], **_bytecode(part)})
+        for name, part in _partial(compiled, folder).items()
     }
-    runs = _in_turns({**sums, **modes, **bytecode}, rounds)
-    _print_sums(runs)
+    runs = _in_turns({**required, **modes, **bytecode}, rounds)
+    _print_required(runs)
     _print_modes({mode: runs[mode] for mode in modes})
     _print_bytecode({"of everything": runs["none"], **{name: runs[name] for name in bytecode}})
-    _print_tree([import_times(*modes["none"]) for _ in range(rounds)])
+    _print_packages([import_times(*modes["none"]) for _ in range(rounds)])
 
 
 def _bytecode(folder: Path) -> dict[str, str]:
     return {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _partial(kept: Path, folder: Path) -> dict[str, Path]:
-    """The same bytecode without the app's, and the standard library's only."""
+def _partial(compiled: Path, folder: Path) -> dict[str, Path]:
+    """Copy the bytecode without the app's, and that of the standard library only."""
     others, library = folder / "others", folder / "library"
-    shutil.copytree(kept, others)
+    shutil.copytree(compiled, others)
     project = others / PROJECT.relative_to("/")
     shutil.rmtree(project / "registry_core")
     for file in project.glob("function_app.*"):
         file.unlink()
     inside = Path(sysconfig.get_path("stdlib")).relative_to("/")
     installed = shutil.ignore_patterns("site-packages", "dist-packages")
-    shutil.copytree(kept / inside, library / inside, ignore=installed)
+    shutil.copytree(compiled / inside, library / inside, ignore=installed)
     return {"of what is installed": others, "of the standard library": library}
 
 
@@ -113,8 +135,8 @@ def _in_turns(cases: Mapping[str, Case], rounds: int) -> dict[str, list[Started]
     return runs
 
 
-def _print_sums(runs: Mapping[str, list[Started]]) -> None:
-    print("\n| imports | CPU, least, s | median | clock, least, s | median |")
+def _print_required(runs: Mapping[str, list[Started]]) -> None:
+    print("\n| imports | CPU, min, s | median | wall clock, min, s | median |")
     print("|---|---:|---:|---:|---:|")
     for name in ("the Functions extension", "Blob Storage's SDK", "both in one process", "none"):
         print(f"| {'function_app' if name == 'none' else name} |", _cells(runs[name]))
@@ -125,14 +147,15 @@ def _print_sums(runs: Mapping[str, list[Started]]) -> None:
 
 def _above(runs: Mapping[str, list[Started]], below: Sequence[str]) -> str:
     return _joined(
-        told(_clock(runs["none"], clock)) - sum(told(_clock(runs[name], clock)) for name in below)
-        for clock, told in _COLUMNS
+        statistic(_clock(runs["none"], clock))
+        - sum(statistic(_clock(runs[name], clock)) for name in below)
+        for clock, statistic in _COLUMNS
     )
 
 
 def _print_modes(runs: Mapping[str, list[Started]]) -> None:
-    """The first `/v2/` after the import: it opens the application."""
-    print("\n| mode | import: CPU, least, s | median | first /v2/: CPU, least, ms | modules |")
+    """The first `/v2/` after the import opens the application."""
+    print("\n| mode | import: CPU, min, s | median | first /v2/: CPU, min, ms | modules |")
     print("|---|---:|---:|---:|---:|")
     for mode, started in runs.items():
         cpu = _clock(started, 1)
@@ -143,31 +166,61 @@ def _print_modes(runs: Mapping[str, list[Started]]) -> None:
 
 
 def _print_bytecode(runs: Mapping[str, list[Started]]) -> None:
-    print("\n| bytecode is there | CPU, least, s | median | clock, least, s | median |")
+    print("\n| bytecode exists | CPU, min, s | median | wall clock, min, s | median |")
     print("|---|---:|---:|---:|---:|")
     for name, started in runs.items():
         print(f"| {name} |", _cells(started))
 
 
-def _print_tree(texts: Sequence[str]) -> None:
+def _print_packages(texts: Sequence[str]) -> None:
     """`-X importtime` makes every import a little slower."""
-    modules = calmest([parse_import_times(text) for text in texts])
-    print("\n| package | modules | own, ms | with what it brings along, ms |")
+    runs = [_parse_import_times(text) for text in texts]
+    fastest = min(runs, key=lambda run: sum(module.own for module in run))
+    print("\n| package | modules | own, ms | with its imports, ms |")
     print("|---|---:|---:|---:|")
-    for package in packages(modules, _package_of)[:SHOWN]:
+    for package in _packages(fastest)[:SHOWN]:
         own, whole = 1000 * package.own, 1000 * package.whole
         print(f"| {package.name} | {package.modules} | {own:.0f} | {whole:.0f} |")
+
+
+def _parse_import_times(text: str) -> list[Imported]:
+    """Parse the output of `-X importtime`: a module follows the modules that it imports."""
+    return [
+        Imported(name, len(indent) // 2, int(own) / 1e6, int(whole) / 1e6)
+        for own, whole, indent, name in _IMPORT_TIME.findall(text)
+    ]
+
+
+def _packages(modules: Sequence[Imported]) -> list[Package]:
+    """Add up the modules of each package, the slowest package first.
+
+    ``whole`` counts an import of a package only where another package made it.
+    """
+    own: dict[str, dict[str, float]] = {}
+    whole: dict[str, float] = {}
+    above: dict[int, str] = {}
+    for module in reversed(modules):  # from the top: the importing module first
+        package = _package_of(module.name)
+        times = own.setdefault(package, {})
+        times[module.name] = times.get(module.name, 0) + module.own  # some appear twice
+        if package not in {above[depth] for depth in range(module.depth)}:
+            whole[package] = whole.get(package, 0) + module.whole
+        above[module.depth] = package
+    found = [
+        Package(name, len(times), sum(times.values()), whole[name]) for name, times in own.items()
+    ]
+    return sorted(found, key=lambda package: package.own, reverse=True)
 
 
 def _package_of(module: str) -> str:
     first, *others = module.split(".")
     if first.lstrip("_") in _LIBRARY:
         return "the standard library"
-    return f"{first}.{others[0]}" if first in _APART and others else first
+    return f"{first}.{others[0]}" if first in _SPLIT and others else first
 
 
 def _cells(started: Sequence[Started]) -> str:
-    return _joined(told(_clock(started, clock)) for clock, told in _COLUMNS)
+    return _joined(statistic(_clock(started, clock)) for clock, statistic in _COLUMNS)
 
 
 def _joined(seconds: Iterable[float]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from tools.process_meter import ProcessMeter
+
 from .content import Content, new_content
-from .process_meter import ProcessMeter
 from .registry_client import RegistryClient
 from .run import Registry, Run
 from .scale import MIB, size_text

@@ -14,7 +14,7 @@ REDIRECTS = (302, 303, 307, 308)
 
 
 class RegistryClient:
-    """A client of the registry at `url` that works in one repository, over one connection."""
+    """A client of one repository of the registry at `url`, over one connection."""
 
     def __init__(self, url: str, repository: str) -> None:
         parts = urlsplit(url)
@@ -23,19 +23,19 @@ class RegistryClient:
         self.repository = repository
 
     def ping(self) -> None:
-        """end-1: opens the connection, so that what follows does not count that."""
+        """end-1. Opens the connection, so that later requests do not include that."""
         self._connection.request("GET", self._prefix, expect=[200])
 
     def head_blob(self, digest: str) -> bool:
-        """end-2: whether the repository has the blob."""
+        """end-2. Returns whether the repository has the blob."""
         return self._connection.request("HEAD", self.blob(digest), expect=[200, 404]).status == 200
 
     def get_blob(self, digest: str) -> Answer:
-        """end-2, without following a redirect."""
+        """end-2. Does not follow redirects."""
         return self._connection.request("GET", self.blob(digest), expect=[200, *REDIRECTS])
 
     def pull_blob(self, content: Content) -> bool:
-        """end-2, all of it, wherever it is. Returns whether a redirect was followed.
+        """end-2. Reads all of the content, following a redirect. Returns whether there was one.
 
         :raises Unexpected: when the size is not the content's.
         """
@@ -47,21 +47,21 @@ class RegistryClient:
             with Connection(location) as storage:
                 answer = storage.request("GET", f"{parts.path}?{parts.query}", expect=[200])
         if answer.size != content.size:
-            raise Unexpected(f"{answer.size} bytes came where {content.size} were pushed")
+            raise Unexpected(f"received {answer.size} bytes of {content.size}")
         return redirected
 
     def push_by_patch(self, content: Content) -> None:
-        """end-4a, end-5, end-6: as docker and podman push a layer, in one chunked PATCH."""
+        """end-4a, end-5, end-6: one chunked PATCH, as docker and podman push a layer."""
         location = self._start_upload()
         headers = {"Content-Type": OCTETS, "Transfer-Encoding": "chunked"}
         answer = self._connection.request(
             "PATCH", location, body=content.chunked_pieces(), headers=headers, expect=[202]
         )
-        closing = _with_digest(_target(answer), content.digest)
+        closing = _with_digest(target_of(answer.header("location")), content.digest)
         self._connection.request("PUT", closing, expect=[201])
 
     def push_by_put(self, content: Content) -> None:
-        """end-4a, end-6: as containerd and buildx push a layer, in one PUT with a length."""
+        """end-4a, end-6: one PUT with a length, as containerd and buildx push a layer."""
         target = _with_digest(self._start_upload(), content.digest)
         headers = {"Content-Type": OCTETS, "Content-Length": str(content.size)}
         self._connection.request(
@@ -69,7 +69,7 @@ class RegistryClient:
         )
 
     def push_image(self, image: Image, tag: str) -> None:
-        """What docker sends for an image of one layer, one request after the other."""
+        """Push an image of one layer as docker does, one request after the other."""
         if not self.head_blob(image.layer.digest):
             self.push_by_patch(image.layer)
         if not self.head_blob(image.config.digest):
@@ -100,11 +100,11 @@ class RegistryClient:
         return self._connection.request("GET", target, expect=[200])
 
     def blob(self, digest: str) -> str:
-        """The request target of a blob."""
+        """Return the request target of a blob."""
         return f"{self._prefix}{self.repository}/blobs/{digest}"
 
     def manifest(self, reference: str) -> str:
-        """The request target of a manifest."""
+        """Return the request target of a manifest."""
         return f"{self._prefix}{self.repository}/manifests/{reference}"
 
     def _read_manifest(self, method: str, reference: str) -> Answer:
@@ -114,7 +114,8 @@ class RegistryClient:
 
     def _start_upload(self) -> str:
         target = f"{self._prefix}{self.repository}/blobs/uploads/"
-        return _target(self._connection.request("POST", target, expect=[202]))
+        answer = self._connection.request("POST", target, expect=[202])
+        return target_of(answer.header("location"))
 
     def close(self) -> None:
         """Close the connection."""
@@ -133,9 +134,9 @@ class RegistryClient:
         self.close()
 
 
-def _target(answer: Answer) -> str:
-    """Path and query of where the upload goes on: this connection leads to the same registry."""
-    parts = urlsplit(answer.header("location"))
+def target_of(location: str) -> str:
+    """Return the path and query of a `Location` in the same registry."""
+    parts = urlsplit(location)
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 
+from tools.process_meter import ProcessMeter
+
 from .connection import Unexpected
-from .process_meter import ProcessMeter
 from .scale import Scale
 from .sheet import Row, Sheet
 from .storage import BareStorage

@@ -1,22 +1,43 @@
-"""asyncio helpers: bounded concurrency, and values initialised on first use."""
+"""asyncio helpers: bounded concurrency, work for threads, values made late or kept fresh."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from .spec.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
+
+# Bytes: up to here, a computation costs less than handing it to a thread.
+_INLINE = 64 * 2**10
+
+
+async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that computes, in a thread if the ``size`` bytes of its input are many.
+
+    So no request keeps the event loop, and all others, waiting.
+    """
+    if size <= _INLINE:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run coroutines concurrently and return their results in order.
+    """Run a few coroutines concurrently and return their results in order.
+
+    Where their number depends on data, use `for_each`, which bounds it.
 
     All of them have ended when this returns or raises, so that none outlives the request. If some
     fail, the first exception, in the order given, is raised.
@@ -31,6 +52,50 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [task.result() for task in tasks]
+
+
+async def for_each(
+    items: Iterable[T], function: Callable[[T], Awaitable[R]], *, limit: int
+) -> list[R]:
+    """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
+
+    Items are taken from the iterable as their turn comes. After a failure no further call begins;
+    when all that run have ended, the failure of the first of their items is raised.
+    """
+    source = enumerate(items)
+    first = list(islice(source, limit))
+    results: list[R | None] = [None] * len(first)
+    failures: dict[int, Exception] = {}
+
+    async def worker(entry: tuple[int, T] | None) -> None:
+        while entry is not None and not failures:
+            index, item = entry
+            try:
+                results[index] = await function(item)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                failures[index] = error
+                return
+            entry = next(source, None)
+            if entry is not None:
+                results.append(None)
+
+    await together(map(worker, first))
+    if failures:
+        raise failures[min(failures)]
+    return cast("list[R]", results)
+
+
+async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the coroutine's result. If this task is cancelled, it ends only after the coroutine.
+
+    For writes that must not be left half done.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 class Lazy(Generic[T]):
@@ -100,3 +165,125 @@ class Lazy(Generic[T]):
             self._task = None
         if not self._is_awaited:
             _log.error("not ready to serve: %s", task.exception())
+
+
+@dataclass(frozen=True)
+class Expiring(Generic[T]):
+    """A value with its times, in seconds on the clock of the `Refreshing` that holds it.
+
+    From ``refresh_at`` on the next value is fetched in the background; from ``expires_at`` on this
+    one is no longer used.
+    """
+
+    value: T
+    refresh_at: float = math.inf
+    expires_at: float = math.inf
+
+
+class Refreshing(Generic[T]):
+    """A value that is fetched on first use and again as it ages, by one fetch at a time for all.
+
+    While a value is valid nobody waits for the next one: it is fetched in the background, and a
+    failure is logged. Without a valid value, callers wait for the fetch and get its failure. A
+    fetch that failed is not repeated at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fetch: Callable[[], Awaitable[Expiring[T]]],
+        *,
+        initial: Expiring[T] | None = None,
+        retry_seconds: float = 5.0,
+        background_retry_seconds: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Hold a value that ``fetch`` returns. Nothing is fetched yet.
+
+        :param name: what the log calls the value.
+        :param initial: a value to begin with.
+        :param retry_seconds: the shortest time from a failure to the next fetch, and from one
+            `refresh` to the next.
+        :param background_retry_seconds: likewise from a failure while a value is still valid.
+        """
+        self._name = name
+        self._fetch = fetch
+        self._current = initial
+        self._retry = retry_seconds
+        self._background_retry = background_retry_seconds
+        self._clock = clock
+        self._task: asyncio.Task[Expiring[T]] | None = None
+        self._failed_at = self._forced_at = -math.inf
+
+    @property
+    def current(self) -> T | None:
+        """The latest value, valid or not, without fetching one."""
+        return self._current.value if self._current is not None else None
+
+    async def get(self) -> T:
+        """Return a valid value, fetching one first if there is none.
+
+        :raises Exception: whatever the fetch raises.
+        """
+        current, now = self._current, self._clock()
+        if current is not None and now < current.expires_at:
+            if now >= current.refresh_at:
+                _ = self._start(self._background_retry)
+            return current.value
+        # A client that disconnects cancels its own request, not what the others wait for.
+        return (await asyncio.shield(self._start(self._retry))).value
+
+    async def refresh(self) -> T:
+        """Fetch a value now, for a caller whom the current one does not serve, and return it.
+
+        Returns the current value if that was refreshed, or failed to be, a short while ago; or if
+        it cannot be refreshed and is still valid.
+
+        :raises Exception: whatever the fetch raises.
+        """
+        now = self._clock()
+        if not self._is_fetching and now >= max(self._forced_at, self._failed_at) + self._retry:
+            self._forced_at = now
+            _ = self._start(0)
+        if self._is_fetching and self._task is not None:
+            await asyncio.wait([self._task])
+        return await self.get()
+
+    def drop(self, value: T) -> bool:
+        """Drop a value that was refused, unless a newer one has replaced it.
+
+        Returns whether the next `get` returns another value.
+        """
+        if self._current is not None and self._current.value is value:
+            self._current = None
+        return self._current is None or self._current.value is not value
+
+    async def close(self) -> None:
+        """Cancel a fetch under way."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError, Exception):  # those who waited for it have it
+                await self._task
+
+    @property
+    def _is_fetching(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def _start(self, retry_seconds: float) -> asyncio.Task[Expiring[T]]:
+        """Return the fetch under way, or the one that failed a short while ago, or a new one."""
+        may_retry = self._clock() >= self._failed_at + retry_seconds
+        if self._task is None or (not self._is_fetching and may_retry):
+            self._task = asyncio.create_task(self._fetch_next())
+            self._task.add_done_callback(self._note)
+        return self._task
+
+    async def _fetch_next(self) -> Expiring[T]:
+        self._current = await self._fetch()
+        return self._current
+
+    def _note(self, task: asyncio.Task[Expiring[T]]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._failed_at = self._clock()
+        if self._current is not None and self._failed_at < self._current.expires_at:
+            _log.warning("could not refresh %s, using the current one: %s", self._name, error)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +16,33 @@ from .config import (
     ROOT_DIRECTORY,
     AuthSettings,
     AzureStorage,
+    BuiltinAuth,
+    Document,
+    EntraAuth,
     Mode,
     Settings,
+    TokenAuth,
+    read_settings,
 )
-from .object_store.azure import AzureBlobStore, Identity
+from .jobs import JOBS, Job, JobContext, run_jobs
+from .object_store.azure import AzureBlobStore, AzureIdentity
 from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
-from .server.sessions import UploadTokens
+from .server.sessions import SessionSigner
 from .server.urls import Urls
-from .storage.caches import ContentCache, ExpiringCache
 from .storage.layout import Layout
-from .storage.membership import Shelf
 from .storage.root import PLAIN, find_root
 from .storage.stored_registry import StoredRegistry
 from .wrappers import ReadOnly, WithoutDeletion
 
 if TYPE_CHECKING:
-    from .config.token import TokenAuth
+    from .auth.builtin import BuiltinMode
+    from .auth.sources.entra import Entra
+    from .auth.sources.htpasswd import Htpasswd
+    from .auth.sources.personal_keys import PersonalKeySource
     from .storage.personal_keys import PersonalKeys
 
 
@@ -44,7 +54,7 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         return AzureBlobStore.from_key(
             storage.service_url, storage.container, storage.account_name, storage.account_key
         )
-    identity = Identity(
+    identity = AzureIdentity(
         storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
     )
     return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
@@ -74,20 +84,15 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
 
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
     """The registry over a store; `settle_root` comes first where the store may hold something."""
-    shelf = Shelf(
-        store,
-        Layout(settings.root or PLAIN),
-        ContentCache(settings.manifest_cache_bytes),
-        blobs=ExpiringCache(settings.membership_seconds),
-        manifests=ExpiringCache(settings.membership_seconds),
-        marked=ExpiringCache(settings.membership_seconds),
-    )
     registry: Registry = StoredRegistry(
-        shelf,
+        store,
+        root=settings.root or PLAIN,
         redirect=settings.redirect,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
-        write_once=settings.write_once,
+        immutable_tags=settings.immutable_tags,
+        manifest_cache_bytes=settings.manifest_cache_bytes,
+        membership_seconds=settings.membership_seconds,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -99,23 +104,27 @@ def build_authenticator(auth: AuthSettings) -> Authenticator:
     if auth.token is not None:
         return _token_authenticator(auth.token)
     if auth.htpasswd is not None:
-        from .auth.basic_authenticator import BasicAuthenticator
-        from .auth.htpasswd import Htpasswd
+        from .auth.authenticators import BasicAuthenticator
         from .auth.rules import EVERYONE_KNOWN
 
-        users = auth.htpasswd.users
-        source = Htpasswd.of(users.text, users.path)
-        return BasicAuthenticator(source, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+        users = _users(auth.htpasswd.users)
+        return BasicAuthenticator(users, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
     return Open()
 
 
+def _users(file: Document) -> Htpasswd:
+    from .auth.sources.htpasswd import Htpasswd
+
+    return Htpasswd.from_file(file.path) if file.path else Htpasswd(file.text)
+
+
 def _token_authenticator(token: TokenAuth) -> Authenticator:
-    from .auth.certificates import TrustedKeys
-    from .auth.key_url import KeysAtUrl
-    from .auth.token_authenticator import TokenAuthenticator
-    from .auth.verification import TokenVerifier
+    from .auth.authenticators import TokenAuthenticator
+    from .auth.tokens.certificates import TrustedKeys
+    from .auth.tokens.remote_keys import KeysAtUrl
+    from .auth.tokens.verification import TokenVerifier
 
     others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys
     verifier = TokenVerifier(
@@ -156,7 +165,7 @@ def _assemble(
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        UploadTokens(settings.http_secret),
+        SessionSigner(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,
@@ -168,12 +177,72 @@ def _assemble(
 def _access(
     settings: Settings, urls: Urls, open_keys: Callable[[], Awaitable[PersonalKeys]] | None
 ) -> tuple[Authenticator, TokenEndpoints | None]:
-    """Who is let in, and the token service, if it is ours."""
+    """Return the authenticator, and the token service if it is the registry's own."""
     if settings.auth.builtin is None:
         return build_authenticator(settings.auth), None
-    from .app_auth import build_builtin
+    from .server.auth_endpoints import AuthEndpoints
 
-    return build_builtin(settings.auth, settings.auth.builtin, urls, open_keys)
+    mode = _builtin_mode(settings.auth, settings.auth.builtin, open_keys)
+    return mode.authenticator, AuthEndpoints(mode.tokens, mode.exchange, urls)
+
+
+def _builtin_mode(
+    auth: AuthSettings,
+    builtin: BuiltinAuth,
+    open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
+) -> BuiltinMode:
+    from .auth.builtin import BuiltinMode
+    from .auth.rules import EVERYONE_KNOWN
+    from .auth.tokens.issuing import Issuer
+
+    users = _users(auth.htpasswd.users) if auth.htpasswd else None
+    return BuiltinMode.assemble(
+        Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds),
+        auth.rules or EVERYONE_KNOWN,
+        refresh_seconds=builtin.refresh_seconds,
+        keys=_key_source(open_keys, users) if open_keys else None,
+        entra=_entra(builtin.entra) if builtin.entra else None,
+        users=users,
+    )
+
+
+def _key_source(
+    open_keys: Callable[[], Awaitable[PersonalKeys]], users: Htpasswd | None
+) -> PersonalKeySource:
+    from .auth.sources.personal_keys import PersonalKey, PersonalKeySource
+
+    async def find(name: str) -> PersonalKey | None:
+        """Return a key from storage, which is opened by the first request that needs it."""
+        return await (await open_keys()).find(name)
+
+    return PersonalKeySource(find, users.has_user if users else None)
+
+
+def _entra(entra: EntraAuth) -> Entra:
+    from .auth.sources.entra import PUBLIC_AUTHORITY, Entra
+
+    return Entra(entra.tenant_id, entra.client_ids, entra.authority or PUBLIC_AUTHORITY)
+
+
+def asgi_from_environment(*, jobs: bool = False) -> Application:
+    """Return the registry that environment variables configure, as an ASGI application.
+
+    For servers that call a factory: ``uvicorn --factory registry_core:asgi_from_environment``. It
+    logs to standard error, unless the program has configured logging.
+
+    :param jobs: run the maintenance jobs, too, for the lifespan of the application. One process per
+        registry is enough.
+    :raises ConfigError: the settings are missing or wrong; the message lists all problems.
+    """
+    if not logging.getLogger().handlers:
+        log_to_stderr()
+    return RegistryApp(read_settings(), jobs=JOBS if jobs else ()).application
+
+
+def log_to_stderr() -> None:
+    """Log all warnings, and whatever the registry logs, to standard error."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("registry_core").setLevel(logging.INFO)
 
 
 class RegistryApp:
@@ -187,19 +256,28 @@ class RegistryApp:
         settings: Settings,
         connect: Callable[[AzureStorage], ObjectStore] = build_store,
         *,
+        jobs: Sequence[Job] = (),
         log_early: bool = False,
     ) -> None:
         """Assemble the application. Nothing is connected yet.
 
         :param connect: makes the object store.
+        :param jobs: those that run for the lifespan of the application.
         :param log_early: log streamed answers before their bodies are sent.
         """
+        self._jobs = jobs
+        self._running_jobs: asyncio.Task[None] | None = None
         self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
         self._registry = Lazy(self._open)
         self.application = _assemble(
-            settings, self._registry, self._keys, log_early=log_early, shutdown=self.close
+            settings,
+            self._registry,
+            self._keys,
+            log_early=log_early,
+            startup=self._start_jobs,
+            shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
 
@@ -212,13 +290,28 @@ class RegistryApp:
         self._settled = settings
         return build_registry(settings, self._store)
 
+    async def job_context(self) -> JobContext:
+        """Return what jobs work on, once storage is open."""
+        await self._registry.get()
+        assert self._store is not None
+        return JobContext(self._store, Layout(self._settled.root or PLAIN))
+
+    async def _start_jobs(self) -> None:
+        if self._jobs:
+            self._running_jobs = asyncio.create_task(run_jobs(self._jobs, self.job_context))
+
     async def _keys(self) -> PersonalKeys:
         await self._registry.get()
         assert self._store is not None
         return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
-        """Close all connections. The next request opens new ones."""
+        """Cancel the jobs and close all connections. The next request opens new ones."""
+        jobs, self._running_jobs = self._running_jobs, None
+        if jobs is not None:
+            jobs.cancel()
+            with suppress(asyncio.CancelledError):
+                await jobs
         await self._registry.close()
         store, self._store = self._store, None
         if store is not None:

@@ -1,26 +1,51 @@
-"""What a registry can do, whatever it is made of. Every method states what it raises.
+"""The interface of a registry and its values, whatever implements it.
 
-`storage` implements it over an object store. Content goes in and out in pieces, never as a whole,
-except manifests. Every method may raise `Unavailable`.
+`storage` implements it over an object store, `wrappers` over another registry. Blobs go in and out
+in pieces, never as a whole; manifests are small enough to be values. Every method states what it
+raises, and may raise `Unavailable` besides.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from .spec.descriptor import Descriptor
 from .spec.digest import SHA256, Digest
 from .spec.endpoints import PageQuery, Reference
 from .spec.errors import RangeInvalid
+from .spec.image_config import ImageConfig
+from .spec.manifest import Manifest
 
 Body = AsyncIterator[bytes]
+"""Content in pieces of any size, in order."""
+
+
+class Blob(Protocol):
+    """A blob that a repository has."""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The media type (always ``application/octet-stream``), the digest and the size."""
+
+    async def url(self) -> str | None:
+        """Return a URL that serves the content to whoever has it, for some minutes.
+
+        None where clients cannot fetch the content by themselves.
+        """
+
+    async def read(self, offset: int, length: int) -> Body:
+        """Return ``length`` bytes (at least one) from ``offset``, which all lie in the blob.
+
+        :raises BlobUnknown: the content is gone; before the first piece is returned.
+        """
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A blob on its way in. ``offset`` bytes have arrived; ``state`` is the registry's own."""
+    """An upload in progress: ``offset`` bytes have arrived; ``state`` is the registry's own."""
 
     repository: str
     id: str
@@ -30,9 +55,9 @@ class Upload:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of an upload: its bytes, and what the client said of them beforehand, if anything.
+    """A piece of an upload: its bytes, and what the client announced, if anything.
 
-    ``start`` is where the piece belongs, ``length`` how many bytes it should have.
+    ``start`` is the offset where the piece belongs, ``length`` its size in bytes.
     """
 
     body: Body
@@ -41,7 +66,7 @@ class Chunk:
 
 
 class UploadOutOfOrder(RangeInvalid):
-    """The piece does not belong where the upload stands: at the end of ``upload``."""
+    """The piece does not begin at the offset of ``upload``, which says how much has arrived."""
 
     def __init__(self, upload: Upload) -> None:
         super().__init__(f"the upload has {upload.offset} bytes; the next piece starts there")
@@ -49,19 +74,59 @@ class UploadOutOfOrder(RangeInvalid):
 
 
 @dataclass(frozen=True)
-class ManifestContent:
-    """A manifest as it was pushed, byte for byte."""
-
-    descriptor: Descriptor
-    content: bytes
-
-
-@dataclass(frozen=True)
 class PushedManifest:
-    """What was stored, and the ``subject`` that it names, if any."""
+    """A manifest that was stored, and the ``subject`` that it names, if any."""
 
     descriptor: Descriptor
     subject: Digest | None = None
+
+
+@dataclass(frozen=True)
+class DeletedManifest:
+    """A manifest that was deleted, and the tags that pointed to it and were deleted with it.
+
+    ``descriptor`` is None where the content could not be read.
+    """
+
+    digest: Digest
+    descriptor: Descriptor | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TagInfo:
+    """A tag. Except for its name, the fields are known only if ``details`` were requested.
+
+    They describe the manifest that the tag points to (``size`` in bytes), and when the tag was last
+    set. They are None, too, where the manifest cannot be read.
+    """
+
+    name: str
+    digest: Digest | None = None
+    media_type: str | None = None
+    size: int | None = None
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ManifestInfo:
+    """A manifest of a repository, as far as its registry recorded it when it was pushed.
+
+    ``size`` is that of the manifest, ``content_size`` that of manifest, config and layers, each
+    digest once; both in bytes. ``image`` is what the config says. ``pushed`` is when the manifest
+    was last pushed, ``pushed_by`` the name of the caller who did. What is unknown is None.
+    """
+
+    digest: Digest
+    media_type: str | None = None
+    size: int | None = None
+    artifact_type: str | None = None
+    config_type: str | None = None
+    content_size: int | None = None
+    image: ImageConfig | None = None
+    subject: Digest | None = None
+    pushed: datetime | None = None
+    pushed_by: str | None = None
 
 
 Entry_co = TypeVar("Entry_co", covariant=True)
@@ -69,118 +134,162 @@ Entry_co = TypeVar("Entry_co", covariant=True)
 
 @dataclass(frozen=True)
 class Listing(Generic[Entry_co]):
-    """A part of a listing, and what to ask for the next one: None after the last."""
+    """A page of a listing, and the query for the next one: None after the last."""
 
     entries: tuple[Entry_co, ...]
     next: PageQuery | None = None
 
 
 class Reader(Protocol):
-    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
-        """:raises BlobUnknown:"""
+    """Blobs and manifests, read."""
 
-    async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
-        """``length`` bytes from ``offset`` of a blob that `resolve_blob` has found.
+    async def open_blob(self, repository: str, digest: Digest) -> Blob:
+        """Return a blob of the repository.
 
-        :raises BlobUnknown: when its content is gone, before the first piece is handed over.
+        :raises BlobUnknown: the repository does not have it.
         """
 
-    async def get_blob_url(self, blob: Descriptor) -> str | None:
-        """Where the client can fetch the blob by itself, for a short time; None where it cannot."""
-
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
-        """:raises ManifestUnknown:"""
+        """Return a manifest's descriptor: its media type, digest and size.
 
-    async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
-        """:raises ManifestUnknown:"""
+        :raises ManifestUnknown: the repository does not have it.
+        """
+
+    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+        """Return a manifest as it was pushed, not parsed yet.
+
+        :raises ManifestUnknown: the repository does not have it, or its content is damaged.
+        """
 
 
 class Writer(Protocol):
+    """Blobs and manifests, pushed."""
+
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
-        """A new, empty upload. A digest of another algorithm in the end takes longer."""
+        """Return a new, empty upload. Raises nothing else.
+
+        :param algorithm: that of the final digest. If it turns out to be another one, finishing
+            takes longer, since the content is read again.
+        """
 
     async def get_upload(self, upload: Upload) -> Upload:
-        """What really arrived, however old the given value is.
+        """Return what has arrived, however old the given value is.
 
-        :raises BlobUploadUnknown: it was finished or given up.
+        :raises BlobUploadUnknown: the upload was finished or cancelled.
+        :raises BlobUploadInvalid: its state is not one that this registry returned.
         """
 
     async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
-        """Add a piece. All of it is kept, or nothing.
+        """Add a piece: all of it, or, after an exception, nothing.
 
-        :raises UploadOutOfOrder: the piece does not belong at the upload's offset.
-        :raises SizeInvalid: it does not have the length that was announced.
-        :raises BlobUploadUnknown: the upload was finished or given up.
+        :raises UploadOutOfOrder: the piece does not begin at the upload's offset.
+        :raises SizeInvalid: it does not have the length that was announced, or there were too many.
+        :raises BlobUploadUnknown: the upload was finished or cancelled.
+        :raises BlobUploadInvalid: its state is not one that this registry returned.
         """
 
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
         """Add a last piece, which may be empty, and make the whole a blob of the repository.
 
-        :raises DigestInvalid: the content is not what the digest says; the upload is given up.
-        :raises UploadOutOfOrder, SizeInvalid, BlobUploadUnknown: as for `append_upload`.
+        :raises DigestInvalid: the content does not hash to the digest; the upload is cancelled.
+        :raises UploadOutOfOrder, SizeInvalid, BlobUploadUnknown, BlobUploadInvalid: as for
+            `append_upload`.
         """
 
     async def cancel_upload(self, upload: Upload) -> None:
-        """Forget what arrived. :raises BlobUploadUnknown:"""
+        """Discard what arrived.
+
+        :raises BlobUploadUnknown: the upload was finished or cancelled already.
+        :raises BlobUploadInvalid: its state is not one that this registry returned.
+        """
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        """Make a blob of ``source``, or of any repository, one of this repository, too.
+        """Make a blob of ``source``, or, if that is None, of any repository, one of ``repository``.
 
-        :raises BlobUnknown: it is not there.
+        :raises BlobUnknown: there is no such blob.
         """
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        """Store a manifest, and let ``tags``, and ``reference`` if it is one, point to it.
+        """Store a manifest under its digest, and make ``tags`` point to it.
 
-        :raises ManifestInvalid: malformed, or of a type that is not supported.
-        :raises DigestInvalid: the content is not what the reference says.
-        :raises ManifestBlobUnknown: the repository lacks what the manifest references.
+        :raises ManifestInvalid: the manifest is malformed; never for one of `parse_manifest`.
+        :raises ManifestBlobUnknown: the repository lacks blobs or manifests that it references.
+        :raises Denied: a tag is immutable and points to another manifest (409).
         """
 
 
 class Deleter(Protocol):
+    """Blobs, manifests and tags, deleted."""
+
     async def delete_blob(self, repository: str, digest: Digest) -> None:
-        """Take a blob out of the repository. :raises BlobUnknown:"""
+        """Remove a blob from the repository. Other repositories keep it.
 
-    async def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """Take a manifest out of the repository, and before it the tags that point to it.
-
-        :raises ManifestUnknown:
+        :raises BlobUnknown: the repository does not have it.
         """
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
-        """The manifest it points to stays. :raises ManifestUnknown:"""
+    async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
+        """Remove a manifest from the repository, after the tags that point to it.
+
+        :raises ManifestUnknown: the repository does not have it.
+        :raises Denied: one of the tags is immutable (409); then nothing is deleted.
+        """
+
+    async def delete_tag(self, repository: str, tag: str) -> Digest:
+        """Delete a tag, and return the digest that it pointed to. The manifest stays.
+
+        :raises ManifestUnknown: there is no such tag.
+        :raises Denied: the tag is immutable (409).
+        """
 
 
 class Lister(Protocol):
-    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
-        """Tags in lexical order.
+    """What there is, in pages.
+
+    Every method raises `PaginationNumberInvalid` for a ``page.token`` that it did not return.
+    """
+
+    async def list_tags(
+        self, repository: str, page: PageQuery, *, details: bool = False
+    ) -> Listing[TagInfo]:
+        """List tags in lexical order.
+
+        :param details: fill in every field of `TagInfo`. Without them, the names cost one storage
+            call for 5,000 tags; with them, a tag costs as many rows of a listing as it has links,
+            and up to three calls where another registry wrote it.
+        :raises NameUnknown: there is no such repository.
+        """
+
+    async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
+        """List the manifests of a repository, tagged or not, in the order of their digests.
+
+        Without ``page.n`` there is one page of all. The manifests that another registry wrote are
+        read one by one.
 
         :raises NameUnknown: there is no such repository.
-        :raises PaginationNumberInvalid: ``page.token`` is none that was given out.
         """
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
-        """Names of the repositories that have manifests, in lexical order.
-
-        :raises PaginationNumberInvalid: as for `list_tags`.
-        """
+        """List the names of the repositories that have manifests, in lexical order."""
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
     ) -> Listing[Descriptor]:
-        """Manifests whose ``subject`` this is, of the artifact type if one is given.
+        """List the manifests whose subject is ``subject``, in the order of their digests.
 
-        :raises PaginationNumberInvalid: as for `list_tags`.
+        Their descriptors include the artifact type and the annotations. Raises nothing where the
+        subject or the repository is unknown: they have no referrers.
+
+        :param artifact_type: if given, list only manifests of this type.
         """
 
 
 class Registry(Reader, Writer, Deleter, Lister, Protocol):
-    """All of it."""
+    """A whole registry."""
+
+    def for_caller(self, caller: str) -> Registry:
+        """Return this registry for the requests of one caller, sharing everything else.
+
+        :param caller: the caller's name, such as a user's; empty for an anonymous caller.
+        """

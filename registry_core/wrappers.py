@@ -1,37 +1,45 @@
-"""Registries made of a registry: each delegates every method and overrides one behaviour."""
+"""Registries made of another one: each delegates every method and overrides one behaviour."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from dataclasses import dataclass, replace
+from typing import NoReturn, Self
 
-from .registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Registry, Upload
+from .registry import (
+    Blob,
+    Chunk,
+    DeletedManifest,
+    Listing,
+    ManifestInfo,
+    PushedManifest,
+    Registry,
+    TagInfo,
+    Upload,
+)
 from .spec.descriptor import Descriptor
 from .spec.digest import SHA256, Digest
 from .spec.endpoints import PageQuery, Reference
 from .spec.errors import Unsupported
+from .spec.manifest import Manifest
 
 
 @dataclass
 class Delegating:
-    """`Registry` that is ``inner``."""
+    """A registry that behaves exactly as ``inner``: the base of wrappers."""
 
     inner: Registry
 
-    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
-        return await self.inner.resolve_blob(repository, digest)
+    def for_caller(self, caller: str) -> Self:
+        return replace(self, inner=self.inner.for_caller(caller))
 
-    async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
-        return await self.inner.get_blob(blob, offset=offset, length=length)
-
-    async def get_blob_url(self, blob: Descriptor) -> str | None:
-        return await self.inner.get_blob_url(blob)
+    async def open_blob(self, repository: str, digest: Digest) -> Blob:
+        return await self.inner.open_blob(repository, digest)
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         return await self.inner.resolve_manifest(repository, reference)
 
-    async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
+    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         return await self.inner.get_manifest(repository, reference)
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
@@ -53,26 +61,26 @@ class Delegating:
         return await self.inner.mount_blob(repository, digest, source)
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        return await self.inner.push_manifest(repository, reference, content, content_type, tags)
+        return await self.inner.push_manifest(repository, manifest, tags)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self.inner.delete_blob(repository, digest)
 
-    async def delete_manifest(self, repository: str, digest: Digest) -> None:
-        await self.inner.delete_manifest(repository, digest)
+    async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
+        return await self.inner.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
-        await self.inner.delete_tag(repository, tag)
+    async def delete_tag(self, repository: str, tag: str) -> Digest:
+        return await self.inner.delete_tag(repository, tag)
 
-    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
-        return await self.inner.list_tags(repository, page)
+    async def list_tags(
+        self, repository: str, page: PageQuery, *, details: bool = False
+    ) -> Listing[TagInfo]:
+        return await self.inner.list_tags(repository, page, details=details)
+
+    async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
+        return await self.inner.list_manifests(repository, page)
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
         return await self.inner.list_repositories(page)
@@ -84,15 +92,15 @@ class Delegating:
 
 
 class WithoutDeletion(Delegating):
-    """Every deletion raises `Unsupported`."""
+    """A registry on which every deletion raises `Unsupported`."""
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         self._refuse()
 
-    async def delete_manifest(self, repository: str, digest: Digest) -> None:
+    async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         self._refuse()
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
+    async def delete_tag(self, repository: str, tag: str) -> Digest:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
@@ -100,7 +108,7 @@ class WithoutDeletion(Delegating):
 
 
 class ReadOnly(WithoutDeletion):
-    """Every write raises `Unsupported`."""
+    """A registry on which every write raises `Unsupported`."""
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
         self._refuse()
@@ -118,12 +126,7 @@ class ReadOnly(WithoutDeletion):
         self._refuse()
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
         self._refuse()
 

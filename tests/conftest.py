@@ -1,4 +1,4 @@
-"""What every test may ask for: Azurite, one for all of them, and a fresh container in it."""
+"""Fixtures for all tests: Azurite, shared by the session, and a fresh container in it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
+from tests.support.hosts import FUNCTIONS
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.secure_azurite import SecureAzurite
 
@@ -19,36 +20,43 @@ A = TypeVar("A", bound=Azurite)
 pytest.register_assert_rewrite("tests.contracts")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark tests whose parameter is the Functions runtime, so that CI can select them."""
+    parameters = getattr(item, "callspec", None)
+    if parameters and FUNCTIONS in parameters.params.values():
+        item.add_marker(pytest.mark.runtime)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Async tests run on asyncio, which is what the Functions worker runs."""
+    """Run async tests on asyncio, as the Functions worker does."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """Azurite, its data in a temporary folder. Without it tests are skipped, but not in CI."""
+    """Run Azurite with its data in a temporary folder. Where it is missing, skip; in CI, fail."""
     with started(Azurite(tmp_path_factory.mktemp("azurite"))) as azurite:
         yield azurite
 
 
 @pytest.fixture(scope="session")
 def secure_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureAzurite]:
-    """Another one, over TLS, which takes the tokens of identities."""
+    """Run another Azurite, with TLS, that accepts the tokens of identities."""
     with started(SecureAzurite(tmp_path_factory.mktemp("secure-azurite"))) as azurite:
         yield azurite
 
 
 @pytest.fixture(scope="session")
 def shared_identity() -> Iterator[IdentityEndpoint]:
-    """A managed identity that nobody changes."""
+    """Run the endpoint of a managed identity that no test changes."""
     with IdentityEndpoint() as endpoint:
         yield endpoint
 
 
 @contextmanager
 def started(azurite: A) -> Iterator[A]:
-    """It runs, or the test that wants it is skipped."""
+    """Run Azurite, or skip the test when it cannot start (in CI: fail)."""
     try:
         azurite.start()
     except AzuriteError as missing:
@@ -63,5 +71,5 @@ def started(azurite: A) -> Iterator[A]:
 
 @pytest.fixture
 def container_name(azurite: Azurite) -> str:
-    """The name of a container that was created for this test."""
+    """Create a container for this test and return its name."""
     return create_container(azurite)

@@ -1,4 +1,4 @@
-"""Registries that refuse: what they refuse, and that they do all else."""
+"""Wrappers: what each of them refuses or adds, and that it delegates everything else."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +12,14 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
-from registry_core.wrappers import Delegating
-from tests.support.content import image_manifest
+from registry_core.spec.endpoints import ALL
+from registry_core.spec.errors import Unsupported
+from registry_core.storage.stored_registry import StoredRegistry
+from registry_core.wrappers import Delegating, WithoutDeletion
+from tests.support.content import image_manifest, push_image
+from tests.support.counting import CountingStore
 from tests.support.wire import Wire, assert_error
+from tests.wire.auth.builtin import ALICE, bearer, connect, token_for
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +37,7 @@ async def serving(memory: MemoryStore, settings: Settings) -> AsyncIterator[Wire
 
 @pytest.fixture
 async def memory() -> MemoryStore:
-    """A store with one image in it."""
+    """A store that contains one image."""
     memory = MemoryStore()
     async with serving(memory, SETTINGS) as wire:
         await wire.push_image("v1", LAYER)
@@ -50,7 +55,7 @@ async def deletions(wire: Wire) -> list[httpx.Response]:
     return [await wire.client.delete(f"{wire.base}/{path}") for path in paths]
 
 
-async def test_a_registry_without_deletion_refuses_it_and_does_all_else(
+async def test_a_registry_without_deletion_refuses_it_and_does_everything_else(
     memory: MemoryStore,
 ) -> None:
     """REGISTRY_STORAGE_DELETE_ENABLED=false."""
@@ -86,10 +91,10 @@ async def test_a_read_only_registry_refuses_every_write(memory: MemoryStore) -> 
     assert memory.objects == before
 
 
-async def test_an_index_may_list_what_is_not_there_where_that_is_allowed(
+async def test_an_index_may_list_missing_manifests_where_that_is_allowed(
     memory: MemoryStore,
 ) -> None:
-    """REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none; its blobs are required all the same."""
+    """REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none; blobs are required all the same."""
     async with serving(memory, replace(SETTINGS, require_children=False)) as wire:
         index = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",'
         index += b'"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json",'
@@ -110,6 +115,31 @@ async def test_a_manifest_may_lack_its_blobs_where_validation_is_disabled(
 
 
 def test_a_wrapper_delegates_every_method_of_the_registry() -> None:
-    """A method that it lacks would be missed only when it is called."""
+    """A missing method would be noticed only when it is called."""
     methods = {name for name in dir(Registry) if not name.startswith("_")}
     assert methods == {name for name in dir(Delegating) if not name.startswith("_")}
+
+
+async def test_a_wrapper_passes_the_caller_on() -> None:
+    """And stays the same wrapper, over a registry that shares everything with the others."""
+    memory = MemoryStore()
+    shared = WithoutDeletion(StoredRegistry(memory))
+    alices = shared.for_caller("alice")
+    assert isinstance(alices, WithoutDeletion)
+    for registry, repository in ((alices, "by-alice"), (shared, "by-anyone")):
+        await push_image(registry, repository, "v1", [LAYER])
+    for repository, name in (("by-alice", "alice"), ("by-anyone", None)):
+        [info] = (await shared.list_manifests(repository, ALL)).entries
+        assert info.pushed_by == name
+    with pytest.raises(Unsupported):
+        await alices.delete_tag("by-alice", "v1")
+
+
+async def test_a_push_over_http_is_recorded_with_the_callers_name() -> None:
+    memory = MemoryStore()
+    async with connect(CountingStore(memory)) as client:
+        token = await token_for(client, "repository:team/app:pull,push", auth=ALICE)
+        client.headers.update(bearer(token))
+        await Wire(client, "team/app", set).push_image("v1", LAYER)
+    [info] = (await StoredRegistry(memory).list_manifests("team/app", ALL)).entries
+    assert info.pushed_by == "alice"

@@ -1,0 +1,1 @@
+"""Programs for maintainers: the cost calculator, package sizes, cold starts."""

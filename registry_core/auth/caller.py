@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: what every mode of authentication comes to."""
+"""The caller of a request, what they may do, and the protocol of what authenticates them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ..spec.scopes import ANY, Resource, Scope
 
 
 class Permissions(Protocol):
-    """What somebody may do."""
+    """What a caller may do."""
 
     def allows(self, resource: Resource, action: str) -> bool:
-        """Whether ``action`` may be done with ``resource``."""
+        """Whether the action on the resource is allowed."""
 
     def reads_everything(self) -> bool:
         """Whether every repository may be pulled, whatever its name."""
 
     def sees(self, repository: str) -> bool:
-        """Whether the catalog, where it may be listed, shows the repository."""
+        """Whether the catalog, if it may be listed at all, shows the repository."""
 
 
 class Everything:
-    """All is allowed."""
+    """`Permissions` to do everything."""
 
     def allows(self, resource: Resource, action: str) -> bool:
         return True
@@ -38,9 +38,9 @@ class Everything:
 
 @dataclass(frozen=True)
 class Granted:
-    """What a token's ``access`` claim lists, and nothing else.
+    """`Permissions` that a token's ``access`` claim grants, and no others.
 
-    The class of a repository says what may be pushed there (`classes`), not whether.
+    The class of a repository limits what may be pushed there (`repository_classes`), not whether.
     """
 
     scopes: tuple[Scope, ...] = ()
@@ -64,9 +64,10 @@ NOTHING = Granted()
 
 @dataclass(frozen=True)
 class Caller:
-    """``name`` is what the log and an upload's state call them; empty for nobody in particular.
+    """The user or workload that sends a request, and what they may do.
 
-    ``is_known``: they have shown credentials that hold, if only those of nobody in particular.
+    ``name`` identifies them in logs and upload sessions; it is empty for anonymous callers.
+    ``is_known``: the request has valid credentials, even if those name nobody.
     """
 
     name: str = ""
@@ -74,7 +75,7 @@ class Caller:
     is_known: bool = False
 
     def lacks(self, needed: Iterable[Scope]) -> list[Scope]:
-        """Of the scopes needed, those that are not all allowed."""
+        """Return those of the needed scopes that are not allowed in full."""
         return [
             scope
             for scope in needed
@@ -83,36 +84,38 @@ class Caller:
 
 
 ANYBODY = Caller()
+"""An anonymous caller without permissions."""
 
 
 class CredentialsInvalid(Exception):
-    """Credentials that prove nothing. The text says why, for the log: it quotes none of them."""
+    """The credentials prove nothing. The text says why, for the log, and does not quote them."""
 
 
 class Authenticator(Protocol):
     """One mode of authentication."""
 
     async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
-        """Who sends the header ``Authorization``, or no such header.
+        """Return the caller of a request.
 
-        ``at``: the credentials may have expired since that time (seconds since 1970): a long upload
-        outlives the token that it was begun with.
-
-        :raises CredentialsInvalid: they are wrong, expired, or of a kind that is not taken here.
+        :param authorization: the header ``Authorization``, None if the request has none.
+        :param at: accept credentials that have expired since this time (seconds since 1970); a long
+            upload outlives the token that it was begun with.
+        :raises CredentialsInvalid: they are wrong, expired, or of a kind not accepted here.
+        :raises Unavailable: they cannot be checked now.
         """
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
-        """What to raise for ``caller``, who lacks something of what is ``needed``.
+        """Return the error for a caller who lacks some of the needed scopes.
 
-        ``caller`` is None when the credentials were invalid. ``base_url`` is the registry's own
-        address as the client sees it, without a slash at the end.
+        :param caller: None if the credentials were invalid.
+        :param base_url: the registry's address as the client sees it, without a slash at the end.
         """
 
 
 class Open:
-    """`Authenticator` of a registry that everybody may use: ``REGISTRY_AUTH=none``."""
+    """`Authenticator` of a registry open to everybody: ``REGISTRY_AUTH=none``."""
 
     async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         return Caller(permissions=Everything(), is_known=True)
@@ -120,4 +123,4 @@ class Open:
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
     ) -> RegistryError:
-        raise AssertionError("nobody is refused")
+        raise AssertionError("an open registry refuses nobody")

@@ -1,4 +1,4 @@
-"""`auth`: rules checked and explained, passwords hashed, keys made. Only `keys` needs storage."""
+"""`auth`: check and explain rules, hash passwords, make keys. Only `keys` needs storage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .options import Commands, number
 DONE, PROBLEMS = 0, 1
 
 AUTH = """\
-Check what decides who may do what, explain it, and make what logging in needs.
+Check and explain access rules, and make passwords and keys.
 """
 EXAMPLES = """\
 examples:
@@ -29,7 +29,7 @@ examples:
 
 
 def add_auth(commands: Commands) -> None:
-    """Its subcommands."""
+    """Add the command and its subcommands."""
     parser = commands.add_parser(
         "auth",
         help="check and explain access rules, hash passwords, make keys",
@@ -49,8 +49,9 @@ def add_auth(commands: Commands) -> None:
 def _add_check(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "check",
-        help="tell all that is wrong with a rules document",
-        description="Tell all that is wrong with a rules document, with lines. Exit code 1 if any.",
+        help="check a rules document",
+        description="Print all problems of a rules document, with lines. The exit code is 1 if "
+        "there are any; warnings do not count.",
         allow_abbrev=False,
     )
     parser.add_argument("rules", type=Path, metavar="RULES_FILE")
@@ -61,17 +62,23 @@ def _check(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> in
     rules = read_rules(arguments.rules)
     if rules is None:
         return PROBLEMS
-    count = len(rules.rules)
-    print(f"{arguments.rules}: {count} rule{'' if count == 1 else 's'}, nothing is wrong")
+    for warning in rules.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    verdict = _count(len(rules.warnings), "warning") if rules.warnings else "no problems found"
+    print(f"{arguments.rules}: {_count(len(rules.rules), 'rule')}, {verdict}")
     return DONE
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _add_hash(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "hash",
-        help="hash a password: a line of an htpasswd file",
-        description="Read a password, from the terminal or the first line of standard input, and "
-        "print a line of an htpasswd file.",
+        help="hash a password for an htpasswd file",
+        description="Read a password from the terminal or the first line of standard input, and "
+        "print a line for an htpasswd file.",
         allow_abbrev=False,
     )
     parser.add_argument("user", metavar="USER")
@@ -80,13 +87,13 @@ def _add_hash(subcommands: Commands) -> None:
         type=_cost,
         default=10,
         metavar="N",
-        help="each more doubles the work of a guess, and of a login (default %(default)s)",
+        help="each step doubles the work of a guess, and of a login (default %(default)s)",
     )
     parser.set_defaults(run=_hash)
 
 
 def _hash(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    from ..auth.htpasswd_file import htpasswd_line
+    from ..auth.sources.htpasswd import htpasswd_line
 
     try:
         print(htpasswd_line(arguments.user, _password(), arguments.cost))
@@ -97,7 +104,7 @@ def _hash(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int
 
 
 def _password() -> str:
-    """:raises ValueError: typed twice, it is not the same; or it is no UTF-8."""
+    """:raises ValueError: the two inputs differ, or the input is not UTF-8."""
     if not sys.stdin.isatty():
         try:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
@@ -113,22 +120,22 @@ def _add_token_key(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "token-key",
         help="make a key that signs tokens",
-        description="Print a new private key (ES256, as PEM) for REGISTRY_AUTH_BUILTIN_SIGNINGKEY. "
-        "Whoever has it can let anybody in.",
+        description="Print a new private key (ES256, in PEM) for REGISTRY_AUTH_BUILTIN_SIGNINGKEY. "
+        "Keep it secret: it can sign a token for any user.",
         allow_abbrev=False,
     )
     parser.set_defaults(run=_token_key)
 
 
 def _token_key(_arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    # Imported here so that other commands need not wait for cryptography.
-    from ..auth.signing_key import SigningKey
+    # Imported late: other commands need not wait for cryptography.
+    from ..auth.tokens.keys import SigningKey
 
     print(SigningKey.generate().pem(), end="")
     return DONE
 
 
 def _cost(text: str) -> int:
-    from ..auth.htpasswd_file import LEAST_COST, MOST_COST
+    from ..auth.sources.htpasswd import LEAST_COST, MOST_COST
 
     return number(text, LEAST_COST, MOST_COST)

@@ -1,4 +1,4 @@
-"""`auth explain`: may they do it, and by which rule."""
+"""`auth explain`: whether an identity may do something, and which rules decide it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..auth.claim_globs import ClaimGlobs, all_fit
-from ..auth.identity import ANONYMOUS, Identity
+from ..auth.identity import ANONYMOUS, ENTRA, FEDERATED, HTPASSWD, KEY, Identity
 from ..auth.rules import INCLUDES, Federation, Rule
 from ..spec.errors import NameInvalid
 from ..spec.names import parse_name
@@ -19,13 +18,13 @@ from .options import Commands
 ALLOWED, DENIED, WRONG = 0, 1, 2
 
 EXPLAIN = """\
-Tell whether somebody may do something with a repository, and by which rules of a document.
+Say whether an identity may do something with a repository, and which rules of a document allow it.
 """
 EXAMPLES = """\
 exit codes:
-  0  they may
-  1  they may not
-  2  wrong options or rules
+  0  allowed
+  1  not allowed
+  2  invalid options or rules
 
 examples:
   python -m registry_core auth explain --rules rules.toml --user alice push team-a/app
@@ -36,10 +35,10 @@ examples:
 
 
 def add_explain(subcommands: Commands) -> None:
-    """Its options."""
+    """Add the subcommand and its options."""
     parser = subcommands.add_parser(
         "explain",
-        help="tell whether somebody may do something, and by which rule",
+        help="say whether an identity may do something, and which rules allow it",
         description=EXPLAIN,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,17 +47,26 @@ def add_explain(subcommands: Commands) -> None:
     parser.add_argument("--rules", type=Path, required=True, metavar="FILE")
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", metavar="NAME", help="a user of the htpasswd file")
-    who.add_argument("--entra", metavar="ID", help="an identity of Entra ID, by its object id")
-    who.add_argument("--key", metavar="NAME", help="a personal access key that stands for itself")
-    who.add_argument("--federated", metavar="NAME", help="a bearer of a federation's token")
-    who.add_argument("--anonymous", action="store_true", help="who shows nothing")
+    who.add_argument("--entra", metavar="ID", help="the object id of an identity of Entra ID")
+    who.add_argument("--key", metavar="NAME", help="a personal access key without a user")
+    who.add_argument(
+        "--federated", metavar="NAME", help="the name of a federation whose token is used"
+    )
+    who.add_argument("--anonymous", action="store_true", help="without credentials")
     entra = parser.add_argument_group("with --entra")
-    entra.add_argument("--role", action="append", default=[], help="an app role; may be repeated")
-    entra.add_argument("--group", action="append", default=[], help="a group's object id; likewise")
+    entra.add_argument("--role", action="append", default=[], help="an app role; can be repeated")
+    entra.add_argument(
+        "--group", action="append", default=[], help="the object id of a group; can be repeated"
+    )
     federated = parser.add_argument_group("with --federated")
     federated.add_argument("--subject", default="", help="the token's subject")
     federated.add_argument(
-        "--claim", action="append", default=[], type=_claim, metavar="NAME=VALUE", help="likewise"
+        "--claim",
+        action="append",
+        default=[],
+        type=_claim,
+        metavar="NAME=VALUE",
+        help="a claim of the token; can be repeated",
     )
     parser.add_argument("action", choices=list(INCLUDES))
     parser.add_argument("repository", type=_repository)
@@ -76,18 +84,18 @@ def _explain(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> 
         return WRONG
     resource = repository_scope(arguments.repository).resource
     if identity is None:
-        print(f"no: the federation {arguments.federated} takes no token of that subject and claims")
+        print(f"no: {arguments.federated} accepts no token with that subject and those claims")
         return DENIED
     explanation = rules.explain(identity, resource, arguments.action)
     whether = "may" if explanation.allowed else "may not"
-    name = identity.name or "whoever shows nothing"
+    name = identity.name or "a caller without credentials"
     print(f"{name} {whether} {arguments.action} {arguments.repository}")
-    if explanation.rules:
-        _print("allowed by", arguments.rules, explanation.rules)
-    elif explanation.theirs:
-        _print("no rule that is for them allows it:", arguments.rules, explanation.theirs)
+    if explanation.allowing:
+        _print("allowed by", arguments.rules, explanation.allowing)
+    elif explanation.applying:
+        _print("none of the rules that apply allows it:", arguments.rules, explanation.applying)
     else:
-        print("no rule is for them")
+        print("no rule applies")
     return ALLOWED if explanation.allowed else DENIED
 
 
@@ -99,23 +107,21 @@ def _print(title: str, file: Path, rules: Iterable[Rule]) -> None:
 
 
 def _identity(arguments: argparse.Namespace, federations: Iterable[Federation]) -> Identity | None:
-    """Whom the options mean; None when the federation would not take their token.
+    """Return the identity that the options describe; None if its federation rejects the token.
 
-    :raises ValueError: the options contradict each other, or the document.
+    :raises ValueError: the options contradict each other or the document.
     """
     if not arguments.entra and (arguments.role or arguments.group):
-        raise ValueError(
-            "--role and --group go with --entra; the groups of users stand in the document"
-        )
+        raise ValueError("--role and --group need --entra; the groups of users are in the document")
     if not arguments.federated and (arguments.subject or arguments.claim):
-        raise ValueError("--subject and --claim go with --federated")
+        raise ValueError("--subject and --claim need --federated")
     if arguments.user:
-        return Identity(arguments.user, "htpasswd")
+        return Identity(arguments.user, HTPASSWD)
     if arguments.key:
-        return Identity(arguments.key, "key")
+        return Identity(arguments.key, KEY)
     if arguments.entra:
         groups, roles = frozenset(arguments.group), frozenset(arguments.role)
-        return Identity(arguments.entra, "entra", groups, roles)
+        return Identity(arguments.entra, ENTRA, groups, roles)
     if arguments.federated:
         return _federated(arguments, federations)
     return ANONYMOUS
@@ -125,14 +131,12 @@ def _federated(arguments: argparse.Namespace, federations: Iterable[Federation])
     by_name = {federation.name: federation for federation in federations}
     federation = by_name.get(arguments.federated)
     if federation is None:
-        raise ValueError(f"no [[federation]] is named {arguments.federated!r}")
+        raise ValueError(f"there is no [[federation]] with the name {arguments.federated!r}")
     if not arguments.subject:
         raise ValueError("--federated needs --subject")
-    claims = {name: ClaimGlobs([glob]) for name, glob in federation.claims.items()}
-    fits = ClaimGlobs(federation.subjects).fit(arguments.subject)
-    if not fits or not all_fit(claims, dict(arguments.claim)):
+    if federation.mismatch(arguments.subject, dict(arguments.claim)):
         return None
-    return Identity(arguments.subject, f"federated:{federation.name}")
+    return Identity(arguments.subject, f"{FEDERATED}:{federation.name}")
 
 
 def _claim(text: str) -> tuple[str, str]:

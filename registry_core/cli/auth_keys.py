@@ -1,4 +1,4 @@
-"""`auth keys`: personal access keys, made, listed and revoked in the container of the registry."""
+"""`auth keys`: make, list and revoke personal access keys, in the registry's container."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from ..auth.limits import parse_limits
-from ..auth.personal_keys import PersonalKey
+from ..auth.identity import parse_limits
+from ..auth.sources.personal_keys import PersonalKey
 from ..config import ConfigError, Settings, read_storage_settings
 from ..object_store.interface import StoreUnavailable
 from ..storage.layout import Layout
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from ..storage.root import PLAIN, RootAmbiguous
-from .doctor_trouble import explain
 from .options import Commands
+from .storage_errors import explain
 
 DONE, PROBLEMS, MISCONFIGURED, NO_STORAGE = 0, 1, 2, 3
 
 KEYS = """\
-Personal access keys are passwords that the registry makes (REGISTRY_AUTH=builtin), each for one
-purpose and until a day. Only their hashes are kept, in the container that
-REGISTRY_STORAGE_AZURE_... in the environment names. A revoked key gets no token from then on;
-tokens that it got before end by themselves, within REGISTRY_AUTH_BUILTIN_EXPIRATION seconds.
+Personal access keys are passwords that the registry generates (REGISTRY_AUTH=builtin), each with a
+purpose and an expiry. Only their hashes are stored, in the container that the environment's
+REGISTRY_STORAGE_AZURE_... settings name. A revoked key gets no further tokens; tokens that it
+already got expire within REGISTRY_AUTH_BUILTIN_EXPIRATION seconds.
 """
 EXAMPLES = """\
 examples:
@@ -41,7 +41,7 @@ _Work = Callable[[PersonalKeys], Awaitable[None]]
 
 
 def add_keys(commands: Commands) -> None:
-    """Its subcommands."""
+    """Add the command and its subcommands."""
     parser = commands.add_parser(
         "keys",
         help="make, list and revoke personal access keys",
@@ -62,43 +62,45 @@ def add_keys(commands: Commands) -> None:
 def _add_create(subcommands: Commands) -> None:
     parser = subcommands.add_parser(
         "create",
-        help="make a key and print it, this one time",
-        description="Make a key. It is printed this one time; nobody can show it again.",
+        help="make a key and print it, once",
+        description="Make a key and print it. It cannot be displayed again.",
         allow_abbrev=False,
     )
-    parser.add_argument("--name", required=True, help="what the key is called; also its user name")
+    parser.add_argument(
+        "--name", required=True, help="the name of the key, also usable as its user name"
+    )
     parser.add_argument(
         "--user",
         default="",
-        help="a user of the password file, for whom it stands; without it rules name it key:NAME",
+        help="the user of the password file whose key it is; without, rules name it key:NAME",
     )
     parser.add_argument(
         "--expires",
         type=_lifetime,
         default="90d",
         metavar="TIME",
-        help="when it ends: in days (90d), hours (12h), or on a date (2027-01-31); default 90d",
+        help="when it expires: days (90d), hours (12h) or a date (2027-01-31); default %(default)s",
     )
     parser.add_argument(
         "--scope",
         action="append",
         type=_limit,
         metavar="SCOPE",
-        help="what it is good for at most, as repository:team/**:pull; may be repeated",
+        help="what it may do at most, as repository:team/**:pull; can be repeated",
     )
     parser.set_defaults(run=_create)
 
 
 def _create(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     now = datetime.now(UTC).replace(microsecond=0)
-    scopes = tuple(parse_limits(arguments.scope)) if arguments.scope else None
+    limits = parse_limits(arguments.scope) if arguments.scope else None
     try:
         text, key = PersonalKey.make(
             arguments.name,
             arguments.user,
             created=now,
             expires=arguments.expires,
-            limits=scopes,
+            limits=limits,
         )
     except ValueError as error:
         print(f"registry: {error}", file=sys.stderr)
@@ -108,8 +110,8 @@ def _create(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
         await keys.add(key)
         print(text)
         print(
-            f"the password of user {key.user or key.name} until {_day(key.expires)}; "
-            "it is not shown again",
+            f"This is a password of user {key.user or key.name} until {_minute(key.expires)} UTC. "
+            "It cannot be displayed again.",
             file=sys.stderr,
         )
 
@@ -117,15 +119,15 @@ def _create(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
 
 
 def _list(_arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    async def tell(keys: PersonalKeys) -> None:
+    async def print_all(keys: PersonalKeys) -> None:
         print(f"{'name':24}{'user':16}{'created':18}{'expires':18}scopes")
         async for key in keys.list():
             ended = " (expired)" if key.has_expired(datetime.now(UTC)) else ""
             scopes = "all" if key.limits is None else " ".join(map(str, key.limits))
-            row = f"{key.name:24}{key.user or '-':16}{_day(key.created):18}{_day(key.expires):18}"
-            print(f"{row}{scopes}{ended}")
+            times = f"{_minute(key.created):18}{_minute(key.expires):18}"
+            print(f"{key.name:24}{key.user or '-':16}{times}{scopes}{ended}")
 
-    return _with_keys(environment, tell)
+    return _with_keys(environment, print_all)
 
 
 def _revoke(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -136,7 +138,7 @@ def _revoke(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
 
 
 def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
-    """Do it with the keys of the registry that the environment names. Returns the exit code."""
+    """Do work on the keys of the registry in the environment's settings. Return the exit code."""
     try:
         settings = read_storage_settings(environment)
         asyncio.run(_run(settings, work))
@@ -154,7 +156,7 @@ def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
 
 
 async def _run(settings: Settings, work: _Work) -> None:
-    # Imported here so that other commands need not wait for the SDK.
+    # Imported late: other commands need not wait for the SDK.
     from ..app import build_store, settle_root
 
     try:
@@ -169,9 +171,9 @@ async def _run(settings: Settings, work: _Work) -> None:
 
 
 def _lifetime(text: str) -> datetime:
-    """When a key ends that is made now.
+    """Return the expiry of a key that is made now.
 
-    :raises ArgumentTypeError: it is no time, is over, or too far away.
+    :raises ArgumentTypeError: the text is not a time, or the time is past or too far away.
     """
     match = re.fullmatch(r"([0-9]{1,6})([hd])", text)
     now = datetime.now(UTC)
@@ -183,15 +185,17 @@ def _lifetime(text: str) -> datetime:
         )
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as 90d, 12h or 2027-01-31"
+            f"{text!r} is not a time such as 90d, 12h or 2027-01-31"
         ) from None
     if not now < end <= now + _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is over, or more than {_LONGEST.days} days off")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is in the past, or more than {_LONGEST.days} days ahead"
+        )
     return end.replace(microsecond=0)
 
 
 def _limit(text: str) -> str:
-    """:raises ArgumentTypeError: not a scope."""
+    """:raises ArgumentTypeError: the text is not a scope."""
     try:
         parse_limits([text])
     except ValueError as error:
@@ -199,5 +203,5 @@ def _limit(text: str) -> str:
     return text
 
 
-def _day(moment: datetime) -> str:
+def _minute(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

@@ -9,7 +9,7 @@ from ..auth.rules import Rules, RulesInvalid
 
 
 def read_rules(path: Path) -> Rules | None:
-    """None after telling what is wrong with the document."""
+    """Return the rules of a document, or None after printing what is wrong with it."""
     try:
         return Rules.parse(path.read_text(encoding="utf-8"), str(path))
     except RulesInvalid as error:

@@ -1,4 +1,4 @@
-"""`doctor`: what is in the container, what is wrong with it, and what can be put right."""
+"""The `doctor` command: reports the content and the problems of a container, and repairs them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
-from ..maintenance.doctor import Options, Report, examine
+from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
 from ..object_store.interface import StoreUnavailable
-from .doctor_progress import telling
-from .doctor_text import render
-from .doctor_trouble import explain
 from .options import Commands, number
+from .progress import format_quantity, show_progress
+from .storage_errors import explain
 
 HEALTHY, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 DOCTOR = """\
-Look at the container that REGISTRY_STORAGE_AZURE_... in the environment names: how much is in it,
-and what is wrong with it. Nothing is changed without --repair, and content never. It may run beside
-a registry, but only one --repair at a time. Ctrl-C stops it after the write under way.
+Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report what it
+contains and what is wrong. Nothing is changed without --repair, and content never is. It may run
+beside a registry, but only one --repair at a time. Ctrl-C stops it after the write in progress.
 """
 EXIT_CODES = """\
 exit codes:
-  0    healthy: nothing is wrong, or all of it was repaired
+  0    healthy: nothing is wrong, or everything was repaired
   1    there are problems
   2    wrong options or settings
-  3    storage cannot be reached, or refuses
+  3    storage cannot be reached or denies access
   130  interrupted
 
 examples:
@@ -40,40 +39,48 @@ examples:
   python -m registry_core doctor --repair
 """
 
+_MAX_SHOWN = 20
+"""How many findings of one problem the text shows."""
+_DAY_SECONDS = 86400
+
 
 def add_doctor(commands: Commands) -> None:
-    """Its options."""
+    """Add the command with its options."""
     parser = commands.add_parser(
         "doctor",
-        help="look for what is wrong in the container, and repair it",
+        help="find problems in the container and repair them",
         description=DOCTOR,
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--verify", action="store_true", help="read and hash all content")
-    parser.add_argument("--repair", action="store_true", help="put right what can be")
-    parser.add_argument("--json", action="store_true", help="the report as one JSON document")
+    parser.add_argument("--repair", action="store_true", help="repair what can be repaired")
+    parser.add_argument("--json", action="store_true", help="print the report as a JSON document")
     parser.add_argument(
         "--grace",
         type=_seconds,
         default=300,
         metavar="SECONDS",
-        help="what is younger may be a push under way and is not judged (default %(default)s)",
+        help="do not judge younger objects: a push may be in progress (default %(default)s)",
     )
     parser.set_defaults(run=_doctor)
 
 
+def _seconds(text: str) -> int:
+    return number(text, 0, _DAY_SECONDS)
+
+
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     logging.basicConfig(format="registry: %(message)s")
-    # The SDK's own warnings, of many lines, come before the one line that says it all.
+    # The SDK's own warnings, of many lines, would precede the one line that explains the error.
     logging.getLogger("azure").propagate = False
     logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
         settings = read_storage_settings(environment)
-        options = Options(
+        options = DoctorOptions(
             root=settings.root,
-            setting=ROOT_DIRECTORY,
+            root_setting=ROOT_DIRECTORY,
             repair=arguments.repair,
             verify=arguments.verify,
             grace=timedelta(seconds=arguments.grace),
@@ -85,8 +92,8 @@ def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
         return MISCONFIGURED
 
 
-def _examine(settings: Settings, options: Options, *, as_json: bool) -> int:
-    report, code = Report(), None
+def _examine(settings: Settings, options: DoctorOptions, *, as_json: bool) -> int:
+    report, code = DoctorReport(), None
     try:
         asyncio.run(_run(settings, options, report))
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -100,11 +107,11 @@ def _examine(settings: Settings, options: Options, *, as_json: bool) -> int:
         print(render(report, settings.storage.container, verify=options.verify))
     if report.stopped:
         print(f"registry: {report.stopped}", file=sys.stderr)
-    return code or (PROBLEMS if report.left else HEALTHY)
+    return code or (PROBLEMS if report.remaining else HEALTHY)
 
 
-async def _run(settings: Settings, options: Options, report: Report) -> None:
-    # Imported here so that other commands need not wait for the SDK.
+async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport) -> None:
+    # Imported here so that other commands do not wait for the SDK.
     from ..app import build_store
 
     try:
@@ -118,15 +125,86 @@ async def _run(settings: Settings, options: Options, report: Report) -> None:
     def stop() -> None:
         task.cancel()
         loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the second ends it at once
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends the process at once
 
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
-        with telling() as tell:
-            await examine(store, report, options, tell)
+        with show_progress() as on_progress:
+            await examine(store, report, options, on_progress)
     finally:
         await store.close()
 
 
-def _seconds(text: str) -> int:
-    return number(text, 0, 86400)
+def render(report: DoctorReport, container: str, *, verify: bool) -> str:
+    """Return the report as text. ``verify``: whether all content was to be hashed."""
+    lines = [f"container {container}: {_describe_roots(report)}"]
+    if report.number_of_objects:
+        lines += _inventory(report, verify=verify)
+    for problem in Problem:
+        if report.found[problem]:
+            lines += _findings(report, problem)
+    return "\n".join([*lines, _verdict(report)])
+
+
+def _describe_roots(report: DoctorReport) -> str:
+    if not report.number_of_objects:
+        return "empty"
+    if not report.roots:
+        return "contains no registry"
+    forms = {"": "names without a leading slash", "/": "names with a leading slash"}
+    return " and ".join(forms.get(root, f"names that begin with {root!r}") for root in report.roots)
+
+
+def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
+    yield f"  {'':16}{'block blobs':>14}{'append blobs':>14}{'bytes':>14}"
+    for kind, count in report.objects.items():
+        if count.block or count.append:
+            size = format_quantity(count.bytes, "bytes")
+            yield f"  {kind.replace('_', ' '):16}{count.block:>14,}{count.append:>14,}{size:>14}"
+    yield (
+        f"repositories {report.repositories:,}, manifests {report.manifests:,}, "
+        f"tags {report.tags:,}"
+    )
+    uploads = report.uploads
+    if uploads.number:
+        yield (
+            f"uploads {uploads.number:,}, the oldest {_format_age(uploads.oldest)} old; "
+            f"{uploads.left_behind:,} not continued for a week"
+        )
+    if report.unreferenced.number:
+        size = format_quantity(report.unreferenced.bytes, "bytes")
+        yield f"content that nothing references: {report.unreferenced.number:,}, {size}"
+    if verify:
+        verified = report.verified
+        size = format_quantity(verified.bytes if verified else 0, "bytes")
+        yield f"hashed: {verified.number if verified else 0:,}, {size}"
+
+
+def _findings(report: DoctorReport, problem: Problem) -> Iterator[str]:
+    found, repaired = report.found[problem], report.repaired[problem]
+    yield f"{problem}: {found:,}" + (f", {repaired:,} repaired" if repaired else "")
+    shown = [finding for finding in report.findings if finding.problem is problem][:_MAX_SHOWN]
+    yield from map(_finding, shown)
+    if found > len(shown):
+        yield f"  ... and {found - len(shown):,} more"
+
+
+def _finding(finding: Finding) -> str:
+    repository = f"{finding.repository}: " if finding.repository else ""
+    repaired = f"  [{finding.repaired}]" if finding.repaired else ""
+    return f"  {repository}{finding.message}  {finding.path}{repaired}"
+
+
+def _verdict(report: DoctorReport) -> str:
+    if report.stopped:
+        return "incomplete: the examination was stopped"
+    if not report.remaining:
+        return "healthy" if not report.found else f"healthy: {report.found.total():,} repaired"
+    repairable = sum(finding.repairable and not finding.repaired for finding in report.findings)
+    hint = f" ({repairable:,} can be repaired with --repair)" if repairable else ""
+    return f"problems remaining: {report.remaining:,}{hint}"
+
+
+def _format_age(seconds: int) -> str:
+    days = seconds // _DAY_SECONDS
+    return f"{days} days" if days else f"{seconds // 3600} h {seconds % 3600 // 60} min"

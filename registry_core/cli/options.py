@@ -1,16 +1,16 @@
-"""What commands share in reading their options."""
+"""What the commands share in parsing their options."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TypeAlias
 
-# argparse has no public name for what `add_subparsers` returns.
+# argparse has no public name for the result of `add_subparsers`.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def number(text: str, least: int, most: int) -> int:
-    """:raises ArgumentTypeError: when it is none, or out of bounds."""
+    """Parse a decimal number. :raises ArgumentTypeError: it is not one, or out of bounds."""
     if not text.isdecimal() or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
     return int(text)

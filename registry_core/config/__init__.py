@@ -1,98 +1,60 @@
-"""Settings, parsed once from the environment; the only reader of it.
+"""Settings: the only reader of the environment.
 
-Names are those of distribution's own environment overrides wherever the thing exists there. The
-table in the README says what each one does.
+`table` lists them all, `reading` reads them into the values of `settings`.
 """
 
-from .auth_settings import AuthSettings, HtpasswdAuth, Mode
-from .names import (
+from .reader import ConfigError
+from .reading import read_settings, read_storage_settings
+from .settings import (
+    AuthSettings,
+    AzureStorage,
+    BuiltinAuth,
+    Document,
+    EntraAuth,
+    HtpasswdAuth,
+    Mode,
+    Settings,
+    TokenAuth,
+)
+from .storage import storage_is_configured
+from .table import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
     AUTH,
-    AUTH_RULES,
     BUILTIN_SIGNINGKEY,
-    CACHE_MANIFESTS,
-    CACHE_MEMBERSHIP,
     CONNECTION_STRING,
     CONTAINER,
     CREDENTIALS_CLIENTID,
-    CREDENTIALS_SECRET,
-    CREDENTIALS_TENANTID,
-    CREDENTIALS_TYPE,
-    DELETE_ENABLED,
-    HTPASSWD_PATH,
-    HTPASSWD_REALM,
-    HTTP_HOST,
-    HTTP_RELATIVE_URLS,
     HTTP_SECRET,
-    INDEX_PLATFORMS,
-    KNOWN,
-    READ_ONLY,
-    REALM,
     REDIRECT_DISABLE,
-    REPOSITORY_CLASSES,
     ROOT_DIRECTORY,
     SERVICE_URL,
-    TAGS_IMMUTABLE,
-    TOKEN_AUTOREDIRECT,
-    TOKEN_AUTOREDIRECTPATH,
-    TOKEN_ISSUER,
-    TOKEN_JWKS,
-    TOKEN_REALM,
-    TOKEN_ROOTCERTBUNDLE,
-    TOKEN_SERVICE,
-    TOKEN_SIGNINGALGORITHMS,
-    VALIDATION_DISABLED,
+    SETTINGS,
 )
-from .reader import ConfigError
-from .reading import read_settings, read_storage_settings
-from .settings import AzureStorage, Settings
-from .storage import storage_is_configured
 
 __all__ = [
     "ACCOUNT_KEY",
     "ACCOUNT_NAME",
     "AUTH",
-    "AUTH_RULES",
     "BUILTIN_SIGNINGKEY",
-    "CACHE_MANIFESTS",
-    "CACHE_MEMBERSHIP",
     "CONNECTION_STRING",
     "CONTAINER",
     "CREDENTIALS_CLIENTID",
-    "CREDENTIALS_SECRET",
-    "CREDENTIALS_TENANTID",
-    "CREDENTIALS_TYPE",
-    "DELETE_ENABLED",
-    "HTPASSWD_PATH",
-    "HTPASSWD_REALM",
-    "HTTP_HOST",
-    "HTTP_RELATIVE_URLS",
     "HTTP_SECRET",
-    "INDEX_PLATFORMS",
-    "KNOWN",
-    "READ_ONLY",
-    "REALM",
     "REDIRECT_DISABLE",
-    "REPOSITORY_CLASSES",
     "ROOT_DIRECTORY",
     "SERVICE_URL",
-    "TAGS_IMMUTABLE",
-    "TOKEN_AUTOREDIRECT",
-    "TOKEN_AUTOREDIRECTPATH",
-    "TOKEN_ISSUER",
-    "TOKEN_JWKS",
-    "TOKEN_REALM",
-    "TOKEN_ROOTCERTBUNDLE",
-    "TOKEN_SERVICE",
-    "TOKEN_SIGNINGALGORITHMS",
-    "VALIDATION_DISABLED",
+    "SETTINGS",
     "AuthSettings",
     "AzureStorage",
+    "BuiltinAuth",
     "ConfigError",
+    "Document",
+    "EntraAuth",
     "HtpasswdAuth",
     "Mode",
     "Settings",
+    "TokenAuth",
     "read_settings",
     "read_storage_settings",
     "storage_is_configured",

@@ -1,77 +1,96 @@
-"""Who may do what: the mode, and what it needs. Named as distribution's ``auth`` section.
+"""Reading how callers are authenticated, and what they may do.
 
-What a mode needs is imported in that mode: token keys and certificates are a third of a second.
+Settings are named as those of distribution's ``auth`` section. What only one mode needs is imported
+in that mode: token keys and certificates take a third of a second.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from .auth_settings import OPEN, AuthSettings, Mode
-from .names import AUTH, HTPASSWD_PATH
-from .platform import is_azure
 from .reader import Reader
+from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
+from .table import AUTH, AUTH_RULES, HTPASSWD_PATH, HTPASSWD_REALM, SECTIONS
+
+if TYPE_CHECKING:
+    from ..auth.rules import Rules
 
 _log = logging.getLogger(__name__)
 
-_READ_BY: Mapping[str, tuple[Mode, ...]] = {
-    "REGISTRY_AUTH_TOKEN_": (Mode.TOKEN,),
-    "REGISTRY_AUTH_HTPASSWD_": (Mode.HTPASSWD, Mode.BUILTIN),
-    "REGISTRY_AUTH_RULES": (Mode.HTPASSWD, Mode.BUILTIN),
-    "REGISTRY_AUTH_BUILTIN_": (Mode.BUILTIN,),
-    "REGISTRY_AUTH_ENTRA_": (Mode.BUILTIN,),
-}
-"""Which modes look at the settings that begin so."""
-
 
 def read_auth(reader: Reader) -> AuthSettings:
-    """The mode and what it needs."""
+    """Return the mode and what it needs."""
     mode = _mode(reader)
     if mode is None:
         return OPEN
-    _warn_of_unread(reader, mode)
+    _warn_of_ignored(reader, mode)
     match mode:
+        case Mode.NONE:
+            return OPEN
         case Mode.TOKEN:
             from .token import read_token
 
             return AuthSettings(mode, token=read_token(reader))
-        case Mode.HTPASSWD | Mode.BUILTIN:
-            return _of_users(reader, mode)
-    return AuthSettings(mode)
+        case Mode.HTPASSWD:
+            return AuthSettings(mode, htpasswd=_htpasswd(reader), rules=_rules(reader))
+        case Mode.BUILTIN:
+            from .builtin import read_builtin
 
-
-def _of_users(reader: Reader, mode: Mode) -> AuthSettings:
-    from .htpasswd import read_htpasswd
-    from .rules import read_rules
-
-    if mode is Mode.HTPASSWD:
-        return AuthSettings(mode, htpasswd=read_htpasswd(reader), rules=read_rules(reader))
-    from .builtin import read_builtin
-
-    users = read_htpasswd(reader) if reader.text(HTPASSWD_PATH) else None
-    builtin = read_builtin(reader)
-    return AuthSettings(mode, htpasswd=users, builtin=builtin, rules=read_rules(reader))
+            users = _htpasswd(reader) if reader.text(HTPASSWD_PATH) else None
+            builtin = read_builtin(reader)
+            return AuthSettings(mode, htpasswd=users, builtin=builtin, rules=_rules(reader))
 
 
 def _mode(reader: Reader) -> Mode | None:
-    """None where no mode is chosen, and one must be."""
-    choices = ", ".join(Mode)
-    text = reader.text(AUTH).lower()
-    if text and text not in list(Mode):
-        reader.problems.append(f"{AUTH}={text!r} must be one of {choices}")
-        return None
-    if not text and is_azure(reader):
+    """Return the mode; None if it is invalid or has to be selected."""
+    if not reader.given(AUTH) and reader.in_azure:
         reader.problems.append(
-            f"{AUTH} is missing; in Azure it must be chosen: one of {choices}, where none lets "
-            "everybody push, pull and delete"
+            f"{AUTH} is missing; in Azure, select one of {', '.join(Mode)} "
+            "(none lets everybody push, pull and delete)"
         )
         return None
-    return Mode(text or Mode.NONE)
+    mode = reader.choice(AUTH)
+    return Mode(mode) if mode else None
 
 
-def _warn_of_unread(reader: Reader, mode: Mode) -> None:
-    for name in sorted(reader.environment):
-        for beginning, modes in _READ_BY.items():
-            if name.startswith(beginning) and mode not in modes and reader.text(name):
-                _log.warning("%s is not looked at where %s is %s", name, AUTH, mode)
+def _warn_of_ignored(reader: Reader, mode: Mode) -> None:
+    for section in SECTIONS:
+        for setting in section.settings:
+            if section.modes and mode not in section.modes and reader.given(setting.name):
+                _log.warning("%s is ignored because %s is %s", setting.name, AUTH, mode)
+
+
+def _htpasswd(reader: Reader) -> HtpasswdAuth | None:
+    """Return the users of a password file; None without one, which is a problem."""
+    from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
+
+    users = reader.document(HTPASSWD_PATH, inline=":$2")
+    if users is None:
+        if not reader.text(HTPASSWD_PATH):
+            reader.problems.append(
+                f"{HTPASSWD_PATH} is missing; name a password file, or give its lines"
+            )
+        return None
+    try:
+        parse_htpasswd(users.text, str(users.path or HTPASSWD_PATH))
+    except HtpasswdInvalid as error:
+        reader.problems += [f"{HTPASSWD_PATH}: {problem}" for problem in error.problems]
+    return HtpasswdAuth(reader.text(HTPASSWD_REALM), users)
+
+
+def _rules(reader: Reader) -> Rules | None:
+    """Return the access rules; None without a document."""
+    from ..auth.rules import Rules, RulesInvalid
+
+    document = reader.document(AUTH_RULES)
+    if document is None:
+        return None
+    try:
+        rules = Rules.parse(document.text, str(document.path or AUTH_RULES))
+    except RulesInvalid as error:
+        reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
+        return None
+    for warning in rules.warnings:
+        _log.warning("%s: %s", AUTH_RULES, warning)
+    return rules

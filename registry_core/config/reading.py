@@ -1,4 +1,4 @@
-"""All settings, read from the environment."""
+"""Reading all settings from the environment."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..auth.classes import CLASSES
+from ..auth.repository_classes import CLASSES
 from .auth import read_auth
-from .names import (
+from .reader import ConfigError, Reader
+from .settings import Settings
+from .storage import read_storage
+from .table import (
     ACCESS_LOG_DISABLED,
     AUTH,
+    BODY_LIMIT,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     DELETE_ENABLED,
@@ -25,40 +29,37 @@ from .names import (
     TAGS_IMMUTABLE,
     VALIDATION_DISABLED,
 )
-from .platform import body_limit
-from .reader import ConfigError, Reader
-from .settings import Settings
-from .storage import azure_storage
 
 _SECRET_LENGTH = 16
+_FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Everything that is configured, or nothing: all problems are told at once.
+    """Return all settings.
 
-    :raises ConfigError: a setting is missing, misspelt, malformed, or contradicts another.
+    :raises ConfigError: some are missing, misspelt, malformed or contradictory: all problems.
     """
     reader = Reader(environment)
     reader.check_names()
+    validated = not reader.flag(VALIDATION_DISABLED)
     settings = Settings(
-        storage=azure_storage(reader),
+        storage=read_storage(reader),
         http_secret=_secret(reader),
         root=_root(reader),
         redirect=not reader.flag(REDIRECT_DISABLE),
         public_url=_public_url(reader),
         relative_urls=reader.flag(HTTP_RELATIVE_URLS),
-        membership_seconds=reader.number(CACHE_MEMBERSHIP, 30),
-        manifest_cache_bytes=reader.number(CACHE_MANIFESTS, 32 * 2**20),
-        delete=reader.flag(DELETE_ENABLED, default=True),
+        membership_seconds=reader.number(CACHE_MEMBERSHIP),
+        manifest_cache_bytes=reader.number(CACHE_MANIFESTS),
+        delete=reader.flag(DELETE_ENABLED),
         read_only=reader.flag(READ_ONLY),
-        require_blobs=not reader.flag(VALIDATION_DISABLED),
-        require_children=reader.choice(INDEX_PLATFORMS, ("all", "none")) == "all"
-        and not reader.flag(VALIDATION_DISABLED),
-        write_once=reader.tag_globs(TAGS_IMMUTABLE),
+        require_blobs=validated,
+        require_children=validated and reader.choice(INDEX_PLATFORMS) == "all",
+        immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
-        body_limit=body_limit(reader),
+        body_limit=_body_limit(reader),
     )
     if reader.problems:
         raise ConfigError(reader.problems)
@@ -66,7 +67,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def read_storage_settings(environment: Mapping[str, str]) -> Settings:
-    """For commands that let nobody in and sign nothing: they need only know where storage is.
+    """Return the settings for commands that only work on storage.
+
+    They authenticate nobody and sign nothing, so secrets need not be set.
 
     :raises ConfigError: as `read_settings`.
     """
@@ -86,7 +89,7 @@ def _secret(reader: Reader) -> str:
 
 
 def _root(reader: Reader) -> str | None:
-    """A folder with or without a slash in front is the same, as to CNCF distribution v3."""
+    """Return the prefix of names; a slash in front makes no difference, as in distribution v3."""
     text = reader.text(ROOT_DIRECTORY)
     if not text:
         return None
@@ -96,10 +99,11 @@ def _root(reader: Reader) -> str | None:
 
 
 def _repository_classes(reader: Reader) -> frozenset[str]:
-    names = frozenset(reader.text(REPOSITORY_CLASSES).strip("[]").replace(",", " ").split())
+    names = frozenset(reader.words(REPOSITORY_CLASSES))
     for name in sorted(names - CLASSES):
         reader.problems.append(
-            f"{REPOSITORY_CLASSES}: {name!r} is no class; list some of {', '.join(sorted(CLASSES))}"
+            f"{REPOSITORY_CLASSES}: {name!r} is not a class of manifests; list some of "
+            f"{', '.join(sorted(CLASSES))}"
         )
     return names
 
@@ -118,3 +122,10 @@ def _public_url(reader: Reader) -> str | None:
 def _is_base_url(text: str) -> bool:
     parts = urlsplit(text)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+
+
+def _body_limit(reader: Reader) -> int | None:
+    """Return the limit of the Functions host in bytes; None on hosts without one."""
+    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
+        return reader.number(BODY_LIMIT)
+    return None

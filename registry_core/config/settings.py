@@ -1,20 +1,32 @@
-"""What the registry is told, as values."""
+"""The settings as values, whatever they were read from.
+
+Types that only some modes of authentication need are imported for type checkers alone: they bring
+cryptography, and imports are the cold start.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..globs import NO_TAGS, TagGlobs
-from .auth_settings import OPEN, AuthSettings
+
+if TYPE_CHECKING:
+    from ..auth.rules import Rules
+    from ..auth.tokens.certificates import Bundle
+    from ..auth.tokens.keys import KeySet, SigningKey
 
 
 @dataclass(frozen=True)
 class AzureStorage:
-    """Where the container is, and how to get in.
+    """The storage account, the container and the credentials used for them.
 
-    By ``connection_string``, by ``account_key``, or, with neither, by an identity of Entra ID: that
-    of the application ``client_id`` with its ``client_secret`` in the tenant ``tenant_id``; without
-    a secret, the process's own, which ``client_id`` chooses where it has several.
+    Credentials are the ``connection_string``, the ``account_key`` or, with neither, an identity of
+    Entra ID: the application ``client_id`` with its ``client_secret`` in the tenant ``tenant_id``,
+    or without a secret the identity of this process (``client_id`` selects one of several).
     """
 
     container: str
@@ -27,16 +39,108 @@ class AzureStorage:
     client_secret: str | None = field(default=None, repr=False)
 
 
+class Mode(StrEnum):
+    """How callers are authenticated: the values of ``REGISTRY_AUTH``."""
+
+    NONE = "none"
+    HTPASSWD = "htpasswd"
+    TOKEN = "token"  # noqa: S105 - distribution's name of the mode
+    BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text that was given by path, or, where ``path`` is None, in the setting itself."""
+
+    text: str = field(repr=False)
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class HtpasswdAuth:
+    """Users of a password file, and the realm that Basic challenges name."""
+
+    realm: str
+    users: Document
+
+
+@dataclass(frozen=True)
+class TokenAuth:
+    """An external issuer of tokens, and its keys: one or more of bundle, keys and keys_url.
+
+    ``realm`` is the URL of its token service, or None if that is ``path`` on this registry's host.
+    """
+
+    realm: str | None
+    service: str
+    issuer: str
+    path: str
+    algorithms: Collection[str]
+    bundle: Bundle | None = None
+    keys: KeySet | None = None
+    keys_url: str = ""
+
+
+@dataclass(frozen=True)
+class EntraAuth:
+    """A tenant of Entra ID, and the client ids that its tokens may have as their audience.
+
+    ``authority`` is the URL of another cloud's Entra ID; empty for the public cloud.
+    """
+
+    tenant_id: str
+    client_ids: tuple[str, ...]
+    authority: str = ""
+
+
+@dataclass(frozen=True)
+class BuiltinAuth:
+    """The registry's own token service.
+
+    ``seconds`` and ``refresh_seconds`` are the lifetimes of access and refresh tokens. Tokens that
+    ``previous`` signed stay valid until they expire.
+    """
+
+    service: str
+    key: SigningKey = field(repr=False)
+    previous: SigningKey | None = field(default=None, repr=False)
+    seconds: int = 300
+    refresh_seconds: int = 30 * 86400
+    entra: EntraAuth | None = None
+
+
+@dataclass(frozen=True)
+class AuthSettings:
+    """The mode of authentication and what it needs; settings of other modes are not read.
+
+    Without ``rules`` authenticated callers may do everything, and others nothing.
+    """
+
+    mode: Mode = Mode.NONE
+    token: TokenAuth | None = None
+    htpasswd: HtpasswdAuth | None = None
+    builtin: BuiltinAuth | None = None
+    rules: Rules | None = None
+
+
+OPEN = AuthSettings()
+"""No authentication: every caller may do everything."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the registry is told.
+    """All settings of a registry.
 
-    ``root`` is what stands before all names in the container, None when that is to be found by
-    looking; ``membership_seconds`` how long an instance remembers that a repository has some
-    content, ``manifest_cache_bytes`` how much it keeps of manifests. ``require_blobs`` and
-    ``require_children``: a manifest is refused unless all blobs, an index unless all manifests that
-    it lists are there. Without ``repository_classes`` all of them may be pushed. ``log_requests``:
-    a line in the log for each. ``body_limit``, in bytes: what the host takes of a request's body.
+    :ivar root: the prefix of all names in the container; None: found by looking into it.
+    :ivar redirect: whether clients fetch blobs from storage, by a signed URL.
+    :ivar membership_seconds: how long an instance caches that a repository has a blob or manifest.
+    :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
+    :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
+    :ivar require_children: whether an image index may list only manifests that are there.
+    :ivar immutable_tags: tags that can be set once and not be moved or deleted.
+    :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
+    :ivar log_requests: whether each request is logged in one line.
+    :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
     storage: AzureStorage
@@ -51,7 +155,7 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
-    write_once: TagGlobs = NO_TAGS
+    immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True

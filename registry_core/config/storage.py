@@ -1,32 +1,56 @@
-"""Where the container is, and how to get in."""
+"""Reading where storage is and which credentials open it.
+
+Credentials are those of distribution's azure driver: an access key, an application with a secret,
+or the identity of the process. Their type may be left out, if the other settings determine it.
+"""
+# ruff: noqa: S105 - these are names, not secrets
 
 from __future__ import annotations
 
+import binascii
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from .names import ACCOUNT_KEY, ACCOUNT_NAME, CONNECTION_STRING, CONTAINER, REALM, SERVICE_URL
 from .reader import Reader
 from .settings import AzureStorage
-from .storage_credentials import check_key, identity
+from .table import (
+    ACCOUNT_KEY,
+    ACCOUNT_NAME,
+    CONNECTION_STRING,
+    CONTAINER,
+    CREDENTIALS_CLIENTID,
+    CREDENTIALS_SECRET,
+    CREDENTIALS_TENANTID,
+    CREDENTIALS_TYPE,
+    REALM,
+    SERVICE_URL,
+)
+
+_DEFAULT = "default_credentials"
+_CLIENT_SECRET = "client_secret"
+_SHARED_KEY = "shared_key"
 
 # REST, "Naming and Referencing Containers, Blobs, and Metadata"
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
+# Entra ID accepts a tenant's id or one of its domains.
+_TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
+
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
-    """Whether the environment says where storage is, rightly or not."""
+    """Return whether the environment says where storage is, rightly or not."""
     return any(
         environment.get(name)
         for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
     )
 
 
-def azure_storage(reader: Reader) -> AzureStorage:
-    """Where the container is, and how to get in."""
+def read_storage(reader: Reader) -> AzureStorage:
+    """Return the storage account, the container and the credentials."""
     container = reader.text(CONTAINER)
     if not _CONTAINER_NAME.fullmatch(container):
         reader.problems.append(
@@ -40,7 +64,7 @@ def azure_storage(reader: Reader) -> AzureStorage:
 
 def _by_connection_string(reader: Reader, container: str) -> AzureStorage:
     for name in (ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL, REALM):
-        if reader.text(name):
+        if reader.given(name):
             reader.problems.append(
                 f"{name} contradicts {CONNECTION_STRING}; set only one of the two"
             )
@@ -48,11 +72,11 @@ def _by_connection_string(reader: Reader, container: str) -> AzureStorage:
     names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
     if not names >= {"accountname", "accountkey"}:
         reader.problems.append(
-            f"{CONNECTION_STRING} must hold AccountName=...;AccountKey=...;..., as the portal "
-            f"shows it under access keys; without a key, set {ACCOUNT_NAME} instead and sign "
-            "in with an identity"
+            f"{CONNECTION_STRING} must contain AccountName=...;AccountKey=...;..., as the portal "
+            f"shows it under access keys; without a key, set {ACCOUNT_NAME} instead to use an "
+            "identity"
         )
-    check_key(reader, CONNECTION_STRING)
+    _check_key(reader, CONNECTION_STRING)
     return AzureStorage(container, connection_string=text)
 
 
@@ -70,11 +94,84 @@ def _by_account(reader: Reader, container: str) -> AzureStorage:
         reader.problems.append(
             f"{SERVICE_URL}={url!r} must be a URL like https://ACCOUNT.blob.core.windows.net"
         )
-    realm = reader.text(REALM) or "core.windows.net"
-    storage = AzureStorage(container, url or f"https://{account}.blob.{realm}", account)
+    url = url or f"https://{account}.blob.{reader.text(REALM)}"
+    storage = AzureStorage(container, url, account)
     if key := reader.text(ACCOUNT_KEY):
         if not account:
-            reader.problems.append(f"{ACCOUNT_KEY} needs {ACCOUNT_NAME} beside it")
-        check_key(reader, ACCOUNT_KEY)
+            reader.problems.append(f"{ACCOUNT_KEY} needs {ACCOUNT_NAME} as well")
+        _check_key(reader, ACCOUNT_KEY)
         return replace(storage, account_key=key)
-    return identity(reader, storage)
+    return _with_identity(reader, storage)
+
+
+def _check_key(reader: Reader, key: str) -> None:
+    """Report what contradicts the access key in the setting ``key``."""
+    if key == ACCOUNT_KEY and not _is_base64(reader.text(key)):
+        reader.problems.append(f"{key} must be base64, as the portal shows it")
+    kind = reader.choice(CREDENTIALS_TYPE) or _SHARED_KEY
+    if kind != _SHARED_KEY:
+        reader.problems.append(
+            f"{CREDENTIALS_TYPE}={kind!r} contradicts {key}; remove the key to use an identity, "
+            f"or set {_SHARED_KEY}"
+        )
+    for name in (CREDENTIALS_CLIENTID, CREDENTIALS_TENANTID, CREDENTIALS_SECRET):
+        if reader.text(name):
+            reader.problems.append(
+                f"{name} contradicts {key}; remove the key to use an identity, or remove {name}"
+            )
+
+
+def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
+    """Return the storage with the identity that opens it where there is no key."""
+    client, tenant = reader.text(CREDENTIALS_CLIENTID), reader.text(CREDENTIALS_TENANTID)
+    secret = reader.text(CREDENTIALS_SECRET)
+    kind = reader.choice(CREDENTIALS_TYPE) or (_CLIENT_SECRET if secret else _DEFAULT)
+    if kind == _SHARED_KEY:
+        reader.problems.append(
+            f"{CREDENTIALS_TYPE}={kind!r} needs {ACCOUNT_KEY} or {CONNECTION_STRING}"
+        )
+    elif kind == _CLIENT_SECRET:
+        _check_application(reader)
+    else:
+        _check_own_identity(reader)
+    if tenant and not _TENANT.fullmatch(tenant):
+        reader.problems.append(
+            f"{CREDENTIALS_TENANTID}={tenant!r} must be a tenant's id or one of its domains"
+        )
+    if urlsplit(storage.service_url).scheme == "http":
+        reader.problems.append(
+            f"{SERVICE_URL} must begin with https:// unless a key is set: "
+            "tokens of an identity are sent over TLS only"
+        )
+    return replace(
+        storage, client_id=client or None, tenant_id=tenant or None, client_secret=secret or None
+    )
+
+
+def _check_application(reader: Reader) -> None:
+    needed = (CREDENTIALS_CLIENTID, CREDENTIALS_TENANTID, CREDENTIALS_SECRET)
+    for name in needed:
+        if not reader.text(name):
+            reader.problems.append(
+                f"{name} is missing; an application needs {', '.join(needed[:-1])} and {needed[-1]}"
+            )
+
+
+def _check_own_identity(reader: Reader) -> None:
+    if reader.text(CREDENTIALS_SECRET):
+        reader.problems.append(
+            f"{CREDENTIALS_SECRET} contradicts {CREDENTIALS_TYPE}={_DEFAULT!r}; "
+            f"remove it, or set {_CLIENT_SECRET}"
+        )
+    elif reader.text(CREDENTIALS_TENANTID):
+        reader.problems.append(
+            f"{CREDENTIALS_TENANTID} needs {CREDENTIALS_SECRET} as well; "
+            "the identity of the process knows its tenant"
+        )
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(b64decode(text, validate=True))
+    except binascii.Error:
+        return False

@@ -1,18 +1,17 @@
-"""Tokens of an issuer elsewhere. Named as distribution's ``auth.token`` section."""
+"""Reading an external issuer of tokens. Settings are named as distribution's ``auth.token``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..auth.certificates import Bundle
-from ..auth.fetching import is_fetchable
-from ..auth.keys import ALGORITHMS, KeySet, parse_jwks
-from ..auth.token_authenticator import TOKEN_PATH
-from .documents import Document, read_document
-from .names import (
+from ..auth.authenticators import TOKEN_PATH
+from ..auth.tokens.certificates import Bundle
+from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
+from ..auth.tokens.remote_keys import is_fetchable
+from .reader import Reader
+from .settings import Document, TokenAuth
+from .table import (
     TOKEN_AUTOREDIRECT,
     TOKEN_AUTOREDIRECTPATH,
     TOKEN_ISSUER,
@@ -22,28 +21,10 @@ from .names import (
     TOKEN_SERVICE,
     TOKEN_SIGNINGALGORITHMS,
 )
-from .reader import Reader
-
-
-@dataclass(frozen=True)
-class TokenAuth:
-    """An issuer of tokens elsewhere, and its keys: some of ``bundle``, ``keys`` and ``keys_url``.
-
-    ``realm`` is the URL of its token service, None for ``path`` at the registry's own address.
-    """
-
-    realm: str | None
-    service: str
-    issuer: str
-    path: str
-    bundle: Bundle | None = None
-    keys: KeySet | None = None
-    keys_url: str = ""
-    algorithms: Collection[str] = ALGORITHMS
 
 
 def read_token(reader: Reader) -> TokenAuth:
-    """The issuer, its keys and its address."""
+    """Return the issuer, its keys and its address."""
     path = _redirect_path(reader)
     keys, keys_url = _jwks(reader)
     if not (reader.text(TOKEN_ROOTCERTBUNDLE) or reader.text(TOKEN_JWKS)):
@@ -53,13 +34,13 @@ def read_token(reader: Reader) -> TokenAuth:
         )
     return TokenAuth(
         realm=None if path else _realm(reader),
-        service=_required(reader, TOKEN_SERVICE, "the name that the issuer knows the registry by"),
-        issuer=_required(reader, TOKEN_ISSUER, "what the issuer calls itself in its tokens"),
+        service=_required(reader, TOKEN_SERVICE, "the registry's name at the issuer"),
+        issuer=_required(reader, TOKEN_ISSUER, "the issuer's name in its tokens"),
         path=path or TOKEN_PATH,
+        algorithms=_algorithms(reader),
         bundle=_bundle(reader),
         keys=keys,
         keys_url=keys_url,
-        algorithms=_algorithms(reader),
     )
 
 
@@ -83,7 +64,7 @@ def _realm(reader: Reader) -> str:
 
 
 def _redirect_path(reader: Reader) -> str:
-    """Empty unless the token service is at the registry's own address."""
+    """Return the token service's path at the registry's own address, or "" if it is elsewhere."""
     path = reader.text(TOKEN_AUTOREDIRECTPATH)
     if path and not path.startswith("/"):
         reader.problems.append(f"{TOKEN_AUTOREDIRECTPATH}={path!r} must begin with a slash")
@@ -95,26 +76,26 @@ def _redirect_path(reader: Reader) -> str:
 
 
 def _bundle(reader: Reader) -> Bundle | None:
-    document = read_document(reader, TOKEN_ROOTCERTBUNDLE)
+    document = reader.document(TOKEN_ROOTCERTBUNDLE)
     if document is None:
         return None
     try:
         return Bundle.parse(document.text)
     except ValueError as error:
         reader.problems.append(
-            f"{TOKEN_ROOTCERTBUNDLE} must hold certificates in PEM, as BEGIN CERTIFICATE: {error}"
+            f"{TOKEN_ROOTCERTBUNDLE} must hold certificates in PEM (BEGIN CERTIFICATE): {error}"
         )
         return None
 
 
 def _jwks(reader: Reader) -> tuple[KeySet | None, str]:
-    """The keys of a document, or the URL of one."""
+    """Return the keys of a document, or the URL of one."""
     text = reader.text(TOKEN_JWKS)
     if text.startswith(("https://", "http://")) and "\n" not in text:
         if not is_fetchable(text):
             reader.problems.append(f"{TOKEN_JWKS}={text!r} must begin with https://")
         return None, text
-    document = read_document(reader, TOKEN_JWKS)
+    document = reader.document(TOKEN_JWKS)
     return (_parse_keys(reader, document) if document else None), ""
 
 
@@ -127,14 +108,10 @@ def _parse_keys(reader: Reader, document: Document) -> KeySet | None:
 
 
 def _algorithms(reader: Reader) -> frozenset[str]:
-    """Distribution reads a list in YAML; commas or blanks do, too."""
-    text = reader.text(TOKEN_SIGNINGALGORITHMS)
-    names = frozenset(text.strip("[]").replace(",", " ").replace('"', " ").split())
-    if not names:
-        return ALGORITHMS
+    names = frozenset(reader.words(TOKEN_SIGNINGALGORITHMS))
     for name in sorted(names - ALGORITHMS):
         reader.problems.append(
-            f"{TOKEN_SIGNINGALGORITHMS}: {name} is not taken; list some of "
+            f"{TOKEN_SIGNINGALGORITHMS}: {name} is not supported; list some of "
             f"{', '.join(sorted(ALGORITHMS))}"
         )
-    return names & ALGORITHMS
+    return names & ALGORITHMS or ALGORITHMS

@@ -1,1 +1,1 @@
-"""Whatever walks the whole container."""
+"""Operations on the container as a whole: what walks over every object in it."""

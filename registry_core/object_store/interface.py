@@ -1,7 +1,8 @@
-"""The seam to storage: what the registry needs of an object store, in the object store's own words.
+"""The interface to storage: what the registry needs of an object store.
 
-`azure_blob` and `memory` implement it, held to one behaviour by tests/contracts/object_store/.
-Paths are relative to the container and go to storage as they are. ETags are opaque texts.
+`azure` and `memory` implement it; tests/contracts/object_store/ holds both to the same behaviour.
+Paths are relative to the container and are passed to storage unchanged. ETags are opaque texts.
+Sizes and offsets are in bytes.
 """
 
 from __future__ import annotations
@@ -17,64 +18,67 @@ from ..spec.errors import Unavailable
 Buffer = bytes | bytearray | memoryview
 
 BLOCK_ID_LENGTH = 23
-"""Of every block id: those of one object must be equally long, and copies stage blocks as well."""
+"""The length of every block id: those of one object, copied blocks included, must be equal."""
 
 _METADATA_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _METADATA_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class StoreError(Exception):
-    """An answer of the object store that is not the one hoped for."""
+    """An operation of the object store failed."""
 
 
 class NotFound(StoreError):
-    """Nothing is committed at the path."""
+    """No object is committed at the path."""
 
 
 class ConditionFailed(StoreError):
-    """The object is not, or no longer, in the state that the condition asked for."""
+    """The object does not, or no longer, fulfil the condition."""
 
 
 class WrongKind(StoreError):
-    """The path holds an object of another kind, such as an append blob: delete it first."""
+    """An object of another kind, such as an append blob, is at the path: delete it first."""
 
 
 class BlockListInvalid(StoreError):
-    """A commit named a block that is not staged (any more)."""
+    """A commit named a block that is not, or no longer, staged."""
 
 
 class RangeNotSatisfiable(StoreError):
-    """Nothing of the range lies inside the object."""
+    """The range begins beyond the end of the object."""
 
 
 class ContinuationInvalid(StoreError):
-    """A listing cannot go on where it was asked to."""
+    """The continuation of a listing is not valid."""
 
 
 class StoreUnavailable(StoreError, Unavailable):
-    """A fault that bounded retries did not cure."""
+    """Storage cannot be reached, fails or denies access, after a limited number of retries."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold for an operation to take place; the default asks nothing."""
+    """What must hold for an operation to take place; by default nothing."""
 
     if_match: str | None = None
     if_absent: bool = False
 
 
-ANYWAY = Condition()
+UNCONDITIONAL = Condition()
 IF_ABSENT = Condition(if_absent=True)
 
 
 def if_match(etag: str) -> Condition:
-    """On condition that the object is still the one with ``etag``."""
+    """Return the condition that the object is still the one with ``etag``."""
     return Condition(if_match=etag)
 
 
 @dataclass(frozen=True)
 class Properties:
-    """What is known of an object without its content. ``size`` is in bytes."""
+    """What storage knows of an object besides its content.
+
+    ``is_append`` says whether it is an append blob. ``last_modified`` is by the clock of storage.
+    """
 
     etag: str
     size: int
@@ -85,7 +89,7 @@ class Properties:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object, or the part of it that was asked for; ``properties.size`` is the whole's."""
+    """An object or a part of it; ``properties.size`` is always the size of the whole object."""
 
     properties: Properties
     content: bytes
@@ -93,7 +97,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a listing: an object, or without ``properties`` a common prefix with its '/'."""
+    """A row of a listing: an object, or, without ``properties``, a common prefix with its "/"."""
 
     path: str
     properties: Properties | None = None
@@ -101,50 +105,66 @@ class Entry:
 
 @dataclass(frozen=True)
 class Page:
-    """One call's worth of a listing, in lexical order. ``continuation`` is None on the last one."""
+    """One page of a listing, in lexical order. ``continuation`` is None on the last page.
+
+    A page may have fewer entries than its limit, or none, and still not be the last.
+    """
 
     entries: Sequence[Entry]
     continuation: str | None = None
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Metadata that storage takes and gives back as they are.
+    """Return metadata that storage accepts and returns unchanged; None means no metadata.
 
-    :raises ValueError: for names that are no lowercase identifiers, for values that are empty, not
-        printable ASCII or with spaces at an end, and for more than 8 KiB.
+    :raises ValueError: a name is not a lowercase identifier; a value is empty, not printable ASCII
+        or begins or ends with a space; names and values together exceed 8 KiB.
     """
     checked = dict(metadata or {})
     for name, value in checked.items():
         if not _METADATA_NAME.fullmatch(name) or not _METADATA_VALUE.fullmatch(value):
-            raise ValueError(f"not storable as metadata: {name}={value!r}")
+            raise ValueError(f"not valid as metadata: {name}={value!r}")
     if sum(len(name) + len(value) for name, value in checked.items()) > 8192:
         raise ValueError("more than 8 KiB of metadata")
     return checked
 
 
 def check_block_id(block_id: str) -> str:
-    """:raises ValueError: when it is not `BLOCK_ID_LENGTH` ASCII characters."""
+    """Return the block id.
+
+    :raises ValueError: it does not have `BLOCK_ID_LENGTH` ASCII characters.
+    """
     if len(block_id) != BLOCK_ID_LENGTH or not block_id.isascii():
         raise ValueError(f"not a block id: {block_id!r}")
     return block_id
 
 
 def check_source_range(offset: int, length: int | None) -> None:
-    """:raises ValueError: for an end that storage would have to find itself, or an empty range."""
+    """Check the range of a source that `ObjectStore.stage_from` is called with.
+
+    :raises ValueError: the range is empty, or has an offset but no length.
+    """
     if length == 0 or (offset and length is None):
         raise ValueError("a part of the source needs an offset and a length")
 
 
 class ObjectStore(Protocol):
-    """Every method raises `StoreUnavailable` when storage does not answer as it should.
+    """Objects in one container.
 
-    Lost answers are asked for again, and what the lost try did is known: its own content, blocks or
-    deletion mean success, for one call more. But of `copy`, who sees `ConditionFailed` has to look.
-    After `StoreUnavailable` a call may have taken place or not.
+    Every method raises `StoreUnavailable` if storage cannot be used. The operation may or may not
+    have taken place then.
+
+    Failed calls are retried, a limited number of times. If the answer to an earlier attempt was
+    lost and a condition fails for that reason, `put`, `commit` and `delete` recognise their own
+    work, with one more call, and succeed. `copy` does not: after its `ConditionFailed` the caller
+    has to look.
     """
 
     async def head(self, path: str) -> Properties:
-        """One call. :raises NotFound:"""
+        """Return the properties of an object. One call.
+
+        :raises NotFound: there is no object.
+        """
 
     async def get(
         self,
@@ -152,16 +172,16 @@ class ObjectStore(Protocol):
         *,
         offset: int = 0,
         length: int | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> StoredObject:
-        """Content in memory: all from ``offset``, or ``length`` bytes (fewer at the end). One call.
+        """Return content, in memory: all from ``offset``, or at most ``length`` bytes. One call.
 
-        From offset 0 there is always something to get, if only nothing; a length asked of an empty
-        object takes a second call.
+        At offset 0 there is always something to return, even of an empty object; a ``length`` for
+        an empty object costs a second call.
 
-        :raises NotFound:
-        :raises ConditionFailed: when it changed since ``if_match``.
-        :raises RangeNotSatisfiable: when ``offset`` lies beyond the last byte.
+        :raises NotFound: there is no object.
+        :raises ConditionFailed: the object is not the one of ``if_match``.
+        :raises RangeNotSatisfiable: ``offset`` is not 0 and lies beyond the last byte.
         """
 
     async def put(
@@ -170,22 +190,23 @@ class ObjectStore(Protocol):
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
-        """Write a whole object atomically, in one call. Returns its ETag.
+        """Write a whole object atomically. Returns its ETag. One call.
 
-        :raises ValueError: for metadata that `check_metadata` does not let pass.
-        :raises ConditionFailed:
-        :raises WrongKind: when an append blob is there.
+        :raises ValueError: `check_metadata` does not accept the metadata.
+        :raises ConditionFailed: the condition does not hold.
+        :raises WrongKind: an append blob is at the path.
         """
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
-        """Upload a block that no reader sees until it is committed. One call.
+        """Upload a block, which no reader sees until it is committed. One call.
 
-        ``block_id``: `BLOCK_ID_LENGTH` ASCII characters. ``md5``: of ``content``, which is refused
-        (`StoreUnavailable`) when it arrives damaged.
+        ``md5`` is the MD5 of ``content``; a block that arrives damaged is refused
+        (`StoreUnavailable`).
 
-        :raises WrongKind: when an append blob is there.
+        :raises ValueError: `check_block_id` does not accept ``block_id``.
+        :raises WrongKind: an append blob is at the path.
         """
 
     async def stage_from(
@@ -198,13 +219,14 @@ class ObjectStore(Protocol):
         length: int | None = None,
         source_etag: str | None = None,
     ) -> None:
-        """Stage a block (up to 4000 MiB) copied from another object, on the server side. One call.
+        """Stage a block of at most 4,000 MiB, copied by storage from another object. One call.
 
-        All of the source, or ``length`` bytes from ``offset``, which must all be there.
+        The block is the whole source, or ``length`` bytes from ``offset``, all of which must exist.
 
-        :raises NotFound: when the source is not there.
-        :raises ConditionFailed: when the source is not the one with ``source_etag``.
-        :raises WrongKind:
+        :raises ValueError: `check_block_id` or `check_source_range` does not accept the arguments.
+        :raises NotFound: there is no source.
+        :raises ConditionFailed: the source is not the one with ``source_etag``.
+        :raises WrongKind: an append blob is at the path.
         """
 
     async def commit(
@@ -213,20 +235,23 @@ class ObjectStore(Protocol):
         block_ids: Sequence[str],
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
-        """Make these blocks, in this order, the object, and drop all others. Returns its ETag.
+        """Make an object of blocks, in this order, and drop all others. Returns its ETag. One call.
 
-        :raises ConditionFailed:
-        :raises BlockListInvalid: when a block is neither staged nor part of the object.
-        :raises WrongKind:
+        Blocks may be staged ones or those of the object at the path.
+
+        :raises ValueError: `check_block_id` or `check_metadata` does not accept the arguments.
+        :raises ConditionFailed: the condition does not hold.
+        :raises BlockListInvalid: a block is neither staged nor part of the object.
+        :raises WrongKind: an append blob is at the path.
         """
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
-        """The object's ETag and the ids of its blocks in order, none if it was put whole. One call.
+        """Return an object's ETag and its block ids in order, none if it was put whole. One call.
 
-        :raises NotFound:
-        :raises WrongKind:
+        :raises NotFound: there is no object.
+        :raises WrongKind: the object is an append blob.
         """
 
     async def copy(
@@ -237,24 +262,27 @@ class ObjectStore(Protocol):
         size: int,
         metadata: Mapping[str, str],
         source_etag: str | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
-        """Copy ``size`` bytes, an object, on the server side; complete when it returns the ETag.
+        """Have storage copy an object of ``size`` bytes. Returns the ETag of the complete copy.
 
-        One call up to 256 MiB, above that one for each 64 MiB and one more. ``metadata`` are all
-        that the copy has; at least one pair, as storage would copy the source's instead of none.
-        An append blob cannot be the source: storage copies block blobs only.
+        One call up to 256 MiB; for larger objects one per 64 MiB, and one more. The copy has
+        ``metadata`` and none of the source's; at least one pair is required, as storage would copy
+        the source's instead of none.
 
-        :raises NotFound: when the source is not there.
-        :raises ConditionFailed: when a condition on source or target does not hold.
-        :raises WrongKind:
+        :raises ValueError: ``metadata`` is empty, or `check_metadata` does not accept it.
+        :raises NotFound: there is no source.
+        :raises ConditionFailed: the condition does not hold, or the source is not the one with
+            ``source_etag``.
+        :raises WrongKind: an append blob is at the path, or is the source.
         """
 
-    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
-        """One call. Staged blocks are not there to be deleted.
+    async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
+        """Delete an object. Staged blocks without an object cannot be deleted. One call.
 
-        :raises NotFound:
-        :raises ConditionFailed: one or the other for ``if_match`` of an object that is gone.
+        :raises NotFound: there is no object.
+        :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,
+            either of the two is raised for ``if_match``.
         """
 
     async def list_page(
@@ -267,27 +295,34 @@ class ObjectStore(Protocol):
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
-        """One call's worth, at most ``limit`` <= 5000, of the paths that begin with ``prefix``.
+        """Return one page, of at most ``limit`` <= 5000 entries, of a listing. One call.
 
-        ``by_folder`` groups what lies behind the next '/' into one entry. The objects before
-        ``start_from`` are left out; it is ``prefix`` and more text, by folder without a '/'. Where
-        that page ends, its ``continuation`` alone is enough to go on.
+        The listing has the objects whose paths begin with ``prefix``, without their metadata unless
+        ``metadata`` is true. ``by_folder`` groups the objects behind the next "/" into one entry.
+        Objects before ``start_from`` are left out; it begins with ``prefix``, and has no further
+        "/" where ``by_folder`` is true. ``continuation`` is that of the previous page, and suffices
+        to continue: ``start_from`` is not repeated.
 
-        :raises ContinuationInvalid: ``continuation`` is none that a page had. Not every one is
-            found out; no other prefix is listed for it.
+        :raises ContinuationInvalid: no page had this ``continuation``. Not every wrong one is
+            detected, but none leads out of ``prefix``.
         """
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
-        """A URL that lets its bearer read the object until it expires. No call, as a rule."""
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
+        """Return a URL that lets its bearer read the object until it expires.
+
+        None where clients cannot read from the store by themselves.
+
+        No call with an account key; with an identity one a day, for the signing key.
+        """
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close all connections."""
 
 
 async def list_all(
     store: ObjectStore, prefix: str, *, by_folder: bool = False, metadata: bool = False
 ) -> AsyncIterator[Entry]:
-    """Every entry of a listing, however many calls it takes."""
+    """Yield every entry of a listing. One call per 5,000 entries; arguments as for `list_page`."""
     continuation: str | None = None
     while True:
         page = await store.list_page(
@@ -298,3 +333,21 @@ async def list_all(
         continuation = page.continuation
         if continuation is None:
             return
+
+
+async def exists(store: ObjectStore, path: str) -> bool:
+    """Return whether an object is committed at ``path``. One call."""
+    try:
+        await store.head(path)
+    except NotFound:
+        return False
+    return True
+
+
+async def delete_if(store: ObjectStore, path: str, condition: Condition = UNCONDITIONAL) -> bool:
+    """Delete an object if it exists and meets the condition. Returns whether it did. One call."""
+    try:
+        await store.delete(path, condition=condition)
+    except (NotFound, ConditionFailed):
+        return False
+    return True

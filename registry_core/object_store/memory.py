@@ -1,7 +1,4 @@
-"""An object store in memory, as strict as the real one: conditions, staged blocks, append blobs.
-
-For tests of what is above it; `append` makes the append blobs that other registries write.
-"""
+"""An object store in memory, as strict as the real one: conditions, staged blocks, append blobs."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from .interface import (
-    ANYWAY,
+    UNCONDITIONAL,
     BlockListInvalid,
     Buffer,
     Condition,
@@ -44,7 +41,18 @@ class _Object:
 
 @dataclass
 class MemoryStore:
-    """See `ObjectStore`. State is in plain dictionaries, for tests to look into and to copy."""
+    """An `ObjectStore` in memory: for tests, demonstrations and short-lived registries.
+
+    ::
+
+        registry = StoredRegistry(MemoryStore())
+
+    It behaves as Azure Blob Storage does, and passes the same contract tests. Nothing is shared
+    between processes or survives them; use it on one event loop. Every listing sorts all paths,
+    so it suits thousands of objects rather than millions.
+
+    ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied.
+    """
 
     objects: dict[str, _Object] = field(default_factory=dict)
     staged: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -59,7 +67,7 @@ class MemoryStore:
         *,
         offset: int = 0,
         length: int | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> StoredObject:
         found = self._find(path)
         self._check(path, condition)
@@ -74,7 +82,7 @@ class MemoryStore:
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self._check(path, condition)
         self._refuse_append(path)
@@ -85,7 +93,7 @@ class MemoryStore:
         self._refuse_append(path)
         data = bytes(content)
         if hashlib.md5(data, usedforsecurity=False).digest() != md5:
-            raise StoreUnavailable(f"{path}: the block is not the one that was hashed")
+            raise StoreUnavailable(f"{path}: the block does not match its MD5")
         self._stage(path, block_id, data)
 
     async def stage_from(
@@ -113,7 +121,7 @@ class MemoryStore:
         block_ids: Sequence[str],
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self._check(path, condition)
         self._refuse_append(path)
@@ -137,10 +145,10 @@ class MemoryStore:
         size: int,
         metadata: Mapping[str, str],
         source_etag: str | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         if not metadata:
-            raise ValueError("storage would copy the source's metadata: give some")
+            raise ValueError("a copy needs metadata of its own: storage would copy the source's")
         found = self._find(source)
         self._refuse_append(source)
         self._check(source, Condition(if_match=source_etag))
@@ -149,7 +157,7 @@ class MemoryStore:
         self.staged.pop(path, None)
         return self._write(path, {"": found.content}, metadata)
 
-    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+    async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         self._find(path)
         self._check(path, condition)
         del self.objects[path]
@@ -182,14 +190,14 @@ class MemoryStore:
             entries[name] = Entry(name, properties)
         return Page(list(entries.values()))
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
-        return f"memory:///{path}?seconds={seconds}"
+    async def signed_url(self, path: str, *, seconds: int) -> None:
+        return None
 
     async def close(self) -> None:
         return None
 
     async def append(self, path: str, content: bytes) -> None:
-        """Create or extend an append blob, as other registries do."""
+        """Create or extend an append blob, as other registries do. Not part of `ObjectStore`."""
         before = self.objects[path].content if path in self.objects else b""
         self._write(path, {"": before + content}, None, is_append=True)
 
@@ -200,15 +208,15 @@ class MemoryStore:
             raise NotFound(path) from None
 
     def _check(self, path: str, condition: Condition) -> None:
-        there = self.objects.get(path)
-        if condition.if_absent and there:
+        found = self.objects.get(path)
+        if condition.if_absent and found:
             raise ConditionFailed(path)
-        if condition.if_match and (there is None or there.properties.etag != condition.if_match):
+        if condition.if_match and (found is None or found.properties.etag != condition.if_match):
             raise ConditionFailed(path)
 
     def _refuse_append(self, path: str) -> None:
-        there = self.objects.get(path)
-        if there and there.properties.is_append:
+        found = self.objects.get(path)
+        if found and found.properties.is_append:
             raise WrongKind(path)
 
     def _stage(self, path: str, block_id: str, content: bytes) -> None:

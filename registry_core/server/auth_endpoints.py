@@ -1,4 +1,4 @@
-"""The token service over HTTP: ``/auth/token``, ``/auth/jwks``, and what clients of ACR call.
+"""The token service over HTTP: ``/auth/token``, ``/auth/jwks``, and the endpoints of ACR clients.
 
 Sources: distribution.github.io/distribution/spec/auth/token/ and .../oauth/; for ``/oauth2/``,
 github.com/Azure/acr, docs/AAD-OAuth.md.
@@ -16,81 +16,56 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..auth.acr import Exchange, ExchangeUnsupported
-from ..auth.basic import basic_challenge, parse_basic
 from ..auth.caller import CredentialsInvalid
-from ..auth.logins import Login
-from ..auth.token_service import ANYBODY, Grant, TokenService
+from ..auth.challenges import basic_challenge, parse_basic
+from ..auth.identity import Login
+from ..auth.tokens.exchange import ExchangeUnsupported, TokenExchange
+from ..auth.tokens.service import ANONYMOUS_LOGIN, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
 from ..spec.scopes import Scope
+from .bodies import read_form
 from .errors import render
-from .forms import read_form
 from .urls import Urls
 
 _log = logging.getLogger(__name__)
 
 _JWKS_SECONDS = 300
-_Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class AuthEndpoints:
-    """Answers what is asked of the registry's own token service."""
+    """The endpoints of the registry's own token service."""
 
     tokens: TokenService
-    exchange: Exchange
+    exchange: TokenExchange
     urls: Urls
 
     async def serve(self, request: Request) -> Response:
-        """The answer to a request for ``/auth/`` or ``/oauth2/``, or below. Raises nothing."""
+        """Answer a request for a path below ``/auth`` or ``/oauth2``. Raises nothing."""
         try:
-            response = await self._handler(request)(request)
+            response = await _handler(request)(self, request)
         except CredentialsInvalid as error:
             _log.info("%s %r: %s", request.method, request.scope["path"], error)
             challenge = basic_challenge(self.tokens.issuer.service)
             refusal = Unauthorized(str(error), headers={"WWW-Authenticate": challenge})
             response = render(refusal, request)
-        except Exception as error:  # noqa: BLE001 - what is unexpected is logged and answered, too
+        except Exception as error:  # noqa: BLE001 - unexpected errors are logged and answered, too
             response = render(error, request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    def _handler(self, request: Request) -> _Handler:
-        """:raises NameUnknown, Unsupported:"""
-        path = request.scope["path"].rstrip("/")
-        by_method = self._routes.get(path)
-        if by_method is None:
-            raise NameUnknown(f"no such endpoint: {path[:300]!r}")
-        if request.method not in by_method:
-            names = ", ".join(sorted(by_method))
-            raise Unsupported(
-                f"method {request.method[:40]!r} is not supported here; use {names}",
-                headers={"Allow": names},
-            )
-        return by_method[request.method]
-
-    @property
-    def _routes(self) -> Mapping[str, Mapping[str, _Handler]]:
-        token: Mapping[str, _Handler] = {"GET": self._get_token, "POST": self._post_token}
-        return {
-            "/auth/token": token,
-            "/auth/jwks": {"GET": self._get_jwks, "HEAD": self._get_jwks},
-            "/oauth2/token": token,
-            "/oauth2/exchange": {"POST": self._exchange},
-        }
-
-    async def _get_token(self, request: Request) -> Response:
-        """Docker's "Token Authentication Specification"; without credentials, for anybody."""
+    async def get_token(self, request: Request) -> Response:
+        """Issue a token, without credentials too: Docker's "Token Authentication Specification"."""
         query = request.query_params
         self._check_service(request, query)
-        login = ANYBODY
+        login = ANONYMOUS_LOGIN
         if authorization := request.headers.get("authorization"):
             login = await self.tokens.log_in(*parse_basic(authorization))
         offline = query.get("offline_token", "").lower() in ("true", "1")
         return _answer(self.tokens.grant(login, _scopes(query), offline=offline))
 
-    async def _post_token(self, request: Request) -> Response:
-        """Docker's "OAuth2 Token Authentication"."""
+    async def post_token(self, request: Request) -> Response:
+        """Issue a token: Docker's "OAuth2 Token Authentication"."""
         form = await read_form(request)
         self._check_service(request, form)
         login = await self._login(form)
@@ -101,31 +76,60 @@ class AuthEndpoints:
         match form.get("grant_type"):
             case "password":
                 name, password = form.get("username", ""), form.get("password", "")
-                # The Azure SDK without credentials asks so.
-                return await self.tokens.log_in(name, password) if name or password else ANYBODY
+                if not name and not password:  # the Azure SDK without credentials
+                    return ANONYMOUS_LOGIN
+                return await self.tokens.log_in(name, password)
             case "refresh_token":
                 return await self.tokens.renew(form.get("refresh_token", ""))
         raise _bad_request("grant_type must be password or refresh_token")
 
-    async def _exchange(self, request: Request) -> Response:
-        """A refresh token for somebody else's token, as Azure Container Registry has it."""
+    async def post_exchange(self, request: Request) -> Response:
+        """Exchange another issuer's token for a refresh token, as Azure Container Registry does."""
         try:
             token = await self.exchange.exchange(dict(await read_form(request)))
         except ExchangeUnsupported as error:
             raise _bad_request(str(error)) from None
         return JSONResponse({"refresh_token": token})
 
-    async def _get_jwks(self, request: Request) -> Response:
-        """What verifies the tokens: RFC 7517, section 5."""
+    async def get_jwks(self, request: Request) -> Response:
+        """Return the keys that verify the tokens, as a JWK set: RFC 7517, section 5."""
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
         return JSONResponse(self.tokens.issuer.jwks, headers=headers)
 
     def _check_service(self, request: Request, parameters: QueryParams) -> None:
-        """A token for another service would be of no use to who asks. Absent it is ours."""
+        """Check the parameter ``service``: a token of this registry is useless for another one."""
         asked = parameters.get("service", "")
         ours = self.tokens.issuer.service
         if asked not in ("", ours, self.urls.host(request)):
-            raise _bad_request(f"service={asked[:100]!r} is not served here; it is {ours!r}")
+            raise _bad_request(f"service={asked[:100]!r} is another service; this one is {ours!r}")
+
+
+_Handler = Callable[[AuthEndpoints, Request], Awaitable[Response]]
+_TOKEN: Mapping[str, _Handler] = {
+    "GET": AuthEndpoints.get_token,
+    "POST": AuthEndpoints.post_token,
+}
+_ROUTES: Mapping[str, Mapping[str, _Handler]] = {
+    "/auth/token": _TOKEN,
+    "/auth/jwks": {"GET": AuthEndpoints.get_jwks, "HEAD": AuthEndpoints.get_jwks},
+    "/oauth2/token": _TOKEN,
+    "/oauth2/exchange": {"POST": AuthEndpoints.post_exchange},
+}
+
+
+def _handler(request: Request) -> _Handler:
+    """:raises NameUnknown, Unsupported:"""
+    path = request.scope["path"].rstrip("/")
+    by_method = _ROUTES.get(path)
+    if by_method is None:
+        raise NameUnknown(f"no such endpoint: {path[:300]!r}")
+    if request.method not in by_method:
+        names = ", ".join(sorted(by_method))
+        raise Unsupported(
+            f"method {request.method[:40]!r} is not supported here; use {names}",
+            headers={"Allow": names},
+        )
+    return by_method[request.method]
 
 
 def _bad_request(message: str) -> Unsupported:
@@ -133,9 +137,9 @@ def _bad_request(message: str) -> Unsupported:
 
 
 def _scopes(parameters: QueryParams) -> Iterable[Scope]:
-    """All that are asked for: several in one parameter, or a parameter for each.
+    """Return the requested scopes: several in one parameter, or a parameter for each.
 
-    What is none is left out, as other token services do: it grants nothing.
+    Malformed ones are left out, as other token services do: they grant nothing.
     """
     return list(_parsed(text for many in parameters.getlist("scope") for text in many.split()))
 

@@ -3,99 +3,76 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from ..auth.caller import Authenticator, Caller, CredentialsInvalid
-from ..spec import endpoints as e
+from ..auth.caller import Caller, CredentialsInvalid
+from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
-from .sessions import Session, UploadTokens
-from .urls import Urls
+from .context import ServerContext
+from .sessions import UploadSession
 
 _log = logging.getLogger(__name__)
-
-_UPLOAD_ENDPOINTS = (e.GetUpload, e.AppendUpload, e.FinishUpload, e.CancelUpload)
 
 # In seconds. An upload may continue this long with the credentials that were valid when it began.
 # No push takes a day, and an expired token should not be accepted for ever.
 LONGEST_PUSH = 24 * 3600.0
 
 
-@dataclass(frozen=True)
-class UploadSession:
-    """The session of the upload that a request continues, or what is wrong with it.
-
-    It is verified once, before authentication, which needs its time; an error is raised after
-    authorization, by the handler that needs the session.
-    """
-
-    session: Session | None = None
-    error: RegistryError | None = None
-
-    def get(self) -> Session:
-        """Return the session. :raises BlobUploadUnknown, BlobUploadInvalid: there is none."""
-        if self.error is not None:
-            raise self.error
-        assert self.session is not None, "the endpoint continues no upload"
-        return self.session
-
-
 async def authorize(
-    authenticator: Authenticator,
-    uploads: UploadTokens,
-    urls: Urls,
-    request: Request,
-    endpoint: e.Endpoint,
-) -> tuple[Caller, UploadSession]:
+    server: ServerContext, request: Request, endpoint: Endpoint
+) -> tuple[Caller, UploadSession | None]:
     """Return the caller, who may make the request, and the session of the upload it continues.
 
+    The session is verified before the caller, whose credentials may have expired since it began.
+    What is wrong with it is answered only to callers who may continue uploads here.
+
     :raises Unauthorized, Denied: the caller lacks a scope, or their credentials are not valid.
-    :raises BlobUploadUnknown: the upload belongs to another caller.
+    :raises BlobUploadUnknown: the request names no upload, or another caller's.
+    :raises BlobUploadInvalid: the upload's state is not valid.
     """
-    upload = _verify_upload(uploads, endpoint)
+    session = _verify_session(server, endpoint)
+    began = session.began if isinstance(session, UploadSession) else None
     try:
-        caller = await _authenticate(authenticator, uploads, request, upload.session)
+        caller = await _authenticate(server, request, began)
     except CredentialsInvalid as error:
         _log.info("%s %r: %s", request.method, request.scope["path"], error)
-        raise _challenge(authenticator, urls, request, endpoint, None) from None
-    needs_credentials = isinstance(endpoint, e.CheckVersion)
+        raise _challenge(server, request, endpoint, None) from None
+    needs_credentials = isinstance(endpoint, CheckVersion)
     if caller.lacks(endpoint.scopes) or (needs_credentials and not caller.is_known):
-        raise _challenge(authenticator, urls, request, endpoint, caller)
-    if upload.session and upload.session.owner != caller.name:
-        raise BlobUploadUnknown("the upload was begun by another user")
-    return caller, upload
+        raise _challenge(server, request, endpoint, caller)
+    if isinstance(session, RegistryError):
+        raise session
+    if session is not None and session.owner != caller.name:
+        raise BlobUploadUnknown("the upload was started by another user")
+    return caller, session
 
 
-def _challenge(
-    authenticator: Authenticator,
-    urls: Urls,
-    request: Request,
-    endpoint: e.Endpoint,
-    caller: Caller | None,
-) -> RegistryError:
-    scopes = (*endpoint.scopes, *endpoint.optional_scopes)
-    return authenticator.challenge(caller, scopes, urls.base(request))
+def _verify_session(
+    server: ServerContext, endpoint: Endpoint
+) -> UploadSession | RegistryError | None:
+    """Return the session of an upload, or what is wrong with it; None for other endpoints."""
+    if not isinstance(endpoint, UploadEndpoint):
+        return None
+    try:
+        return server.sessions.verify(endpoint.repository, endpoint.upload_id, endpoint.state)
+    except RegistryError as error:
+        return error
 
 
-async def _authenticate(
-    authenticator: Authenticator, uploads: UploadTokens, request: Request, session: Session | None
-) -> Caller:
+async def _authenticate(server: ServerContext, request: Request, began: float | None) -> Caller:
     """:raises CredentialsInvalid:"""
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise CredentialsInvalid("more than one Authorization header")
-    recent = session and uploads.now() - session.began <= LONGEST_PUSH
-    began = session.began if session and recent else None
-    return await authenticator.authenticate(headers[0] if headers else None, at=began)
+    is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
+    return await server.authenticator.authenticate(
+        headers[0] if headers else None, at=began if is_recent else None
+    )
 
 
-def _verify_upload(uploads: UploadTokens, endpoint: e.Endpoint) -> UploadSession:
-    if not isinstance(endpoint, _UPLOAD_ENDPOINTS):
-        return UploadSession()
-    try:
-        return UploadSession(
-            uploads.verify(endpoint.repository, endpoint.upload_id, endpoint.state)
-        )
-    except RegistryError as error:
-        return UploadSession(error=error)
+def _challenge(
+    server: ServerContext, request: Request, endpoint: Endpoint, caller: Caller | None
+) -> RegistryError:
+    scopes = (*endpoint.scopes, *endpoint.optional_scopes)
+    return server.authenticator.challenge(caller, scopes, server.urls.base(request))

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from ..registry import Blob
 from ..spec.descriptor import Descriptor
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
@@ -19,23 +20,24 @@ _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
 
 async def head_blob(context: RequestContext, endpoint: HeadBlob) -> Response:
-    blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
-    headers = _headers(blob)
-    known = not_modified(context.request, blob.digest, headers)
-    return known or Response(headers=headers | {"Content-Length": str(blob.size)})
+    blob = await context.registry.open_blob(endpoint.repository, endpoint.digest)
+    headers = _headers(blob.descriptor)
+    known = not_modified(context.request, blob.descriptor.digest, headers)
+    return known or Response(headers=headers | {"Content-Length": str(blob.descriptor.size)})
 
 
 async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
-    blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
-    headers = _headers(blob)
-    known = not_modified(context.request, blob.digest, headers)
+    blob = await context.registry.open_blob(endpoint.repository, endpoint.digest)
+    headers = _headers(blob.descriptor)
+    known = not_modified(context.request, blob.descriptor.digest, headers)
     if known is not None:
         return known
-    wanted = parse_range(context.header("range"), blob.size)
-    url = None if is_suffix(context.header("range")) else await context.registry.get_blob_url(blob)
+    wanted = parse_range(context.header("range"), blob.descriptor.size)
+    url = None if is_suffix(context.header("range")) else await blob.url()
     if url is not None:
-        return RedirectResponse(_elsewhere(url, host_name(context.request)), headers=_digest(blob))
-    return await _stream(context, blob, wanted, headers)
+        location = _under_other_name(url, host_name(context.request))
+        return RedirectResponse(location, headers=_digest(blob.descriptor))
+    return await _stream(blob, wanted, headers)
 
 
 async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response:
@@ -43,17 +45,16 @@ async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 
-async def _stream(
-    context: RequestContext, blob: Descriptor, wanted: ByteRange | None, headers: dict[str, str]
-) -> Response:
-    status, offset, length = HTTPStatus.OK, 0, blob.size
+async def _stream(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -> Response:
+    size = blob.descriptor.size
+    status, offset, length = HTTPStatus.OK, 0, size
     if wanted is not None:
         status, offset, length = HTTPStatus.PARTIAL_CONTENT, wanted.start, wanted.length
-        headers["Content-Range"] = wanted.content_range(blob.size)
+        headers["Content-Range"] = wanted.content_range(size)
     headers["Content-Length"] = str(length)
     if length == 0:
         return Response(headers=headers)
-    body = await context.registry.get_blob(blob, offset=offset, length=length)
+    body = await blob.read(offset, length)
     return StreamingResponse(body, status_code=status, headers=headers)
 
 
@@ -70,15 +71,15 @@ def _headers(blob: Descriptor) -> dict[str, str]:
     }
 
 
-def _elsewhere(url: str, asked: str) -> str:
-    """The same URL under a name that the client did not use for the registry.
+def _under_other_name(url: str, host: str) -> str:
+    """Return the URL under another name than ``host``, which the client uses for the registry.
 
     Go's clients forward ``Authorization`` to the same host name whatever the port, and storage
     refuses a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names
     be the same.
     """
     parts = urlsplit(url)
-    other = _LOOPBACK.get(asked)
-    if other is None or parts.hostname != asked:
+    other = _LOOPBACK.get(host)
+    if other is None or parts.hostname != host:
         return url
     return parts._replace(netloc=f"{other}:{parts.port}" if parts.port else other).geturl()

@@ -1,4 +1,4 @@
-"""Errors, rendered: the only place that turns them into answers.
+"""Errors, rendered: the only place that turns exceptions into answers.
 
 Source: OCI distribution-spec, "Error Codes".
 """
@@ -10,12 +10,12 @@ import logging
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ..spec.errors import ErrorCode, ErrorDetail, RegistryError
+from ..spec.errors import ErrorCode, RegistryError
 
 _log = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS = "5"
-_CLIENT_CLOSED_REQUEST = 499  # nginx's; nobody receives it, the log shows it
+_CLIENT_CLOSED_REQUEST = 499  # nginx's code. Nobody receives it; the log shows it.
 
 
 class _Unknown(RegistryError):
@@ -23,24 +23,19 @@ class _Unknown(RegistryError):
 
 
 def render(error: Exception, request: Request) -> Response:
-    """The answer that says what went wrong, and nothing of how it is built."""
-    path = request.scope["path"]  # decoded: only its repr fits on a line of the log
+    """Return the answer for an error, and log those that are not the client's.
+
+    Of an unexpected exception the answer says nothing: it could contain anything.
+    """
+    path = request.scope["path"]  # decoded: only its repr is safe in a line of the log
     if isinstance(error, ClientDisconnect):
-        _log.info("%s %r: the client hung up", request.method, path)
+        _log.info("%s %r: the client disconnected", request.method, path)
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
     if not isinstance(error, RegistryError):
         _log.error("%s %r failed", request.method, path, exc_info=error)
-        error = _Unknown("an error in the registry; its log tells more")
+        error = _Unknown("internal error; see the registry's log")
     headers = dict(error.headers)
     if error.code is ErrorCode.UNAVAILABLE:
         _log.warning("%s %r: %s", request.method, path, error)
         headers.setdefault("Retry-After", _RETRY_AFTER_SECONDS)
-    body = {"errors": [_render(detail) for detail in error.errors]}
-    return JSONResponse(body, status_code=error.http_status, headers=headers)
-
-
-def _render(error: ErrorDetail) -> dict[str, object]:
-    rendered: dict[str, object] = {"code": error.code.value, "message": error.message}
-    if error.detail is not None:
-        rendered["detail"] = error.detail
-    return rendered
+    return JSONResponse(error.to_json(), status_code=error.http_status, headers=headers)

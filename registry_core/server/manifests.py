@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from ..auth.classes import check_class
+from ..aio import off_loop
+from ..auth.repository_classes import check_class
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import (
@@ -17,7 +18,7 @@ from ..spec.endpoints import (
     Reference,
 )
 from ..spec.errors import ManifestInvalid
-from ..spec.manifest import parse_manifest
+from ..spec.manifest import Manifest, parse_manifest
 from .conditional import REVALIDATED, UNCHANGING, not_modified
 from .context import RequestContext
 
@@ -40,25 +41,13 @@ async def get_manifest(context: RequestContext, endpoint: GetManifest) -> Respon
 
 
 async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Response:
-    content = await context.read(MANIFEST_LIMIT)
-    if content is None:
-        raise ManifestInvalid(
-            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
-            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        )
-    classes = context.server.repository_classes
-    if classes:
-        manifest = parse_manifest(content, context.header("content-type"))
-        check_class(
-            manifest, endpoint.repository, context.caller, context.server.repository_classes
-        )
-    pushed = await context.registry.push_manifest(
-        endpoint.repository,
-        endpoint.reference,
-        content,
-        context.header("content-type"),
-        endpoint.tags,
-    )
+    manifest = await _read(context, endpoint)
+    allowed = context.server.repository_classes
+    if allowed:
+        check_class(manifest.document, endpoint.repository, context.caller, allowed)
+    reference = endpoint.reference
+    tags = endpoint.tags if isinstance(reference, Digest) else (reference, *endpoint.tags)
+    pushed = await context.registry.push_manifest(endpoint.repository, manifest, tags)
     digest = pushed.descriptor.digest
     location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
@@ -68,6 +57,23 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
     for tag in endpoint.tags:
         response.headers.append("OCI-Tag", tag)
     return response
+
+
+async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
+    """Return the manifest in the body.
+
+    :raises ManifestInvalid: it is malformed, or too large (413).
+    :raises DigestInvalid: it does not hash to the reference.
+    """
+    content = await context.read(MANIFEST_LIMIT)
+    if content is None:
+        raise ManifestInvalid(
+            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
+            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        )
+    content_type = context.header("content-type")
+    digest = endpoint.reference if isinstance(endpoint.reference, Digest) else None
+    return await off_loop(len(content), parse_manifest, content, content_type, digest)
 
 
 async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:

@@ -1,4 +1,7 @@
-"""An upload as it travels in ``Location``: signed, a client can only hand it back."""
+"""Upload sessions: the state of an upload, signed, as it travels in ``Location``.
+
+No instance keeps it. A client can return it, but neither change nor invent it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from ..registry import Upload
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown
@@ -16,10 +20,10 @@ _ALGORITHM = "HS256"
 
 
 @dataclass(frozen=True)
-class Session:
-    """An upload, who began it, and when (seconds since 1970).
+class UploadSession:
+    """An upload, the name of the caller who began it, and when (seconds since 1970).
 
-    So a long push survives the token that it began with, and nobody else can go on with it.
+    With these a long push outlives the token that it began with, and nobody else can continue it.
     """
 
     upload: Upload
@@ -28,17 +32,22 @@ class Session:
 
 
 @dataclass(frozen=True)
-class UploadTokens:
-    """``secret`` is shared by all instances: any of them can serve any request of an upload."""
+class SessionSigner:
+    """Signs and verifies sessions.
+
+    ``secret`` is the same on all instances: any of them can serve any request of an upload.
+    ``now`` returns seconds since 1970.
+    """
 
     secret: str = field(repr=False)
     now: Callable[[], float] = time.time
 
-    @property
+    @cached_property
     def _key(self) -> bytes:
         return hashlib.sha256(b"upload state\0" + self.secret.encode()).digest()
 
-    def sign(self, session: Session) -> str:
+    def sign(self, session: UploadSession) -> str:
+        """Return the session as a token, valid for `LIFETIME`."""
         import jwt
 
         upload = session.upload
@@ -53,18 +62,16 @@ class UploadTokens:
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def verify(self, repository: str, upload_id: str, token: str) -> Session:
-        """The session that ``token`` was signed for.
+    def verify(self, repository: str, upload_id: str, token: str) -> UploadSession:
+        """Return the session that ``token`` was signed for.
 
-        :raises BlobUploadUnknown: without a token.
-        :raises BlobUploadInvalid: the token is altered, too old, or another upload's.
+        :raises BlobUploadUnknown: the token is empty.
+        :raises BlobUploadInvalid: it was altered, has expired, or belongs to another upload.
         """
         import jwt
 
         if not token:
-            raise BlobUploadUnknown(
-                "the upload's URL lacks its state; use Location as it was given"
-            )
+            raise BlobUploadUnknown("the URL lacks the upload's state; use Location as returned")
         try:
             claims = jwt.decode(
                 token,
@@ -73,10 +80,10 @@ class UploadTokens:
                 options={"require": ["exp", "owner", "began"], "verify_exp": False},
             )
         except jwt.InvalidTokenError as error:
-            raise BlobUploadInvalid("the upload's state is not one that was given out") from error
+            raise BlobUploadInvalid("the upload's state was not issued by this registry") from error
         if claims["exp"] < self.now():
-            raise BlobUploadInvalid("the upload's state has expired; begin again")
+            raise BlobUploadInvalid("the upload's state has expired; start a new upload")
         if (claims["repository"], claims["id"]) != (repository, upload_id):
             raise BlobUploadInvalid("the upload's state belongs to another upload")
         upload = Upload(repository, upload_id, claims["offset"], claims["state"])
-        return Session(upload, claims["owner"], claims["began"])
+        return UploadSession(upload, claims["owner"], claims["began"])

@@ -23,4 +23,5 @@ async def list_tags(context: RequestContext, endpoint: ListTags) -> Response:
     if listing.next:
         following = ListTags(endpoint.repository, listing.next)
         headers["Link"] = next_link(context.url(following))
-    return JSONResponse({"name": endpoint.repository, "tags": listing.entries}, headers=headers)
+    names = [tag.name for tag in listing.entries]
+    return JSONResponse({"name": endpoint.repository, "tags": names}, headers=headers)

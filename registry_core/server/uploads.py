@@ -23,10 +23,10 @@ from ..spec.errors import BlobUnknown, DigestInvalid
 from ..spec.ranges import upload_range
 from ..spec.scopes import PULL, repository_scope
 from .context import RequestContext
-from .sessions import Session
+from .sessions import UploadSession
 
-# In bytes; advice that is not enforced. Smaller chunks make many blocks, and behind Functions a
-# longer one with a Content-Length could meet the host's limit of 100 MiB.
+# In bytes; advice, not enforced. Smaller chunks make many blocks; larger ones that have a
+# Content-Length could exceed the limit of the Functions host, 100 MiB by default.
 CHUNK_LENGTHS = {
     "OCI-Chunk-Min-Length": str(8 * 2**20),
     "OCI-Chunk-Max-Length": str(64 * 2**20),
@@ -42,7 +42,7 @@ async def start_upload(context: RequestContext, endpoint: StartUpload) -> Respon
 
 
 async def mount_blob(context: RequestContext, endpoint: MountBlob) -> Response:
-    """What cannot be mounted, or not by this caller, may be uploaded instead."""
+    """Mount a blob, or start an upload if it is missing or the caller may not read the source."""
     if _may_read(context, endpoint.source):
         with suppress(BlobUnknown):
             blob = await context.registry.mount_blob(
@@ -54,15 +54,15 @@ async def mount_blob(context: RequestContext, endpoint: MountBlob) -> Response:
 
 
 def _may_read(context: RequestContext, source: str | None) -> bool:
-    """Without a source, the blob may come from anywhere."""
+    """Return whether the caller may read the source of a mount. None: any repository."""
     if source is None:
         return context.caller.permissions.reads_everything()
     return not context.caller.lacks([repository_scope(source, PULL)])
 
 
-async def _begin(context: RequestContext, name: str, algorithm: str) -> Session:
-    upload = await context.registry.start_upload(name, algorithm)
-    return Session(upload, context.caller.name, context.server.uploads.now())
+async def _begin(context: RequestContext, repository: str, algorithm: str) -> UploadSession:
+    upload = await context.registry.start_upload(repository, algorithm)
+    return UploadSession(upload, context.caller.name, context.server.sessions.now())
 
 
 async def get_upload(context: RequestContext, endpoint: GetUpload) -> Response:
@@ -83,7 +83,7 @@ async def append_upload(context: RequestContext, endpoint: AppendUpload) -> Resp
 async def finish_upload(context: RequestContext, endpoint: FinishUpload) -> Response:
     session = context.session
     if endpoint.digest is None:
-        raise DigestInvalid("the query lacks the blob's digest; add digest=<algorithm>:<hex>")
+        raise DigestInvalid("the URL lacks the blob's digest; add digest=<algorithm>:<hex>")
     try:
         return await _finish(context, session, endpoint.digest)
     except UploadOutOfOrder as error:
@@ -96,7 +96,7 @@ async def cancel_upload(context: RequestContext, endpoint: CancelUpload) -> Resp
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
-async def _finish(context: RequestContext, session: Session, digest: Digest) -> Response:
+async def _finish(context: RequestContext, session: UploadSession, digest: Digest) -> Response:
     blob = await context.registry.finish_upload(session.upload, digest, context.chunk())
     return _created(context, session.upload.repository, blob.digest)
 
@@ -107,21 +107,21 @@ def _created(context: RequestContext, repository: str, digest: Digest) -> Respon
     return Response(status_code=HTTPStatus.CREATED, headers=headers)
 
 
-def _progress(context: RequestContext, session: Session, status: HTTPStatus) -> Response:
+def _progress(context: RequestContext, session: UploadSession, status: HTTPStatus) -> Response:
     return Response(status_code=status, headers=_progress_headers(context, session))
 
 
 def _with_progress(
-    context: RequestContext, session: Session, error: UploadOutOfOrder
+    context: RequestContext, session: UploadSession, error: UploadOutOfOrder
 ) -> UploadOutOfOrder:
-    """The client can resume from what the answer says."""
+    """Return the error with headers from which the client can resume."""
     error.headers = _progress_headers(context, replace(session, upload=error.upload))
     return error
 
 
-def _progress_headers(context: RequestContext, session: Session) -> dict[str, str]:
+def _progress_headers(context: RequestContext, session: UploadSession) -> dict[str, str]:
     upload = session.upload
-    state = context.server.uploads.sign(session)
+    state = context.server.sessions.sign(session)
     endpoint = AppendUpload(upload.repository, upload.id, state)
     return {
         "Location": context.url(endpoint),

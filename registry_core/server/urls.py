@@ -1,4 +1,4 @@
-"""The URLs that answers name: what the client sees, whatever stands between it and here.
+"""URLs in answers: as the client sees the registry, whatever proxies stand in between.
 
 Sources: RFC 7239 ``Forwarded``; ``X-Forwarded-*`` as proxies send it; distribution's ``http.host``
 and ``http.relativeurls``.
@@ -14,49 +14,55 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from ..spec.endpoints import Endpoint, build
+from ..spec.endpoints import Endpoint
+from ..spec.routes import build
 
-# RFC 7239 section 4, "forwarded-pair", which may be empty, and what ends it; lenient in what a bare
-# value holds.
+# RFC 7239 section 4, "forwarded-pair", which may be empty, and its end. An unquoted value may have
+# any characters except separators and quotes.
 _PAIR = re.compile(
     r"[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
     r'=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))[ \t]*)?([;,]|$)'
 )
-# Anything else in a host could not stand in a URL, or would change what it means.
+# Other characters in a host would be invalid in a URL, or change its meaning.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
 
 @dataclass(frozen=True)
 class Urls:
-    """``public``, the registry's own URL (scheme and host), comes before what requests say."""
+    """Makes the URLs of endpoints.
+
+    ``public`` is the registry's own URL (scheme and host); it overrides what requests say.
+    ``relative``: leave scheme and host out of headers.
+    """
 
     public: str | None = None
     relative: bool = False
 
     def of(self, endpoint: Endpoint, request: Request) -> str:
-        """The URL of an endpoint, for a header of the answer to ``request``."""
+        """Return the URL of an endpoint, for a header of the answer to ``request``."""
         path = build(endpoint)
         return path if self.relative else f"{self.base(request)}{path}"
 
     def host(self, request: Request) -> str:
-        """The registry's name as the client writes it: host, and port unless it is usual."""
+        """Return the registry's host as the client writes it: with the port unless it is usual."""
         return urlsplit(self.base(request)).netloc
 
     def base(self, request: Request) -> str:
-        """The registry's own address as the client sees it, without a slash at the end."""
+        """Return the registry's URL as the client sees it, without a slash at the end."""
         if self.public:
             return self.public.rstrip("/")
-        return "://".join(_seen_by_client(request))
+        return "://".join(_scheme_and_host(request))
 
 
 def host_name(request: Request) -> str:
-    """The host that the client asked, without its port."""
-    _, host = _seen_by_client(request)
+    """Return the host that the client sent the request to, without the port."""
+    _, host = _scheme_and_host(request)
     return urlsplit(f"//{host}").hostname or ""
 
 
-def _seen_by_client(request: Request) -> tuple[str, str]:
+def _scheme_and_host(request: Request) -> tuple[str, str]:
+    """Return the scheme and the host, with its port, that the client used."""
     headers = request.headers
     forwarded = _forwarded(headers.get("forwarded", ""))
     scheme = (forwarded.get("proto") or _first(headers, "x-forwarded-proto")).lower()
@@ -66,20 +72,20 @@ def _seen_by_client(request: Request) -> tuple[str, str]:
     if _is_host(host):
         return scheme, _with_port(scheme, host, _first(headers, "x-forwarded-port"))
     host = headers.get("host", "")
-    return scheme, host if _is_host(host) else _here(request, scheme)
+    return scheme, host if _is_host(host) else _server_address(request, scheme)
 
 
-def _here(request: Request, scheme: str) -> str:
-    """The address that the request was sent to, for who does not say it (HTTP/1.0 need not)."""
+def _server_address(request: Request, scheme: str) -> str:
+    """Return the server's own address, for requests without ``Host`` (HTTP/1.0)."""
     address, port = request.scope.get("server") or ("", None)
     host = _with_port(scheme, f"[{address}]" if ":" in address else address, str(port))
     return host if _is_host(host) else "localhost"
 
 
 def _forwarded(header: str) -> dict[str, str]:
-    """The pairs of the first element, which the proxy nearest to the client wrote.
+    """Return the pairs of the first element, which the proxy nearest to the client wrote.
 
-    None of them where it is malformed: what it means is anybody's guess.
+    A malformed element has none: it would be a guess what it means.
     """
     pairs: dict[str, str] = {}
     position = 0
@@ -95,6 +101,7 @@ def _forwarded(header: str) -> dict[str, str]:
 
 
 def _first(headers: Headers, name: str) -> str:
+    """Return the first of a header's comma-separated values; empty if it is absent."""
     return headers.get(name, "").partition(",")[0].strip()
 
 
@@ -110,8 +117,9 @@ def _is_host(text: str) -> bool:
 
 
 def _with_port(scheme: str, host: str, port: str) -> str:
-    named = host.rpartition("]")[2].partition(":")[2]
+    """Return the host with the port, unless it has one, or the port is usual or invalid."""
+    own_port = host.rpartition("]")[2].partition(":")[2]
     with_port = f"{host}:{port}"
-    if named or port == _USUAL_PORTS[scheme] or not _is_host(with_port):
+    if own_port or port == _USUAL_PORTS[scheme] or not _is_host(with_port):
         return host
     return with_port

@@ -1,19 +1,21 @@
-"""Descriptors: what content is, how large, and under which digest.
+"""Descriptors: the media type, digest and size of content.
 
 Source: OCI image-spec, "OCI Content Descriptors".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self, TypeGuard
 
 from .digest import Digest
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """``size`` is in bytes. ``urls`` are places besides the registry to get the content from."""
+    """``size`` is in bytes. ``urls`` are places other than the registry that have the content."""
 
     media_type: str
     digest: Digest
@@ -23,7 +25,7 @@ class Descriptor:
     artifact_type: str | None = None
 
     def to_json(self) -> dict[str, object]:
-        """The descriptor as it stands in a document; what is not known is left out."""
+        """Return the descriptor's JSON object, without the fields that are unknown."""
         document: dict[str, object] = {
             "mediaType": self.media_type,
             "digest": str(self.digest),
@@ -36,3 +38,73 @@ class Descriptor:
         if self.artifact_type:
             document["artifactType"] = self.artifact_type
         return document
+
+    @classmethod
+    def of_json(cls, document: object) -> Self:
+        """Return the descriptor that a JSON value describes: the inverse of `to_json`.
+
+        :raises ValueError: naming the field that is missing or malformed.
+        :raises DigestInvalid: its digest is malformed.
+        """
+        if not isinstance(document, dict):
+            raise ValueError("it is not a JSON object")  # noqa: TRY004 - the value is wrong
+        media_type = text_field(document, "mediaType")
+        if not media_type:
+            raise ValueError("mediaType is missing")
+        digest = text_field(document, "digest")
+        if digest is None:
+            raise ValueError("digest is missing")
+        return cls(
+            media_type,
+            Digest.parse(digest),
+            _size(document),
+            urls=_urls(document),
+            annotations=text_map_field(document, "annotations"),
+            artifact_type=text_field(document, "artifactType"),
+        )
+
+
+def text_field(document: Mapping[str, object], name: str) -> str | None:
+    """Return a string of a JSON object; None if it is null or missing.
+
+    :raises ValueError: it is not a string, or one that cannot be encoded as UTF-8.
+    """
+    value = document.get(name)
+    if value is not None and not _is_text(value):
+        raise ValueError(f"{name} is not a string")
+    return value
+
+
+def text_map_field(document: Mapping[str, object], name: str) -> Mapping[str, str] | None:
+    """Return a map of strings to strings of a JSON object; None if it is null or missing.
+
+    :raises ValueError: it is not such a map.
+    """
+    value = document.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(map(_is_text, (*value, *value.values()))):
+        raise ValueError(f"{name} is not a map of strings to strings")
+    return value
+
+
+def _size(document: Mapping[str, object]) -> int:
+    size = document.get("size")
+    # "in bytes ... int64"
+    if type(size) is not int or not 0 <= size < 2**63:
+        raise ValueError("size is not a number of bytes")
+    return size
+
+
+def _urls(document: Mapping[str, object]) -> tuple[str, ...]:
+    urls = document.get("urls")
+    if urls is None:
+        return ()
+    if not isinstance(urls, list) or not all(_is_text(url) for url in urls):
+        raise ValueError("urls is not a list of strings")
+    return tuple(urls)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    # JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)

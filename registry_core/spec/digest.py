@@ -1,4 +1,4 @@
-"""Digests, and hashers whose state can be carried from one process to another.
+"""Digests, and hashers whose state can be exported and resumed in another process.
 
 Source: OCI image-spec, "Digests". Registered algorithms: sha256 and sha512.
 """
@@ -25,7 +25,7 @@ Buffer = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, order=True)
 class Digest:
-    """``<algorithm>:<hex>`` of a registered algorithm."""
+    """A digest, ``<algorithm>:<hex>``, of a registered algorithm."""
 
     algorithm: str
     hex: str
@@ -35,13 +35,13 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The digest that ``text`` spells.
+        """Parse ``<algorithm>:<hex>``.
 
-        :raises DigestInvalid: when it is not a digest, or of an algorithm that is not registered.
+        :raises DigestInvalid: the text is malformed, or its algorithm is not registered.
         """
         match = _DIGEST.fullmatch(text)
         if match is None:
-            raise DigestInvalid(f"invalid digest {text[:160]!r}: <algorithm>:<hex> is wanted")
+            raise DigestInvalid(f"{text[:160]!r} is not a digest; expected <algorithm>:<hex>")
         algorithm, encoded = match.groups()
         length = _HEX_LENGTH.get(algorithm)
         if length is None:
@@ -50,38 +50,38 @@ class Digest:
             )
         if len(encoded) != length or _HEX.fullmatch(encoded) is None:
             raise DigestInvalid(
-                f"invalid digest {text[:160]!r}: {algorithm} takes {length} lowercase hex digits"
+                f"{text[:160]!r} is not a digest: {algorithm} has {length} lowercase hex digits"
             )
         return cls(algorithm, encoded)
 
     @classmethod
     def of(cls, content: Buffer, algorithm: str = SHA256) -> Self:
-        """The digest of ``content``."""
+        """Return the digest of ``content``."""
         return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
 
 
 class Hasher(Protocol):
-    """Takes content in pieces and tells its digest."""
+    """Computes the digest of content that arrives in pieces."""
 
     algorithm: str
 
     def update(self, data: Buffer) -> None:
-        """Take the next piece, which lies in memory in one part.
+        """Hash the next piece.
 
-        Releases the interpreter lock for large ones, so that a thread helps.
+        Releases the interpreter lock for large pieces, so that threads run in parallel.
 
-        :raises BufferError: when it has holes, as a memoryview with a step.
+        :raises BufferError: the piece is not contiguous, such as a memoryview with a step.
         """
 
     def digest(self) -> Digest:
-        """The digest of all pieces so far; more may follow."""
+        """Return the digest of all pieces so far; more may follow."""
 
     def export_state(self) -> bytes | None:
-        """What `resume_hasher` goes on from; None where this machine cannot export it."""
+        """Return the state for `resume_hasher`; None if this machine cannot export it."""
 
 
 class _HashlibHasher:
-    """For machines whose libcrypto is out of reach: it cannot export its state."""
+    """A hasher for machines without access to libcrypto. It cannot export its state."""
 
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
@@ -113,17 +113,17 @@ class _ResumableHasher:
 
 
 def new_hasher(algorithm: str = SHA256) -> Hasher:
-    """A hasher that has seen nothing."""
+    """Return a hasher of no content yet."""
     if hash_state.available():
         return _ResumableHasher(algorithm)
     return _HashlibHasher(algorithm)
 
 
 def resume_hasher(algorithm: str, state: bytes) -> Hasher | None:
-    """A hasher that goes on from an exported state.
+    """Return a hasher that continues from an exported state.
 
-    None where that cannot be: this machine cannot import it, or ``state`` is not one, since it may
-    have lain where others can write. Then the content has to be hashed from its beginning.
+    None if this machine cannot import states, or if ``state`` is invalid: it may have been stored
+    where others can write. Then the content has to be hashed from its beginning.
     """
     if not hash_state.available():
         return None

@@ -1,17 +1,21 @@
-"""The endpoints of the specification as values, and the URLs built from them.
+"""The endpoints of the specification as values; `routes` parses requests to them and builds URLs.
+
+To add an endpoint, write its class, list it in `routes.ENDPOINTS`, and give it a handler.
 
 Source: OCI distribution-spec, "Endpoints", its main branch included; ``/v2/_catalog`` is Docker's
-HTTP API V2. `build` and `routes.parse` are exact inverses: server and client cannot drift apart.
+HTTP API V2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
-from urllib.parse import quote, urlencode
+from typing import Any, ClassVar
 
-from .digest import Digest
+from .digest import SHA256, SHA512, Digest
+from .errors import DigestInvalid, ManifestUnknown, PaginationNumberInvalid
+from .names import is_tag, parse_name, parse_tag
 from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
@@ -21,31 +25,118 @@ Query = Sequence[tuple[str, str]]
 """Names and values in order, decoded; a name may occur more than once."""
 
 
+class Parameters:
+    """The parameters of a query, by name."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def all(self, name: str) -> tuple[str, ...]:
+        return tuple(value for key, value in self._query if key == name)
+
+    def last(self, name: str) -> str | None:
+        """Return the last value, as most servers do; None if the parameter is absent."""
+        return (self.all(name) or (None,))[-1]
+
+    def digest(self, name: str) -> Digest | None:
+        """:raises DigestInvalid:"""
+        text = self.last(name)
+        return None if text is None else Digest.parse(text)
+
+
+def _query(**values: object) -> Query:
+    """Return the query of those values that are not None."""
+    return tuple((name, str(value)) for name, value in values.items() if value is not None)
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """A page of a listing: at most ``n`` entries, those that follow ``last``.
+
+    ``token`` is the position in the registry's own link to the next page. Clients return it as is.
+    """
+
+    n: int | None = None
+    last: str | None = None
+    token: str | None = None
+
+    @classmethod
+    def parse(cls, parameters: Parameters) -> PageQuery:
+        """:raises PaginationNumberInvalid:"""
+        n = parameters.last("n")
+        if n is not None and not re.fullmatch(r"[0-9]{1,18}", n):
+            raise PaginationNumberInvalid(f"n={n[:40]!r} is not a number of results")
+        return cls(
+            None if n is None else int(n),
+            parameters.last("last") or None,
+            parameters.last("_token") or None,
+        )
+
+    @property
+    def query(self) -> Query:
+        return _query(n=self.n, last=self.last, _token=self.token)
+
+
+ALL = PageQuery()
+
+
+def _parse_reference(text: str) -> Reference:
+    """:raises DigestInvalid, TagInvalid:"""
+    return Digest.parse(text) if ":" in text else parse_tag(text)
+
+
+def _parse_known_reference(text: str) -> Reference:
+    """Parse the reference of a manifest that should exist.
+
+    :raises DigestInvalid: the text is not a tag, and has a colon.
+    :raises ManifestUnknown: it is neither: no manifest can have it.
+    """
+    if ":" not in text and not is_tag(text):
+        raise ManifestUnknown(f"manifest unknown: {text[:160]!r} is neither a tag nor a digest")
+    return _parse_reference(text)
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """One operation on one resource, and the scopes that it needs.
+    """One operation on one resource: its method, its path, its query, and the scopes it requires.
+
+    ``path_template`` names fields in braces; ``field_parsers`` parse what stands there in a path.
+    ``other_methods`` are accepted as well.
 
     Source of the scopes: distribution's registry/handlers/app.go, "appendAccessRecords".
     """
 
     method: ClassVar[str]
+    other_methods: ClassVar[tuple[str, ...]] = ()
+    path_template: ClassVar[str]
+    field_parsers: ClassVar[Mapping[str, Callable[[str], object]]] = {
+        "repository": parse_name,
+        "digest": Digest.parse,
+        "reference": _parse_known_reference,
+        "upload_id": str,
+    }
+
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:  # noqa: ARG003 - an interface
+        """Return the fields that the query holds: the inverse of `query`."""
+        return {}
+
+    @property
+    def path(self) -> str:
+        return self.path_template.format(**vars(self))
+
+    @property
+    def query(self) -> Query:
+        return ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """What the caller must be allowed to do."""
+        """The scopes that the caller must have."""
         return ()
 
     @property
     def optional_scopes(self) -> tuple[Scope, ...]:
-        """What a challenge should ask for besides: without it the request does less."""
-        return ()
-
-    @property
-    def path(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def query(self) -> Query:
+        """Scopes that a challenge should name as well: without them the request does less."""
         return ()
 
 
@@ -53,18 +144,16 @@ class Endpoint:
 class CheckVersion(Endpoint):
     """end-1. Whether the registry implements the specification.
 
-    It needs no scope, but credentials: its challenge is where clients learn how to get a token.
+    It requires no scope, but credentials: its challenge is how clients learn where to get a token.
     """
 
     method = "GET"
-
-    @property
-    def path(self) -> str:
-        return "/v2/"
+    other_methods = ("HEAD",)
+    path_template = "/v2/"
 
 
 @dataclass(frozen=True)
-class _OfRepository(Endpoint):
+class _RepositoryEndpoint(Endpoint):
     repository: str
 
     actions: ClassVar[tuple[str, ...]]
@@ -73,34 +162,28 @@ class _OfRepository(Endpoint):
     def scopes(self) -> tuple[Scope, ...]:
         return (repository_scope(self.repository, *self.actions),)
 
-    def _at(self, *segments: object) -> str:
-        return "/".join(["/v2", self.repository, *map(str, segments)])
-
 
 @dataclass(frozen=True)
-class _OfBlob(_OfRepository):
+class _BlobEndpoint(_RepositoryEndpoint):
+    path_template = "/v2/{repository}/blobs/{digest}"
     digest: Digest
 
-    @property
-    def path(self) -> str:
-        return self._at("blobs", self.digest)
 
-
-class GetBlob(_OfBlob):
+class GetBlob(_BlobEndpoint):
     """end-2."""
 
     method = "GET"
     actions = (PULL,)
 
 
-class HeadBlob(_OfBlob):
+class HeadBlob(_BlobEndpoint):
     """end-2."""
 
     method = "HEAD"
     actions = (PULL,)
 
 
-class DeleteBlob(_OfBlob):
+class DeleteBlob(_BlobEndpoint):
     """end-10."""
 
     method = "DELETE"
@@ -108,22 +191,19 @@ class DeleteBlob(_OfBlob):
 
 
 @dataclass(frozen=True)
-class _OfManifest(_OfRepository):
+class _ManifestEndpoint(_RepositoryEndpoint):
+    path_template = "/v2/{repository}/manifests/{reference}"
     reference: Reference
 
-    @property
-    def path(self) -> str:
-        return self._at("manifests", self.reference)
 
-
-class GetManifest(_OfManifest):
+class GetManifest(_ManifestEndpoint):
     """end-3."""
 
     method = "GET"
     actions = (PULL,)
 
 
-class HeadManifest(_OfManifest):
+class HeadManifest(_ManifestEndpoint):
     """end-3."""
 
     method = "HEAD"
@@ -131,19 +211,24 @@ class HeadManifest(_OfManifest):
 
 
 @dataclass(frozen=True)
-class PushManifest(_OfManifest):
-    """end-7a. ``tags`` are set beside the reference, which is a digest then: end-7b."""
+class PushManifest(_ManifestEndpoint):
+    """end-7a; with ``tags`` to set beside the reference, which is a digest then, end-7b."""
 
     method = "PUT"
     actions = (PULL, PUSH)
+    field_parsers: ClassVar = {**Endpoint.field_parsers, "reference": _parse_reference}
     tags: tuple[str, ...] = ()
+
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return {"tags": tuple(dict.fromkeys(map(parse_tag, parameters.all("tag"))))}
 
     @property
     def query(self) -> Query:
         return tuple(("tag", tag) for tag in self.tags)
 
 
-class DeleteManifest(_OfManifest):
+class DeleteManifest(_ManifestEndpoint):
     """end-9."""
 
     method = "DELETE"
@@ -151,149 +236,151 @@ class DeleteManifest(_OfManifest):
 
 
 @dataclass(frozen=True)
-class StartUpload(_OfRepository):
+class StartUpload(_RepositoryEndpoint):
     """end-4a; with ``digest`` end-4b: the request's body is the whole blob.
 
-    ``algorithm`` is what the content will be hashed with, when the client knows that alone: end-4c.
+    ``algorithm``: the digest's algorithm, from clients that do not know the digest yet: end-4c.
     """
 
     method = "POST"
+    path_template = "/v2/{repository}/blobs/uploads/"
     actions = (PULL, PUSH)
     digest: Digest | None = None
     algorithm: str | None = None
 
-    @property
-    def path(self) -> str:
-        return self._at("blobs", "uploads", "")
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        algorithm = parameters.last("digest-algorithm")
+        if algorithm is not None and algorithm not in (SHA256, SHA512):
+            raise DigestInvalid(
+                f"digest algorithm {algorithm[:40]!r} is not supported; use sha256 or sha512"
+            )
+        return {"digest": parameters.digest("digest"), "algorithm": algorithm}
 
     @property
     def query(self) -> Query:
-        return _pairs(digest=self.digest, **{"digest-algorithm": self.algorithm})
+        return _query(digest=self.digest, **{"digest-algorithm": self.algorithm})
 
 
 @dataclass(frozen=True)
-class MountBlob(_OfRepository):
-    """end-11. ``source`` is the repository that has the blob, None where that is not known."""
+class MountBlob(_RepositoryEndpoint):
+    """end-11: what `StartUpload` is with a parameter ``mount``.
+
+    ``source`` is the repository that has the blob; None if the client does not know one.
+    """
 
     method = "POST"
+    path_template = StartUpload.path_template
     actions = (PULL, PUSH)
     digest: Digest
     source: str | None = None
+
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        digest, source = parameters.digest("mount"), parameters.last("from")
+        return {"digest": digest, "source": parse_name(source) if source else None}
+
+    @property
+    def query(self) -> Query:
+        return _query(mount=self.digest, **{"from": self.source})
 
     @property
     def optional_scopes(self) -> tuple[Scope, ...]:
         return () if self.source is None else (repository_scope(self.source, PULL),)
 
-    @property
-    def path(self) -> str:
-        return self._at("blobs", "uploads", "")
-
-    @property
-    def query(self) -> Query:
-        return _pairs(mount=self.digest, **{"from": self.source})
-
 
 @dataclass(frozen=True)
-class _OfUpload(_OfRepository):
+class UploadEndpoint(_RepositoryEndpoint):
+    """An endpoint of one upload. ``state`` is the registry's own, opaque to clients."""
+
+    path_template = "/v2/{repository}/blobs/uploads/{upload_id}"
     upload_id: str
     state: str = ""
 
-    @property
-    def path(self) -> str:
-        return self._at("blobs", "uploads", self.upload_id)
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return {"state": parameters.last("_state") or ""}
 
     @property
     def query(self) -> Query:
-        return _pairs(_state=self.state or None)
+        return _query(_state=self.state or None)
 
 
-class GetUpload(_OfUpload):
+class GetUpload(UploadEndpoint):
     """end-13."""
 
     method = "GET"
     actions = (PULL,)
 
 
-class AppendUpload(_OfUpload):
+class AppendUpload(UploadEndpoint):
     """end-5."""
 
     method = "PATCH"
     actions = (PULL, PUSH)
 
 
-class CancelUpload(_OfUpload):
-    """end-14. Give the upload up."""
+class CancelUpload(UploadEndpoint):
+    """end-14."""
 
     method = "DELETE"
     actions = (PUSH,)  # a part of pushing
 
 
 @dataclass(frozen=True)
-class FinishUpload(_OfUpload):
-    """end-6. ``digest`` is None when the query has none, which the specification does not allow."""
+class FinishUpload(UploadEndpoint):
+    """end-6. ``digest`` is None if the query lacks it, which the specification does not allow."""
 
     method = "PUT"
     actions = (PULL, PUSH)
     digest: Digest | None = None
 
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return {**super().parse_query(parameters), "digest": parameters.digest("digest")}
+
     @property
     def query(self) -> Query:
-        return _pairs(_state=self.state or None, digest=self.digest)
+        return (*super().query, *_query(digest=self.digest))
 
 
 @dataclass(frozen=True)
-class PageQuery:
-    """Which part of a listing: at most ``n`` entries of those behind ``last``.
-
-    ``token`` is where the registry's own link to the next page goes on, opaque to everybody else.
-    """
-
-    n: int | None = None
-    last: str | None = None
-    token: str | None = None
-
-    @property
-    def pairs(self) -> Query:
-        return _pairs(n=self.n, last=self.last, _token=self.token)
-
-
-ALL = PageQuery()
-
-
-@dataclass(frozen=True)
-class ListTags(_OfRepository):
-    """end-8a; with a part of it asked for end-8b."""
+class ListTags(_RepositoryEndpoint):
+    """end-8a; with ``page`` end-8b."""
 
     method = "GET"
+    path_template = "/v2/{repository}/tags/list"
     actions = (PULL,)
     page: PageQuery = ALL
 
-    @property
-    def path(self) -> str:
-        return self._at("tags", "list")
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return {"page": PageQuery.parse(parameters)}
 
     @property
     def query(self) -> Query:
-        return self.page.pairs
+        return self.page.query
 
 
 @dataclass(frozen=True)
-class ListReferrers(_OfRepository):
+class ListReferrers(_RepositoryEndpoint):
     """end-12a; with ``artifact_type`` end-12b."""
 
     method = "GET"
+    path_template = "/v2/{repository}/referrers/{digest}"
     actions = (PULL,)
     digest: Digest
     artifact_type: str | None = None
     page: PageQuery = ALL
 
-    @property
-    def path(self) -> str:
-        return self._at("referrers", self.digest)
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        artifact_type = parameters.last("artifactType") or None
+        return {"artifact_type": artifact_type, "page": PageQuery.parse(parameters)}
 
     @property
     def query(self) -> Query:
-        return (*_pairs(artifactType=self.artifact_type), *self.page.pairs)
+        return (*_query(artifactType=self.artifact_type), *self.page.query)
 
 
 @dataclass(frozen=True)
@@ -301,28 +388,17 @@ class ListCatalog(Endpoint):
     """Docker HTTP API V2, "Listing Repositories"."""
 
     method = "GET"
+    path_template = "/v2/_catalog"
     page: PageQuery = ALL
+
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return {"page": PageQuery.parse(parameters)}
+
+    @property
+    def query(self) -> Query:
+        return self.page.query
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
         return (WHOLE_CATALOG,)
-
-    @property
-    def path(self) -> str:
-        return "/v2/_catalog"
-
-    @property
-    def query(self) -> Query:
-        return self.page.pairs
-
-
-def _pairs(**values: object) -> Query:
-    """What is given of a query."""
-    return tuple((name, str(value)) for name, value in values.items() if value is not None)
-
-
-def build(endpoint: Endpoint) -> str:
-    """The path and query to request, percent-encoded."""
-    path = quote(endpoint.path, safe="/:")
-    query = urlencode(endpoint.query, safe=":", quote_via=quote)
-    return f"{path}?{query}" if query else path

@@ -5,6 +5,7 @@ Source: OCI distribution-spec, "Error Codes"; codes that only Docker's HTTP API 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -78,25 +79,27 @@ MEANINGS: Mapping[ErrorCode, Meaning] = {
 
 @dataclass(frozen=True)
 class ErrorDetail:
-    """One entry of the ``errors`` array."""
+    """One entry of the ``errors`` array. ``code``: an `ErrorCode`, or a foreign registry's own."""
 
-    code: ErrorCode
+    code: str
     message: str
     detail: object = None
 
 
 @dataclass(eq=False)
 class RegistryError(Exception):
-    """What is raised anywhere and rendered once, as the specification's JSON.
+    """An error that is raised anywhere and rendered once, as the specification's JSON.
 
     ``message`` says what is wrong and what would be right; without one the code's own is used.
-    ``status`` and ``headers`` override what the code's table entry gives.
+    ``status`` and ``headers`` override the code's table entry. ``received``: the entries of another
+    registry's error, rendered as they are.
     """
 
     message: str = ""
     detail: object = None
     status: HTTPStatus | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    received: tuple[ErrorDetail, ...] = ()
 
     code = ErrorCode.UNKNOWN
 
@@ -105,11 +108,39 @@ class RegistryError(Exception):
 
     @property
     def http_status(self) -> HTTPStatus:
+        """The status of the answer."""
         return self.status or MEANINGS[self.code].status
 
     @property
     def errors(self) -> tuple[ErrorDetail, ...]:
+        """The entries of the answer's ``errors`` array."""
+        return self.received or self._entries()
+
+    def _entries(self) -> tuple[ErrorDetail, ...]:
         return (ErrorDetail(self.code, self.message or MEANINGS[self.code].message, self.detail),)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the body of the answer, as the specification has it."""
+        return {"errors": [_entry_to_json(entry) for entry in self.errors]}
+
+    @staticmethod
+    def parse(status: int, body: bytes) -> RegistryError:
+        """Return the error that another registry answered: the inverse of `to_json`.
+
+        Its class is that of the first entry's code. An unknown code makes a plain `RegistryError`,
+        and stays in `errors`. A body that is not the specification's, such as a proxy's page, is
+        judged by the status alone. Raises nothing.
+
+        :param status: the HTTP status of the answer, 400 or more.
+        """
+        known = HTTPStatus(status) if status in _STATUSES else None
+        entries = _parse_entries(body)
+        if not entries:
+            error = _BY_STATUS.get(status, RegistryError)
+            return error(f"the registry answered with status {status}", status=known)
+        first = entries[0]
+        error = _BY_CODE.get(first.code, RegistryError)
+        return error(first.message, first.detail, status=known, received=entries)
 
 
 class BlobUnknown(RegistryError):
@@ -133,10 +164,9 @@ class ManifestBlobUnknown(RegistryError):
 
     code = ErrorCode.MANIFEST_BLOB_UNKNOWN
 
-    @property
-    def errors(self) -> tuple[ErrorDetail, ...]:
+    def _entries(self) -> tuple[ErrorDetail, ...]:
         if not isinstance(self.detail, list) or not self.detail:
-            return super().errors
+            return super()._entries()
         message = MEANINGS[self.code].message
         return tuple(
             ErrorDetail(self.code, f"{message}: {digest}", {"digest": str(digest)})
@@ -196,3 +226,60 @@ class Unavailable(RegistryError):
     """A fault that retries did not cure; the client should try again later."""
 
     code = ErrorCode.UNAVAILABLE
+
+
+_STATUSES = frozenset(status.value for status in HTTPStatus)
+
+_BY_CODE: Mapping[str, type[RegistryError]] = {
+    error.code: error
+    for error in (
+        *(BlobUnknown, BlobUploadInvalid, BlobUploadUnknown, DigestInvalid, ManifestBlobUnknown),
+        *(ManifestInvalid, ManifestUnknown, NameInvalid, NameUnknown, SizeInvalid, Unauthorized),
+        *(Denied, Unsupported, TooManyRequests, TagInvalid, RangeInvalid),
+        *(PaginationNumberInvalid, Unavailable),
+    )
+}
+
+# Of an answer without an error code: what its status alone says.
+_BY_STATUS: Mapping[int, type[RegistryError]] = {
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.FORBIDDEN: Denied,
+    HTTPStatus.METHOD_NOT_ALLOWED: Unsupported,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: SizeInvalid,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: RangeInvalid,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequests,
+    HTTPStatus.BAD_GATEWAY: Unavailable,
+    HTTPStatus.SERVICE_UNAVAILABLE: Unavailable,
+    HTTPStatus.GATEWAY_TIMEOUT: Unavailable,
+}
+
+
+def _entry_to_json(entry: ErrorDetail) -> dict[str, object]:
+    document: dict[str, object] = {"code": str(entry.code), "message": entry.message}
+    if entry.detail is not None:
+        document["detail"] = entry.detail
+    return document
+
+
+def _parse_entries(body: bytes) -> tuple[ErrorDetail, ...]:
+    """Return the entries of an error body; none if it is not one."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ()
+    entries = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        ErrorDetail(_known(entry["code"]), _text(entry.get("message")), entry.get("detail"))
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("code"), str)
+    )
+
+
+def _known(code: str) -> str:
+    return ErrorCode(code) if code in MEANINGS else code
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,13 +1,13 @@
-"""SHA-2 whose state can be exported.
+"""SHA-2 with a state that can be exported.
 
-`hashlib` computes SHA-2 with libcrypto, but keeps the state to itself. libcrypto's low-level
-functions work on a structure of plain integers, which holds no pointers and can be copied.
+`hashlib` computes SHA-2 with libcrypto, but does not expose the state. libcrypto's low-level
+functions work on a structure of plain integers, which has no pointers and can be copied.
 ``SHA256_CTX`` and ``SHA512_CTX`` of openssl/sha.h are alike but for the size of their words::
 
     h[8]  Nl  Nh  data[16]      words of 4 bytes (SHA-256) or 8 (SHA-512)
     num  md_len                 4 bytes each
 
-``Nl`` and ``Nh`` count the bits so far, ``num`` the bytes that wait in ``data`` for a whole block,
+``Nl`` and ``Nh`` count the bits so far, ``num`` the bytes in ``data`` that do not fill a block yet,
 ``md_len`` the bytes of the digest.
 """
 
@@ -27,14 +27,14 @@ _SAMPLE = b"abc" * 100
 
 
 def state_size(algorithm: str) -> int:
-    """The length of an exported state, in bytes."""
+    """Return the length of an exported state, in bytes."""
     return 26 * _WORD[algorithm] + 8
 
 
 class ResumableHash:
-    """SHA-256 or SHA-512 in progress. Use only where `available` says so.
+    """SHA-256 or SHA-512 in progress. Use it only if `available` returns True.
 
-    :raises ValueError: ``state`` is not what `export_state` gave for this algorithm.
+    :raises ValueError: ``state`` was not exported for this algorithm.
     """
 
     def __init__(self, algorithm: str, state: bytes | None = None) -> None:
@@ -54,9 +54,9 @@ class ResumableHash:
             return
         view = memoryview(data)
         if not view.c_contiguous:
-            raise BufferError("content must lie in one piece")
+            raise BufferError("the content is not contiguous")
         if view.readonly:
-            self.update(bytes(view))  # ctypes refuses to point into what it must not change
+            self.update(bytes(view))  # ctypes does not point into read-only memory
         elif view.nbytes:
             first = ctypes.c_char.from_buffer(view)
             self._update(self._context, ctypes.byref(first), ctypes.c_size_t(view.nbytes))
@@ -72,8 +72,8 @@ class ResumableHash:
 
 
 def _check(algorithm: str, state: bytes) -> None:
-    # libcrypto trusts num and md_len: a wrong one would make it write outside the structure. Nl
-    # leaves num no choice, and none beyond the block.
+    # libcrypto trusts num and md_len: with wrong ones it would write outside the structure. Nl
+    # determines num, which is then within the block.
     word = _WORD[algorithm]
     if len(state) != state_size(algorithm):
         raise ValueError(f"a state of {algorithm} has {state_size(algorithm)} bytes")
@@ -81,15 +81,15 @@ def _check(algorithm: str, state: bytes) -> None:
     pending, digest_size = struct.unpack("<2I", state[-8:])
     block = 16 * word
     if bits % (8 * block) != 8 * pending or digest_size != 8 * word:
-        raise ValueError(f"not a state of {algorithm}: its counters contradict each other")
+        raise ValueError(f"not a state of {algorithm}: its counters are inconsistent")
 
 
 @cache
 def _libcrypto() -> ctypes.CDLL:
     import _hashlib  # a Python built without OpenSSL has none
 
-    # Symbols are looked up in the libraries that this extension module was linked with, too. Where
-    # it is part of the interpreter it has no file, and None means the process itself.
+    # Symbols are also looked up in the libraries that this extension module is linked with. If the
+    # module is part of the interpreter, it has no file; None means the process itself.
     return ctypes.CDLL(getattr(_hashlib, "__file__", None))
 
 
@@ -101,9 +101,9 @@ def _function(algorithm: str, name: str) -> Callable[..., object]:
 
 @cache
 def available() -> bool:
-    """Whether libcrypto can be reached from here and does what its headers say. Tried once."""
+    """Return whether libcrypto is accessible and behaves as documented. Tried once."""
     if sys.byteorder != "little":
-        return False  # a state must mean the same to every instance
+        return False  # states must mean the same on all instances
     try:
         return all(_works(algorithm) for algorithm in _WORD)
     except (ImportError, AttributeError, OSError, ValueError):

@@ -7,15 +7,14 @@ Docker "Image Manifest Version 2, Schema 2".
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeGuard
+from typing import NoReturn
 
 from . import media_types
-from .descriptor import Descriptor
-from .digest import Digest
+from .descriptor import Descriptor, text_field, text_map_field
+from .digest import SHA256, Digest
 from .errors import DigestInvalid, ManifestInvalid
 
 _FIELDS = {
@@ -30,14 +29,14 @@ _DESCRIPTOR_FIELDS = {
     for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "artifactType")
 }
 
-# One for each value. No real manifest of 4 MiB comes near, and the interpreter does nothing else
-# while it makes them: so many take a tenth of a second.
+# Each value has one. No real manifest of 4 MiB comes near, and the interpreter does nothing else
+# while it makes the values: so many take a tenth of a second.
 _MAX_DELIMITERS = 2**18
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """An image manifest or an image index. ``manifests`` is what an index lists."""
+class Document:
+    """The fields of an image manifest or an image index. ``manifests``: what an index lists."""
 
     media_type: str
     config: Descriptor | None = None
@@ -48,29 +47,83 @@ class Manifest:
     annotations: Mapping[str, str] | None = field(default=None, hash=False)
 
     @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The config, if there is one, and the layers."""
+        return (self.config, *self.layers) if self.config else self.layers
+
+    @property
     def required_blobs(self) -> tuple[Descriptor, ...]:
-        """What must be in the repository as a blob before this manifest may be.
+        """The blobs that must be in the repository before this manifest may be.
 
         A layer that is not to be distributed may be absent if its ``urls`` say where else it is.
         """
-        blobs = (self.config, *self.layers) if self.config else self.layers
         return tuple(
-            b for b in blobs if not (b.urls and media_types.is_non_distributable(b.media_type))
+            blob
+            for blob in self.blobs
+            if not (blob.urls and media_types.is_non_distributable(blob.media_type))
         )
 
 
-def parse_manifest(content: bytes, content_type: str | None = None) -> Manifest:
-    """What ``content`` says, read as the type that its ``mediaType`` or ``content_type`` names.
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest: its bytes, and the descriptor that they have.
 
-    :param content_type: the header it came with, if any; it must agree with ``mediaType``.
-    :raises ManifestInvalid: naming the field that is wrong.
+    ``descriptor`` has the media type, the digest and the size; whoever makes a `Manifest` has
+    verified the digest. `parse_manifest` makes one that is parsed already. One that was read from a
+    registry is parsed when `document` is first used, which most requests never do.
     """
+
+    descriptor: Descriptor
+    content: bytes = field(repr=False)
+    _document: Document | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def media_type(self) -> str:
+        """The descriptor's media type."""
+        return self.descriptor.media_type
+
+    @property
+    def digest(self) -> Digest:
+        """The descriptor's digest."""
+        return self.descriptor.digest
+
+    @property
+    def document(self) -> Document:
+        """What the manifest says. Parsing 4 MiB takes up to 0.1 s: do it in a thread.
+
+        :raises ManifestInvalid: another registry took it, and it is not valid.
+        """
+        if self._document is None:
+            document = _parse(self.content, self.media_type)
+            object.__setattr__(self, "_document", document)
+            return document
+        return self._document
+
+
+def parse_manifest(
+    content: bytes, content_type: str | None = None, digest: Digest | None = None
+) -> Manifest:
+    """Parse and validate a manifest, read as its ``mediaType`` or ``content_type`` says.
+
+    :param content_type: the header that it came with, if any; it must agree with ``mediaType``.
+    :param digest: what the content must hash to; without one, the manifest gets its sha256.
+    :raises ManifestInvalid: naming the field that is wrong.
+    :raises DigestInvalid: the content does not hash to ``digest``.
+    """
+    document = _parse(content, content_type)
+    actual = Digest.of(content, digest.algorithm if digest else SHA256)
+    if digest is not None and actual != digest:
+        raise DigestInvalid(f"the manifest's digest is {actual}, not {digest}")
+    return Manifest(Descriptor(document.media_type, actual, len(content)), content, document)
+
+
+def _parse(content: bytes, content_type: str | None) -> Document:
     document = _load(content)
     media_type = _media_type(document, content_type)
     is_index = media_type in media_types.INDEXES
     if is_index and "manifests" not in document:
         _fail("manifests is missing")
-    return Manifest(
+    return Document(
         media_type,
         config=None if is_index else _descriptor(document.get("config"), "config"),
         layers=_descriptors(document, "layers"),
@@ -82,13 +135,13 @@ def parse_manifest(content: bytes, content_type: str | None = None) -> Manifest:
 
 
 def detect_media_type(content: bytes) -> str:
-    """The media type of a stored manifest, from the document alone.
+    """Return the media type of a stored manifest, from the document alone.
 
-    OCI documents may leave ``mediaType`` out; then what they hold tells them apart. For all that
-    `parse_manifest` takes, it is the same type; but it judges less, since other registries, which
-    check less, may have stored the manifest. They took Docker's schema 1, too.
+    OCI documents may leave ``mediaType`` out; then their fields tell them apart. For all that
+    `parse_manifest` accepts, the result is the same; but this validates less, since other
+    registries, which validate less, may have stored the manifest, Docker's schema 1 included.
 
-    :raises ManifestInvalid: when it is no manifest of a known type.
+    :raises ManifestInvalid: it is not a manifest of a known type.
     """
     document = _load(content, strict=False)
     if document.get("schemaVersion") == 1:
@@ -134,12 +187,12 @@ def _guess(document: Mapping[str, object]) -> str:
     if document.get("config") is not None:
         return media_types.OCI_MANIFEST
     if "manifests" not in document:
-        _fail("mediaType is missing, and neither config nor manifests tells what this is")
+        _fail("mediaType is missing, and there is neither config nor manifests to infer it from")
     return media_types.OCI_INDEX
 
 
 def _refuse_lookalikes(document: Mapping[str, object], names: Mapping[str, str]) -> None:
-    """Go's decoder takes ``Layers`` for ``layers`` and ours does not: nobody is to profit."""
+    # Go's decoder takes "Layers" for "layers" and Python's does not: an attacker could profit.
     for key in document:
         name = names.get(key.casefold(), key)
         if name != key:
@@ -165,7 +218,7 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        # Parsers differ in which of the two they take, so a digest would not settle the meaning.
+        # Parsers differ in which of the two they take: one digest would have two meanings.
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {key[:160]!r} occurs twice in one object")
     return result
@@ -193,69 +246,26 @@ def _descriptor(value: object, where: str) -> Descriptor:
     if not isinstance(value, dict):
         _fail(f"{where} is missing or not a descriptor")
     _refuse_lookalikes(value, _DESCRIPTOR_FIELDS)
-    media_type = _text(value, "mediaType", where)
-    if not media_type:
-        _fail(f"{where}.mediaType is missing")
-    return Descriptor(
-        media_type,
-        _digest(value, where),
-        _size(value, where),
-        urls=_urls(value, where),
-        annotations=_annotations(value, where),
-        artifact_type=_text(value, "artifactType", where),
-    )
-
-
-def _digest(document: Mapping[str, object], where: str) -> Digest:
-    text = _text(document, "digest", where)
-    if text is None:
-        _fail(f"{where}.digest is missing")
     try:
-        return Digest.parse(text)
+        return Descriptor.of_json(value)
     except DigestInvalid as error:
         raise ManifestInvalid(f"manifest invalid: {where}.digest: {error}") from error
+    except ValueError as error:
+        raise ManifestInvalid(f"manifest invalid: {where}.{error}") from error
 
 
-def _size(document: Mapping[str, object], where: str) -> int:
-    size = document.get("size")
-    # "in bytes ... int64"
-    if type(size) is not int or not 0 <= size < 2**63:
-        _fail(f"{where}.size is not a number of bytes")
-    return size
+def _text(document: Mapping[str, object], name: str) -> str | None:
+    try:
+        return text_field(document, name)
+    except ValueError as error:
+        _fail(str(error))
 
 
-def _urls(document: Mapping[str, object], where: str) -> tuple[str, ...]:
-    urls = document.get("urls")
-    if urls is None:
-        return ()
-    if not isinstance(urls, list) or not all(_is_text(url) for url in urls):
-        _fail(f"{where}.urls is not a list of texts")
-    return tuple(urls)
-
-
-def _text(document: Mapping[str, object], name: str, where: str = "") -> str | None:
-    value = document.get(name)
-    if value is not None and not _is_text(value):
-        _fail(f"{_join(where, name)} is not a text")
-    return value
-
-
-def _annotations(document: Mapping[str, object], where: str = "") -> Mapping[str, str] | None:
-    value = document.get("annotations")
-    if value is None:
-        return None
-    if not isinstance(value, dict) or not all(map(_is_text, (*value, *value.values()))):
-        _fail(f"{_join(where, 'annotations')} is not a map of texts to texts")
-    return value
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    # JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
-
-
-def _join(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+def _annotations(document: Mapping[str, object]) -> Mapping[str, str] | None:
+    try:
+        return text_map_field(document, "annotations")
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Media types of manifests, and what kind of document each one is.
+"""Media types of manifests and their parts.
 
 Sources: OCI image-spec, "OCI Image Media Types"; Docker "Image Manifest Version 2, Schema 2".
 """
@@ -23,15 +23,17 @@ IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 MANIFESTS = IMAGE_MANIFESTS | INDEXES
 
-# image-spec, "Non-Distributable Layers": "SHOULD NOT be pushed", so registries do not hold them.
+IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+# image-spec, "Non-Distributable Layers": "SHOULD NOT be pushed", so registries may lack them.
 _NON_DISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1."
 
 
 def is_non_distributable(media_type: str) -> bool:
-    """Whether a layer of this type may be absent from the registry that holds its manifest."""
+    """Return whether a registry may lack a layer of this type, even if it has the manifest."""
     return media_type == DOCKER_FOREIGN_LAYER or media_type.startswith(_NON_DISTRIBUTABLE)
 
 
 def bare(content_type: str) -> str:
-    """A ``Content-Type`` header's media type without its parameters."""
+    """Return the media type of a ``Content-Type`` header, without its parameters."""
     return content_type.partition(";")[0].strip().lower()

@@ -1,4 +1,4 @@
-"""Repository names and tags by the specification's grammar.
+"""The grammar of repository names and tags.
 
 Source: OCI distribution-spec, "Pulling manifests".
 """
@@ -24,39 +24,40 @@ _TAG = re.compile(TAG)
 
 
 def is_name(text: str) -> bool:
-    """Whether ``text`` is a repository name."""
+    """Return whether ``text`` is a repository name."""
     return len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
 
 
 def is_tag(text: str) -> bool:
-    """Whether ``text`` is a tag."""
+    """Return whether ``text`` is a tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def parse_name(text: str) -> str:
-    """``text`` itself if it is a repository name.
+    """Return ``text`` if it is a repository name.
 
-    :raises NameInvalid: otherwise, saying what a name looks like.
+    :raises NameInvalid: it is not; the message says what a name looks like.
     """
     if is_name(text):
         return text
     if len(text) > NAME_MAX_LENGTH:
         raise NameInvalid(
-            f"repository name of {len(text)} characters; at most {NAME_MAX_LENGTH} are allowed"
+            f"the repository name has {len(text)} characters; at most {NAME_MAX_LENGTH} are allowed"
         )
     raise NameInvalid(
-        f"invalid repository name {text!r}: components of lowercase letters and digits, with "
-        "single '.', '_', '__' or dashes inside, joined by '/'"
+        f"{text!r} is not a valid repository name: use components of lowercase letters and digits, "
+        "separated inside by '.', '_', '__' or dashes, and joined by '/'"
     )
 
 
 def parse_tag(text: str) -> str:
-    """``text`` itself if it is a tag.
+    """Return ``text`` if it is a tag.
 
-    :raises TagInvalid: otherwise, saying what a tag looks like.
+    :raises TagInvalid: it is not; the message says what a tag looks like.
     """
     if is_tag(text):
         return text
     raise TagInvalid(
-        f"invalid tag {text[:160]!r}: a letter, digit or '_', then at most 127 of these, '.' or '-'"
+        f"{text[:160]!r} is not a valid tag: use up to 128 letters, digits, '_', '.' or '-', not "
+        "beginning with '.' or '-'"
     )

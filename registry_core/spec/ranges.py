@@ -18,7 +18,7 @@ _CHUNK_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes ``start`` up to and including ``end``."""
+    """The bytes from offset ``start`` up to and including ``end``."""
 
     start: int
     end: int
@@ -28,18 +28,18 @@ class ByteRange:
         return self.end - self.start + 1
 
     def content_range(self, size: int) -> str:
-        """The value of ``Content-Range`` for this part of content of ``size`` bytes."""
+        """Return ``Content-Range`` for this part of content of ``size`` bytes."""
         return f"bytes {self.start}-{self.end}/{size}"
 
 
 def parse_range(header: str | None, size: int) -> ByteRange | None:
-    """The part that ``Range`` asks for of content of ``size`` bytes; None for all of it.
+    """Return the part of content of ``size`` bytes that ``Range`` selects; None for all of it.
 
-    What is not a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range
-    of empty content, for which no ``Content-Range`` could be given.
+    Anything but a single range of bytes is ignored, as RFC 9110 section 14.2 allows; so is a range
+    of empty content, which no ``Content-Range`` could describe.
 
-    :raises RangeInvalid: when nothing of the range lies inside the content, or it ends before it
-        starts, which section 14.2 lets us reject.
+    :raises RangeInvalid: the range lies outside the content, or ends before it starts, which
+        section 14.2 allows to reject.
     """
     match = _BYTES_RANGE.fullmatch(header.strip()) if header and size else None
     if match is None or match.groups() == ("", ""):
@@ -51,38 +51,38 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
         start, end = int(first), min(int(last), size - 1) if last else size - 1
     if start > end:
         raise RangeInvalid(
-            f"range {header!r} lies outside the {size} bytes of the content",
+            f"the range {header!r} is outside the content, which has {size} bytes",
             headers={"Content-Range": f"bytes */{size}"},
         )
     return ByteRange(start, end)
 
 
 def is_suffix(header: str | None) -> bool:
-    """Whether ``Range`` asks for the last bytes, which Blob storage does not understand."""
+    """Return whether ``Range`` selects the last bytes, which Blob Storage does not support."""
     return header is not None and header.strip().lower().startswith("bytes=-")
 
 
 def parse_content_range(header: str | None) -> ByteRange | None:
-    """Where a chunk of an upload goes; None when the header is absent.
+    """Return the range of a chunk within its upload; None if the header is absent.
 
-    :raises RangeInvalid: when it is malformed.
+    :raises RangeInvalid: the header is malformed.
     """
     if header is None:
         return None
     match = _CHUNK_RANGE.fullmatch(header.strip())
     if match is None or int(match[2]) < int(match[1]):
-        raise RangeInvalid(f"Content-Range {header[:160]!r} is not of the form <start>-<end>")
+        raise RangeInvalid(f"Content-Range {header[:160]!r} is malformed; expected <start>-<end>")
     return ByteRange(int(match[1]), int(match[2]))
 
 
 def upload_range(offset: int) -> str:
-    """The ``Range`` of an upload that holds ``offset`` bytes.
+    """Return the ``Range`` of an upload that has ``offset`` bytes.
 
-    An empty one says ``0-0``, as clients expect.
+    For an empty upload it is ``0-0``, as clients expect.
     """
     return f"0-{max(offset - 1, 0)}"
 
 
 def next_link(url: str) -> str:
-    """The value of ``Link`` that leads to the next page."""
+    """Return the ``Link`` to the next page."""
     return f'<{url}>; rel="next"'

@@ -63,6 +63,7 @@ class Scope:
 
     @property
     def is_of_repository(self) -> bool:
+        """Whether the resource is a repository with a valid name."""
         return self.resource.type == REPOSITORY and is_name(self.resource.name)
 
 

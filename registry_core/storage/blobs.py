@@ -1,58 +1,77 @@
-"""Blobs: resolved, and read in pieces."""
+"""Blobs: opened, read and mounted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from ..object_store.interface import NotFound
-from ..registry import Body
+from ..object_store.interface import NotFound, ObjectStore
+from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown
-from .membership import Alias, Shelf
-from .reading import open_pieces
+from .content import read_pieces
+from .membership import Membership
 
-_URL_LIFETIME = timedelta(minutes=20)
+_URL_SECONDS = 20 * 60
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """A blob in the object store, its content at ``path``."""
+
+    descriptor: Descriptor
+    store: ObjectStore
+    path: str
+    redirect: bool
+
+    async def url(self) -> str | None:
+        """See `Blob`. No call, as a rule."""
+        if not self.redirect:
+            return None
+        return await self.store.signed_url(self.path, seconds=_URL_SECONDS)
+
+    async def read(self, offset: int, length: int) -> Body:
+        """See `Blob`. One call for each 4 MiB."""
+        try:
+            return await read_pieces(self.store, self.path, offset=offset, length=length)
+        except NotFound:
+            digest = self.descriptor.digest
+            raise BlobUnknown(f"the content of {digest} is missing in storage") from None
 
 
 @dataclass
 class Blobs:
-    """`Reader`'s blobs over the object store."""
+    """`Reader`'s blobs over the object store, and `Writer`'s mounts.
 
-    shelf: Shelf
+    ``redirect``: whether clients may fetch content from storage themselves.
+    """
+
+    membership: Membership
     redirect: bool = True
 
-    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+    async def open_blob(self, repository: str, digest: Digest) -> Blob:
+        """See `Reader`. One call, none if cached."""
         try:
-            return await self.shelf.find_blob(repository, digest)
+            found = await self.membership.find_blob(repository, digest)
         except NotFound:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
-
-    async def get_blob_url(self, blob: Descriptor) -> str | None:
-        if not self.redirect:
-            return None
-        seconds = int(_URL_LIFETIME.total_seconds())
-        return await self.shelf.store.signed_url(self.shelf.blob_content(blob), seconds=seconds)
-
-    async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
-        path = self.shelf.blob_content(blob)
-        try:
-            return await open_pieces(self.shelf.store, path, offset=offset, length=length)
-        except NotFound:
-            raise BlobUnknown(f"the content of {blob.digest} is not in storage") from None
+        path = self.membership.layout.content(found.content)
+        return StoredBlob(found.descriptor, self.membership.store, path, self.redirect)
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        """See `Writer`. Two calls, one if the source is cached."""
         try:
-            size = await self._size(digest, source)
+            return await self._mount(repository, digest, source)
         except NotFound:
             raise BlobUnknown(f"blob unknown to {source or 'this registry'}: {digest}") from None
-        return await self.shelf.link_blob(repository, digest, size)
 
-    async def _size(self, digest: Digest, source: str | None) -> int:
-        if source is not None:
-            blob = await self.shelf.find_blob(source, digest)
-            if isinstance(blob, Alias):  # nothing is kept under the digest that a link would name
-                raise NotFound(str(digest))
-            return blob.size
-        return (await self.shelf.store.head(self.shelf.layout.content(digest))).size
+    async def _mount(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        if source is None:
+            path = self.membership.layout.content(digest)
+            size = (await self.membership.store.head(path)).size
+            return await self.membership.link_blob(repository, digest, size)
+        found = await self.membership.find_blob(source, digest)
+        if found.content != digest:  # nothing is stored under the digest that the link would name
+            raise NotFound(str(digest))
+        size = found.descriptor.size
+        return await self.membership.link_blob(repository, digest, size, found.image)

@@ -1,43 +1,82 @@
-"""Content at its address: whatever gets there has been hashed before.
+"""Content at its address: nothing is written there before its hash is known.
 
-That content is there already is never an error: it hashes to the same address. Only its size is
-looked at, since another registry, which writes in two steps, may have been cut off between them.
+Finding content there already is never an error, since it hashes to the same address. Only its size
+is checked: another registry, which writes in two steps, may have been cut off between them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..aio import off_loop
+from ..caches import Cache
 from ..object_store.interface import (
-    ANYWAY,
     IF_ABSENT,
+    UNCONDITIONAL,
     BlockListInvalid,
+    Condition,
     ConditionFailed,
     NotFound,
     ObjectStore,
+    StoredObject,
     WrongKind,
+    delete_if,
     if_match,
 )
 from ..registry import Chunk
 from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
-from .ingest import Budget, ingest
+from .ingest import Budget, Ingested, ingest
 from .layout import Layout
-from .reading import open_pieces
-from .small_objects import LOOKS
+from .links import REREAD_DELAYS
+
+_log = logging.getLogger(__name__)
+
+MANIFEST_CACHE_BYTES = 32 * 2**20
+
+PIECE = 4 * 2**20
+_AHEAD = 2  # memory is bounded by (1 + _AHEAD) pieces
 
 _TRIES = 3
 
 
 @dataclass
 class Content:
+    """The content of all repositories, by digest. ``manifests`` caches that of manifests."""
+
     store: ObjectStore
-    layout: Layout
+    layout: Layout = field(default_factory=Layout)
+    manifests: Cache[Digest, bytes] = field(
+        default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
+    )
+
+    async def read_manifest(self, digest: Digest) -> bytes:
+        """Return the content of a manifest. One call, none if cached.
+
+        :raises NotFound: it is missing, incomplete or damaged.
+        """
+        content = self.manifests.get(digest)
+        if content is None:
+            path = self.layout.content(digest)
+            content = (await self.store.get(path)).content
+            actual = await off_loop(len(content), Digest.of, content, digest.algorithm)
+            if actual != digest:
+                _log.error("%s does not hash to its address; push it again", path)
+                raise NotFound(f"{path} is damaged")
+            self.manifests.put(digest, content)
+        return content
+
+    async def put_manifest(self, digest: Digest, content: bytes) -> None:
+        """Write the content of a manifest, and cache it. One call, two if it is there already."""
+        await self.put(digest, content)
+        self.manifests.put(digest, content)
 
     async def put(self, digest: Digest, content: Buffer) -> None:
-        """Content that is known to have this digest. One call, two if it is there already."""
+        """Write content that hashes to ``digest``. One call, two if it is there already."""
         path = self.layout.content(digest)
         size = memoryview(content).nbytes
         for _ in range(_TRIES):
@@ -49,12 +88,13 @@ class Content:
             return
         raise Unavailable(f"{digest} is being written by another registry; try again")
 
-    async def receive(self, digest: Digest, chunk: Chunk, budget: Budget) -> int:
-        """All of the content, staged at its address and committed once its hash is known.
+    async def receive(self, digest: Digest, chunk: Chunk, budget: Budget) -> Ingested:
+        """Stage all of the content at its address, and commit it once its hash is known.
 
-        Returns its size. One call if it fits in one block, else one a block and one more.
+        One call if it fits in one block, else one for each block and one more.
 
-        :raises DigestInvalid, SizeInvalid:
+        :raises DigestInvalid: the content does not hash to ``digest``.
+        :raises SizeInvalid: it does not have the length that was announced.
         """
         hasher = new_hasher(digest.algorithm)
         path = self.layout.content(digest)
@@ -63,17 +103,17 @@ class Content:
             raise DigestInvalid(f"the content's digest is {hasher.digest()}, not {digest}")
         if got.single is not None:
             await self.put(digest, got.single)
-            return got.size
+            return got
         try:
             await self.store.commit(path, got.block_ids, condition=IF_ABSENT)
         except (ConditionFailed, WrongKind, BlockListInvalid):
             # There already: another upload was quicker, and its commit dropped our blocks.
             if not await self.is_whole(digest, got.size):
                 raise Unavailable("storage has lost staged blocks; push the blob again") from None
-        return got.size
+        return got
 
     async def copy(self, digest: Digest, source: str, size: int, etag: str | None) -> bool:
-        """Content that is known to lie at ``source``. False if that has another ETag by now.
+        """Copy content that is known to be at ``source``. False if that has another ETag by now.
 
         :raises NotFound: nothing is at ``source``.
         """
@@ -90,40 +130,82 @@ class Content:
                 )
             except (ConditionFailed, WrongKind):
                 if not await self.is_whole(digest, size):
-                    # It was there in part, and is taken away; or the source is another; or there
-                    # are blocks that another upload has staged, which storage may take for a blob.
-                    condition = ANYWAY
+                    # It was there in part, and is deleted now; or the source has changed; or
+                    # another upload has staged blocks, which storage may take for an object.
+                    condition = UNCONDITIONAL
                     continue
             return True
         return False
 
     async def hash(self, path: str, size: int, algorithm: str, etag: str | None) -> Digest:
-        """The digest of ``size`` bytes that lie at ``path``, read back.
+        """Return the digest of ``size`` bytes that are stored at ``path``, by reading them.
 
-        :raises NotFound, ConditionFailed:
+        :raises NotFound, ConditionFailed: they are gone, or do not have the ETag (any more).
         """
         hasher = new_hasher(algorithm)
-        condition = if_match(etag) if etag else ANYWAY
-        pieces = await open_pieces(self.store, path, offset=0, length=size, condition=condition)
+        condition = if_match(etag) if etag else UNCONDITIONAL
+        pieces = await read_pieces(self.store, path, offset=0, length=size, condition=condition)
         async with aclosing(pieces):
             async for piece in pieces:
                 await asyncio.to_thread(hasher.update, piece)
         return hasher.digest()
 
     async def is_whole(self, digest: Digest, size: int) -> bool:
-        """Whether the content is there. What stays there in part is taken away.
+        """Return whether the content is there. What stays there in part is deleted.
 
-        One call, unless it is found in part: then another registry may be about to complete it.
+        One call, unless it is there in part: then another registry may be about to complete it.
         """
         path = self.layout.content(digest)
         try:
-            for pause in (*LOOKS, None):
+            for delay in (*REREAD_DELAYS, None):
                 found = await self.store.head(path)
                 if found.size == size:
                     return True
-                if pause is not None:
-                    await asyncio.sleep(pause)
-            await self.store.delete(path, condition=if_match(found.etag))
-        except (NotFound, ConditionFailed):
+                if delay is not None:
+                    await asyncio.sleep(delay)
+        except NotFound:
             return False
+        await delete_if(self.store, path, if_match(found.etag))
         return False
+
+
+async def read_pieces(
+    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = UNCONDITIONAL
+) -> AsyncGenerator[bytes, None]:
+    """Read ``length`` bytes from ``offset`` of an object, a call for each piece, some ahead.
+
+    The first piece has been read when this returns. All come from the same version of the object;
+    where it changes, `ConditionFailed` is raised.
+
+    :raises NotFound, RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get`.
+    """
+    first = await store.get(path, offset=offset, length=min(PIECE, length), condition=condition)
+    return _pieces(store, path, first, offset=offset, length=length)
+
+
+async def _pieces(
+    store: ObjectStore, path: str, first: StoredObject, *, offset: int, length: int
+) -> AsyncGenerator[bytes, None]:
+    same = if_match(first.properties.etag)
+    end = offset + length
+    starts = iter(range(offset + PIECE, end, PIECE))
+    ahead: list[asyncio.Task[StoredObject]] = []
+
+    def fetch_next() -> None:
+        start = next(starts, None)
+        if start is not None:
+            part = store.get(path, offset=start, length=min(PIECE, end - start), condition=same)
+            ahead.append(asyncio.ensure_future(part))
+
+    try:
+        for _ in range(_AHEAD):
+            fetch_next()
+        yield first.content
+        while ahead:
+            piece = await ahead.pop(0)
+            fetch_next()
+            yield piece.content
+    finally:
+        for task in ahead:
+            task.cancel()
+        await asyncio.gather(*ahead, return_exceptions=True)

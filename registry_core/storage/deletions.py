@@ -1,43 +1,46 @@
-"""What is taken out of a repository. Content stays: other repositories may have it.
+"""Deletions of blobs, tags and manifests. Content stays: other repositories may have it.
 
-The order is that of a push turned round: first the tags that point to a manifest, on condition that
+The order is the reverse of a push's: first the tags that point to a manifest, on condition that
 they still do, then its entry among the referrers, then the revision link. Of a tag the index goes
-first: without a current link, it would still tell what the tag points to.
+first: without a current link, the index would still say what the tag points to.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..aio import together
+from ..aio import for_each, off_loop
 from ..object_store.interface import (
-    ANYWAY,
     Condition,
-    ConditionFailed,
     Entry,
     NotFound,
+    delete_if,
+    exists,
     if_match,
     list_all,
 )
+from ..registry import DeletedManifest
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
-from ..spec.manifest import Manifest
-from .membership import Shelf
-from .parsing import parse
+from ..spec.manifest import Manifest, parse_manifest
+from .catalog import Catalog
+from .content import Content
+from .link_metadata import parse_digest
+from .links import Link, read_link
+from .membership import Membership
 from .referrers import Referrers
-from .small_objects import Link, read_link
-from .tag_links import TagLinks, by_age
+from .tags import Tags, newest_first
 
 _AT_ONCE = 16
 
 
 @dataclass
-class _Tag:
-    """What a listing tells of one tag: its current link, if it has one, and its index."""
+class _TagRows:
+    """A listing's rows of one tag: its current link, if there is one, and its index."""
 
+    name: str
     current: Entry | None = None
     index: list[Entry] = field(default_factory=list)
 
@@ -46,137 +49,153 @@ class _Tag:
 class Deletions:
     """`Deleter` over the object store."""
 
-    shelf: Shelf
-    tags: TagLinks
+    membership: Membership
+    content: Content
+    catalog: Catalog
+    tags: Tags
     referrers: Referrers
 
+    def __post_init__(self) -> None:
+        self._store = self.membership.store
+        self._layout = self.membership.layout
+
     async def delete_blob(self, repository: str, digest: Digest) -> None:
+        """See `Deleter`. One call."""
         try:
-            await self.shelf.store.delete(self.shelf.layout.blob_link(repository, digest))
+            await self._store.delete(self._layout.blob_link(repository, digest))
         except NotFound:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
         finally:
-            self.shelf.blobs.forget((repository, digest))
+            self.membership.blobs.forget((repository, digest))
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
+    async def delete_tag(self, repository: str, tag: str) -> Digest:
+        """See `Deleter`. Three calls and one for each entry of the index.
+
+        A tag that is moved meanwhile stays, as if the deletion had come first.
+        """
         unknown = ManifestUnknown(f"manifest unknown to {repository}: {tag}")
-        if self.tags.write_once.match(repository, tag):
+        if self.tags.immutable.match(repository, tag):
             with suppress(NotFound):
                 await self.tags.read(repository, tag)
-                self.tags.refuse_deletion(repository, [tag])
+                self.tags.check_deletable(repository, [tag])
             raise unknown
-        index = self.shelf.layout.tag_index(repository, tag)
-        had_index = await self._delete_below(index)
-        if not await self._delete(self.shelf.layout.tag_link(repository, tag)) and not had_index:
+        rows = await self._list_tags(repository, f"{self._layout.tags(repository)}{tag}/")
+        if tag not in rows:
             raise unknown
-        await self._delete_below(index)  # what a push at the same time has left there
+        digest = await self._target(repository, rows[tag])
+        await self._untag(repository, rows[tag])
+        if digest is None:  # what was there pointed nowhere
+            raise unknown
+        return digest
 
-    async def delete_manifest(self, repository: str, digest: Digest) -> None:
-        self.shelf.manifests.forget((repository, digest))
+    async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
+        """See `Deleter`."""
+        self.membership.manifests.forget((repository, digest))
         try:
-            path = self.shelf.layout.revision_link(repository, digest)
-            found = await self.shelf.store.head(path)
-            await self._delete_manifest(repository, digest, if_match(found.etag))
+            path = self._layout.revision_link(repository, digest)
+            found = await self._store.head(path)
+            link = Link(digest).described_by(found)
+            return await self._delete_manifest(repository, link, if_match(found.etag))
         except NotFound:
-            await self.shelf.mark_deletion(repository)  # where a deletion was cut off before it
+            await self.catalog.update(repository)  # where a deletion was cut off before it
             raise ManifestUnknown(f"manifest unknown to {repository}: {digest}") from None
         finally:
-            self.shelf.manifests.forget((repository, digest))
+            self.membership.manifests.forget((repository, digest))
 
-    async def _delete_manifest(self, repository: str, digest: Digest, unchanged: Condition) -> None:
-        """``unchanged``: the revision link is not pushed again meanwhile. Then it stays."""
+    async def _delete_manifest(
+        self, repository: str, link: Link, unchanged: Condition
+    ) -> DeletedManifest:
+        """Delete a manifest, unless its revision link is written again meanwhile."""
+        digest = link.digest
         tags = await self._tags_to(repository, digest)
-        self.tags.refuse_deletion(repository, tags)
-        await together(self._untag(repository, name, tag) for name, tag in tags.items())
-        link, manifest = await self._read(digest)
-        await self._unrefer(repository, digest, manifest)
-        await self._delete(self.shelf.layout.revision_link(repository, digest), unchanged)
-        await self.shelf.mark_deletion(repository)
-        await self._restore_if_pushed(repository, link, manifest)
+        self.tags.check_deletable(repository, [tag.name for tag in tags])
 
-    async def _tags_to(self, repository: str, digest: Digest) -> dict[str, _Tag]:
-        """The tags that point to the manifest, or would if they had no current link."""
-        tags: dict[str, _Tag] = {}
-        prefix = self.shelf.layout.tags(repository)
-        async for entry in list_all(self.shelf.store, prefix, metadata=True):
-            name = entry.path.removeprefix(prefix).partition("/")[0]
-            tag = tags.setdefault(name, _Tag())
-            if entry.path == self.shelf.layout.tag_link(repository, name):
+        async def untag(tag: _TagRows) -> bool:
+            return await self._untag(repository, tag)
+
+        untagged = await for_each(tags, untag, limit=_AT_ONCE)
+        manifest = await self._read(digest)
+        if link.descriptor is None and manifest is not None:
+            link = Link.to(manifest.descriptor)
+        if manifest is not None:
+            await self.referrers.remove(repository, manifest)
+        await delete_if(self._store, self._layout.revision_link(repository, digest), unchanged)
+        await self.catalog.update(repository)
+        await self._restore_if_pushed(repository, link, manifest)
+        names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
+        return DeletedManifest(digest, link.descriptor, tuple(sorted(names)))
+
+    async def _list_tags(self, repository: str, prefix: str) -> dict[str, _TagRows]:
+        """Return the rows of the tags whose paths begin with ``prefix``, by name."""
+        tags: dict[str, _TagRows] = {}
+        all_tags = self._layout.tags(repository)
+        async for entry in list_all(self._store, prefix, metadata=True):
+            name = entry.path.removeprefix(all_tags).partition("/")[0]
+            tag = tags.setdefault(name, _TagRows(name))
+            if entry.path == self._layout.tag_link(repository, name):
                 tag.current = entry
             else:
                 tag.index.append(entry)
-        turn = asyncio.Semaphore(_AT_ONCE)
+        return tags
 
-        async def points_to(name: str, tag: _Tag) -> bool:
-            async with turn:
-                return await self._points_to(repository, name, tag, digest)
+    async def _tags_to(self, repository: str, digest: Digest) -> list[_TagRows]:
+        """Return the tags that point to the manifest, or would if they had no current link."""
+        tags = await self._list_tags(repository, self._layout.tags(repository))
 
-        found = await together(points_to(name, tag) for name, tag in tags.items())
-        return {name: tags[name] for name, points in zip(tags, found, strict=True) if points}
+        async def target(tag: _TagRows) -> Digest | None:
+            return await self._target(repository, tag)
 
-    async def _points_to(self, repository: str, name: str, tag: _Tag, digest: Digest) -> bool:
+        targets = await for_each(tags.values(), target, limit=_AT_ONCE)
+        return [tag for tag, to in zip(tags.values(), targets, strict=True) if to == digest]
+
+    async def _target(self, repository: str, tag: _TagRows) -> Digest | None:
+        """Return what a tag points to. No call, unless another registry wrote its current link."""
         if tag.current is not None and tag.current.properties is not None:
-            told = tag.current.properties.metadata.get("digest")
-            if told is not None:
-                return told == str(digest)
+            digest = parse_digest(tag.current.properties.metadata.get("digest"))
+            if digest is not None:
+                return digest
             with suppress(NotFound):
-                return (await read_link(self.shelf.store, tag.current.path)).digest == digest
-        last = by_age(self.shelf.layout.tag_index(repository, name), tag.index)[:1]
-        return last == [digest]
+                return (await read_link(self._store, tag.current.path)).digest
+        newest = newest_first(self._layout.tag_index(repository, tag.name), tag.index)
+        return newest[0] if newest else None
 
-    async def _untag(self, repository: str, name: str, tag: _Tag) -> None:
-        """A tag that is moved meanwhile stays, without its history."""
+    async def _untag(self, repository: str, tag: _TagRows) -> bool:
+        """Delete a tag; return False if it was moved meanwhile: then it stays, without history."""
         await self._delete_all(entry.path for entry in tag.index)
         if tag.current is not None and tag.current.properties is not None:
-            condition = if_match(tag.current.properties.etag)
-            if not await self._delete(tag.current.path, condition):
-                return
-        await self._delete_below(self.shelf.layout.tag_index(repository, name))
+            unchanged = if_match(tag.current.properties.etag)
+            if not await delete_if(self._store, tag.current.path, unchanged):
+                return False
+        # A push at the same time may have left an entry of the index.
+        prefix = self._layout.tag_index(repository, tag.name)
+        await self._delete_all([entry.path async for entry in list_all(self._store, prefix)])
+        return True
 
-    async def _read(self, digest: Digest) -> tuple[Link, Manifest | None]:
-        """What a push of the manifest would link to; no manifest where nobody can read it."""
+    async def _read(self, digest: Digest) -> Manifest | None:
+        """Return the manifest; None if it cannot be read."""
         try:
-            content = await self.shelf.read_content(digest)
-            manifest = await parse(content)
+            content = await self.content.read_manifest(digest)
+            return await off_loop(len(content), parse_manifest, content, digest=digest)
         except (NotFound, ManifestInvalid):
-            return Link(digest), None
-        return Link(digest, manifest.media_type, len(content)), manifest
-
-    async def _unrefer(self, repository: str, digest: Digest, manifest: Manifest | None) -> None:
-        if manifest is not None:
-            await self.referrers.remove(repository, digest, manifest)
+            return None
 
     async def _restore_if_pushed(
         self, repository: str, link: Link, manifest: Manifest | None
     ) -> None:
-        """Whatever a push at the same time made of the manifest, leave it whole."""
-        await self._unrefer(repository, link.digest, manifest)
+        """Leave a manifest whole that a push at the same time has tagged or entered."""
+        if manifest is not None:
+            await self.referrers.remove(repository, manifest)
+        is_referrer = manifest is not None and manifest.document.subject is not None
+        path = self._layout.revision_link(repository, link.digest)
         tagged = await self._tags_to(repository, link.digest)
-        if tagged or (manifest and manifest.subject and await self._is_linked(repository, link)):
-            await self.shelf.link_manifest(repository, link)
+        if tagged or (is_referrer and await exists(self._store, path)):
+            await self.membership.link_manifest(repository, link)
             if manifest is not None:
-                await self.referrers.add(repository, link, manifest)
-            await self.shelf.mark_repository(repository)
-
-    async def _is_linked(self, repository: str, link: Link) -> bool:
-        try:
-            await self.shelf.store.head(self.shelf.layout.revision_link(repository, link.digest))
-        except NotFound:
-            return False
-        return True
-
-    async def _delete(self, path: str, condition: Condition = ANYWAY) -> bool:
-        try:
-            await self.shelf.store.delete(path, condition=condition)
-        except (NotFound, ConditionFailed):
-            return False
-        return True
-
-    async def _delete_below(self, prefix: str) -> bool:
-        """Whether anything was there."""
-        paths = [entry.path async for entry in list_all(self.shelf.store, prefix)]
-        await self._delete_all(paths)
-        return bool(paths)
+                await self.referrers.add(repository, manifest)
+            await self.catalog.mark(repository)
 
     async def _delete_all(self, paths: Iterable[str]) -> None:
-        await together(self._delete(path) for path in paths)
+        async def delete(path: str) -> None:
+            await delete_if(self._store, path)
+
+        await for_each(paths, delete, limit=_AT_ONCE)

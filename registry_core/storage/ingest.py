@@ -1,4 +1,4 @@
-"""Content on its way in: received, hashed and staged at the same time, in bounded memory.
+"""Ingestion: content is received, hashed and staged at the same time, in bounded memory.
 
 Sources: REST "Put Block" (block ids of one blob are equally long) and "Scalability targets for Blob
 storage" (50,000 committed blocks).
@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..aio import off_loop
 from ..object_store.interface import ObjectStore, WrongKind
 from ..registry import Chunk
 from ..spec.digest import Hasher
@@ -22,14 +23,13 @@ _LARGE_BLOCK = 64 * 2**20
 _LARGE_FROM = 30_000  # 234 GiB in blocks, and 20,000 larger ones make 1.4 TiB
 MAX_BLOCKS = 50_000
 _IN_FLIGHT = 4
-_INLINE = 64 * 2**10  # hashing less than this costs less than handing it to a thread
 
 
 @dataclass
 class Budget:
-    """How many blocks all uploads of a process may have in flight together.
+    """The number of blocks that all uploads of a process may have in flight together.
 
-    A block that is still being received does not count, so a slow client keeps nobody waiting.
+    A block that is still being received does not count, so slow clients do not hold up others.
     """
 
     blocks: int = 16
@@ -39,15 +39,17 @@ class Budget:
         self._free = asyncio.Semaphore(self.blocks)
 
     async def take(self) -> None:
+        """Wait until one more block may be in flight."""
         await self._free.acquire()
 
     def give_back(self) -> None:
+        """Return what `take` took."""
         self._free.release()
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """``single`` holds all content when it fitted in one block; else ``block_ids`` are staged."""
+    """``size`` bytes: in ``single`` if they fitted in one block; else ``block_ids`` are staged."""
 
     size: int
     single: bytearray | None
@@ -55,17 +57,17 @@ class Ingested:
 
 
 def block_size(index: int) -> int:
-    """Bytes of an object's block number ``index``: they grow, so that 50,000 suffice."""
+    """Return the bytes of an object's block number ``index``: they grow, so that 50,000 suffice."""
     return BLOCK if index < _LARGE_FROM else _LARGE_BLOCK
 
 
 def new_nonce() -> str:
-    """What tells the blocks of one request from those of all others."""
+    """Return a prefix for the ids of one request's blocks, which no other request has."""
     return secrets.token_hex(8)
 
 
 def block_id(nonce: str, index: int) -> str:
-    """The id of an object's block number ``index``."""
+    """Return the id of an object's block number ``index``."""
     return f"{nonce}-{index:06d}"
 
 
@@ -82,7 +84,8 @@ async def ingest(
 
     :param hasher: takes the content, in order; None where it cannot be hashed now.
     :param first_block: how many blocks the object has already; with any, even one block is staged.
-    :raises SizeInvalid: the chunk is not as long as announced.
+    :raises SizeInvalid: the chunk does not have the length that was announced, or takes too many
+        blocks.
     """
     stager = _Stager(store, path, hasher, budget, first_block)
     try:
@@ -123,12 +126,8 @@ def _check_length(chunk: Chunk, size: int, *, complete: bool) -> None:
 
 
 async def _hash(hasher: Hasher | None, content: bytearray) -> None:
-    if hasher is None:
-        return
-    if len(content) <= _INLINE:
-        hasher.update(content)
-    else:
-        await asyncio.to_thread(hasher.update, content)
+    if hasher is not None:
+        await off_loop(len(content), hasher.update, content)
 
 
 def _md5(content: bytearray) -> bytes:
@@ -150,7 +149,7 @@ class _Stager:
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def stage(self, content: bytearray) -> None:
-        """Returns as soon as there is room for the next block."""
+        """Begin to stage a block; return as soon as there is room for the next one."""
         if self.index >= MAX_BLOCKS:
             raise SizeInvalid(f"an upload takes at most {MAX_BLOCKS} pieces; send larger ones")
         while len(self._tasks) >= _IN_FLIGHT:
@@ -164,16 +163,16 @@ class _Stager:
         self.index += 1
 
     async def _stage(self, name: str, content: bytearray) -> None:
-        async with self._order:  # granted in the order of asking: blocks are hashed as they came
+        async with self._order:  # a lock is fair: blocks are hashed in order
             await _hash(self.hasher, content)
         md5 = await asyncio.to_thread(_md5, content)
         try:
             await self.store.stage(self.path, name, content, md5=md5)
         except WrongKind:
-            return  # complete as an append blob already: for the commit to tell
+            return  # complete as an append blob already: the commit finds out
 
     async def finish(self) -> Sequence[str]:
-        """The ids of all blocks, once all are staged."""
+        """Wait until all blocks are staged, and return their ids."""
         while self._tasks:
             await self._wait(asyncio.ALL_COMPLETED)
         return self._ids
@@ -181,10 +180,11 @@ class _Stager:
     async def _wait(self, when: str) -> None:
         done, self._tasks = await asyncio.wait(self._tasks, return_when=when)
         failures = [error for task in done if (error := task.exception())]
-        if failures:  # each has been looked at, or asyncio would report it as forgotten
+        if failures:  # each was retrieved, or asyncio would report it as never retrieved
             raise failures[0]
 
     async def abort(self) -> None:
+        """Cancel what is in flight. Storage drops staged blocks after a week."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

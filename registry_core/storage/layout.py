@@ -1,4 +1,4 @@
-"""Every path in the container. No path is put together anywhere else.
+"""The layout of the container: every path in it. No path is built anywhere else.
 
 ::
 
@@ -8,18 +8,18 @@
         _layers/<algorithm>/<hex>/link                      the repository has this blob
         _manifests/revisions/<algorithm>/<hex>/link         the repository has this manifest
         _manifests/tags/<tag>/current/link                  what the tag points to now
-        _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has ever pointed to
-        _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link who names this subject; ours
-    <root>docker/registry/v2/_uploads/<name>/<id>/data      an upload under way; ours, under a
+        _manifests/tags/<tag>/index/<algorithm>/<hex>/link  what it has pointed to: its history
+        _referrers/<algorithm>/<hex>/<algorithm>/<hex>/link a referrer of this subject; ours
+    <root>docker/registry/v2/_uploads/<name>/<id>/data      an upload in progress; ours, under a
                                                             prefix of its own, so that storage's
-                                                            lifecycle rules can delete what is left
+                                                            lifecycle rules can delete old ones
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
     <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
 
-Source: CNCF distribution, registry/storage/paths.go; it skips what begins with ``_`` and is not its
-own. Its own uploads lie in ``repositories/<name>/_uploads/``: neither continues the other's.
+Source: CNCF distribution, registry/storage/paths.go; it skips unknown names that begin with ``_``.
+Its own uploads are in ``repositories/<name>/_uploads/``: neither registry continues the other's.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from ..spec.errors import DigestInvalid
 
 @dataclass(frozen=True)
 class Layout:
-    """``root`` is what stands before ``docker/``: empty, or ends with a slash."""
+    """The paths below one root. ``root`` precedes ``docker/``: empty, or ends with a slash."""
 
     root: str = ""
 
     @property
     def base(self) -> str:
-        """The prefix of all that the registry has."""
+        """The prefix of everything that the registry has."""
         return f"{self.root}docker/registry/v2/"
 
     def content(self, digest: Digest) -> str:
@@ -51,30 +51,25 @@ class Layout:
         return f"{self.repository(name)}/_layers/{digest.algorithm}/{digest.hex}/link"
 
     def manifests(self, name: str) -> str:
-        """The prefix of all that tells of manifests."""
+        """Return the prefix of a repository's manifests and tags."""
         return f"{self.repository(name)}/_manifests/"
 
     def revision_link(self, name: str, digest: Digest) -> str:
         return f"{self.manifests(name)}revisions/{digest.algorithm}/{digest.hex}/link"
 
     def tags(self, name: str) -> str:
-        """The prefix of all tags: one folder each."""
+        """Return the prefix of a repository's tags: a folder for each."""
         return f"{self.manifests(name)}tags/"
 
     def tag_link(self, name: str, tag: str) -> str:
         return f"{self.tags(name)}{tag}/current/link"
 
-    def tag_of(self, name: str, path: str) -> str | None:
-        """The tag whose `tag_link` this path is; None when it is none."""
-        tag, _, rest = path.removeprefix(self.tags(name)).partition("/")
-        return tag if rest == "current/link" else None
-
     def tag_index(self, name: str, tag: str) -> str:
-        """The prefix of what the tag has ever pointed to."""
+        """Return the prefix of everything that the tag has pointed to."""
         return f"{self.tags(name)}{tag}/index/"
 
     def revisions(self, name: str) -> str:
-        """The prefix of the repository's manifests."""
+        """Return the prefix of a repository's manifests."""
         return f"{self.manifests(name)}revisions/"
 
     def tag_index_link(self, name: str, tag: str, digest: Digest) -> str:
@@ -82,14 +77,14 @@ class Layout:
 
     @property
     def uploads(self) -> str:
-        """The prefix of all uploads under way: what lies there long is nobody's any more."""
+        """The prefix of all uploads in progress. Old ones were abandoned."""
         return f"{self.base}_uploads/"
 
     def upload(self, name: str, upload_id: str) -> str:
         return f"{self.uploads}{name}/{upload_id}/data"
 
     def referrers(self, name: str, subject: Digest) -> str:
-        """The prefix of all manifests that name ``subject``."""
+        """Return the prefix of all manifests that name ``subject``."""
         return f"{self.repository(name)}/_referrers/{subject.algorithm}/{subject.hex}/"
 
     def referrer_link(self, name: str, subject: Digest, digest: Digest) -> str:
@@ -105,16 +100,16 @@ class Layout:
         return f"{self.catalog}{name.replace('/', '.~')}"
 
     def marked_repository(self, path: str) -> str:
-        """The name in a catalog marker's path."""
+        """Return the name in a catalog marker's path."""
         return path.removeprefix(self.catalog).replace(".~", "/")
 
     @property
     def replacements(self) -> str:
-        """The prefix of all records of what repairs are replacing."""
+        """The prefix of the records of links that repairs are replacing."""
         return f"{self.base}_replacing/"
 
     def replacing(self, ident: str) -> str:
-        """The record of what one step of a repair replaces, there while it does."""
+        """Return the path of the record of one step of a repair, there while it is in progress."""
         return f"{self.replacements}{ident}"
 
     @property
@@ -127,7 +122,7 @@ class Layout:
 
 
 def linked_digest(path: str) -> Digest | None:
-    """The digest of ``<algorithm>/<hex>/link``, how links end; None for anything else."""
+    """Return the digest of ``<algorithm>/<hex>/link``, how links end; None for anything else."""
     algorithm, _, rest = path.partition("/")
     try:
         return Digest.parse(f"{algorithm}:{rest.removesuffix('/link')}")

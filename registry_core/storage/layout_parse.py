@@ -1,4 +1,4 @@
-"""Paths taken apart again: the inverse of `Layout`, for whoever lists all of a container."""
+"""Paths, parsed: the inverse of `Layout`, for whatever lists the whole container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .layout import Layout
 
 
 class Kind(StrEnum):
-    """What a path is for, by the name that reports give it."""
+    """The kind of object at a path; the value is its name in reports."""
 
     CONTENT = "content"
     LAYER_LINK = "layer_links"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path's parts; those that its kind does not have are empty. ``root`` as in `Layout`."""
+    """The parts of a path; those that its kind does not have are empty. ``root`` as in `Layout`."""
 
     kind: Kind
     root: str = ""
@@ -44,7 +44,7 @@ class Place:
 
 _BASE = Layout().base
 _DIGEST = r"(?:sha256/[a-f0-9]{64}|sha512/[a-f0-9]{128})"
-# The last group that took part tells the kind.
+# The last group that matched is the kind's.
 _IN_REPOSITORY = re.compile(
     rf"""
     _layers/(?P<layer>{_DIGEST})/link
@@ -68,7 +68,7 @@ _CONTENT = re.compile(r"(?P<algorithm>[a-z0-9]+)/(?P<start>[a-f0-9]{2})/(?P<hex>
 
 
 def parse_path(path: str) -> Place:
-    """What lies at ``path``. Anything that `Layout` has no word for is `Kind.UNKNOWN`."""
+    """Parse a path. Raises nothing: one that `Layout` does not build is `Kind.UNKNOWN`."""
     root, base, rest = path.partition(_BASE)
     folder, _, inside = rest.partition("/")
     parse = _FOLDERS.get(folder)

@@ -1,85 +1,105 @@
-"""Manifests and the tags that point to them.
+"""Manifests: pushed, read and listed.
 
 The order of writes is what keeps readers whole: what a manifest references is there before its
 content, its content before the revision link, and all of it before the tag's current link makes it
-visible. A deletion of the same manifest may run beside a push: so the push looks in the end whether
-anything was deleted, then whether its revision link is still there; and the deletion looks in the
-end whether a tag came meanwhile.
+visible. A deletion of the same manifest may run at the same time: so the push checks in the end
+whether anything was deleted, then whether its revision link is still there; and the deletion checks
+in the end whether a tag was added meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..aio import together
-from ..object_store.interface import NotFound
-from ..registry import ManifestContent, PushedManifest
+from ..aio import for_each, off_loop, together
+from ..object_store.interface import NotFound, Properties, exists
+from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
-from ..spec.digest import SHA256, Digest
-from ..spec.endpoints import Reference
-from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
-from ..spec.manifest import Manifest, detect_media_type
+from ..spec.digest import Digest
+from ..spec.endpoints import PageQuery, Reference
+from ..spec.errors import ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from ..spec.image_config import ImageConfig
+from ..spec.manifest import Manifest, detect_media_type, parse_manifest
+from ..spec.media_types import IMAGE_CONFIGS
+from .catalog import Catalog
 from .content import Content
-from .membership import Shelf
-from .parsing import parse
+from .layout import linked_digest
+from .link_metadata import manifest_info, read_manifest_info, revision_link, tag_link
+from .links import Link
+from .membership import Membership
+from .paging import Window, list_names
 from .referrers import Referrers
-from .small_objects import Link
-from .tag_links import TagLinks
+from .tags import Tags
+
+# How many references of one manifest are looked up, and how many tags are set, at the same time.
+_AT_ONCE = 32
+# How many manifests are in memory at the same time while a listing reads them.
+_READ_AT_ONCE = 8
+
+_BEGINNING = re.compile(r"sha(?:256|512):[a-f0-9]*")
 
 
 @dataclass
 class Manifests:
-    """`Reader`'s and `Writer`'s manifests over the object store.
+    """`Reader`'s, `Writer`'s and `Lister`'s manifests over the object store.
 
-    ``require_blobs`` and ``require_children``: whether a manifest is refused when blobs, an index
-    when manifests that it lists are not there.
+    ``require_blobs`` and ``require_children``: refuse a manifest whose blobs, an index whose
+    manifests are missing. ``pushed_by``: the name of the caller, recorded with what they push.
+    ``now``: Unix time.
     """
 
-    shelf: Shelf
-    tags: TagLinks
+    membership: Membership
+    content: Content
+    catalog: Catalog
+    tags: Tags
     referrers: Referrers
     require_blobs: bool = True
     require_children: bool = True
+    pushed_by: str = ""
+    now: Callable[[], float] = time.time
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
+        """See `Reader`. One call, none by digest if cached; more where another registry pushed."""
         try:
-            link = await self._find(repository, reference)
-            if link.descriptor is not None:
-                return link.descriptor
-            return _describe(link, await self.shelf.read_content(link.digest))
+            return await self.tags.describe(await self._find(repository, reference))
         except NotFound:
             raise _unknown(repository, reference) from None
 
-    async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
+    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
+        """See `Reader`. Two calls; one by tag, none by digest if cached."""
         try:
             if isinstance(reference, Digest):
                 link, content = await self._find_and_read(repository, reference)
             else:
                 link = await self._find(repository, reference)
-                content = await self.shelf.read_content(link.digest)
+                content = await self.content.read_manifest(link.digest)
         except NotFound:
             raise _unknown(repository, reference) from None
-        return ManifestContent(_describe(link, content), content)
+        media_type = link.media_type
+        if media_type is None:
+            media_type = await off_loop(len(content), detect_media_type, content)
+        return Manifest(Descriptor(media_type, link.digest, len(content)), content)
 
     async def _find(self, repository: str, reference: Reference) -> Link:
         if isinstance(reference, Digest):
-            return await self.shelf.find_manifest(repository, reference)
+            return await self.membership.find_manifest(repository, reference)
         return await self.tags.read(repository, reference)
 
     async def _find_and_read(self, repository: str, digest: Digest) -> tuple[Link, bytes]:
-        """Membership and content at the same time; they do not depend on each other."""
+        """Read membership and content at the same time: neither depends on the other."""
         link: Link | None = None
         content: bytes | None = None
 
         async def find() -> None:
             nonlocal link
-            link = await self.shelf.find_manifest(repository, digest)
+            link = await self.membership.find_manifest(repository, digest)
 
         async def read() -> None:
             nonlocal content
-            content = await self.shelf.read_content(digest)
+            content = await self.content.read_manifest(digest)
 
         await together((find(), read()))
         assert link is not None
@@ -87,94 +107,139 @@ class Manifests:
         return link, content
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        manifest = await parse(content, content_type)
-        digest = _check_digest(reference, content)
-        if isinstance(reference, str):
-            tags = tuple(dict.fromkeys((reference, *tags)))
-        await self.tags.check(repository, tags, digest)
-        await self._check_references(repository, manifest)
-        link = Link(digest, manifest.media_type, len(content))
-        await Content(self.shelf.store, self.shelf.layout).put(digest, content)
-        self.shelf.content.put(digest, content)
-        mark = self.shelf.marked.get(repository)
-        await self.shelf.link_manifest(repository, link)
-        await self._show(repository, link, manifest, tags, is_marked=mark is not None)
-        if mark is None or not await self.shelf.is_marked_still(repository, mark):
-            await self._see_that_it_stays(repository, link, manifest)
-        subject = manifest.subject.digest if manifest.subject else None
-        return PushedManifest(Descriptor(manifest.media_type, digest, len(content)), subject)
+        """See `Writer`."""
+        document = await off_loop(len(manifest.content), lambda: manifest.document)
+        tags = tuple(dict.fromkeys(tags))
+        await self.tags.check(repository, tags, manifest.digest)
+        image = await self._check_references(repository, manifest)
+        pushed = int(self.now())
+        link = revision_link(manifest, image, pushed=pushed, pushed_by=self.pushed_by)
+        await self.content.put_manifest(manifest.digest, manifest.content)
+        generation = self.catalog.generations.get(repository)
+        await self.membership.link_manifest(repository, link)
+        is_marked = generation is not None
+        await self._publish(repository, manifest, tags, pushed, is_marked=is_marked)
+        if generation is None or not await self.catalog.is_unchanged(repository, generation):
+            await self._restore_if_deleted(repository, link, manifest, pushed)
+        subject = document.subject.digest if document.subject else None
+        return PushedManifest(manifest.descriptor, subject)
 
-    async def _show(
+    async def _publish(
         self,
         repository: str,
-        link: Link,
         manifest: Manifest,
         tags: Sequence[str],
+        pushed: int,
         *,
         is_marked: bool,
     ) -> None:
-        """Let all that leads to the manifest lead there."""
+        """Write everything that leads to the manifest, at the same time."""
+        link = tag_link(manifest.descriptor, pushed)
+
+        async def point(tag: str) -> None:
+            await self.tags.point(repository, tag, link)
+
         await together(
             [
-                *([] if is_marked else [self.shelf.mark_repository(repository)]),
-                self.referrers.add(repository, link, manifest),
-                *(self.tags.point(repository, tag, link) for tag in tags),
+                *([] if is_marked else [self.catalog.mark(repository)]),
+                self.referrers.add(repository, manifest),
+                for_each(tags, point, limit=_AT_ONCE),
             ]
         )
 
-    async def _see_that_it_stays(self, repository: str, link: Link, manifest: Manifest) -> None:
+    async def _restore_if_deleted(
+        self, repository: str, link: Link, manifest: Manifest, pushed: int
+    ) -> None:
+        path = self.membership.layout.revision_link(repository, link.digest)
+        if not await exists(self.membership.store, path):
+            await self.membership.link_manifest(repository, link)
+            await self._publish(repository, manifest, (), pushed, is_marked=False)
+
+    async def _check_references(self, repository: str, manifest: Manifest) -> ImageConfig | None:
+        """Check each reference once, before anything is written; return what the config says.
+
+        :raises ManifestBlobUnknown: some are missing.
+        """
+        document = manifest.document
+        config = document.config.digest if document.config else None
+        image: ImageConfig | None = None
+
+        async def is_there(reference: tuple[bool, Digest]) -> bool:
+            nonlocal image
+            is_blob, digest = reference
+            try:
+                if not is_blob:
+                    await self.membership.find_manifest(repository, digest)
+                    return True
+                blob = await self.membership.find_blob(repository, digest)
+            except NotFound:
+                return False
+            if digest == config:
+                image = blob.image
+            return True
+
+        blobs = _unique(document.required_blobs) if self.require_blobs else ()
+        children = _unique(document.manifests) if self.require_children else ()
+        references = [*((True, digest) for digest in blobs), *((False, d) for d in children)]
+        found = await for_each(references, is_there, limit=_AT_ONCE)
+        missing = [
+            str(digest) for (_, digest), there in zip(references, found, strict=True) if not there
+        ]
+        if missing:
+            raise ManifestBlobUnknown(detail=missing)
+        is_image = document.config is not None and document.config.media_type in IMAGE_CONFIGS
+        return image if is_image else None
+
+    async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
+        """See `Lister`. One call for each 5,000 manifests.
+
+        One more for each manifest that another registry pushed, if its content is not cached.
+        """
+        prefix = self.membership.layout.revisions(repository)
+        links: dict[str, tuple[Digest, Properties]] = {}
+
+        async def read(window: Window) -> tuple[list[str], str | None]:
+            start = window.start(_BEGINNING).replace(":", "/")
+            rows = await self.membership.store.list_page(
+                prefix,
+                metadata=True,
+                start_from=prefix + start if start else None,
+                continuation=window.continuation,
+                limit=window.limit,
+            )
+            names = []
+            for row in rows.entries:
+                digest = linked_digest(row.path.removeprefix(prefix))
+                if digest and row.properties:
+                    links[str(digest)] = digest, row.properties
+                    names.append(str(digest))
+            return names, rows.continuation
+
+        async def info(name: str) -> ManifestInfo:
+            return await self._info(*links[name])
+
+        names = await list_names(read, page)
+        if not names.entries and not await self.membership.is_known(repository):
+            raise NameUnknown(f"repository {repository} is not known")
+        infos = await for_each(names.entries, info, limit=_READ_AT_ONCE)
+        return Listing(tuple(infos), names.next)
+
+    async def _info(self, digest: Digest, properties: Properties) -> ManifestInfo:
+        known = read_manifest_info(digest, properties)
+        if known is not None:
+            return known
         try:
-            await self.shelf.store.head(self.shelf.layout.revision_link(repository, link.digest))
-        except NotFound:
-            await self.shelf.link_manifest(repository, link)
-            await self._show(repository, link, manifest, (), is_marked=False)
-
-    async def _check_references(self, repository: str, manifest: Manifest) -> None:
-        """All at once, each digest once; nothing is written before."""
-        blobs = _unique(manifest.required_blobs) if self.require_blobs else []
-        children = _unique(manifest.manifests) if self.require_children else []
-        missing = await together(
-            [
-                *(_missing(d, self.shelf.find_blob(repository, d)) for d in blobs),
-                *(_missing(d, self.shelf.find_manifest(repository, d)) for d in children),
-            ]
-        )
-        unknown = [str(digest) for digest in missing if digest]
-        if unknown:
-            raise ManifestBlobUnknown(detail=unknown)
+            content = await self.content.read_manifest(digest)
+            manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
+            return manifest_info(manifest, properties)
+        except (NotFound, ManifestInvalid):
+            return ManifestInfo(digest, pushed=properties.last_modified)
 
 
-async def _missing(digest: Digest, lookup: Coroutine[Any, Any, object]) -> Digest | None:
-    try:
-        await lookup
-    except NotFound:
-        return digest
-    return None
-
-
-def _unique(descriptors: Iterable[Descriptor]) -> list[Digest]:
-    return list(dict.fromkeys(descriptor.digest for descriptor in descriptors))
-
-
-def _check_digest(reference: Reference, content: bytes) -> Digest:
-    if not isinstance(reference, Digest):
-        return Digest.of(content, SHA256)
-    actual = Digest.of(content, reference.algorithm)
-    if actual != reference:
-        raise DigestInvalid(f"the manifest's digest is {actual}, not {reference}")
-    return actual
-
-
-def _describe(link: Link, content: bytes) -> Descriptor:
-    media_type = link.media_type or detect_media_type(content)
-    return Descriptor(media_type, link.digest, len(content))
+def _unique(descriptors: Iterable[Descriptor]) -> Iterable[Digest]:
+    return dict.fromkeys(descriptor.digest for descriptor in descriptors)
 
 
 def _unknown(repository: str, reference: Reference) -> ManifestUnknown:

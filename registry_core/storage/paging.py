@@ -1,6 +1,6 @@
 """Pages of names out of an object store's listings, without any state between them.
 
-A page begins with one call wherever it begins: behind a name of the client's (`start_from`), or,
+A page begins with one call wherever it begins: after a name of the client's (`start_from`), or,
 where a link was followed, at the continuation that it carries.
 """
 
@@ -19,12 +19,12 @@ from ..spec.endpoints import PageQuery
 from ..spec.errors import PaginationNumberInvalid
 
 MOST = 5000
-"""Rows that storage gives in one call."""
+"""Rows that storage returns in one call."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """What to ask of storage in one call: at most ``limit`` rows, for the names behind ``last``.
+class Window:
+    """What to request from storage in one call: at most ``limit`` rows, for names after ``last``.
 
     With a ``continuation``, the call goes on there; without, it starts from ``last``.
     """
@@ -34,30 +34,30 @@ class Place:
     limit: int
 
     def start(self, names: re.Pattern[str]) -> str:
-        """The text to start from, as much of ``last`` as matches ``names``; "" for the beginning.
+        """Return the text to start from, as much of ``last`` as matches; "" for the beginning.
 
-        Storage takes some characters badly, and a beginning of ``last`` is before all behind it.
+        Storage refuses some characters, and a beginning of ``last`` is before all that follows it.
         """
         match = None if self.continuation else names.match(self.last)
         return match[0] if match else ""
 
 
-Read = Callable[[Place], Awaitable[tuple[list[str], str | None]]]
-"""One call's worth of names from a place, in lexical order, and where storage goes on, if it does.
+Read = Callable[[Window], Awaitable[tuple[list[str], str | None]]]
+"""Returns one call's worth of names, in lexical order, and the continuation, if there are more.
 
-Names up to ``last`` may be among them, all of them where storage does not know to start from a
-text. What comes later in storage must come later in lexical order, too, or be among the names.
+Names up to ``last`` may be among them: all of them where storage does not support `start_from`.
+Names that are later in storage must be later in lexical order, too, or be among the names.
 """
 
 
 async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[str]:
-    """The part of all names that ``page`` asks for. One call for each `MOST` names.
+    """Return the page of all names that the query describes. One call for each `MOST` names.
 
     A page that is not the last one may be short where filling it would cost a further call, unless
-    the client does not follow links. ``known``: how many rows up to ``page.last`` a call that
-    starts from it may meet.
+    the client does not follow links.
 
-    :raises PaginationNumberInvalid: its token is none that was given out.
+    :param known: how many rows up to ``page.last`` a call that starts from it may return.
+    :raises PaginationNumberInvalid: its token is not one that was returned.
     """
     room = sys.maxsize if page.n is None else page.n
     if room == 0:
@@ -67,7 +67,7 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
     continuation = _parse(token) if token else None
     limit = room + known if last and not token else room
     while True:
-        names, continuation = await _call(read, Place(last, continuation, min(limit, MOST)))
+        names, continuation = await _call(read, Window(last, continuation, min(limit, MOST)))
         behind = names[bisect_right(names, last) :]
         found += behind[: room - len(found)]
         last = found[-1] if found else last
@@ -80,11 +80,11 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
         limit = room if found else MOST
 
 
-async def _call(read: Read, place: Place) -> tuple[list[str], str | None]:
+async def _call(read: Read, window: Window) -> tuple[list[str], str | None]:
     try:
-        return await read(place)
+        return await read(window)
     except ContinuationInvalid:
-        raise _not_ours() from None
+        raise invalid_token() from None
 
 
 def _token(continuation: str) -> str:
@@ -96,8 +96,9 @@ def _parse(token: str) -> str:
         text = base64.b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
         return text.decode()
     except ValueError:
-        raise _not_ours() from None
+        raise invalid_token() from None
 
 
-def _not_ours() -> PaginationNumberInvalid:
+def invalid_token() -> PaginationNumberInvalid:
+    """Return the error of a page whose token is not one that was returned."""
     return PaginationNumberInvalid("the link to this page is not valid (any more): start again")

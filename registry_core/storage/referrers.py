@@ -1,8 +1,8 @@
-"""Manifests that name another one as their subject, listed by it.
+"""Referrers: the manifests that name another one as their subject, listed by it.
 
 An entry is a link under ``_referrers/``, one put on push and one delete on deletion, so there is no
-list that two writers could fight over. What clients wrote themselves under the fallback tag, for
-registries that had no referrers, is merged in.
+list that two writers could fight over. The index that clients keep themselves under the fallback
+tag, for registries without a referrers API, is merged in.
 
 Source: OCI distribution-spec, "Listing Referrers", "Referrers Tag Schema" and "Enabling the
 Referrers API".
@@ -10,64 +10,64 @@ Referrers API".
 
 from __future__ import annotations
 
-import asyncio
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..aio import together
-from ..object_store.interface import ContinuationInvalid, NotFound
+from ..aio import for_each, off_loop, together
+from ..object_store.interface import ContinuationInvalid, NotFound, delete_if
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
-from ..spec.errors import DigestInvalid, ManifestInvalid, PaginationNumberInvalid
+from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.manifest import Manifest, parse_manifest
+from .content import Content
 from .layout import linked_digest
-from .membership import Shelf
-from .referrer_entries import describe, metadata_of, read_content, read_metadata, size_in_list
-from .small_objects import Link, put_link, read_link
+from .link_metadata import describe_referrer, read_referrer, referrer_link, to_text
+from .links import put_link, read_link
+from .membership import Membership
+from .paging import invalid_token
 
 MAX_REFERRERS = 1000
-# The answer is an image index, and no larger than the 4 MiB that clients take of one.
+"""On one page."""
+
+# The answer is an image index, and no larger than the 4 MiB that clients accept of one.
 _PAGE_BYTES = 4 * 2**20 - 1024
 _READ_AT_ONCE = 8
 
 
 @dataclass
 class Referrers:
-    """`Lister`'s referrers over the object store, and the entries that `Writer` leaves for it."""
+    """`Lister`'s referrers over the object store, and the entries that pushes write for it."""
 
-    shelf: Shelf
+    membership: Membership
+    content: Content
 
-    async def add(self, repository: str, link: Link, manifest: Manifest) -> None:
+    async def add(self, repository: str, manifest: Manifest) -> None:
         """Enter a manifest in its subject's list, if it has a subject. One call."""
-        if manifest.subject is None:
+        subject = manifest.document.subject
+        if subject is None:
             return
-        path = self.shelf.layout.referrer_link(repository, manifest.subject.digest, link.digest)
-        metadata = metadata_of(link, describe(link, manifest))
-        await put_link(self.shelf.store, path, link, metadata=metadata)
+        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
+        await put_link(self.membership.store, path, referrer_link(describe_referrer(manifest)))
 
-    async def remove(self, repository: str, digest: Digest, manifest: Manifest) -> None:
-        """Take a manifest out of its subject's list, if it is there. One call."""
-        if manifest.subject is None:
+    async def remove(self, repository: str, manifest: Manifest) -> None:
+        """Remove a manifest from its subject's list, if it is there. One call."""
+        subject = manifest.document.subject
+        if subject is None:
             return
-        path = self.shelf.layout.referrer_link(repository, manifest.subject.digest, digest)
-        try:
-            await self.shelf.store.delete(path)
-        except NotFound:
-            return  # pushed by a registry that keeps no such list
+        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
+        await delete_if(self.membership.store, path)
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
     ) -> Listing[Descriptor]:
-        """Ordered by digest. One listing and one get at the same time.
+        """See `Lister`. One listing and one get at the same time.
 
         One more get for the fallback index if there is one, and for each entry that does not hold
-        its descriptor; one HEAD for each manifest that the fallback index alone knows.
-
-        :raises PaginationNumberInvalid: ``page.token`` is none that was given out.
+        its descriptor; one HEAD for each manifest that only the fallback index has.
         """
         start = _Position.parse(page.token)
         limit = MAX_REFERRERS if page.n is None else min(page.n, MAX_REFERRERS)
@@ -83,7 +83,7 @@ class Referrers:
                 )
             )
         except ContinuationInvalid:
-            raise _not_given_out() from None
+            raise invalid_token() from None
         found = _between(fallback, listed, start.after)
         entries, cut = await self._pick(repository, found, artifact_type, limit)
         if cut is not None:
@@ -97,26 +97,31 @@ class Referrers:
     async def _list_entries(
         self, repository: str, subject: Digest, continuation: str | None, limit: int
     ) -> _Part:
-        prefix = self.shelf.layout.referrers(repository, subject)
-        page = await self.shelf.store.list_page(
+        prefix = self.membership.layout.referrers(repository, subject)
+        page = await self.membership.store.list_page(
             prefix, metadata=True, continuation=continuation, limit=limit
         )
         part = _Part(continuation=page.continuation)
         for row in page.entries:
             digest = linked_digest(row.path[len(prefix) :])
             if digest and row.properties:
-                part.entries[digest] = _Entry(read_metadata(digest, row.properties))
+                part.entries[digest] = _Entry(read_referrer(digest, row.properties))
         return part
 
     async def _read_fallback(self, repository: str, subject: Digest) -> _Part:
-        path = self.shelf.layout.tag_link(repository, fallback_tag(subject))
+        path = self.membership.layout.tag_link(repository, fallback_tag(subject))
         try:
-            link = await read_link(self.shelf.store, path)
-            content = await self.shelf.read_content(link.digest)
-            index = await asyncio.to_thread(parse_manifest, content)
+            link = await read_link(self.membership.store, path)
+            index = await self._read(link.digest)
         except (NotFound, ManifestInvalid):
             return _Part()  # no such tag, as a rule; or it is somebody's for another purpose
-        return _Part({found.digest: _Entry(found, is_ours=False) for found in index.manifests})
+        listed = index.document.manifests
+        return _Part({found.digest: _Entry(found, is_ours=False) for found in listed})
+
+    async def _read(self, digest: Digest) -> Manifest:
+        """:raises NotFound, ManifestInvalid:"""
+        content = await self.content.read_manifest(digest)
+        return await off_loop(len(content), parse_manifest, content, digest=digest)
 
     async def _pick(
         self,
@@ -125,18 +130,20 @@ class Referrers:
         artifact_type: str | None,
         limit: int,
     ) -> tuple[tuple[Descriptor, ...], Digest | None]:
-        """What matches and fits in one answer; and where it was cut, None if it was not."""
+        """Return what matches and fits in one answer, and where it was cut; None if it was not."""
+
+        async def resolve(digest: Digest) -> Descriptor | None:
+            return await self._resolve(repository, digest, found[digest], artifact_type)
+
         picked: list[Descriptor] = []
         size = 0
         digests = sorted(found)
         for start in range(0, len(digests), _READ_AT_ONCE):
             batch = digests[start : start + _READ_AT_ONCE]
-            for referrer in await together(
-                self._resolve(repository, digest, found[digest], artifact_type) for digest in batch
-            ):
+            for referrer in await for_each(batch, resolve, limit=_READ_AT_ONCE):
                 if referrer is None:
                     continue
-                size += size_in_list(referrer)
+                size += _size_in_list(referrer)
                 if picked and (len(picked) == limit or size > _PAGE_BYTES):
                     return tuple(picked), picked[-1].digest
                 picked.append(referrer)
@@ -145,31 +152,35 @@ class Referrers:
     async def _resolve(
         self, repository: str, digest: Digest, entry: _Entry, artifact_type: str | None
     ) -> Descriptor | None:
-        """The entry's descriptor; None when it is of another type, or the manifest is gone."""
+        """Return the entry's descriptor; None if it is of another type, or the manifest is gone."""
         referrer = entry.referrer
         try:
             if referrer is None:
-                content = await self.shelf.read_content(digest)
-                referrer = await asyncio.to_thread(read_content, digest, content)
-            if referrer is None or artifact_type not in (None, referrer.artifact_type):
+                referrer = describe_referrer(await self._read(digest))
+            if artifact_type not in (None, referrer.artifact_type):
                 return None
             if not entry.is_ours:  # clients that find this API leave their old index as it is
-                await self.shelf.find_manifest(repository, digest)
-        except NotFound:
+                await self.membership.find_manifest(repository, digest)
+        except (NotFound, ManifestInvalid):
             return None
         return referrer
 
 
 def fallback_tag(subject: Digest) -> str:
-    """The tag of the index that clients keep themselves: "Referrers Tag Schema"."""
+    """Return the tag of the index that clients keep themselves: "Referrers Tag Schema"."""
     return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
+
+
+def _size_in_list(referrer: Descriptor) -> int:
+    """Return the bytes that the descriptor takes in the answer, its comma included."""
+    return len(to_text(referrer.to_json()).encode()) + 1
 
 
 @dataclass(frozen=True)
 class _Entry:
     """``referrer`` is None where the entry does not say enough: the manifest has to be read.
 
-    Entries that are ours go when their manifest does.
+    Entries that are ours are deleted with their manifest; those of a fallback index are not.
     """
 
     referrer: Descriptor | None
@@ -178,18 +189,18 @@ class _Entry:
 
 @dataclass
 class _Part:
-    """A part of a list, by digest, and where storage goes on."""
+    """A part of a list, by digest, and storage's continuation after it."""
 
     entries: dict[Digest, _Entry] = field(default_factory=dict)
     continuation: str | None = None
 
     def end(self, start: Digest | None) -> Digest | None:
-        """The last digest of this part, which began behind ``start``."""
+        """Return the last digest of this part, which began after ``start``."""
         return max(self.entries, default=start)
 
 
 def _between(fallback: _Part, listed: _Part, after: Digest | None) -> Mapping[Digest, _Entry]:
-    """Both parts behind ``after``, as far as ``listed`` goes: so no page repeats another's."""
+    """Merge both parts after ``after``, as far as ``listed`` goes: no page repeats another's."""
     end = listed.end(after)
     return {
         digest: entry
@@ -201,7 +212,7 @@ def _between(fallback: _Part, listed: _Part, after: Digest | None) -> Mapping[Di
 
 @dataclass(frozen=True)
 class _Position:
-    """Where a page begins: in storage's own terms, and behind which digest from there."""
+    """Where a page begins: at a continuation of storage's, and after which digest from there."""
 
     continuation: str | None = None
     after: Digest | None = None
@@ -224,8 +235,4 @@ class _Position:
                     return cls(continuation, Digest.parse(after))
         except (ValueError, RecursionError, DigestInvalid):
             pass  # refused below
-        raise _not_given_out()
-
-
-def _not_given_out() -> PaginationNumberInvalid:
-    return PaginationNumberInvalid("the link to this page is not one that was given out")
+        raise invalid_token()

@@ -1,6 +1,6 @@
-"""What stands before ``docker/registry/v2/`` in the container: found by looking.
+"""The root: what precedes ``docker/registry/v2/`` in the container, found by looking.
 
-CNCF distribution v3 names blobs as they are, v2 with a slash in front of all. Both are ours to use.
+CNCF distribution v3 writes names as they are, v2 with a leading slash. Either can be used.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from ..spec.errors import Unavailable
 from .layout import Layout
 
 PLAIN = ""
-"""distribution v3's form, and that of a new container."""
+"""The root of distribution v3, and of a new container."""
 LEADING_SLASH = "/"
-"""distribution v2's form."""
+"""The root of distribution v2."""
 
 
 class RootAmbiguous(Unavailable):
-    """Both forms of names are in use: to serve one would hide what lies under the other."""
+    """Both roots are in use: to serve one would hide what is under the other."""
 
 
 async def find_root(store: ObjectStore, *, setting: str) -> str:
-    """The form of names that the container has. Two calls, at the same time, of one row each.
+    """Return the root that the container has. Two listings of one row, at the same time.
 
-    ``setting``: the name of what settles it, for the message.
-
+    :param setting: the name of the setting that chooses the root, for the message.
     :raises RootAmbiguous: the container has both.
     """
     plain, slashed = await together(_is_used(store, root) for root in (PLAIN, LEADING_SLASH))

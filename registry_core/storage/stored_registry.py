@@ -1,71 +1,115 @@
-"""The registry over an object store, put together."""
+"""The registry over an object store: the public way to build one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 
+from ..caches import Cache
 from ..globs import NO_TAGS, TagGlobs
-from ..registry import Body, Chunk, Listing, ManifestContent, PushedManifest, Upload
+from ..object_store.interface import ObjectStore
+from ..registry import (
+    Blob,
+    Chunk,
+    DeletedManifest,
+    Listing,
+    ManifestInfo,
+    PushedManifest,
+    TagInfo,
+    Upload,
+)
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
+from ..spec.manifest import Manifest
 from .blobs import Blobs
 from .catalog import Catalog
+from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
+from .layout import Layout
 from .manifests import Manifests
-from .membership import Shelf
+from .membership import MEMBERSHIP_SECONDS, Membership
 from .referrers import Referrers
-from .tag_links import TagLinks
 from .tags import Tags
 from .uploads import Uploads
 
 
 class StoredRegistry:
-    """`Registry` over an object store. Stateless but for what a `Shelf` remembers."""
+    """A registry that keeps everything in an object store.
+
+    It has no state but caches. Any number of instances, in any number of processes, may share one
+    container.
+    """
 
     def __init__(
         self,
-        shelf: Shelf,
+        store: ObjectStore,
         *,
+        root: str = "",
         redirect: bool = True,
         require_blobs: bool = True,
         require_children: bool = True,
-        write_once: TagGlobs = NO_TAGS,
+        immutable_tags: TagGlobs = NO_TAGS,
+        manifest_cache_bytes: int = MANIFEST_CACHE_BYTES,
+        membership_seconds: float = MEMBERSHIP_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """What is asked of this registry.
+        """Make a registry. Raises nothing, and makes no calls.
 
-        ``redirect``: whether clients are sent to storage for blobs. ``require_blobs`` and
-        ``require_children``: whether a manifest is refused when blobs, an index when manifests
-        that it lists are not in the repository. ``write_once``: tags that stay as they are.
+        :param store: the object store. The registry does not close it.
+        :param root: what all names in the container begin with: empty, or ends with a slash.
+        :param redirect: whether clients may fetch blobs from storage themselves, by signed URLs.
+        :param require_blobs: refuse a manifest whose blobs are not in the repository.
+        :param require_children: refuse an index whose manifests are not in the repository.
+        :param immutable_tags: the tags that are never moved or deleted once they are there.
+        :param manifest_cache_bytes: how many bytes of manifests are cached.
+        :param membership_seconds: for how many seconds is cached which repository has which blobs
+            and manifests, and so for how long another instance's deletions may go unnoticed.
+        :param monotonic: a clock in seconds, for the caches.
+        :param now: Unix time, recorded with what is pushed.
         """
-        tags = TagLinks(shelf, write_once)
-        self._blobs = Blobs(shelf, redirect)
-        self._uploads = Uploads(shelf)
-        self._referrers = Referrers(shelf)
+        layout = Layout(root)
+        membership = Membership(
+            store,
+            layout,
+            blobs=Cache(membership_seconds, now=monotonic),
+            manifests=Cache(membership_seconds, now=monotonic),
+        )
+        content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
+        generations = Cache[str, str](membership_seconds, now=monotonic)
+        self._catalog = Catalog(store, layout, generations)
+        self._tags = Tags(membership, content, immutable_tags)
+        self._blobs = Blobs(membership, redirect)
+        self._uploads = Uploads(membership, content)
+        self._referrers = Referrers(membership, content)
         self._manifests = Manifests(
-            shelf,
-            tags,
+            membership,
+            content,
+            self._catalog,
+            self._tags,
             self._referrers,
             require_blobs=require_blobs,
             require_children=require_children,
+            now=now,
         )
-        self._deletions = Deletions(shelf, tags, self._referrers)
-        self._tags = Tags(shelf)
-        self._catalog = Catalog(shelf)
+        self._deletions = Deletions(membership, content, self._catalog, self._tags, self._referrers)
 
-    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
-        return await self._blobs.resolve_blob(repository, digest)
+    def for_caller(self, caller: str) -> StoredRegistry:
+        """See `Registry`. The name is recorded with the manifests that the caller pushes."""
+        bound = copy(self)
+        bound._manifests = replace(self._manifests, pushed_by=caller)  # noqa: SLF001 - it is a copy of this object
+        return bound
 
-    async def get_blob(self, blob: Descriptor, *, offset: int, length: int) -> Body:
-        return await self._blobs.get_blob(blob, offset=offset, length=length)
-
-    async def get_blob_url(self, blob: Descriptor) -> str | None:
-        return await self._blobs.get_blob_url(blob)
+    async def open_blob(self, repository: str, digest: Digest) -> Blob:
+        return await self._blobs.open_blob(repository, digest)
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         return await self._manifests.resolve_manifest(repository, reference)
 
-    async def get_manifest(self, repository: str, reference: Reference) -> ManifestContent:
+    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         return await self._manifests.get_manifest(repository, reference)
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
@@ -87,28 +131,26 @@ class StoredRegistry:
         return await self._blobs.mount_blob(repository, digest, source)
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        return await self._manifests.push_manifest(
-            repository, reference, content, content_type, tags
-        )
+        return await self._manifests.push_manifest(repository, manifest, tags)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self._deletions.delete_blob(repository, digest)
 
-    async def delete_manifest(self, repository: str, digest: Digest) -> None:
-        await self._deletions.delete_manifest(repository, digest)
+    async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
+        return await self._deletions.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> None:
-        await self._deletions.delete_tag(repository, tag)
+    async def delete_tag(self, repository: str, tag: str) -> Digest:
+        return await self._deletions.delete_tag(repository, tag)
 
-    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
-        return await self._tags.list_tags(repository, page)
+    async def list_tags(
+        self, repository: str, page: PageQuery, *, details: bool = False
+    ) -> Listing[TagInfo]:
+        return await self._tags.list_tags(repository, page, details=details)
+
+    async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
+        return await self._manifests.list_manifests(repository, page)
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
         return await self._catalog.list_repositories(page)

@@ -1,85 +1,254 @@
-"""Tags, listed: the folders that their links are in.
+"""Tags: what they point to, and which there are.
 
-A folder without its link, which a push that was cut off or another registry may have left, is
-listed, too, as in CNCF distribution: to look into each would cost a call for each.
+A tag points to what its current link says; while that is missing, to the newest entry of its index.
+It is missing while an append blob that another registry wrote is being replaced, which storage
+cannot do in one step, and after a push that was cut off. In both cases the newest entry of the
+index is, or is about to become, what the tag points to. An immutable tag must not be seen to point
+to one manifest and then to another: for it, the current link alone counts.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 
-from ..aio import together
-from ..object_store.interface import NotFound
-from ..registry import Listing
+from ..aio import for_each, off_loop, together
+from ..globs import NO_TAGS, TagGlobs
+from ..object_store.interface import Entry, NotFound, Page, Properties, list_all
+from ..registry import Listing, TagInfo
+from ..spec.descriptor import Descriptor
+from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
-from ..spec.errors import NameUnknown
-from .membership import Shelf
-from .paging import Place, list_names
+from ..spec.errors import Denied, ManifestInvalid, NameUnknown
+from ..spec.manifest import detect_media_type
+from .content import Content
+from .layout import linked_digest
+from .link_metadata import parse_digest, pushed_at
+from .links import Link, create_link, put_link, read_link, set_link
+from .membership import Membership
+from .paging import MOST, Window, list_names
 
 # Of a tag's characters, those that sort before the "/" which ends its folder.
 _BEFORE_SLASH = "-."
 _BEGINNING = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
+_AT_ONCE = 16
+
 
 @dataclass
 class Tags:
-    """`Lister`'s tags over the object store."""
+    """The tags of all repositories. ``immutable``: those that never move and are never deleted."""
 
-    shelf: Shelf
+    membership: Membership
+    content: Content
+    immutable: TagGlobs = NO_TAGS
 
-    async def list_tags(self, repository: str, page: PageQuery) -> Listing[str]:
-        """One call for each 5000 tags, and sometimes a few more at the same time: see `_early`."""
+    async def read(self, repository: str, tag: str) -> Link:
+        """Return a link to the manifest that a tag points to. One call, if it has a current link.
 
-        async def read(place: Place) -> tuple[list[str], str | None]:
-            return await self._read(repository, place)
+        :raises NotFound: there is no such tag.
+        """
+        store, layout = self.membership.store, self.membership.layout
+        try:
+            return await read_link(store, layout.tag_link(repository, tag))
+        except NotFound:
+            if self.immutable.match(repository, tag):
+                raise
+            return await self._newest_in_index(repository, tag)
 
-        known = 1 + len(_prefixes(page.last or ""))
-        listing = await list_names(read, page, known=known)
-        if not listing.entries and not await self._is_known(repository):
-            raise NameUnknown(f"repository {repository} is not known")
-        return listing
+    async def _newest_in_index(self, repository: str, tag: str) -> Link:
+        prefix = self.membership.layout.tag_index(repository, tag)
+        entries = [entry async for entry in list_all(self.membership.store, prefix)]
+        for digest in newest_first(prefix, entries):
+            try:
+                return await self.membership.find_manifest(repository, digest)
+            except NotFound:
+                continue  # deleted since
+        raise NotFound(f"{prefix} names no manifest")
 
-    async def _read(self, repository: str, place: Place) -> tuple[list[str], str | None]:
-        prefix = self.shelf.layout.tags(repository)
-        start = place.start(_BEGINNING)
-        page = await self.shelf.store.list_page(
-            prefix,
-            by_folder=True,
-            start_from=prefix + start if start else None,
-            continuation=place.continuation,
-            limit=place.limit,
-        )
-        folders = [row.path.removeprefix(prefix) for row in page.entries]
-        tags = [folder[:-1] for folder in folders if folder.endswith("/")]
-        if page.continuation and folders:
-            asked = _prefixes(folders[-1].rstrip("/")) - set(tags)
-            tags += await self._early(repository, [tag for tag in asked if tag > place.last])
-        return sorted(tags), page.continuation
+    async def describe(self, link: Link) -> Descriptor:
+        """Return the descriptor of a link's target. One call where the link does not say enough.
 
-    async def _early(self, repository: str, tags: list[str]) -> list[str]:
-        """Which of them exist.
+        :raises NotFound: the content is missing.
+        :raises ManifestInvalid: it is not a manifest.
+        """
+        if link.descriptor is not None:
+            return link.descriptor
+        content = await self.content.read_manifest(link.digest)
+        media_type = await off_loop(len(content), detect_media_type, content)
+        return Descriptor(media_type, link.digest, len(content))
 
-        Storage has "a-b/" before "a/", but "a" comes before "a-b". So where a page ends with
-        "a-b", it is asked whether there is an "a". That happens once for each such "a", not once
-        for each page.
+    async def check(self, repository: str, tags: Iterable[str], digest: Digest) -> None:
+        """Check that the tags may point to ``digest``. One call for each immutable one.
+
+        :raises Denied: an immutable tag points to another manifest.
         """
 
-        async def exists(tag: str) -> bool:
+        async def check_one(tag: str) -> None:
             try:
-                await self.shelf.store.head(self.shelf.layout.tag_link(repository, tag))
+                link = await self.read(repository, tag)
+            except NotFound:
+                return
+            _check_unmoved(repository, tag, link, digest)
+
+        immutable = (tag for tag in tags if self.immutable.match(repository, tag))
+        await for_each(immutable, check_one, limit=_AT_ONCE)
+
+    async def point(self, repository: str, tag: str, link: Link) -> None:
+        """Make the tag point to a manifest whose revision link is there.
+
+        Two calls, unless an append blob is in the place of the current link. They are made at the
+        same time: if only one takes place, the tag points to the manifest, or where it did before.
+
+        :raises Denied: the tag is immutable and points to another manifest.
+        """
+        layout, store = self.membership.layout, self.membership.store
+        write_index = put_link(store, layout.tag_index_link(repository, tag, link.digest), link)
+        if not self.immutable.match(repository, tag):
+            current = set_link(store, layout.tag_link(repository, tag), link)
+            await together([write_index, current])
+            return
+        with closing(write_index):
+            there = await create_link(store, layout.tag_link(repository, tag), link)
+            _check_unmoved(repository, tag, there, link.digest)
+            await write_index
+
+    def check_deletable(self, repository: str, tags: Iterable[str]) -> None:
+        """Check that none of the tags, which exist, is immutable.
+
+        :raises Denied: one is.
+        """
+        for tag in tags:
+            if self.immutable.match(repository, tag):
+                raise _denied(f"tag {tag} of {repository} is immutable: it cannot be deleted")
+
+    async def list_tags(
+        self, repository: str, page: PageQuery, *, details: bool = False
+    ) -> Listing[TagInfo]:
+        """See `Lister`. One call for each 5,000 tags or, with details, for each 5,000 links.
+
+        At times there are a few more, at the same time: see `_find_earlier`. A tag without a
+        current link, which a push that was cut off or another registry may have left, is listed,
+        too, as in CNCF distribution: to look into each would cost a call for each.
+        """
+        reading = _TagPages(self, repository, details)
+        known = 1 + len(_earlier(page.last or ""))
+        names = await list_names(reading.read, page, known=known)
+        if not names.entries and not await self.membership.is_known(repository):
+            raise NameUnknown(f"repository {repository} is not known")
+        if not details:
+            return Listing(tuple(map(TagInfo, names.entries)), names.next)
+        infos = await for_each(names.entries, reading.info, limit=_AT_ONCE)
+        return Listing(tuple(infos), names.next)
+
+
+@dataclass
+class _TagPages:
+    """Reads pages of a repository's tags: only their folders or, with details, all their links."""
+
+    tags: Tags
+    repository: str
+    details: bool
+
+    def __post_init__(self) -> None:
+        self._layout = self.tags.membership.layout
+        self._store = self.tags.membership.store
+        self._prefix = self._layout.tags(self.repository)
+        self._current: dict[str, Properties] = {}
+
+    async def read(self, window: Window) -> tuple[list[str], str | None]:
+        """Return the tags of one call's worth: see `paging.Read`."""
+        start = window.start(_BEGINNING)
+        page = await self._store.list_page(
+            self._prefix,
+            by_folder=not self.details,
+            metadata=self.details,
+            start_from=self._prefix + start if start else None,
+            continuation=window.continuation,
+            limit=min(2 * window.limit, MOST) if self.details else window.limit,
+        )
+        tags = self._tags_of(page)
+        if page.continuation and tags:
+            earlier = _earlier(tags[-1]) - set(tags)
+            tags += await self._find_earlier([tag for tag in earlier if tag > window.last])
+        return sorted(tags), page.continuation
+
+    def _tags_of(self, page: Page) -> list[str]:
+        tags: dict[str, None] = {}
+        for row in page.entries:
+            tag, slash, rest = row.path.removeprefix(self._prefix).partition("/")
+            if slash:
+                tags[tag] = None
+            if rest == "current/link" and row.properties is not None:
+                self._current[tag] = row.properties
+        return list(tags)
+
+    async def _find_earlier(self, tags: list[str]) -> list[str]:
+        """Return those of the tags that exist.
+
+        Storage has "a-b/" before "a/", but "a" comes before "a-b". So where a page ends with "a-b",
+        look whether there is an "a". That happens once for each such "a", not once for each page.
+        """
+
+        async def is_there(tag: str) -> bool:
+            try:
+                self._current[tag] = await self._store.head(
+                    self._layout.tag_link(self.repository, tag)
+                )
             except NotFound:
                 return False
             return True
 
-        found = await together(exists(tag) for tag in tags)
+        found = await for_each(tags, is_there, limit=_AT_ONCE)
         return [tag for tag, there in zip(tags, found, strict=True) if there]
 
-    async def _is_known(self, repository: str) -> bool:
-        page = await self.shelf.store.list_page(self.shelf.layout.manifests(repository), limit=1)
-        return bool(page.entries)
+    async def info(self, tag: str) -> TagInfo:
+        """Return the details of a listed tag: without a call where its current link says them."""
+        properties = self._current.get(tag)
+        info = TagInfo(tag, updated=pushed_at(properties) if properties else None)
+        try:
+            link = _link_of(properties) if properties else None
+            link = link or await self.tags.read(self.repository, tag)
+            info = replace(info, digest=link.digest)
+            target = await self.tags.describe(link)
+        except (NotFound, ManifestInvalid):
+            return info
+        return replace(info, media_type=target.media_type, size=target.size)
 
 
-def _prefixes(tag: str) -> set[str]:
-    """The tags before ``tag`` in lexical order that storage has behind it."""
+def newest_first(prefix: str, index: Iterable[Entry]) -> list[Digest]:
+    """Return the digests that the entries of a tag's index name, the newest first."""
+    entries = sorted(index, key=_last_modified, reverse=True)
+    found = (linked_digest(entry.path.removeprefix(prefix)) for entry in entries)
+    return [digest for digest in found if digest]
+
+
+def _last_modified(entry: Entry) -> float:
+    return entry.properties.last_modified.timestamp() if entry.properties else 0.0
+
+
+def _link_of(properties: Properties) -> Link | None:
+    """Return the link whose metadata these are; None where they do not say enough."""
+    digest = parse_digest(properties.metadata.get("digest"))
+    link = Link(digest).described_by(properties) if digest else None
+    return link if link and link.descriptor else None
+
+
+def _check_unmoved(repository: str, tag: str, there: Link, digest: Digest) -> None:
+    if there.digest != digest:
+        raise _denied(
+            f"tag {tag} of {repository} is immutable and points to {there.digest}; "
+            "push the manifest under another tag"
+        )
+
+
+def _denied(message: str) -> Denied:
+    return Denied(message, status=HTTPStatus.CONFLICT)
+
+
+def _earlier(tag: str) -> set[str]:
+    """Return the tags before ``tag`` in lexical order that storage has behind it."""
     return {tag[:end] for end in range(1, len(tag)) if tag[end] in _BEFORE_SLASH}

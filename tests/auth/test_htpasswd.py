@@ -1,4 +1,4 @@
-"""Users of a password file."""
+"""The users of a password file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from registry_core.auth import htpasswd as module
-from registry_core.auth import password_checks
-from registry_core.auth.htpasswd import Htpasswd
-from registry_core.auth.htpasswd_file import HtpasswdInvalid, htpasswd_line, parse_htpasswd
 from registry_core.auth.identity import Identity
+from registry_core.auth.sources import htpasswd as module
+from registry_core.auth.sources.htpasswd import (
+    Htpasswd,
+    HtpasswdInvalid,
+    htpasswd_line,
+    parse_htpasswd,
+)
 from registry_core.spec.errors import Unavailable
+from tests.support.identities import identity_of
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +31,7 @@ def line(user: str, password: str, rounds: int = 4) -> str:
 
 
 def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The hashes that are compared with from now on."""
+    """Return a list of the hashes that are checked from now on."""
     compared = []
     check = bcrypt.checkpw
 
@@ -40,9 +44,9 @@ def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.mark.parametrize("marker", ["$2a$", "$2b$", "$2y$"])
-async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None:
+async def test_a_user_logs_in_with_the_right_password_only(marker: str) -> None:
     users = Htpasswd(line("alice", "secret").replace("$2b$", marker))
-    assert await users.identify("alice", "secret") == ALICE
+    assert await identity_of(users, "alice", "secret") == ALICE
     for name, secret in [
         ("alice", "Secret"),
         ("alice", ""),
@@ -53,23 +57,23 @@ async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None
         ("alice", "secret\0"),
         ("alice", "\udcff"),
     ]:
-        assert await users.identify(name, secret) is None, (name, secret)
+        assert await identity_of(users, name, secret) is None, (name, secret)
 
 
-async def test_names_and_passwords_may_be_of_any_letters() -> None:
-    """UTF-8; the password may hold colons."""
+async def test_names_and_passwords_may_have_any_letters() -> None:
+    """In UTF-8; the password may contain colons."""
     users = Htpasswd(f"# the team\n\n{line('zoë', 'pä:ss:wörd')}\r\n")
-    assert await users.identify("zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
+    assert await identity_of(users, "zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
 
 
-async def test_of_a_password_beyond_bcrypts_length_the_beginning_counts() -> None:
-    """As under Apache and distribution, whose files are taken as they are."""
+async def test_only_the_first_72_bytes_of_a_password_count() -> None:
+    """As with Apache and distribution, whose files are accepted unchanged."""
     users = Htpasswd(line("alice", "x" * 72))
-    assert await users.identify("alice", "x" * 72 + "y")
-    assert not await users.identify("alice", "x" * 71)
+    assert await identity_of(users, "alice", "x" * 72 + "y")
+    assert not await identity_of(users, "alice", "x" * 71)
 
 
-def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
+def test_a_line_is_refused_for_a_password_that_is_too_long_or_empty() -> None:
     with pytest.raises(ValueError, match="73 bytes"):
         line("alice", "ü" * 36 + "x")
     with pytest.raises(ValueError, match="empty"):
@@ -77,13 +81,13 @@ def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a:b", "#a", " a", "a\nb"])
-def test_no_line_is_made_for_a_name_that_could_not_be_read_back(user: str) -> None:
+def test_a_line_is_refused_for_a_name_that_could_not_be_parsed(user: str) -> None:
     with pytest.raises(ValueError, match="cannot be a user name"):
         line(user, "secret")
 
 
-def test_all_that_is_wrong_with_a_file_is_told_with_its_lines() -> None:
-    """MD5, SHA-1, crypt and plain text are refused as well as what is malformed; none is quoted."""
+def test_all_problems_of_a_file_are_reported_with_their_lines() -> None:
+    """MD5, SHA-1, crypt and plain text are refused, and malformed lines. None is quoted."""
     fine = line("fine", "secret").partition(":")[2]
     text = "\n".join(
         [
@@ -105,7 +109,7 @@ def test_all_that_is_wrong_with_a_file_is_told_with_its_lines() -> None:
         parse_htpasswd(text, "users")
     problems = error.value.problems
     assert [int(problem.split(":")[1]) for problem in problems] == [1, 2, 4, 5, 6, 7, 9, 10, 11, 12]
-    assert problems[6] == "users:9: user 'fine' stands on line 8 already"
+    assert problems[6] == "users:9: user 'fine' is already on line 8"
     assert "hunter2" not in str(error.value)
     assert fine[10:] not in str(error.value)
 
@@ -116,7 +120,7 @@ def test_a_file_without_users_is_refused(text: str) -> None:
         Htpasswd(text)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(HtpasswdInvalid, match="missing: No such file"):
         Htpasswd.from_file(tmp_path / "missing")
     (tmp_path / "latin").write_bytes(b"\xe4:x")
@@ -124,26 +128,26 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Htpasswd.from_file(tmp_path / "latin")
 
 
-async def test_an_unknown_user_costs_as_much_as_a_wrong_password(
+async def test_an_unknown_user_costs_one_hash_like_a_wrong_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A hash is computed for nobody, of the highest cost in the file."""
+    """The hash has the highest cost in the file."""
     users = Htpasswd(f"{line('alice', 'secret', 6)}\n{line('bob', 'secret', 4)}")
     compared = count_hashing(monkeypatch)
-    assert await users.identify("mallory", "secret") is None
-    assert await users.identify("alice", "wrong") is None
+    assert await identity_of(users, "mallory", "secret") is None
+    assert await identity_of(users, "alice", "wrong") is None
     assert [hashed[:7] for hashed in compared] == [b"$2b$06$", b"$2b$06$"]
 
 
-async def test_the_time_does_not_tell_who_is_a_user() -> None:
-    """The cheapest of several tries of each cost about as much; this process alone is measured."""
+async def test_the_time_does_not_reveal_who_is_a_user() -> None:
+    """The fastest of several attempts take about the same CPU time of this process."""
     users = Htpasswd(line("alice", "secret", 9))
 
     async def cheapest(name: str) -> float:
         times = []
         for attempt in range(5):
             began = time.process_time()
-            await users.identify(name, f"wrong {attempt}")
+            await identity_of(users, name, f"wrong {attempt}")
             times.append(time.process_time() - began)
         return min(times)
 
@@ -151,45 +155,46 @@ async def test_the_time_does_not_tell_who_is_a_user() -> None:
     assert 0.5 < known / unknown < 2
 
 
-async def test_who_was_let_in_is_remembered_and_who_was_not_is_not(
+async def test_successful_checks_are_cached_and_failed_ones_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users = Htpasswd(line("alice", "secret"))
     compared = count_hashing(monkeypatch)
     for _ in range(3):
-        assert await users.identify("alice", "secret")
+        assert await identity_of(users, "alice", "secret")
     assert len(compared) == 1
     for _ in range(3):
-        assert not await users.identify("alice", "wrong")
+        assert not await identity_of(users, "alice", "wrong")
     assert len(compared) == 4
 
 
-async def test_nothing_that_is_remembered_is_a_password() -> None:
+async def test_the_cache_contains_no_password() -> None:
     users = Htpasswd(line("alice", "secret"))
-    await users.identify("alice", "secret")
-    assert b"secret" not in repr(vars(users._checks)).encode()
+    await identity_of(users, "alice", "secret")
+    checks = users._checks
+    assert b"secret" not in repr((vars(checks), vars(checks._passed))).encode()
 
 
-async def test_the_same_login_many_times_at_once_is_checked_once(
+async def test_equal_logins_at_the_same_time_share_one_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users = Htpasswd(line("alice", "secret", 8))
     compared = count_hashing(monkeypatch)
-    many = [users.identify("alice", "secret") for _ in range(500)]
+    many = [identity_of(users, "alice", "secret") for _ in range(500)]
     assert set(await asyncio.gather(*many)) == {ALICE}
     assert len(compared) == 1
 
 
-async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_again(
+async def test_a_flood_of_wrong_passwords_is_refused_with_retry_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who was let in before is not kept waiting by it."""
-    monkeypatch.setattr(password_checks, "WAITING", 8)
+    """Cached logins do not wait for it."""
+    monkeypatch.setattr(module, "WAITING", 8)
     users = Htpasswd(line("alice", "secret", 10))
-    assert await users.identify("alice", "secret")
-    flood = [asyncio.create_task(users.identify("alice", f"wrong {i}")) for i in range(100)]
+    assert await identity_of(users, "alice", "secret")
+    flood = [asyncio.create_task(identity_of(users, "alice", f"wrong {i}")) for i in range(100)]
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(users.identify("alice", "secret"), 1)
+    assert await asyncio.wait_for(identity_of(users, "alice", "secret"), 1)
     assert not any(attempt.done() and not attempt.exception() for attempt in flood)
     answers = await asyncio.gather(*flood, return_exceptions=True)
     assert answers.count(None) == 8
@@ -198,33 +203,33 @@ async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_
     assert refused[0].headers == {"Retry-After": "2"}
 
 
-async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
+async def test_a_cancelled_login_does_not_cancel_the_check_of_another() -> None:
     users = Htpasswd(line("alice", "secret", 8))
-    first = asyncio.create_task(users.identify("alice", "secret"))
-    second = asyncio.create_task(users.identify("alice", "secret"))
+    first = asyncio.create_task(identity_of(users, "alice", "secret"))
+    second = asyncio.create_task(identity_of(users, "alice", "secret"))
     await asyncio.sleep(0)
     first.cancel()
     assert await second == ALICE
 
 
-async def test_a_file_that_changes_is_read_again_and_what_was_remembered_is_forgotten(
+async def test_a_changed_file_is_read_again_and_cached_checks_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
     replace(file, line("alice", "other") + "\n" + line("bob", "secret"))
-    assert not await users.identify("alice", "secret")
-    assert await users.identify("alice", "other")
-    assert await users.identify("bob", "secret")
+    assert not await identity_of(users, "alice", "secret")
+    assert await identity_of(users, "alice", "other")
+    assert await identity_of(users, "bob", "secret")
 
 
-async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
+async def test_a_check_that_was_running_when_the_file_changed_is_not_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret", 10))
     users = Htpasswd.from_file(file)
@@ -238,42 +243,42 @@ async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
     slow = asyncio.create_task(users._checks.passes(b"alice", b"secret", check))
     await begun.wait()
     replace(file, line("bob", "secret"))
-    assert not await users.identify("alice", "wrong")
+    assert not await identity_of(users, "alice", "wrong")
     changed.set()
     assert await slow
-    assert not await users.identify("alice", "secret")
+    assert not await identity_of(users, "alice", "secret")
 
 
 @pytest.mark.parametrize("broken", ["alice:plain", None])
-async def test_a_file_that_becomes_invalid_leaves_the_users_as_they_were(
+async def test_the_users_stay_as_they_were_when_the_file_becomes_invalid(
     broken: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
     replace(file, broken)
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
     assert "the users stay as they were" in caplog.text
     replace(file, line("bob", "secret"))
-    assert await users.identify("bob", "secret")
+    assert await identity_of(users, "bob", "secret")
 
 
-async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
+async def test_the_file_is_not_checked_with_each_request(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "htpasswd"
     file.write_text(line("alice", "secret"))
     users = Htpasswd.from_file(file)
     file.unlink()
-    assert await users.identify("alice", "secret")
+    assert await identity_of(users, "alice", "secret")
 
 
 def replace(file: Path, text: str | None) -> None:
-    """Another file in its place, as a mounted secret changes; None removes it."""
+    """Replace the file by another, as happens with mounted secrets; None removes it."""
     if text is None:
         file.unlink()
         return

@@ -1,4 +1,4 @@
-"""The keys of an issuer are found where it says, kept, and asked for again when they change."""
+"""The keys of an issuer are found by discovery, cached, and fetched again when they change."""
 
 import asyncio
 import json
@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from registry_core.auth import oidc
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.federation import Federated
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.oidc import IssuedTokens, discovered_keys
+from registry_core.auth.sources import oidc
+from registry_core.auth.sources.federation import Federated
+from registry_core.auth.sources.oidc import IssuedTokens, discovered_keys
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
 from registry_core.spec.errors import Unavailable
 from tests.support.federation import MAIN, github, identify
+from tests.support.identities import identity_of
 from tests.support.oidc_issuer import KEYS, WELL_KNOWN, OidcIssuer, ec_key
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ def issuer() -> Iterator[OidcIssuer]:
         yield issuer
 
 
-async def test_a_key_that_two_issuers_share_does_not_make_them_one(issuer: OidcIssuer) -> None:
+async def test_issuers_that_share_a_key_are_still_different(issuer: OidcIssuer) -> None:
     """Entra ID signs for all tenants with the same keys."""
     tokens = IssuedTokens("https://other.example", discovered_keys(issuer.url))
     with pytest.raises(CredentialsInvalid, match="another issuer"):
@@ -35,13 +36,13 @@ async def test_a_key_that_two_issuers_share_does_not_make_them_one(issuer: OidcI
 async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer), github(issuer, "twice")])
     token = issuer.token(sub=MAIN, aud="registry")
-    at_once = await asyncio.gather(*(source.identify("oidc", token) for _ in range(20)))
-    later = await source.identify("oidc", token)
+    at_once = await asyncio.gather(*(identity_of(source, "oidc", token) for _ in range(20)))
+    later = await identity_of(source, "oidc", token)
     assert None not in (*at_once, later)
     assert issuer.asked == [WELL_KNOWN, KEYS]
 
 
-async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) -> None:
+async def test_a_rotated_key_is_found_without_a_restart(issuer: OidcIssuer) -> None:
     clock = [0.0]
 
     def keys(name: str) -> KeysAtUrl:
@@ -49,23 +50,23 @@ async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) ->
 
     source = Federated([github(issuer)], keys)
     old = issuer.token(sub=MAIN, aud="registry")
-    assert await source.identify("oidc", old)
+    assert await identity_of(source, "oidc", old)
     issuer.rotate()
     clock[0] += 60
-    assert await source.identify("oidc", issuer.token(sub=MAIN, aud="registry"))
-    assert await source.identify("oidc", old) is None, "a key that was taken out still counts"
+    assert await identity_of(source, "oidc", issuer.token(sub=MAIN, aud="registry"))
+    assert await identity_of(source, "oidc", old) is None, "a withdrawn key is still trusted"
 
 
-async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
+async def test_unknown_keys_do_not_cause_a_fetch_each_time(
     issuer: OidcIssuer,
 ) -> None:
     source = Federated([github(issuer)])
     for _ in range(20):
-        assert await source.identify("oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
+        assert await identity_of(source, "oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
     assert issuer.asked == [WELL_KNOWN, KEYS] * 2
 
 
-async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_so(
+async def test_the_keys_may_be_on_another_host(
     issuer: OidcIssuer,
 ) -> None:
     with OidcIssuer(issuer.key) as other:
@@ -74,7 +75,7 @@ async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_
         assert other.asked == [KEYS]
 
 
-async def test_a_discovery_document_of_another_issuer_leads_to_no_keys(issuer: OidcIssuer) -> None:
+async def test_a_discovery_document_of_another_issuer_is_refused(issuer: OidcIssuer) -> None:
     issuer.announce(issuer="https://elsewhere.example")
     with pytest.raises(Unavailable):
         await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
@@ -96,7 +97,7 @@ async def test_a_discovery_document_of_another_issuer_leads_to_no_keys(issuer: O
     ],
     ids=["empty", "HTML", "list", "without", "number", "plain", "file", "deep", "huge"],
 )
-async def test_a_discovery_document_that_is_none_is_told_from_a_wrong_token(
+async def test_an_invalid_discovery_document_is_not_an_invalid_token(
     issuer: OidcIssuer, document: bytes
 ) -> None:
     url = json.dumps(issuer.url).encode()
@@ -106,7 +107,7 @@ async def test_a_discovery_document_that_is_none_is_told_from_a_wrong_token(
     assert issuer.asked == [WELL_KNOWN]
 
 
-async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
+async def test_an_issuer_that_does_not_answer_is_not_an_invalid_token(
     issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oidc, "_FETCH_SECONDS", 0.1)
@@ -115,13 +116,13 @@ async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
     token = issuer.token(sub=MAIN, aud="registry")
     for _ in range(3):
         with pytest.raises(Unavailable):
-            await source.identify("oidc", token)
-    assert issuer.asked == [WELL_KNOWN], "each token made the registry wait anew"
+            await identity_of(source, "oidc", token)
+    assert issuer.asked == [WELL_KNOWN], "each token waited for another fetch"
 
 
-async def test_known_keys_serve_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
+async def test_known_keys_are_used_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer)])
     token = issuer.token(sub=MAIN, aud="registry")
-    assert await source.identify("oidc", token)
+    assert await identity_of(source, "oidc", token)
     issuer.answering.clear()
-    assert await source.identify("oidc", token)
+    assert await identity_of(source, "oidc", token)

@@ -1,4 +1,4 @@
-"""Personal access keys, and what is kept of them."""
+"""Personal access keys, and what is stored of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from functools import partial
 
 import pytest
 
-from registry_core.auth.limits import parse_limits
-from registry_core.auth.personal_keys import KeyUnreadable, PersonalKey, name_in
+from registry_core.auth.identity import parse_limits
+from registry_core.auth.sources.personal_keys import (
+    KeyUnreadable,
+    PersonalKey,
+    PersonalKeySource,
+    key_name,
+)
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.scopes import Scope
 from registry_core.storage.layout import Layout
@@ -28,14 +33,14 @@ def new_key(name: str = "ci", user: str = "alice") -> tuple[str, PersonalKey]:
     return PersonalKey.make(name, user, created=NOW, expires=TOMORROW)
 
 
-def test_a_key_says_what_it_is_and_its_name() -> None:
+def test_a_key_contains_its_kind_and_its_name() -> None:
     text, key = new_key("build.bot-1")
     assert text.startswith("regk_build.bot-1_")
-    assert name_in(text) == key.name == "build.bot-1"
+    assert key_name(text) == key.name == "build.bot-1"
     assert new_key()[0] != new_key()[0]
 
 
-def test_only_a_hash_is_kept() -> None:
+def test_only_a_hash_is_stored() -> None:
     text, key = new_key()
     stored = json.loads(key.to_json())
     assert stored["sha256"] == hashlib.sha256(text.encode()).hexdigest()
@@ -44,81 +49,83 @@ def test_only_a_hash_is_kept() -> None:
 
 
 @pytest.mark.parametrize("limits", [None, parse_limits(["repository:a/**:pull"])])
-def test_what_is_kept_is_read_back(limits: tuple[Scope, ...] | None) -> None:
+def test_a_stored_key_is_parsed_to_the_same_value(limits: tuple[Scope, ...] | None) -> None:
     key = replace(new_key()[1], limits=limits)
     assert PersonalKey.of_json(key.to_json()) == key
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"name": 1, "user": ""}'])
-def test_what_is_damaged_is_no_key(content: bytes) -> None:
+def test_a_damaged_key_is_refused(content: bytes) -> None:
     with pytest.raises(KeyUnreadable):
         PersonalKey.of_json(content)
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "../a", "a/b", "-a", "a--b", "a" * 65, "a\n"])
-def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no name of a key"):
+def test_an_ambiguous_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not a valid key name"):
         new_key(name)
 
 
 @pytest.mark.parametrize(
     "text", ["", "secret", "regk_ci", "regk_ci_short", "regk_../x_" + "a" * 43, "x" + new_key()[0]]
 )
-def test_other_passwords_are_not_taken_for_keys(text: str) -> None:
-    assert name_in(text) is None
+def test_other_passwords_are_not_parsed_as_keys(text: str) -> None:
+    assert key_name(text) is None
 
 
 @pytest.mark.parametrize("text", ["x", "repository:A:pull", "repository:a:", "repository:a b:pull"])
-def test_a_limit_that_could_never_match_is_refused(text: str) -> None:
+def test_a_limit_that_can_never_match_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|names no"):
         parse_limits([text])
 
 
-async def test_a_login_costs_one_call_and_another_password_none() -> None:
+async def test_a_login_costs_one_call_and_other_passwords_none() -> None:
     store = CountingStore(MemoryStore())
-    keys = PersonalKeys(store, Layout(), now=lambda: NOW)
+    keys = PersonalKeys(store, Layout())
+    source = PersonalKeySource(keys.find, now=lambda: NOW)
     text, key = new_key()
     await keys.add(key)
     store.calls.clear()
-    login = await keys.log_in("alice", text)
+    login = await source.log_in("alice", text)
     assert login is not None
     assert len(store.calls) == 1
-    assert await keys.renew(login) == login
+    assert await source.renew(login) == login
     assert len(store.calls) == 2
-    assert await keys.log_in("alice", "a password") is None
+    assert await source.log_in("alice", "a password") is None
     assert len(store.calls) == 2
 
 
-async def test_a_key_lets_in_until_it_expires() -> None:
-    store = MemoryStore()
+async def test_a_key_is_valid_until_it_expires() -> None:
+    keys = PersonalKeys(MemoryStore(), Layout())
     text, key = new_key()
-    await PersonalKeys(store, Layout()).add(key)
+    await keys.add(key)
     for now, holds in [(TOMORROW - timedelta(seconds=1), True), (TOMORROW, False)]:
-        keys = PersonalKeys(store, Layout(), now=partial(now.replace, microsecond=0))
-        assert (await keys.log_in("alice", text) is not None) is holds
+        source = PersonalKeySource(keys.find, now=partial(now.replace, microsecond=0))
+        assert (await source.log_in("alice", text) is not None) is holds
 
 
-async def test_a_key_that_differs_in_one_letter_lets_nobody_in() -> None:
-    keys = PersonalKeys(MemoryStore(), Layout(), now=lambda: NOW)
+async def test_a_key_that_differs_in_one_letter_is_refused() -> None:
+    keys = PersonalKeys(MemoryStore(), Layout())
+    source = PersonalKeySource(keys.find, now=lambda: NOW)
     text, key = new_key()
     await keys.add(key)
     other = text[:-1] + ("A" if text[-1] != "A" else "B")
-    assert await keys.log_in("alice", other) is None
-    assert await keys.log_in("", text) is None
+    assert await source.log_in("alice", other) is None
+    assert await source.log_in("", text) is None
 
 
-async def test_a_key_object_under_another_name_lets_nobody_in() -> None:
-    """Nor does one that cannot be read."""
+async def test_a_key_stored_under_another_name_is_refused() -> None:
+    """So is an unreadable one."""
     store, layout = MemoryStore(), Layout()
-    keys = PersonalKeys(store, layout, now=lambda: NOW)
+    source = PersonalKeySource(PersonalKeys(store, layout).find, now=lambda: NOW)
     text, key = new_key()
     await store.put(layout.personal_key("ci"), replace(key, name="other").to_json())
-    assert await keys.log_in("alice", text) is None
+    assert await source.log_in("alice", text) is None
     await store.put(layout.personal_key("ci"), b"")
-    assert await keys.log_in("alice", text) is None
+    assert await source.log_in("alice", text) is None
 
 
-async def test_keys_are_listed_by_name_and_a_name_is_taken_once() -> None:
+async def test_keys_are_listed_by_name_and_names_are_unique() -> None:
     keys = PersonalKeys(MemoryStore(), Layout())
     made = [new_key(name)[1] for name in ("b", "a")]
     for key in made:

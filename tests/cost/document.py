@@ -11,7 +11,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from registry_core.__main__ import main
+from registry_core.cli.main import main
 from tests.support.host import PROJECT
 
 FILE = PROJECT / "docs/cost.md"

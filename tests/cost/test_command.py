@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.__main__ import main
+from registry_core.cli.main import main
 from tests.support.host import PROJECT
 from tools.cost.plans import PLANS
 

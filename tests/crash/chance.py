@@ -1,4 +1,4 @@
-"""Ids and nonces that come out the same in every run, and differ from one operation to the next."""
+"""Ids and nonces that are the same in every run, and differ between operations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _source: ContextVar[random.Random] = ContextVar("source of ids and nonces")
 
 
 def draw_from(name: str) -> None:
-    """From here on this task, and those it starts, have ids of their own."""
+    """Give this task, and those that it starts, ids of their own from here on."""
     _source.set(random.Random(name))
 
 
 def leave_nothing_to_chance(patch: pytest.MonkeyPatch) -> None:
+    """Replace the sources of randomness that the package uses."""
     patch.setattr(secrets, "token_hex", lambda size: _source.get().randbytes(size).hex())
     patch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=_source.get().randbytes(16), version=4))

@@ -1,4 +1,4 @@
-"""What is looked at in each state that operations leave, and what may be seen there."""
+"""Checks each state that operations leave: what clients may see in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry_core.spec.errors import Unavailable
 from .chance import draw_from
 from .loop import QuietLoop
 from .operations import Act, Client, Operation
-from .scene import forgetful
+from .scene import uncached
 from .schedule import ANSWERED, REPEATED, Choice, Explorer, Make, Node
 from .shown import Facts, Look, Problem
 from .stored import uploads
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 class Ending(Enum):
-    """How two operations at the same time may end.
+    """How two concurrent operations may end.
 
-    IN_TURN: as if one had come after the other. SEEN: the same, but a client may be told otherwise.
-    WHOLE: what is to be seen is whole; on the way there a deletion may have to mend what it broke.
+    IN_TURN: as if one had come after the other. SEEN: the same, but answers may differ from that.
+    WHOLE: what clients see is consistent; on the way a deletion may have to repair what it broke.
     """
 
     IN_TURN = "in turn"
@@ -38,13 +38,13 @@ class Ending(Enum):
 
 @dataclass
 class Checker:
-    """Explores operations over a store and writes down what must not be, in ``found``.
+    """Explores operations over a store and collects violations in ``found``.
 
-    ``moments`` of operations were looked at, in which the store was in ``states``.
+    ``moments`` counts the moments that were checked, ``states`` has the states of the store.
     """
 
     loop: QuietLoop
-    make: Make = forgetful
+    make: Make = uncached
     states: set[Hashable] = field(default_factory=set)
     found: list[str] = field(default_factory=list)
     runs: int = 0
@@ -56,7 +56,7 @@ class Checker:
         return self.loop.run_until_complete(coroutine)
 
     def cut_short(self, start: State, operation: Operation) -> None:
-        """Every state in which the operation's process can die, or one of its calls fail."""
+        """Check every state in which the process can die, or one of the operation's calls fail."""
         before, after = self._both(start, operation)
         explorer = Explorer(self.loop, self.make, faults=1)
         for node in explorer.explore(start, [operation]):
@@ -75,13 +75,13 @@ class Checker:
         ending: Ending = Ending.IN_TURN,
         cap: int = 10**9,
     ) -> None:
-        """Every order of two operations' calls."""
+        """Check every order of two operations' calls."""
         lacks = any(operation.takes for operation in pair)
         orders = [self._in_turn(start, order) for order in (pair, pair[::-1])]
         courses = [[self._facts(state, lacks)[0] for state in states] for states, _ in orders]
         ends = [
-            (course[-1], [told[operation] for operation in pair])
-            for course, (_, told) in zip(courses, orders, strict=True)
+            (course[-1], [answers[operation] for operation in pair])
+            for course, (_, answers) in zip(courses, orders, strict=True)
         ]
         explorer, seen = Explorer(self.loop, self.make), set[Hashable]()
         for node in explorer.explore(start, pair, cap=cap):
@@ -96,14 +96,14 @@ class Checker:
                 self._note(node, "", _between(courses, facts, problems))
                 continue
             said = [problem.text for problem in problems]
-            told = [_told(outcome) for outcome in node.outcomes]
+            answers = [_text(outcome) for outcome in node.outcomes]
             if ending is Ending.WHOLE:
                 said += _between(courses, facts, problems)
             elif not any(
-                facts == end and (ending is Ending.SEEN or told == outcomes)
+                facts == end and (ending is Ending.SEEN or answers == outcomes)
                 for end, outcomes in ends
             ):
-                said += [f"not as in turn, with {told}: {_difference(ends[0][0], facts)}"]
+                said += [f"not as in turn, with {answers}: {_difference(ends[0][0], facts)}"]
             self._note(node, "in the end", said)
         self.runs += explorer.runs
 
@@ -119,7 +119,7 @@ class Checker:
         self._note(node, "", _between([[before, after]], facts, problems))
 
     def _ended(self, node: Node, operation: Operation, after: Facts) -> None:
-        """Faults are told as such, and a repeated call goes unnoticed."""
+        """A fault may only make it answer 503, and a repeated call must go unnoticed."""
         assert node.outcomes is not None
         outcome = node.outcomes[0]
         if isinstance(outcome, BaseException):
@@ -140,17 +140,17 @@ class Checker:
             said = [problem.text for problem in problems] + _difference(after, facts)
             failed = [repr(outcome)] if isinstance(outcome, Exception) else []
             self._repeated[key] = failed + said
-        self._note(node, f"{again.__name__} once more:", self._repeated[key])
+        self._note(node, f"repeated by {again.__name__}:", self._repeated[key])
 
     def _in_turn(
         self, start: State, order: Sequence[Operation]
     ) -> tuple[list[State], dict[Operation, str]]:
-        states, told = [start], dict[Operation, str]()
+        states, answers = [start], dict[Operation, str]()
         for number, operation in enumerate(order):
             state, outcome = self._alone(states[-1], operation.act, f"in turn {number}")
             states.append(state)
-            told[operation] = _told(outcome)
-        return states, told
+            answers[operation] = _text(outcome)
+        return states, answers
 
     def _alone(
         self, start: State, act: Act, name: str, client: Client | None = None
@@ -162,7 +162,7 @@ class Checker:
             draw_from(name)
             try:
                 return await act(self.make(world), client or Client())
-            except Exception as error:  # noqa: BLE001 - it is to be looked at
+            except Exception as error:  # noqa: BLE001 - it is checked
                 return error
 
         outcome = self.run(go())
@@ -170,7 +170,7 @@ class Checker:
 
     def _facts(self, state: State, may_lack: bool) -> tuple[Facts, list[Problem]]:  # noqa: FBT001
         if state.key not in self._looks:
-            look = Look(forgetful(World.of(state)), state, may_lack)
+            look = Look(uncached(World.of(state)), state, may_lack)
             self._looks[state.key] = (self.run(look.facts()), look.problems)
             self.states.add(state.key)
         return self._looks[state.key]
@@ -182,7 +182,7 @@ class Checker:
 
 
 def summary(checkers: Sequence[Checker]) -> str:
-    """How much was looked at."""
+    """Return how much was checked, as text."""
     moments = sum(checker.moments for checker in checkers)
     states = sum(len(checker.states) for checker in checkers)
     runs = sum(checker.runs for checker in checkers)
@@ -192,7 +192,7 @@ def summary(checkers: Sequence[Checker]) -> str:
 def _between(
     courses: Sequence[Sequence[Facts]], facts: Facts, problems: Sequence[Problem]
 ) -> list[str]:
-    """What contradicts that all is on its way along one of the courses."""
+    """Return what contradicts that everything follows one of the courses."""
     return list(_contradictions(courses, facts, problems))
 
 
@@ -230,7 +230,7 @@ def _short(fact: Sequence[object]) -> str:
     return " ".join(str(part)[:16] for part in fact)
 
 
-def _told(outcome: object) -> str:
+def _text(outcome: object) -> str:
     return type(outcome).__name__ if isinstance(outcome, BaseException) else str(outcome)
 
 

@@ -1,6 +1,6 @@
-"""An event loop that leaves nothing to chance: one thread, its own clock, and a moment of rest.
+"""A deterministic event loop: one thread, its own clock, and a hook for when it is idle.
 
-Whenever no task can go on, the loop asks `at_rest` what shall happen next.
+Whenever no task can continue, the loop calls `when_idle`, which may let one continue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _Selector(selectors.DefaultSelector):
-    """Asked to wait, it has the next thing happen instead: then, and only then, all is at rest."""
+    """Calls ``wait`` where it would wait for events: then, and only then, is the loop idle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,27 +26,27 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Inline(ThreadPoolExecutor):
-    """Runs what is meant for a thread at once."""
+    """An executor that runs everything at once, in the calling thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it
+        except Exception as error:  # noqa: BLE001 - the future passes it on
             future.set_exception(error)
         return future
 
 
 class QuietLoop(asyncio.SelectorEventLoop):
-    """``at_rest``: lets a task go on and returns True; False when there is nothing to let go on.
+    """``when_idle`` lets a task continue and returns True, or False if none can.
 
-    Then time passes, if a task sleeps. What asyncio reports as going wrong is kept in ``reports``.
+    Then time passes, if a task sleeps. Errors that asyncio reports are kept in ``reports``.
     """
 
     def __init__(self) -> None:
         selector = _Selector()
         self._now = 0.0
-        self.at_rest: Callable[[], bool] = lambda: False
+        self.when_idle: Callable[[], bool] = lambda: False
         self.reports: list[str] = []
         super().__init__(selector)
         selector.wait = self._wait
@@ -57,10 +57,10 @@ class QuietLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _wait(self, timeout: float | None) -> None:
-        if self.at_rest():
+        if self.when_idle():
             return
         if timeout is None:
-            raise RuntimeError("every task waits, and nothing is left to happen")
+            raise RuntimeError("every task waits, and nothing can happen any more")
         self._now += timeout
 
     def _report(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:

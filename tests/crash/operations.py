@@ -1,4 +1,4 @@
-"""What clients do: the operations that are cut short and interleaved, and how they are repeated."""
+"""The operations of clients that are cut short and interleaved, and how clients repeat them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from registry_core.spec.errors import (
     ManifestUnknown,
     Unavailable,
 )
-from tests.support.content import chunk
+from tests.support.content import chunk, push_manifest
 
 
 @dataclass
 class Client:
-    """What a client knows: the last upload that it was told of."""
+    """The state of a client: the last upload that it received."""
 
     upload: Upload | None = None
 
@@ -31,9 +31,9 @@ Act = Callable[[Registry, Client], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Operation:
-    """``again``: the ways in which clients go on when they do not know how ``act`` ended.
+    """``again``: the ways in which clients continue when they do not know how ``act`` ended.
 
-    ``takes``: manifests may be left without what they reference, as somebody wanted it so.
+    ``takes``: it deletes on purpose what manifests reference.
     """
 
     name: str
@@ -64,8 +64,8 @@ def upload(
             client.upload = await registry.append_upload(client.upload, chunk(piece))
         return str(await registry.finish_upload(client.upload, digest, chunk(last)))
 
-    async def go_on(registry: Registry, client: Client) -> str:
-        """By the upload's status; from the start where there is none any more."""
+    async def resume(registry: Registry, client: Client) -> str:
+        """Continue by the upload's status; from the start if there is none any more."""
         if client.upload is None:
             return await act(registry, client)
         try:
@@ -76,16 +76,16 @@ def upload(
             return await act(registry, client)
 
     async def finish_again(registry: Registry, client: Client) -> str:
-        """The same PUT once more, if it came to that; from where the registry says if it must."""
+        """Repeat the PUT, if it came to that; from the registry's offset if that differs."""
         if client.upload is None or client.upload.offset < len(content) - len(last):
             return await act(registry, client)
         try:
             return str(await registry.finish_upload(client.upload, digest, chunk(last)))
         except UploadOutOfOrder as error:
             client.upload = error.upload
-            return await go_on(registry, client)
+            return await resume(registry, client)
 
-    return Operation(name, act, (act, go_on, finish_again))
+    return Operation(name, act, (act, resume, finish_again))
 
 
 def refused(name: str, repository: str, pieces: Sequence[bytes], last: bytes) -> Operation:
@@ -102,7 +102,7 @@ def refused(name: str, repository: str, pieces: Sequence[bytes], last: bytes) ->
 
 
 def append(name: str, begun: Upload, piece: bytes) -> Operation:
-    """A PATCH that goes on with an upload; what comes of it is how far the upload has come."""
+    """A PATCH that continues an upload; the outcome is the offset."""
 
     async def act(registry: Registry, _: Client) -> int:
         return (await registry.append_upload(begun, chunk(piece))).offset
@@ -111,7 +111,7 @@ def append(name: str, begun: Upload, piece: bytes) -> Operation:
 
 
 def finish(name: str, begun: Upload, content: bytes, last: bytes = b"") -> Operation:
-    """A PUT that ends an upload, with what is missing of ``content``."""
+    """A PUT that finishes an upload, with the rest of ``content``."""
 
     async def act(registry: Registry, _: Client) -> str:
         return str(await registry.finish_upload(begun, Digest.of(content), chunk(last)))
@@ -127,7 +127,7 @@ def cancel(name: str, begun: Upload) -> Operation:
 
 
 def cancelled(name: str, repository: str, piece: bytes) -> Operation:
-    """An upload that is given up after its first piece."""
+    """An upload that is cancelled after its first piece."""
 
     async def act(registry: Registry, client: Client) -> None:
         client.upload = await registry.start_upload(repository)
@@ -157,8 +157,8 @@ def push(
 
     async def act(registry: Registry, _: Client) -> str:
         if len(tags) == 1:
-            return str(await registry.push_manifest(repository, tags[0], content, None))
-        return str(await registry.push_manifest(repository, digest, content, None, tags))
+            return str(await push_manifest(registry, repository, tags[0], content))
+        return str(await push_manifest(registry, repository, digest, content, tags=tags))
 
     return Operation(name, act, (act,))
 
@@ -166,7 +166,7 @@ def push(
 def delete(
     name: str, repository: str, reference: str | Digest, *, takes: bool = False
 ) -> Operation:
-    """A manifest or a tag deleted. ``takes``: an index may be about to list it."""
+    """A manifest or a tag deleted. ``takes``: an index may reference it."""
 
     async def act(registry: Registry, _: Client) -> None:
         if isinstance(reference, str):
@@ -185,7 +185,7 @@ def delete_blob(name: str, repository: str, content: bytes) -> Operation:
 
 
 def read(name: str, repository: str, reference: str | Digest) -> Operation:
-    """A manifest read; what comes of it is the digest that its content has."""
+    """A manifest read; the outcome is its digest."""
 
     async def act(registry: Registry, _: Client) -> str:
         found = await registry.get_manifest(repository, reference)
@@ -198,7 +198,7 @@ def read(name: str, repository: str, reference: str | Digest) -> Operation:
 
 
 def persistent(operation: Operation) -> Operation:
-    """The same, by a client that tries once more with the instance that answered 503."""
+    """Return the operation of a client that repeats it with the instance that answered 503."""
 
     async def act(registry: Registry, client: Client) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""What lies in the store before: all of it was acknowledged, and none of it may suffer."""
+"""The initial content of the store: all of it was acknowledged, and all of it must survive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from registry_core.registry import Registry, Upload
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest
-from registry_core.storage.caches import ContentCache, ExpiringCache
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     chunk,
@@ -24,6 +22,7 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 
 from .chance import draw_from, leave_nothing_to_chance
@@ -55,36 +54,34 @@ REFERRER = image_manifest(subject=_SUBJECT, artifactType="application/vnd.exampl
 NEW_REFERRER = image_manifest(subject=_SUBJECT, artifactType="application/vnd.example.sbom")
 
 
-def forgetful(store: ObjectStore) -> Registry:
-    """A registry that remembers nothing: whatever it is asked, another instance could answer."""
-    shelf = Shelf(
-        store,
-        content=ContentCache(0),
-        blobs=ExpiringCache(0),
-        manifests=ExpiringCache(0),
-        marked=ExpiringCache(0),
-    )
-    return StoredRegistry(shelf)
+def uncached(store: ObjectStore) -> Registry:
+    """Return a registry without caches: every request could go to another instance."""
+    return StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0, now=_frozen)
 
 
-def remembering(store: ObjectStore) -> Registry:
-    """A registry that remembers what it has seen, as they do in service."""
-    return StoredRegistry(Shelf(store))
+def caching(store: ObjectStore) -> Registry:
+    """Return a registry with caches, as in production."""
+    return StoredRegistry(store, now=_frozen)
+
+
+def _frozen() -> float:
+    """Return the same time for every push: the same writes leave the same state."""
+    return 0.0
 
 
 async def _fill(world: World) -> None:
-    """An image with two tags and a referrer, manifests without tags, and a neighbour."""
-    registry = forgetful(world)
+    """Push an image with two tags and a referrer, manifests without tags, and a neighbour."""
+    registry = uncached(world)
     await push_image(registry, REPOSITORY, "v1", [LAYER])
     await push_blob(registry, REPOSITORY, NEW_LAYER)
     for content, tags in ((OTHER, ("v0",)), (BASE, ("stable",)), (CHILD, ()), (REFERRER, ())):
         digest = Digest.of(content)
-        await registry.push_manifest(REPOSITORY, digest, content, None, tags)
+        await push_manifest(registry, REPOSITORY, digest, content, tags=tags)
     await push_image(registry, NEIGHBOUR, "v1", [LAYER, NEIGHBOURS_LAYER])
 
 
 async def _rewrite(world: World) -> None:
-    """Links and content as append blobs that say nothing more, as distribution 3.0 leaves them."""
+    """Make links and content append blobs without metadata, as distribution 3.0 writes them."""
     for path, found in list(world.objects.items()):
         if path.endswith(("/link", "/data")) and "/_referrers/" not in path:
             await world.delete(path)
@@ -93,7 +90,7 @@ async def _rewrite(world: World) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """A store to begin from: one that this registry filled (`OURS`), or another one (`THEIRS`)."""
+    """Initial stores: filled by this registry (`OURS`), or by distribution (`THEIRS`)."""
 
     loop: QuietLoop
     ours: State
@@ -103,12 +100,12 @@ class Scene:
         return self.ours if written_by == OURS else self.theirs
 
     def begun(self, *pieces: bytes) -> tuple[State, Upload]:
-        """The store after an upload's first pieces, and that upload."""
+        """Return the store after an upload's first pieces, and that upload."""
         world = World.of(self.ours)
 
         async def begin() -> Upload:
             draw_from("the upload that was begun before")
-            registry = forgetful(world)
+            registry = uncached(world)
             upload = await registry.start_upload(REPOSITORY)
             for piece in pieces:
                 upload = await registry.append_upload(upload, chunk(piece))
@@ -120,7 +117,7 @@ class Scene:
 
 @contextmanager
 def scene() -> Iterator[Scene]:
-    """Both stores, and a loop to run over them in which nothing is left to chance."""
+    """Both initial stores, and a deterministic loop to run operations in."""
     loop = QuietLoop()
     with pytest.MonkeyPatch.context() as patch:
         leave_nothing_to_chance(patch)

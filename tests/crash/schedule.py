@@ -1,8 +1,8 @@
-"""Operations whose store calls take place one at a time, in every order that there is.
+"""Explores operations: their store calls take place one at a time, in every possible order.
 
-Each call waits at a gate. When all tasks rest, one call is let through, and takes place as a whole.
-Search is depth-first, by running again from the start; what follows from the same store and the
-same answers given is followed once.
+Each call waits at a gate. When the loop is idle, one call is let through, and takes place as a
+whole. The search is depth-first, by running again from the start; what follows from the same store
+and the same answers is explored once.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .operations import Client, Operation
 from .world import State, World, now, number_of
 
 Label = tuple[int, str, str, int]
-"""Of a call: which operation makes it, method, path, and the how many-eth such it is."""
+"""Identifies a call: the number of its operation, method, path, and how many such came before."""
 
 Choice = tuple[Label, str]
-"""A call, and how it goes: ANSWERED, or what is at fault."""
+"""A call and its course: ANSWERED, or one of the faults."""
 
 ANSWERED = "answered"
 LOST = "answer lost"
@@ -36,7 +36,7 @@ READS = frozenset({"head", "get", "list_page", "committed_blocks"})
 
 
 class Died(BaseException):
-    """The process is dead: nothing of it catches this and goes on."""
+    """The process has died: nothing in it catches this and continues."""
 
 
 Make = Callable[[ObjectStore], Registry]
@@ -44,7 +44,7 @@ Make = Callable[[ObjectStore], Registry]
 
 @dataclass(frozen=True)
 class Node:
-    """A moment of a run. ``outcomes`` are there when all operations have ended."""
+    """A moment of a run. ``outcomes`` is set when all operations have ended."""
 
     state: State
     trace: tuple[Choice, ...]
@@ -61,7 +61,7 @@ class _Call:
 
 @dataclass
 class _Gate:
-    """An object store for one operation: what is asked of it waits in ``waiting``."""
+    """An object store for one operation, whose calls wait in ``waiting``."""
 
     number: int
     waiting: dict[Label, _Call]
@@ -84,9 +84,9 @@ class _Gate:
 
 @dataclass
 class Explorer:
-    """``make`` puts together a registry for each operation: instances of their own.
+    """``make`` builds a registry for each operation: each has an instance of its own.
 
-    ``faults``: how many calls of a run may go wrong. ``runs`` are counted.
+    ``faults``: how many calls of a run may fail. ``runs`` counts the runs so far.
     """
 
     loop: QuietLoop
@@ -97,9 +97,9 @@ class Explorer:
     def explore(
         self, start: State, operations: Sequence[Operation], *, cap: int = 10**9, seed: int = 0
     ) -> Iterator[Node]:
-        """Every moment of every order, the first time it is reached.
+        """Yield every moment of every order, the first time it is reached.
 
-        After ``cap`` runs the rest of the orders are sampled by as many again, at random.
+        After ``cap`` runs, as many again sample the remaining orders at random.
         """
         paths, seen = _Paths(), set[Hashable]()
         ahead: list[tuple[Choice, ...]] = [()]
@@ -119,9 +119,9 @@ class Explorer:
 
 @dataclass
 class _Paths:
-    """What is ``written`` by any operation in any run: other reads need not be tried in any order.
+    """``written``: the paths that any operation writes in any run.
 
-    ``spared`` are the reads that were not.
+    The order of reads of other paths does not matter: they are ``spared`` from being reordered.
     """
 
     written: set[str] = field(default_factory=set)
@@ -133,7 +133,7 @@ class _Paths:
         return method not in READS or path in self.written
 
     def were_mistaken(self) -> bool:
-        """Whether one of those reads met a write after all; then the search begins anew."""
+        """Return whether one of those reads met a write after all: then the search starts over."""
         met = any(self.matters(*read) for read in self.spared)
         if met:
             self.spared.clear()
@@ -160,9 +160,9 @@ class _Run:
         self._gates = [_Gate(number, self._waiting) for number in range(len(self.operations))]
         self._clients = [Client() for _ in self.operations]
         loop = self.explorer.loop
-        loop.at_rest = self._step
+        loop.when_idle = self._step
         outcomes = loop.run_until_complete(self._all())
-        loop.at_rest = lambda: False
+        loop.when_idle = lambda: False
         if not self._abandoned:
             self._note(tuple(outcomes))
         return self._nodes
@@ -178,7 +178,7 @@ class _Run:
         return await self.operations[number].act(registry, self._clients[number])
 
     def _step(self) -> bool:
-        """Let one call take place; what else could have been is for later runs."""
+        """Let one call take place; the alternatives are left to later runs."""
         if not self._waiting:
             return False
         depth = len(self._trace)
@@ -196,13 +196,13 @@ class _Run:
         return True
 
     def _is_new(self, state: State, choice: Choice) -> bool:
-        """Whether what follows is not in another run's way already; tried without the operations.
+        """Return whether no other run explores what follows.
 
-        What they do next depends on nothing but the answers that they have been given.
+        What operations do next depends only on the answers that they have received.
         """
         world = World.of(state)
         world.second = self.world.second
-        answer = _told(_perform(world, self._waiting[choice[0]], choice[1]))
+        answer = _text(_perform(world, self._waiting[choice[0]], choice[1]))
         key = (world.save().key, frozenset((*self._known, number_of((choice, answer)))))
         if key in self.seen:
             return False
@@ -234,7 +234,7 @@ class _Run:
         if label[1] not in READS:
             self.paths.written.add(label[2])
         outcome = _perform(self.world, call, how)
-        self._known.add(number_of((choice, _told(outcome))))
+        self._known.add(number_of((choice, _text(outcome))))
         if isinstance(outcome, BaseException):
             call.answer.set_exception(outcome)
         else:
@@ -250,7 +250,7 @@ class _Run:
 
 
 def _perform(world: World, call: _Call, how: str) -> Any:
-    """What the operation is answered."""
+    """Perform a call, and return the answer that the operation receives."""
     if how == REFUSED:
         return StoreUnavailable("refused")
     outcome = _call(world, call)
@@ -258,7 +258,7 @@ def _perform(world: World, call: _Call, how: str) -> Any:
         return StoreUnavailable("the answer is lost")
     if how == REPEATED and not isinstance(outcome, Exception):
         again = _call(world, call)
-        # The store below knows that what a repeated deletion does not find, it has deleted.
+        # The store takes a repeated deletion that finds nothing for a success.
         is_gone = call.label[1] == "delete" and isinstance(again, NotFound)
         return None if is_gone else again
     return outcome
@@ -268,9 +268,9 @@ def _call(world: World, call: _Call) -> Any:
     args, kwargs = call.arguments
     try:
         return now(getattr(world, call.label[1])(*args, **kwargs))
-    except Exception as error:  # noqa: BLE001 - it is the operation's
+    except Exception as error:  # noqa: BLE001 - the operation receives it
         return error
 
 
-def _told(outcome: Any) -> str:
+def _text(outcome: Any) -> str:
     return type(outcome).__name__ if isinstance(outcome, Exception) else repr(outcome)

@@ -1,15 +1,16 @@
-"""What a store shows to clients of a registry that has just started, and whether that is whole."""
+"""What clients see of a store through a fresh registry, and whether it is consistent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry_core.registry import Registry
+from registry_core.registry import Listing, Registry, TagInfo
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery, Reference
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown, NameUnknown
-from registry_core.spec.manifest import Manifest, parse_manifest
+from registry_core.spec.manifest import Manifest
+from tests.support.content import read_blob
 
 from .stored import damage, links
 from .world import State
@@ -19,9 +20,9 @@ _ALL = PageQuery()
 
 @dataclass(frozen=True)
 class Problem:
-    """What must not be. ``tag``: of which repository and tag, where it is one's.
+    """An inconsistency. ``tag``: the repository and tag that it is about, if any.
 
-    ``is_missing``: a manifest that something tells of is not there.
+    ``is_missing``: a manifest that something references is missing.
     """
 
     text: str
@@ -31,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """What clients can get: ``tags`` with what they point to, all else by repository."""
+    """What clients can read: ``tags`` with what they point to, everything else by repository."""
 
     tags: Mapping[tuple[str, str], Digest]
     others: frozenset[tuple[object, ...]]
@@ -39,7 +40,7 @@ class Facts:
 
 @dataclass
 class Look:
-    """One look at a state. ``may_lack``: what manifests reference was deleted on purpose."""
+    """A look at one state. ``may_lack``: references of manifests were deleted on purpose."""
 
     registry: Registry
     state: State
@@ -50,7 +51,7 @@ class Look:
     _looked_at: dict[tuple[str, Reference], Digest | None] = field(default_factory=dict)
 
     async def facts(self) -> Facts:
-        """All that is there to be seen; fills ``problems`` on the way."""
+        """Return everything that clients can read; fills ``problems`` on the way."""
         self.problems += [Problem(text) for text in damage(self.state)]
         found = list(links(self.state))
         for name in (await self.registry.list_repositories(_ALL)).entries:
@@ -69,14 +70,15 @@ class Look:
 
     async def _list_tags(self, repository: str, stored: set[str | None]) -> None:
         try:
-            listed = (await self.registry.list_tags(repository, _ALL)).entries
+            listing = await self.registry.list_tags(repository, _ALL, details=True)
         except NameUnknown:
-            listed = ()
+            listing = Listing[TagInfo](())
+        listed = [tag.name for tag in listing.entries]
         for tag in listed:
             if (digest := await self._whole(repository, tag, "the list of tags")) is not None:
                 self._tags[repository, tag] = digest
         for hidden in stored - {None, *listed}:
-            self._say(repository, str(hidden), "lies in storage and is not listed")
+            self._say(repository, str(hidden), "is in storage and is not listed")
 
     async def _list_referrers(self, repository: str, subject: Digest) -> None:
         listing = await self.registry.list_referrers(repository, subject, None, _ALL)
@@ -84,33 +86,38 @@ class Look:
             await self._whole(repository, entry.digest, "a list of referrers")
             self._others.add(("referrer", repository, subject, entry.digest))
 
-    async def _whole(self, repository: str, reference: Reference, told: str) -> Digest | None:
-        """The manifest's digest, once all that it needs has been read; None if it is not there."""
+    async def _whole(self, repository: str, reference: Reference, listed_by: str) -> Digest | None:
+        """Return the manifest's digest after reading all that it needs; None if it is missing."""
         if (repository, reference) not in self._looked_at:
-            found = await self._read(repository, reference, told)
+            found = await self._read(repository, reference, listed_by)
             self._looked_at[repository, reference] = found
         return self._looked_at[repository, reference]
 
-    async def _read(self, repository: str, reference: Reference, told: str) -> Digest | None:
+    async def _read(self, repository: str, reference: Reference, listed_by: str) -> Digest | None:
         try:
             found = await self.registry.get_manifest(repository, reference)
             resolved = await self.registry.resolve_manifest(repository, reference)
         except ManifestUnknown as error:
-            self._say(repository, reference, f"is told of by {told}: {error}", is_missing=True)
+            self._say(
+                repository,
+                reference,
+                f"is listed by {listed_by}, and missing: {error}",
+                is_missing=True,
+            )
             return None
         digest = found.descriptor.digest
         if Digest.of(found.content, digest.algorithm) != digest or found.descriptor != resolved:
-            self._say(repository, reference, "is not the manifest that it says it is")
+            self._say(repository, reference, "does not hash to its digest, or resolves to another")
         if reference != digest:
             await self._whole(repository, digest, f"the tag {reference}")
         else:
-            await self._references(repository, parse_manifest(found.content))
+            await self._references(repository, found)
         return digest
 
     async def _references(self, repository: str, manifest: Manifest) -> None:
-        for blob in () if self.may_lack else manifest.required_blobs:
+        for blob in () if self.may_lack else manifest.document.required_blobs:
             await self._blob(repository, blob.digest)
-        for child in () if self.may_lack else manifest.manifests:
+        for child in () if self.may_lack else manifest.document.manifests:
             await self._whole(repository, child.digest, "an index")
 
     async def _blob(self, repository: str, digest: Digest) -> None:
@@ -118,12 +125,10 @@ class Look:
             return
         self._others.add(("blob", repository, digest))
         try:
-            blob = await self.registry.resolve_blob(repository, digest)
-            body = await self.registry.get_blob(blob, offset=0, length=blob.size)
-            content = b"".join([piece async for piece in body])
+            content = await read_blob(self.registry, repository, digest)
         except BlobUnknown as error:
             self._others.remove(("blob", repository, digest))
-            self._say(repository, digest, f"is no blob: {error}")
+            self._say(repository, digest, f"is not a blob: {error}")
             return
         if Digest.of(content, digest.algorithm) != digest:
             self._say(repository, digest, "is not whole")

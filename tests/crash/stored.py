@@ -1,4 +1,4 @@
-"""What lies in a store, looked at as it is: content at its address, and links."""
+"""The objects of a store, parsed from their paths: content, links and uploads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINK = re.compile(
 
 @dataclass(frozen=True)
 class StoredLink:
-    """A link by its path: ``kind`` is the folder, ``digest`` is None for a tag's current one."""
+    """A link by its path: ``kind`` is the folder, ``digest`` is None for a tag's current link."""
 
     repository: str
     kind: str
@@ -38,12 +38,12 @@ def links(state: State) -> Iterator[StoredLink]:
 
 
 def uploads(state: State) -> list[str]:
-    """What of uploads under way lies there."""
+    """Return the paths of uploads in progress."""
     return sorted(path for path in {**state.objects, **state.staged} if "/_uploads/" in path)
 
 
 def damage(state: State) -> Iterator[str]:
-    """What is torn: content that is not what its address says, links that are not whole."""
+    """Yield what is damaged: content that does not hash to its address, torn links."""
     for path, found in state.objects.items():
         if address := _CONTENT.fullmatch(path):
             if Digest.of(found.content, address["algorithm"]).hex != address["hex"]:
@@ -52,14 +52,14 @@ def damage(state: State) -> Iterator[str]:
             yield from _torn(path, link, found.content, found.properties.metadata.get("digest"))
 
 
-def _torn(path: str, link: StoredLink, content: bytes, told: str | None) -> Iterator[str]:
+def _torn(path: str, link: StoredLink, content: bytes, described: str | None) -> Iterator[str]:
     try:
         digest = Digest.parse(content.decode())
     except DigestInvalid:
         yield f"{path} holds {content!r}"
         return
-    if link.digest not in (None, digest) or told not in (None, str(digest)):
-        yield f"{path} points to {digest}, its metadata to {told}"
+    if link.digest not in (None, digest) or described not in (None, str(digest)):
+        yield f"{path} points to {digest}, its metadata to {described}"
 
 
 def _parse(path: str) -> StoredLink | None:

@@ -1,8 +1,8 @@
-"""Whatever operation is cut off after whichever of its store calls: nothing is torn or lost.
+"""Any operation, cut off at any of its store calls, leaves nothing torn or lost.
 
-Each operation's process dies before, between and after its calls, those at the same time in every
-order. Each call fails, or takes place and its answer is lost, or is repeated by the storage client
-for that reason. Then the operation is done once more, or gone on with, as clients do.
+Each operation's process dies before, between and after its calls, concurrent ones in every order.
+Each call fails, or takes place and its answer is lost, or is then repeated by the storage client.
+After that the operation is repeated or continued, as clients do.
 """
 
 import sys
@@ -44,9 +44,9 @@ from .scene import (
     REPOSITORY,
     SMALL,
     THEIRS,
-    forgetful,
-    remembering,
+    caching,
     scene,
+    uncached,
 )
 
 NEIGHBOURS = Digest.of(image_manifest(LAYER, NEIGHBOURS_LAYER))
@@ -104,7 +104,7 @@ class Case(NamedTuple):
     operation: str
     written_by: str
     stays: bool = False
-    """The client tries again with the same instance, which remembers what it has seen."""
+    """The client tries again with the same instance, which has cached what it saw."""
 
 
 CASES = [
@@ -117,19 +117,21 @@ CASES = [
 def checked(case: Case) -> Checker:
     operation: Operation = OPERATIONS[case.operation]
     with scene() as begin:
-        checker = Checker(begin.loop, remembering if case.stays else forgetful)
+        checker = Checker(begin.loop, caching if case.stays else uncached)
         start = begin.start(case.written_by)
         checker.cut_short(start, persistent(operation) if case.stays else operation)
     return checker
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case)))
-def test_an_operation_that_is_cut_short_leaves_all_whole_and_can_be_repeated(case: Case) -> None:
+def test_an_operation_that_is_cut_short_tears_nothing_and_can_be_repeated(
+    case: Case,
+) -> None:
     found = checked(case).found
     assert not found, f"{len(found)} times, first {found[0]}"
 
 
-def test_enough_moments_were_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_enough_moments_were_checked(capsys: pytest.CaptureFixture[str]) -> None:
     checkers = [checked(case) for case in CASES]
     with capsys.disabled():
         sys.stdout.write(f"\noperations cut short: {summary(checkers)}\n")

@@ -1,4 +1,4 @@
-"""Two operations at the same time on two instances, in every order of their store calls."""
+"""Two concurrent operations on two instances, in every order of their store calls."""
 
 import json
 import sys
@@ -59,7 +59,7 @@ LEAST_MOMENTS = 5000
 
 
 class Case(NamedTuple):
-    """``begin``: the store that both find, and what they do."""
+    """``begin`` returns the initial store and both operations."""
 
     name: str
     begin: Callable[[Scene], Pair]
@@ -172,10 +172,10 @@ UPLOADS = (
     on_ours("a large blob twice by PUT", uploaded(last=LARGE), uploaded(last=LARGE)),
     on_ours("mount and upload", uploaded(NEIGHBOURS_LAYER), MOUNT),
     on_upload("two PATCHes", LARGE, appended(LATER), appended(SMALL)),
-    on_upload("two PATCHes behind a small one", SMALL, appended(LATER), appended(LARGE)),
+    on_upload("two PATCHes after a small one", SMALL, appended(LATER), appended(LARGE)),
     on_upload("the same PATCH twice", LARGE, appended(LATER), appended(LATER)),
     on_upload("PATCH and cancel", LARGE, appended(LATER), cancelled),
-    on_upload("PATCH behind a small one and cancel", SMALL, appended(LATER), cancelled),
+    on_upload("PATCH after a small one and cancel", SMALL, appended(LATER), cancelled),
     on_upload("PATCH and PUT", LARGE, appended(LATER), finished(LARGE), WHOLE),
     on_upload("two PUTs", LARGE, finished(LARGE), finished(LARGE)),
     on_upload(
@@ -217,7 +217,7 @@ def test_two_operations_at_the_same_time_end_as_if_one_had_come_after_the_other(
     assert not found, f"{len(found)} times, first {found[0]}"
 
 
-def test_enough_moments_were_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_enough_moments_were_checked(capsys: pytest.CaptureFixture[str]) -> None:
     checkers = {case.name: checked(case) for case in CASES}
     sampled = [name for name, checker in checkers.items() if checker.runs >= CAP]
     with capsys.disabled():

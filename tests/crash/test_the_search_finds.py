@@ -1,4 +1,4 @@
-"""The same search finds what is wrong with registries that were built wrong on purpose."""
+"""The same search finds the mistakes of registries that were built wrong on purpose."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from registry_core.object_store.interface import NotFound, ObjectStore
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
-from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import DigestInvalid
-from registry_core.storage.membership import Shelf
+from registry_core.spec.manifest import Manifest
 from registry_core.storage.stored_registry import StoredRegistry
 
 from .checks import Checker
 from .operations import push, read, refused
-from .scene import BASE, LAYOUT, NEW, REPOSITORY, SMALL, forgetful, scene
+from .scene import BASE, LAYOUT, NEW, REPOSITORY, SMALL, scene, uncached
 from .schedule import Make
 
 
 class _Store:
-    """Hands on what it does not do in its own wrong way."""
+    """Delegates everything that it does not do wrong on purpose."""
 
     def __init__(self, inner: ObjectStore) -> None:
         self.inner = inner
@@ -34,7 +33,7 @@ class _Store:
 
 
 class TwoSteps(_Store):
-    """Creates links first and fills them then, as distribution 3.0 does."""
+    """Creates links first and fills them afterwards, as distribution 3.0 does."""
 
     async def put(self, path: str, content: bytes, **conditions: Any) -> str:
         if path.endswith("/link"):
@@ -53,30 +52,26 @@ class MakesRoom(_Store):
 
 
 class TagFirst(StoredRegistry):
-    """Shows the tag before what it points to."""
+    """Writes the tag before the manifest that it points to."""
 
     def __init__(self, store: ObjectStore) -> None:
-        super().__init__(Shelf(store))
+        super().__init__(store)
         self.store = store
 
     async def push_manifest(
-        self,
-        repository: str,
-        reference: Reference,
-        content: bytes,
-        content_type: str | None,
-        tags: Sequence[str] = (),
+        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        link = str(Digest.of(content)).encode()
-        await self.store.put(LAYOUT.tag_link(repository, str(reference)), link)
-        return await super().push_manifest(repository, reference, content, content_type, tags)
+        link = str(manifest.digest).encode()
+        for tag in tags:
+            await self.store.put(LAYOUT.tag_link(repository, tag), link)
+        return await super().push_manifest(repository, manifest, tags)
 
 
 class HashesLater(StoredRegistry):
-    """Commits content at its address before it knows that it belongs there."""
+    """Commits content at its address before its hash is known."""
 
     def __init__(self, store: ObjectStore) -> None:
-        super().__init__(Shelf(store))
+        super().__init__(store)
         self.store = store
 
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
@@ -89,20 +84,20 @@ class HashesLater(StoredRegistry):
 
 
 def over(wrong: Callable[[ObjectStore], object]) -> Make:
-    """A registry that is right, over a store that is not."""
-    return lambda store: forgetful(cast(ObjectStore, wrong(store)))
+    """Return a correct registry over a wrong store."""
+    return lambda store: uncached(cast(ObjectStore, wrong(store)))
 
 
 CUT: Mapping[str, tuple[Make, Any, str]] = {
     "two steps": (over(TwoSteps), push("push", REPOSITORY, NEW, "v1"), "holds b''"),
     "deleted first": (over(MakesRoom), push("push", REPOSITORY, BASE, "v1"), "lost: manifest"),
-    "tag first": (TagFirst, push("push", REPOSITORY, NEW, "v1"), "is told of by"),
+    "tag first": (TagFirst, push("push", REPOSITORY, NEW, "v1"), "is listed by"),
     "hash later": (HashesLater, refused("PUT", REPOSITORY, [], SMALL), "other content"),
 }
 
 
 @pytest.mark.parametrize("wrong", CUT)
-def test_a_registry_that_is_wrong_is_found_out_when_it_is_cut_short(wrong: str) -> None:
+def test_a_wrong_registry_is_detected_when_it_is_cut_short(wrong: str) -> None:
     make, operation, said = CUT[wrong]
     with scene() as begin:
         checker = Checker(begin.loop, make)
@@ -111,7 +106,7 @@ def test_a_registry_that_is_wrong_is_found_out_when_it_is_cut_short(wrong: str) 
 
 
 @pytest.mark.parametrize("wrong", [TwoSteps, MakesRoom])
-def test_a_reader_between_two_steps_is_told_what_is_wrong(
+def test_a_reader_between_two_steps_detects_a_wrong_store(
     wrong: Callable[[ObjectStore], Registry],
 ) -> None:
     with scene() as begin:

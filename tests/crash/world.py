@@ -1,7 +1,7 @@
-"""A memory store that can be set back, compared and looked into.
+"""A memory store whose state can be saved, restored and compared.
 
-The same writes leave the same state behind, ETags and times included. What a run writes all has one
-time, as on storage, which tells times by the second; what was there before is older.
+The same writes leave the same state, ETags and times included. Everything that a run writes has one
+time, since storage counts in seconds; what was there before is older.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class State:
-    """All that a store holds at one moment. ``key``: equal for two that nothing can tell apart."""
+    """The whole content of a store at one moment. ``key`` is equal for states that are alike."""
 
     objects: Mapping[str, _Object]
     staged: Mapping[str, Mapping[str, bytes]]
@@ -29,9 +29,9 @@ class State:
 
 @dataclass
 class World(MemoryStore):
-    """``writes`` counts those of each path, and makes the ETags: no two versions share one.
+    """``writes`` counts the writes of each path, and makes the ETags: no two versions share one.
 
-    ``marks``: a number for each object, the same for those that nothing can tell apart.
+    ``marks``: a number for each object, equal for objects that are alike.
     """
 
     writes: dict[str, int] = field(default_factory=dict)
@@ -70,22 +70,28 @@ class World(MemoryStore):
 
 
 def number_of(thing: Hashable, known: dict[Hashable, int] = {}) -> int:  # noqa: B006 - for all
-    """The same for equal things, and quicker to compare."""
+    """Return a number that is the same for equal things, and faster to compare."""
     return known.setdefault(thing, len(known))
 
 
 def now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing, such as a memory store's."""
+    """Return the result of a coroutine that never waits, such as a memory store's."""
     try:
         coroutine.send(None)
     except StopIteration as done:
         result: T = done.value
         return result
     coroutine.close()
-    raise RuntimeError("it waits for something")
+    raise RuntimeError("the coroutine waits for something")
 
 
 def _fingerprint(found: _Object) -> Hashable:
-    told = found.properties
-    metadata = tuple(sorted(told.metadata.items()))
-    return told.etag, told.last_modified, told.is_append, metadata, tuple(found.blocks.items())
+    properties = found.properties
+    metadata = tuple(sorted(properties.metadata.items()))
+    return (
+        properties.etag,
+        properties.last_modified,
+        properties.is_append,
+        metadata,
+        tuple(found.blocks.items()),
+    )

@@ -1,40 +1,56 @@
-"""The registry that the clients talk to, the clients, and the images they push.
+"""The registry that the clients use, the clients, and the images that they push.
 
-The registry is two hosts on one container: under Microsoft's Functions runtime with a Python that
-has it, local ones with another. To test another, name two of its hosts, or one of them twice:
+The registry is two hosts on one container: under Microsoft's Functions runtime where this Python
+has it, else local ones. To test another registry, name two of its hosts, or one of them twice:
 `E2E_REGISTRIES=127.0.0.1:5001,127.0.0.1:5002`.
+
+In the ordinary run each client does each thing once; the nightly run combines them all.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from registry_core.serve.azurite import Azurite
+from tests.e2e.clients import Ctr, Docker, ImageClient, Podman, Skopeo
+from tests.e2e.daemons import containerd, dockerd
+from tests.e2e.images import LayoutImage, debian_image, two_platform_index
 from tests.support.azurite import create_container
-from tests.support.daemons import containerd, dockerd
-from tests.support.e2e_clients import Ctr, Docker, ImageClient, Podman, Skopeo
 from tests.support.host import PROJECT, RunningHost
 from tests.support.hosts import LOCAL, best_host, registry_under
-from tests.support.images import LayoutImage, debian_image, two_platform_index
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
+_ON_THE_BEST_HOST = {"registries", "registries_by_mode"}
 
 _PACKAGES = PROJECT / ".local/cache/debian-packages"
 _HOSTS = pytest.StashKey[tuple[RunningHost, ...]]()
 _LOG_END = 5000
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests whose registry runs under Microsoft's runtime where there is one."""
+    if _ON_THE_BEST_HOST & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.runtime)
+
+
+def only_nightly(values: Iterable[object]) -> list[ParameterSet]:
+    """Return parameters for the nightly run."""
+    marked = (value if isinstance(value, tuple) else (value,) for value in values)
+    return [pytest.param(*value, marks=pytest.mark.nightly) for value in marked]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Clients say little about why they fail: show what the registry wrote last."""
+    """Show the end of the registry's log: clients say little about why they fail."""
     report = yield
     if report.failed:
         for host in item.config.stash.get(_HOSTS, ()):
@@ -44,7 +60,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """Two hosts of one registry, each as `host:port`; one redirects to blobs, one streams them."""
+    """Run two hosts of one registry, each as `host:port`: one redirects to blobs, one streams."""
     if named := os.environ.get("E2E_REGISTRIES"):
         first, second = named.split(",")
         yield first, second
@@ -60,9 +76,9 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def storage(request: pytest.FixtureRequest) -> dict[str, str]:
-    """A container, and how to get in: under Microsoft's runtime as a managed identity, over TLS.
+    """Return storage settings: by managed identity over TLS under the runtime, by key locally.
 
-    Over the local host with a key. So clients are redirected in both ways.
+    So clients follow both kinds of redirects.
     """
     if best_host() is LOCAL:
         azurite: Azurite = request.getfixturevalue("azurite")
@@ -77,7 +93,7 @@ def storage(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _trusted(secure_azurite: SecureAzurite) -> Iterator[None]:
-    """Clients, and daemons that are started after this, believe the storage that has TLS."""
+    """Make clients, and daemons started later, trust the certificate of the TLS storage."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
             patch.setenv(name, str(secure_azurite.trust.bundle))
@@ -86,7 +102,7 @@ def _trusted(secure_azurite: SecureAzurite) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def registry(registries: tuple[str, str]) -> str:
-    """One of the hosts."""
+    """The host that redirects."""
     return registries[0]
 
 
@@ -94,7 +110,7 @@ def registry(registries: tuple[str, str]) -> str:
 def client_named(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], ImageClient]:
-    """Gives the client of a name; it and its daemon start when first asked for."""
+    """Return a client by its name; it and its daemon start on first use."""
     made: dict[str, ImageClient] = {}
 
     def client(name: str) -> ImageClient:
@@ -132,11 +148,11 @@ def containerd_socket() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> LayoutImage:
-    """An image of three layers, made of Debian packages."""
+    """Build an image of three layers of Debian packages."""
     return debian_image(tmp_path_factory.mktemp("images") / "debian", _PACKAGES)
 
 
 @pytest.fixture(scope="session")
 def two_platforms(tmp_path_factory: pytest.TempPathFactory) -> LayoutImage:
-    """An image index for amd64 and arm64."""
+    """Build an image index for amd64 and arm64."""
     return two_platform_index(tmp_path_factory.mktemp("images") / "index", _PACKAGES)

@@ -1,8 +1,8 @@
-"""Artifacts that are no images: ORAS's Python library carries them, clients find them by subject.
+"""Artifacts other than images, pushed by ORAS's Python library and found by their subject.
 
-Signatures are made and looked for as cosign does it, which Debian has not: by the list of
-referrers; by the index that clients keep under a fallback tag where a registry has no such list;
-and by cosign's own tag, `sha256-<hex>.sig`.
+Signatures are pushed and found the way cosign (which Debian lacks) does: by the referrers list; by
+the index that clients keep under a fallback tag where a registry has no referrers API; and by
+cosign's own tag, `sha256-<hex>.sig`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import pytest
 from oras.client import OrasClient  # type: ignore[import-untyped]
 from oras.oci import Subject  # type: ignore[import-untyped]
 
-from tests.support.clients import program
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
-from tests.support.images import LayoutImage
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
+from tests.support.programs import program
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-def test_an_artifact_comes_back_as_it_went(registry: str, tmp_path: Path) -> None:
+def test_an_artifact_is_pulled_as_pushed(registry: str, tmp_path: Path) -> None:
     """Two files and an annotation are pushed, pulled and compared."""
     contents = {"report.json": b'{"findings": []}', "notes.bin": bytes(range(256)) * 4096}
     for name, content in contents.items():
@@ -53,14 +53,14 @@ def image(
     registry: str,
     debian: LayoutImage,
 ) -> tuple[str, str]:
-    """An image to sign: its repository, one for each test, and its digest."""
+    """Push an image to sign. Returns its repository, one for each test, and its digest."""
     name = request.node.name.removeprefix("test_").replace("_", "-")
     repository = f"{registry}/signed/{name}"
     return repository, client_named("skopeo").push(debian, f"{repository}:latest")
 
 
 def attach(image: tuple[str, str], tag: str, content: bytes, folder: Path) -> str:
-    """What `oras attach` does: an artifact whose subject is the image. Returns its digest."""
+    """Push an artifact whose subject is the image, as `oras attach` does. Returns its digest."""
     repository, digest = image
     manifest = get_manifest(repository, "latest")
     subject = Subject(manifest.headers["Content-Type"], digest, len(manifest.content))
@@ -77,7 +77,7 @@ def attach(image: tuple[str, str], tag: str, content: bytes, folder: Path) -> st
 
 
 def discover(image: tuple[str, str]) -> list[dict[str, Any]]:
-    """What `oras discover` asks for: the referrers of the image."""
+    """Return the referrers of the image, as `oras discover` does."""
     repository, digest = image
     registry, name = repository.split("/", 1)
     answer = httpx.get(f"http://{registry}/v2/{name}/referrers/{digest}").raise_for_status()
@@ -86,15 +86,15 @@ def discover(image: tuple[str, str]) -> list[dict[str, Any]]:
 
 
 def pull(repository: str, digest: str, folder: Path) -> bytes:
-    """The one file of an artifact."""
+    """Pull the only file of an artifact."""
     [path] = OrasClient(insecure=True).pull(f"{repository}@{digest}", outdir=str(folder / "pulled"))
     return Path(path).read_bytes()
 
 
-def test_what_is_attached_to_an_image_is_discovered_by_it(
+def test_attached_artifacts_are_discovered_by_the_image(
     image: tuple[str, str], tmp_path: Path
 ) -> None:
-    """Two signatures, with their annotations; each is pulled by the digest that is listed."""
+    """Two signatures with their annotations; each is pulled by its listed digest."""
     repository, _ = image
     contents = {attach(image, tag, tag.encode(), tmp_path): tag for tag in ("alice", "bob")}
 
@@ -108,7 +108,7 @@ def test_what_is_attached_to_an_image_is_discovered_by_it(
 def test_a_signature_is_found_by_the_fallback_tag_too(
     image: tuple[str, str], tmp_path: Path
 ) -> None:
-    """A client that knows no referrers keeps the index itself; the registry lists each once."""
+    """A client without the referrers API keeps an index; the registry lists each entry once."""
     repository, digest = image
     ours = attach(image, "ours", b"by the list", tmp_path)
     [entry] = discover(image)
@@ -125,7 +125,7 @@ def test_a_signature_is_found_by_the_fallback_tag_too(
 
 
 def test_a_signature_is_found_by_cosigns_own_tag(image: tuple[str, str], tmp_path: Path) -> None:
-    """An artifact without a subject, under a name made of the image's digest."""
+    """An artifact without a subject; its tag is derived from the image's digest."""
     repository, digest = image
     name = digest.replace(":", "-") + ".sig"
     (tmp_path / "signature").write_bytes(b"signed")
@@ -149,6 +149,6 @@ def put_index(repository: str, tag: str, entries: list[dict[str, Any]]) -> None:
 
 
 def skopeo(command: str, *arguments: str) -> str:
-    """What skopeo prints."""
+    """Run skopeo and return its output."""
     words = (program("skopeo"), command, "--tls-verify=false", *arguments)
     return subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout

@@ -1,6 +1,6 @@
-"""A registry whose storage lets it in as a managed identity: clients follow its redirects over TLS.
+"""Storage accessed with a managed identity: clients follow redirects over TLS.
 
-No key is anywhere: what signs the addresses of blobs is a key that storage gave to the identity.
+There is no account key; the URLs of blobs are signed with a user delegation key.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from tests.e2e.clients import ImageClient
+from tests.e2e.conftest import only_nightly
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
 from tests.support.azurite import create_container
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
 from tests.support.hosts import best_host, registry_under
-from tests.support.images import LayoutImage
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 
 
 @pytest.fixture(scope="module")
 def registry(secure_azurite: SecureAzurite, shared_identity: IdentityEndpoint) -> Iterator[str]:
-    """As `host:port`."""
+    """Run a registry with a managed identity; return its `host:port`."""
     environment = {
         **storage_settings(secure_azurite, create_container(secure_azurite)),
         **shared_identity.environment,
@@ -31,7 +32,7 @@ def registry(secure_azurite: SecureAzurite, shared_identity: IdentityEndpoint) -
         yield f"127.0.0.1:{host.port}"
 
 
-@pytest.mark.parametrize("client", ["docker", "skopeo", "ctr"])
+@pytest.mark.parametrize("client", ["skopeo", *only_nightly(["docker", "ctr"])])
 def test_an_image_is_pushed_and_pulled(
     registry: str,
     client_named: Callable[[str], ImageClient],

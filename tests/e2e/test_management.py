@@ -1,4 +1,4 @@
-"""What is done to images after the push: listed, copied, deleted."""
+"""Listing, copying and deleting images."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from tests.support.clients import program
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_registry import get_manifest
-from tests.support.images import LayoutImage
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage
+from tests.e2e.registries import get_manifest
+from tests.support.programs import program
 
 
 def skopeo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +20,7 @@ def skopeo(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_skopeo_lists_the_tags_and_deletes_an_image(
     client_named: Callable[[str], ImageClient], registry: str, debian: LayoutImage
 ) -> None:
-    """It deletes by digest, so that all tags of the image go."""
+    """It deletes by digest, so all tags of the image are deleted."""
     repository = f"{registry}/management/listed"
     for tag in ("v1", "v2"):
         client_named("skopeo").push(debian, f"{repository}:{tag}")
@@ -37,10 +37,10 @@ def test_skopeo_lists_the_tags_and_deletes_an_image(
     assert "404 (Not Found)" in relisted.stderr
 
 
-def test_an_index_is_copied_from_repository_to_repository_with_all_it_lists(
+def test_an_index_is_copied_to_another_repository_with_its_images(
     client_named: Callable[[str], ImageClient], registry: str, two_platforms: LayoutImage
 ) -> None:
-    """The layers are in the registry already, so skopeo mounts them."""
+    """The registry has the layers already, so skopeo mounts them."""
     source, target = (f"{registry}/management/{name}" for name in ("source", "target"))
     client_named("skopeo").push(two_platforms, f"{source}:latest")
 

@@ -1,4 +1,4 @@
-"""The requests that the cost model counts for a pull and a push are those that clients make."""
+"""Clients make the requests that the cost model counts for a pull and a push."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from registry_core.serve.azurite import Azurite
-from tests.support import e2e_logins
-from tests.support.e2e_clients import ImageClient
-from tests.support.e2e_doors import ALICE, Door, Doors
-from tests.support.images import LayoutImage, noise_image
+from tests.e2e import logins
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage, noise_image
+from tests.e2e.registries import ALICE, LoginRegistries, LoginRegistry
 from tools.cost.traffic import Burst, Traffic, pull_of, push_of
 from tools.cost.usage import per_operation
 
@@ -35,40 +35,40 @@ LINES = {
     "close_large": ("FinishUpload", "known"),
     "put_manifest": ("PushManifest", "known"),
 }
-"""How the registry's log shows each kind: the operation, and whether it found what it is about."""
+"""How the access log shows each kind of request: the operation, and whether content was found."""
 
 _LINE = re.compile(r"operation=(\S+) repository=\S+ status=(\d{3})")
 
 
 @pytest.fixture(scope="module")
-def doors(azurite: Azurite) -> Iterator[Doors]:
+def registries_by_mode(azurite: Azurite) -> Iterator[LoginRegistries]:
     with ExitStack() as stack:
-        yield Doors(azurite, stack)
+        yield LoginRegistries(azurite, stack)
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> LayoutImage:
-    """Of three layers, of which docker's daemon knows nothing, and not where they have been."""
+    """Build an image of three layers that docker's daemon has never seen in a repository."""
     return noise_image(tmp_path / "image", 9 << 20, 1 << 20, 1 << 20)
 
 
 def counted(bursts: Sequence[Burst]) -> Counter[tuple[str, str]]:
-    """What the log would have of them."""
+    """Return the access log lines that the bursts cause."""
     lines: Counter[tuple[str, str]] = Counter()
     for kind, times in per_operation(bursts).items():
         lines[LINES[kind]] += times
     return lines
 
 
-class Written:
-    """What a registry's log of requests grew by."""
+class NewRequests:
+    """The access log lines added since the last look."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._start = len(door.host.log())
+    def __init__(self, registry: LoginRegistry) -> None:
+        self._registry = registry
+        self._start = len(registry.host.log())
 
     def requests(self) -> Counter[tuple[str, str]]:
-        log = self._door.host.log()[self._start :]
+        log = self._registry.host.log()[self._start :]
         self._start += len(log)
         return Counter(
             (operation, "unknown" if status == "404" else "known")
@@ -77,31 +77,35 @@ class Written:
 
 
 @pytest.mark.parametrize("mode", ["none", "builtin"])
-def test_docker_pushes_and_pulls_as_the_model_has_it(
-    mode: str, doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+def test_docker_pushes_and_pulls_as_the_model_assumes(
+    mode: str,
+    registries_by_mode: LoginRegistries,
+    docker_socket: str,
+    tmp_path: Path,
+    image: LayoutImage,
 ) -> None:
-    """With a login it asks for one token, however many requests follow."""
-    door, client = doors[mode], e2e_logins.docker(docker_socket, tmp_path)
+    """With a login it requests one token, however many requests follow."""
+    registry, client = registries_by_mode[mode], logins.docker(docker_socket, tmp_path)
     traffic = replace(TRAFFIC, login=mode == "builtin")
     if traffic.login:
-        client.log_in(door.registry, ALICE, door.password)
-    reference, written = f"{door.repository()}:latest", Written(door)
+        client.log_in(registry.authority, ALICE, registry.password)
+    reference, new = f"{registry.repository()}:latest", NewRequests(registry)
 
     client.images.push(image, reference)
-    assert written.requests() == counted(push_of(traffic))
+    assert new.requests() == counted(push_of(traffic))
 
     client.images.pull(reference)
-    assert written.requests() == counted(pull_of(traffic))
+    assert new.requests() == counted(pull_of(traffic))
 
 
-def test_docker_asks_for_the_layers_that_it_has_pushed_before_and_sends_none(
-    doors: Doors, docker_socket: str, tmp_path: Path, image: LayoutImage
+def test_docker_checks_layers_that_it_has_pushed_before_and_sends_none(
+    registries_by_mode: LoginRegistries, docker_socket: str, tmp_path: Path, image: LayoutImage
 ) -> None:
-    """The image is the same, and so is its config; the model has a new one in every push."""
-    door, client = doors["none"], e2e_logins.docker(docker_socket, tmp_path)
-    repository = door.repository()
+    """The config is the same as well; the model assumes a new one in every push."""
+    registry, client = registries_by_mode["none"], logins.docker(docker_socket, tmp_path)
+    repository = registry.repository()
     client.images.push(image, f"{repository}:first")
-    written = Written(door)
+    new = NewRequests(registry)
 
     client.images.push(image, f"{repository}:second")
 
@@ -112,17 +116,19 @@ def test_docker_asks_for_the_layers_that_it_has_pushed_before_and_sends_none(
     lines: Counter[tuple[str, str]] = Counter()
     for kind, times in expected.items():
         lines[LINES[kind]] += times
-    assert written.requests() == lines
+    assert new.requests() == lines
 
 
-def test_containerd_pulls_as_docker_does_but_for_the_first_request(
-    doors: Doors, client_named: Callable[[str], ImageClient], image: LayoutImage
+def test_containerd_pulls_like_docker_without_the_first_request(
+    registries_by_mode: LoginRegistries,
+    client_named: Callable[[str], ImageClient],
+    image: LayoutImage,
 ) -> None:
-    door, client = doors["none"], client_named("ctr")
-    reference = f"{door.repository()}:latest"
+    registry, client = registries_by_mode["none"], client_named("ctr")
+    reference = f"{registry.repository()}:latest"
     client.push(image, reference)
-    written = Written(door)
+    new = NewRequests(registry)
 
     client.pull(reference)
 
-    assert written.requests() == counted(pull_of(TRAFFIC)) - Counter([LINES["ask"]])
+    assert new.requests() == counted(pull_of(TRAFFIC)) - Counter([LINES["ask"]])

@@ -19,6 +19,11 @@ SAMPLE_APP = Path(__file__).parent / "sample_app"
 Start = Callable[..., RunningHost]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark all tests here: they need Microsoft's runtime."""
+    item.add_marker(pytest.mark.runtime)
+
+
 @pytest.fixture(scope="session")
 def start() -> Start:
     """`start_functions_host`, where it can run."""

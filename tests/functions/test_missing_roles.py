@@ -7,10 +7,10 @@ import pytest
 
 from tests.functions.conftest import Start
 from tests.support.azurite import create_container
+from tests.support.denying_storage import ROLE_MISSING, DenyingStorage, requests_key
 from tests.support.eventually import until
 from tests.support.host import PROJECT
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
-from tests.support.refusing_storage import ROLE_MISSING, RefusingStorage, is_for_key
 from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import assert_error
 
@@ -28,10 +28,12 @@ def test_the_first_answer_is_not_late_and_the_next_one_names_the_role(
     for_key: bool,
 ) -> None:
     """Once the role has arrived, the same instance serves."""
-    with RefusingStorage(secure_azurite) as storage:
+    with DenyingStorage(secure_azurite) as storage:
         # A Reader may list and read.
-        storage.refuse = lambda request: (
-            ROLE_MISSING if (is_for_key(request) if for_key else request.method == "PUT") else None
+        storage.deny = lambda request: (
+            ROLE_MISSING
+            if (requests_key(request) if for_key else request.method == "PUT")
+            else None
         )
         settings = {
             **storage_settings(secure_azurite, create_container(secure_azurite)),
@@ -45,7 +47,7 @@ def test_the_first_answer_is_not_late_and_the_next_one_names_the_role(
             for path in ("/v2/", "/v2/a/manifests/v1"):
                 assert role in assert_error(http.get(path), 503, "UNAVAILABLE")
             assert "Traceback" not in host.log()
-            storage.refuse = lambda _: None
+            storage.deny = lambda _: None
             # A key that was refused is not asked for again by each request.
             until(lambda: http.get("/v2/").status_code == 200)
             assert http.get("/v2/a/manifests/v1").status_code == 404

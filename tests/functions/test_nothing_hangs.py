@@ -129,6 +129,7 @@ def test_a_client_that_hangs_up_before_the_answer_leaves_nothing_behind(
     all_have_ended(host)
 
 
+@pytest.mark.nightly  # waits for `PATIENCE`; the unit tests of the worker move a clock instead
 @pytest.mark.timeout(180)
 def test_an_invocation_whose_request_never_comes_ends_as_a_failure(
     start: Start, settings: dict[str, str]

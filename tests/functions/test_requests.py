@@ -11,11 +11,11 @@ import pytest
 from registry_core.serve.azurite import Azurite
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
+from tests.e2e.registries import ALICE, settings_with_users
 from tests.functions.conftest import Start
 from tests.support.access_modes import parameters, password
 from tests.support.azurite import create_container
 from tests.support.content import CONFIG, image_manifest, random_bytes
-from tests.support.e2e_doors import ALICE, with_users
 from tests.support.host import PROJECT, RunningHost
 from tests.support.hosts import FUNCTIONS, registry_under
 
@@ -88,7 +88,7 @@ def test_in_azure_clients_are_told_the_public_name_and_scheme(
         **settings,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
         "WEBSITE_SKU": "FlexConsumption",
-        **with_users("builtin"),
+        **settings_with_users("builtin"),
     }
     seen = {"Disguised-Host": "registry.example", "X-Forwarded-Proto": "https"}
     with (

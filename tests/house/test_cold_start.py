@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.support.cold_start import ANSWER, EXTENSION, IDENTITY, SDK, Started, settings, start
+from tools.cold_start import ANSWER, EXTENSION, IDENTITY, SDK, Started, settings, start
 
 OURS = {"registry_core", "function_app"}
 
@@ -22,28 +22,27 @@ NEVER = (
 """What neither a start nor a first request needs, whoever is let in."""
 
 OF_TOKENS = (
-    "registry_core.auth.certificates",
-    "registry_core.auth.keys",
-    "registry_core.auth.verification",
+    "registry_core.auth.tokens",
+    "registry_core.auth.tokens.keys",
     "registry_core.config.token",
     "bcrypt",  # cryptography looks for it
     "cryptography.x509.verification",
     "jwt",
 )
 OF_OTHERS = (
-    "registry_core.auth.entra",
-    "registry_core.auth.federation",
-    "registry_core.auth.oidc",
+    "registry_core.auth.sources.entra",
+    "registry_core.auth.sources.federation",
+    "registry_core.auth.sources.oidc",
     "registry_core.config.token",
 )
 OF_BUILTIN = (
-    "registry_core.auth.issuing",
+    "registry_core.auth.builtin",
+    "registry_core.auth.tokens.issuing",
     "registry_core.config.builtin",
     "registry_core.server.auth_endpoints",
     "registry_core.storage.personal_keys",
-    "registry_core.app_auth",
 )
-OF_USERS = ("registry_core.auth.htpasswd_file", "registry_core.auth.rules")
+OF_USERS = ("registry_core.auth.sources", "registry_core.auth.rules")
 OF_DOCUMENTS = ("registry_core.auth.rules.document", "tomllib")
 OF_IDENTITY = ("azure.identity", "msal")
 

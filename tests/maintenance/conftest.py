@@ -1,9 +1,8 @@
-"""A registry over the memory store, for the doctor to look at."""
+"""A registry over the memory store, for the doctor to examine."""
 
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 
 
@@ -14,4 +13,4 @@ def memory() -> MemoryStore:
 
 @pytest.fixture
 def registry(memory: MemoryStore) -> StoredRegistry:
-    return StoredRegistry(Shelf(memory))
+    return StoredRegistry(memory)

@@ -1,4 +1,4 @@
-"""Manifests, what they reference, and the two indexes that are made of them."""
+"""Manifests, what they reference, the catalog's markers and the referrers lists."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from registry_core.maintenance.doctor import Trouble
+from registry_core.maintenance.doctor import Problem
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,
@@ -21,9 +20,10 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 
-from .looking import cure, expect, leave, look
+from .examining import examine_store, expect_problems, expect_repaired, expect_unrepairable
 
 pytestmark = pytest.mark.anyio
 
@@ -44,87 +44,87 @@ async def image(registry: StoredRegistry) -> None:
 
 
 async def push_referrer(registry: StoredRegistry) -> None:
-    await registry.push_manifest("a", Digest.of(REFERRER), REFERRER, None)
+    await push_manifest(registry, "a", Digest.of(REFERRER), REFERRER)
 
 
-async def test_a_manifest_whose_content_is_missing_is_left(
+async def test_a_manifest_whose_content_is_missing_is_not_repaired(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     await registry.delete_tag("a", "v1")
     await memory.delete(LAYOUT.content(MANIFEST))
-    await leave(memory, Trouble.MANIFEST_DANGLING)
+    await expect_unrepairable(memory, Problem.MANIFEST_DANGLING)
 
 
 @pytest.mark.parametrize("content", [b"{}", b"not JSON", bytes(5 * 2**20)])
-async def test_a_manifest_that_is_none_is_left(memory: MemoryStore, content: bytes) -> None:
+async def test_an_invalid_manifest_is_not_repaired(memory: MemoryStore, content: bytes) -> None:
     digest = Digest.of(content)
     await memory.put(LAYOUT.content(digest), content)
     await memory.put(LAYOUT.revision_link("a", digest), str(digest).encode())
-    await leave(memory, Trouble.MANIFEST_INVALID)
+    await expect_unrepairable(memory, Problem.MANIFEST_INVALID)
 
 
-async def test_a_blob_that_is_not_the_repositorys_is_linked(
+async def test_a_blob_without_its_link_is_linked(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     await registry.delete_blob("a", BLOB)
-    await cure(memory, Trouble.BLOB_UNLINKED)
-    fresh = StoredRegistry(Shelf(memory))
-    assert (await fresh.resolve_blob("a", BLOB)).size == len(LAYER)
+    await expect_repaired(memory, Problem.BLOB_UNLINKED)
+    fresh = StoredRegistry(memory)
+    assert (await fresh.open_blob("a", BLOB)).descriptor.size == len(LAYER)
 
 
-async def test_a_blob_that_is_missing_is_left(
+async def test_a_missing_blob_is_not_repaired(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     """One finding, however many manifests reference it."""
     other = image_manifest(LAYER, annotations={"other": "one"})
-    await registry.push_manifest("a", "v2", other, None)
+    await push_manifest(registry, "a", "v2", other)
     await registry.delete_blob("a", BLOB)
     await memory.delete(LAYOUT.content(BLOB))
-    await leave(memory, Trouble.BLOB_MISSING)
+    await expect_unrepairable(memory, Problem.BLOB_MISSING)
 
 
-async def test_a_manifest_of_an_index_that_is_not_the_repositorys_is_linked(
+async def test_a_manifest_of_an_index_without_its_link_is_linked(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
-    """And its own blobs after it."""
-    await registry.push_manifest("a", "multi", image_index(IMAGE), None)
+    """Then its own blobs are."""
+    await push_manifest(registry, "a", "multi", image_index(IMAGE))
     await registry.delete_manifest("a", MANIFEST)
     await registry.delete_blob("a", BLOB)
-    await cure(memory, Trouble.CHILD_UNLINKED, Trouble.BLOB_UNLINKED)
+    await expect_repaired(memory, Problem.CHILD_UNLINKED, Problem.BLOB_UNLINKED)
 
 
-async def test_a_manifest_of_an_index_that_is_missing_is_left(
+async def test_a_missing_manifest_of_an_index_is_not_repaired(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
-    await registry.push_manifest("a", "multi", image_index(IMAGE), None)
+    await push_manifest(registry, "a", "multi", image_index(IMAGE))
     await registry.delete_manifest("a", MANIFEST)
     await memory.delete(LAYOUT.content(MANIFEST))
-    await leave(memory, Trouble.CHILD_MISSING)
+    await expect_unrepairable(memory, Problem.CHILD_MISSING)
 
 
 @pytest.mark.parametrize("verify", [False, True])
-async def test_a_manifest_that_does_not_hash_to_its_address_is_left(
+async def test_a_manifest_that_does_not_match_its_digest_is_not_repaired(
     memory: MemoryStore, *, verify: bool
 ) -> None:
-    """It is seen in any case, since manifests are read; in all repositories it is one finding."""
+    """With or without ``verify``, and as one finding for all repositories."""
     await memory.put(LAYOUT.revision_link("b", MANIFEST), str(MANIFEST).encode())
     await memory.put(LAYOUT.catalog_marker("b"), b"")
     await memory.put(LAYOUT.content(MANIFEST), b"damaged")
-    await leave(memory, Trouble.CONTENT_DAMAGED, verify=verify)
+    await expect_unrepairable(memory, Problem.CONTENT_DAMAGED, verify=verify)
 
 
-async def test_a_damaged_blob_is_seen_when_all_content_is_hashed(memory: MemoryStore) -> None:
+async def test_a_damaged_blob_is_found_by_hashing_all_content(memory: MemoryStore) -> None:
     await memory.put(LAYOUT.content(BLOB), LAYER.upper())
-    await expect(memory)
-    report = await expect(memory, Trouble.CONTENT_DAMAGED, verify=True)
+    await expect_problems(memory)
+    report = await expect_problems(memory, Problem.CONTENT_DAMAGED, verify=True)
     assert report.verified is not None
     assert (report.verified.number, report.verified.bytes) == (3, len(CONFIG + LAYER + IMAGE))
 
 
 async def test_a_missing_marker_is_written(memory: MemoryStore, registry: StoredRegistry) -> None:
-    """As of a repository that another registry made."""
+    """As for a repository that another registry created."""
     await memory.delete(LAYOUT.catalog_marker("a"))
-    await cure(memory, Trouble.MARKER_MISSING)
+    await expect_repaired(memory, Problem.MARKER_MISSING)
     assert (await registry.list_repositories(PageQuery())).entries == ("a",)
 
 
@@ -134,44 +134,46 @@ async def test_a_marker_without_manifests_is_deleted(
 ) -> None:
     await push_blob(registry, "blobs/only", CONFIG)
     await memory.put(LAYOUT.catalog_marker(name), b"")
-    await cure(memory, Trouble.MARKER_STALE)
+    await expect_repaired(memory, Problem.MARKER_STALE)
     assert LAYOUT.catalog_marker(name) not in memory.objects
 
 
-async def test_a_missing_entry_is_written_among_the_referrers(
+async def test_a_missing_referrers_entry_is_written(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     await push_referrer(registry)
     before = await registry.list_referrers("a", MANIFEST, None, PageQuery())
     await memory.delete(ENTRY)
-    await cure(memory, Trouble.REFERRER_MISSING)
+    await expect_repaired(memory, Problem.REFERRER_MISSING)
     after = await registry.list_referrers("a", MANIFEST, None, PageQuery())
     assert after == before
     assert len(after.entries) == 1
 
 
-async def test_an_entry_whose_manifest_is_gone_is_deleted(
+async def test_a_referrers_entry_whose_manifest_is_gone_is_deleted(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     await push_referrer(registry)
     entry = memory.objects[ENTRY]
     await registry.delete_manifest("a", Digest.of(REFERRER))
     memory.objects[ENTRY] = entry
-    await cure(memory, Trouble.REFERRER_STALE)
+    await expect_repaired(memory, Problem.REFERRER_STALE)
     assert ENTRY not in memory.objects
 
 
-async def test_an_entry_that_may_just_be_pushed_is_not_judged(memory: MemoryStore) -> None:
+async def test_a_referrers_entry_that_may_be_in_the_middle_of_a_push_is_not_judged(
+    memory: MemoryStore,
+) -> None:
     """A push writes it and the revision link at the same time."""
     await memory.put(ENTRY, str(Digest.of(REFERRER)).encode())
-    assert not (await look(memory, grace=timedelta(hours=1))).found
+    assert not (await examine_store(memory, grace=timedelta(hours=1))).found
 
 
-async def test_an_entry_for_another_subject_is_deleted(
+async def test_a_referrers_entry_for_another_subject_is_deleted(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:
     await push_referrer(registry)
     wrong = LAYOUT.referrer_link("a", BLOB, Digest.of(REFERRER))
     await memory.put(wrong, str(Digest.of(REFERRER)).encode())
-    await cure(memory, Trouble.REFERRER_STALE)
+    await expect_repaired(memory, Problem.REFERRER_STALE)
     assert (wrong in memory.objects, ENTRY in memory.objects) == (False, True)

@@ -1,4 +1,4 @@
-"""How the Azure store calls storage: how often, with what, and by which URLs."""
+"""The requests that the Azure store sends: how many, with which headers and signed URLs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import CONTENT, content_of, named, stage
+from tests.contracts.object_store import CONTENT, content_of, make_block_id, stage
 from tests.support.azurite import opened
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ LARGE = bytes(range(256)) * 4096 * 3  # 3 MiB
 
 @pytest.fixture
 def calls() -> Calls:
-    """Every HTTP request that was sent."""
+    """Every HTTP request sent."""
     return []
 
 
@@ -45,7 +45,7 @@ async def _fill(store: AzureBlobStore) -> None:
     await store.put("a", CONTENT)
     await store.put("empty", b"")
     await stage(store, "blocks", "1", CONTENT)
-    await store.commit("blocks", [named("1")])
+    await store.commit("blocks", [make_block_id("1")])
     await stage(store, "staged", "1", CONTENT)
 
 
@@ -56,13 +56,13 @@ ONE_CALL: dict[str, tuple[str, str, Callable[[AzureBlobStore], Awaitable[Any]]]]
     "get a range": ("GET", "get", lambda s: s.get("a", offset=2, length=3)),
     "get up to the end": ("GET", "get", lambda s: s.get("a", offset=2)),
     "get beyond the end": ("GET", "get", lambda s: s.get("a", length=8 * 2**20)),
-    "get nothing": ("HEAD", "head", lambda s: s.get("a", length=0)),
-    "get what is empty": ("GET", "get", lambda s: s.get("empty")),
+    "get no bytes": ("HEAD", "head", lambda s: s.get("a", length=0)),
+    "get an empty object": ("GET", "get", lambda s: s.get("empty")),
     "put": ("PUT", "put", lambda s: s.put("b", CONTENT, metadata={"a": "b"})),
-    "put what is large": ("PUT", "put", lambda s: s.put("b", LARGE)),
-    "stage": ("PUT", "stage", lambda s: s.stage("b", named("1"), CONTENT, md5=MD5)),
-    "stage from": ("PUT", "stage_from", lambda s: s.stage_from("b", named("1"), "a")),
-    "commit": ("PUT", "commit", lambda s: s.commit("staged", [named("1")])),
+    "put a large object": ("PUT", "put", lambda s: s.put("b", LARGE)),
+    "stage": ("PUT", "stage", lambda s: s.stage("b", make_block_id("1"), CONTENT, md5=MD5)),
+    "stage from": ("PUT", "stage_from", lambda s: s.stage_from("b", make_block_id("1"), "a")),
+    "commit": ("PUT", "commit", lambda s: s.commit("staged", [make_block_id("1")])),
     "committed blocks": ("GET", "committed_blocks", lambda s: s.committed_blocks("blocks")),
     "copy": ("PUT", "copy", lambda s: s.copy("b", "empty", size=0, metadata={"a": "b"})),
     "delete": ("DELETE", "delete", lambda s: s.delete("a")),
@@ -85,7 +85,7 @@ async def test_a_url_is_signed_without_a_request(store: AzureBlobStore, calls: C
     assert calls == []
 
 
-async def test_a_part_of_what_is_empty_takes_a_second_request(
+async def test_a_range_of_an_empty_object_takes_a_second_request(
     store: AzureBlobStore, calls: Calls
 ) -> None:
     await _fill(store)
@@ -94,7 +94,7 @@ async def test_a_part_of_what_is_empty_takes_a_second_request(
     assert calls == [("GET", "get"), ("HEAD", "head")]
 
 
-async def test_a_large_copy_is_a_request_for_each_piece_and_one_more(
+async def test_a_large_copy_takes_one_request_for_each_piece_and_one_more(
     store: AzureBlobStore, calls: Calls
 ) -> None:
     await _fill(store)
@@ -112,7 +112,7 @@ async def test_the_container_is_created_once(azurite: Azurite, container_name: s
         assert await content_of(store, "a") == CONTENT
 
 
-async def test_a_signed_url_reads_one_object_and_does_no_more(store: AzureBlobStore) -> None:
+async def test_a_signed_url_permits_reading_one_object_only(store: AzureBlobStore) -> None:
     path = "/docker/_catalog/a%2Fb"
     await store.put(path, CONTENT)
     await store.put("other", CONTENT)
@@ -130,35 +130,33 @@ async def test_a_signed_url_reads_one_object_and_does_no_more(store: AzureBlobSt
     assert await content_of(store, path) == CONTENT
 
 
-async def test_azurite_computes_no_checksum_that_nobody_wants(
-    azurite: Azurite, container_name: str
-) -> None:
-    transport = _Listening()
+async def test_azurite_computes_no_needless_checksum(azurite: Azurite, container_name: str) -> None:
+    transport = _RecordingTransport()
     async with opened(azurite, container_name, transport=transport) as store:
         await stage(store, "a", "1", LARGE)
-    [(request, answer)] = transport.exchanges
+    [(request, response)] = transport.exchanges
     assert request["Content-MD5"]
     assert request["Content-Length"] == str(len(LARGE))
-    assert "x-ms-content-crc64" not in answer
+    assert "x-ms-content-crc64" not in response
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "nonsense", "AccountName=a", "BlobEndpoint=http://localhost;SharedAccessSignature=sig"],
 )
-def test_a_connection_string_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_connection_string_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="onnection string"):
         AzureBlobStore.from_connection_string(text, "container")
 
 
-class _Listening(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
-    """Keeps the headers of what goes out and comes back."""
+class _RecordingTransport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
+    """Records the headers of requests and responses."""
 
     def __init__(self) -> None:
         super().__init__()
         self.exchanges: list[tuple[dict[str, str], dict[str, str]]] = []
 
     async def send(self, request: Any, **options: Any) -> Any:
-        answer = await super().send(request, **options)
-        self.exchanges.append((dict(request.headers), dict(answer.headers)))
-        return answer
+        response = await super().send(request, **options)
+        self.exchanges.append((dict(request.headers), dict(response.headers)))
+        return response

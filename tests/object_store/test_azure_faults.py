@@ -1,4 +1,4 @@
-"""One fault of storage, of each kind, at each call: the Azure store does what was asked, once."""
+"""Each fault of storage at each operation: the operation succeeds and takes place once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import (
-    ANYWAY,
     IF_ABSENT,
+    UNCONDITIONAL,
     ConditionFailed,
     NotFound,
     StoreUnavailable,
     if_match,
 )
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import CONTENT, content_of, named, stage
-from tests.object_store.test_azure_trouble import opened_at
-from tests.support.azurite import opened
+from tests.contracts.object_store import CONTENT, content_of, make_block_id, stage
+from tests.support.azurite import opened, opened_at
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, nth
 
 pytestmark = pytest.mark.anyio
@@ -28,8 +27,8 @@ pytestmark = pytest.mark.anyio
 NEW = b"new content"
 METADATA = {"digest": "sha256:0"}
 LIMITS = Limits(silence=0.4, first_delay=0.005, total=20, copy=0.4)
-COPIED = [fault for fault in Fault if fault is not Fault.SLOW]
-REFUSED = [Fault.BUSY, Fault.THROTTLED]
+COPY_FAULTS = [fault for fault in Fault if fault is not Fault.SLOW]
+NOT_EXECUTED = [Fault.BUSY, Fault.THROTTLED]
 OTHER = if_match('"0x1"')
 
 
@@ -41,54 +40,52 @@ async def storage(azurite: Azurite) -> AsyncIterator[FaultyStorage]:
 
 @pytest.fixture
 async def remote(storage: FaultyStorage, container_name: str) -> AsyncIterator[AzureBlobStore]:
-    """A store that reaches Azurite over the proxy."""
+    """A store that reaches Azurite through the proxy."""
     async with opened_at(storage.port, container_name, limits=LIMITS) as store:
         yield store
 
 
 @pytest.fixture
 async def store(azurite: Azurite, container_name: str) -> AsyncIterator[AzureBlobStore]:
-    """A store over the same container without faults."""
+    """A store over the same container that has no faults."""
     async with opened(azurite, container_name) as store:
         yield store
 
 
-def spoil(storage: FaultyStorage, fault: Fault, *, number: int = 1) -> None:
-    """The next request, or one after that."""
-    storage.choose = nth(len(storage.asked) + number, fault)
+def inject(storage: FaultyStorage, fault: Fault) -> None:
+    """Inject a fault into the next request."""
+    storage.choose = nth(len(storage.requests) + 1, fault)
 
 
 CHANGES: dict[str, Callable[[AzureBlobStore, str, str], Awaitable[str]]] = {
     "put": lambda s, p, _: s.put(p + "a", NEW, metadata=METADATA),
-    "put where nothing is": lambda s, p, _: s.put(
-        p + "b", NEW, metadata=METADATA, condition=IF_ABSENT
+    "put if absent": lambda s, p, _: s.put(p + "b", NEW, metadata=METADATA, condition=IF_ABSENT),
+    "put if match": lambda s, p, e: s.put(p + "a", NEW, condition=if_match(e)),
+    "put no bytes": lambda s, p, _: s.put(p + "b", b"", condition=IF_ABSENT),
+    "commit": lambda s, p, _: s.commit(p + "blocks", [make_block_id("1")], metadata=METADATA),
+    "commit if absent": lambda s, p, _: s.commit(
+        p + "blocks", [make_block_id("1"), make_block_id("2")], condition=IF_ABSENT
     ),
-    "put over what was seen": lambda s, p, e: s.put(p + "a", NEW, condition=if_match(e)),
-    "put nothing": lambda s, p, _: s.put(p + "b", b"", condition=IF_ABSENT),
-    "commit": lambda s, p, _: s.commit(p + "blocks", [named("1")], metadata=METADATA),
-    "commit where nothing is": lambda s, p, _: s.commit(
-        p + "blocks", [named("1"), named("2")], condition=IF_ABSENT
-    ),
-    "commit over what was seen": lambda s, p, e: s.commit(
-        p + "a", [named("1"), named("2")], condition=if_match(e)
+    "commit if match": lambda s, p, e: s.commit(
+        p + "a", [make_block_id("1"), make_block_id("2")], condition=if_match(e)
     ),
     "copy": lambda s, p, _: s.copy(p + "b", p + "a", size=1, metadata=METADATA),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_takes_place_once_whatever_becomes_of_the_first_answer(
+async def test_a_change_takes_place_once_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, change: str
 ) -> None:
-    for fault in COPIED if change == "copy" else Fault:
+    for fault in COPY_FAULTS if change == "copy" else Fault:
         folder = f"{fault.name}/"
         await stage(store, folder + "a", "1", CONTENT)
-        etag = await store.commit(folder + "a", [named("1")])
+        etag = await store.commit(folder + "a", [make_block_id("1")])
         for path, block in (("a", "2"), ("blocks", "1"), ("blocks", "2")):
             await stage(store, folder + path, block, NEW)
-        spoil(storage, fault)
+        inject(storage, fault)
         changed = await CHANGES[change](remote, folder, etag)
-        path = folder + storage.asked[-1].target.partition("?")[0].rpartition("/")[2]
+        path = folder + storage.requests[-1].target.partition("?")[0].rpartition("/")[2]
         assert (await store.head(path)).etag == changed, fault
         assert storage.injected[fault] == 1
 
@@ -99,28 +96,28 @@ async def test_a_deletion_takes_place_once(
 ) -> None:
     for fault in Fault:
         etag = await store.put("a", CONTENT)
-        spoil(storage, fault)
-        await remote.delete("a", condition=if_match(etag) if conditional else ANYWAY)
+        inject(storage, fault)
+        await remote.delete("a", condition=if_match(etag) if conditional else UNCONDITIONAL)
         assert storage.injected[fault] == 1
         with pytest.raises(NotFound):
             await store.head("a")
 
 
-@pytest.mark.parametrize("fault", REFUSED)
-async def test_what_was_never_there_is_not_deleted(
+@pytest.mark.parametrize("fault", NOT_EXECUTED)
+async def test_deleting_a_missing_object_is_not_taken_for_success(
     storage: FaultyStorage, remote: AzureBlobStore, fault: Fault
 ) -> None:
-    """Storage says that it did nothing the first time, so nothing was there the second."""
-    spoil(storage, fault)
+    """Storage says that it did not execute the first request, so the second finds no object."""
+    inject(storage, fault)
     with pytest.raises(NotFound):
         await remote.delete("a")
 
 
-THEIRS: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
+CONDITIONAL_CHANGES: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
     lambda s: s.put("a", NEW, condition=IF_ABSENT),
     lambda s: s.put("a", CONTENT, metadata=METADATA, condition=IF_ABSENT),
     lambda s: s.put("a", NEW, condition=OTHER),
-    lambda s: s.commit("blocks", [named("2")], condition=IF_ABSENT),
+    lambda s: s.commit("blocks", [make_block_id("2")], condition=IF_ABSENT),
     lambda s: s.commit("a", [], condition=OTHER),
     lambda s: s.delete("a", condition=OTHER),
     lambda s: s.copy("a", "blocks", size=9, metadata=METADATA, condition=IF_ABSENT),
@@ -128,16 +125,16 @@ THEIRS: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_the_doing_of_another_is_not_taken_for_ones_own(
+async def test_the_write_of_another_is_not_taken_for_its_own(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, fault: Fault
 ) -> None:
     theirs = await store.put("a", CONTENT)
     await stage(store, "blocks", "1", CONTENT)
-    await store.commit("blocks", [named("1")])
+    await store.commit("blocks", [make_block_id("1")])
     await stage(store, "blocks", "2", NEW)
-    changes = THEIRS if fault in COPIED else THEIRS[:-1]
+    changes = CONDITIONAL_CHANGES if fault in COPY_FAULTS else CONDITIONAL_CHANGES[:-1]
     for change in changes:
-        spoil(storage, fault)
+        inject(storage, fault)
         with pytest.raises(ConditionFailed):
             await change(remote)
     assert storage.injected[fault] == len(changes)
@@ -148,7 +145,7 @@ READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "head": lambda s: s.head("a"),
     "get": lambda s: s.get("a"),
     "get a part": lambda s: s.get("a", offset=2, length=3),
-    "get what is empty": lambda s: s.get("empty"),
+    "get an empty object": lambda s: s.get("empty"),
     "committed blocks": lambda s: s.committed_blocks("a"),
     "list": lambda s: s.list_page("", metadata=True),
     "list by folder": lambda s: s.list_page("", by_folder=True),
@@ -156,82 +153,80 @@ READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("read", READS)
-async def test_a_read_is_whole_whatever_becomes_of_the_first_answer(
+async def test_a_read_is_complete_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, read: str
 ) -> None:
     await store.put("a", CONTENT, metadata=METADATA)
     await store.put("empty", b"")
     expected = await READS[read](store)
     for fault in Fault:
-        spoil(storage, fault)
+        inject(storage, fault)
         assert await READS[read](remote) == expected, fault
         assert storage.injected[fault] == 1
 
 
-async def test_a_block_is_staged_whatever_becomes_of_the_first_answer(
+async def test_a_block_is_staged_whatever_happens_to_the_first_answer(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
     content = CONTENT * 2**18
-    for fault in COPIED:
-        spoil(storage, fault)
-        await remote.stage("a", named("1"), content, md5=hashlib.md5(content).digest())
+    for fault in COPY_FAULTS:
+        inject(storage, fault)
+        await remote.stage("a", make_block_id("1"), content, md5=hashlib.md5(content).digest())
         await store.put("b", CONTENT)
-        spoil(storage, fault)
-        await remote.stage_from("a", named("2"), "b")
+        inject(storage, fault)
+        await remote.stage_from("a", make_block_id("2"), "b")
         assert storage.injected[fault] == 2
-        await store.commit("a", [named("1"), named("2")])
+        await store.commit("a", [make_block_id("1"), make_block_id("2")])
         assert await content_of(store, "a") == content + CONTENT
 
 
-async def test_a_silent_copy_is_given_up_in_time(
+async def test_a_silent_copy_is_given_up_after_its_time_limit(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
-    """A copy is silent until it is done, so silence says nothing before its time is up."""
+    """A copy is silent until it is done, so it may be silent until its time limit."""
     await store.put("a", CONTENT)
-    spoil(storage, Fault.SLOW)
+    inject(storage, Fault.SLOW)
     with pytest.raises(StoreUnavailable, match="no answer in"):
         await remote.copy("b", "a", size=1, metadata=METADATA)
 
 
-async def test_a_refusal_is_not_asked_for_again(
-    storage: FaultyStorage, container_name: str
-) -> None:
-    """As 403 is for a clock that is wrong, a key that was replaced, a signature that expired."""
+async def test_a_denied_call_is_not_retried(storage: FaultyStorage, container_name: str) -> None:
+    """As with 403 for a wrong clock, a replaced key or an expired signature."""
     async with opened_at(storage.port, container_name, key="bm90IHRoZSBrZXk=") as store:
         with pytest.raises(StoreUnavailable, match="403"):
             await store.head("a")
-    assert len(storage.asked) == 1
+    assert len(storage.requests) == 1
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_tries_are_limited(
+async def test_attempts_are_limited(
     storage: FaultyStorage, remote: AzureBlobStore, fault: Fault
 ) -> None:
     storage.choose = lambda _: fault
     with pytest.raises(StoreUnavailable, match="put a"):
         await remote.put("a", CONTENT)
-    # aiohttp repeats once by itself what breaks off before an answer begins.
+    # aiohttp itself repeats a request once that breaks off before the response begins.
     assert 1 + LIMITS.retries <= storage.injected[fault] <= 2 * (1 + LIMITS.retries)
 
 
-async def test_storage_is_given_the_time_that_it_asks_for(
+async def test_the_delay_that_storage_requests_is_kept(
     storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
 ) -> None:
     storage.retry_after = 1
-    spoil(storage, Fault.BUSY)
+    inject(storage, Fault.BUSY)
     began = time.monotonic()
     await remote.put("a", CONTENT)
     assert time.monotonic() - began >= 1
     assert await content_of(store, "a") == CONTENT
 
 
-async def test_nobody_waits_longer_than_an_operation_may_take(
+async def test_a_requested_delay_beyond_the_time_limit_is_not_waited_for(
     storage: FaultyStorage, remote: AzureBlobStore
 ) -> None:
     storage.retry_after = 3600
-    spoil(storage, Fault.BUSY)
+    inject(storage, Fault.BUSY)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="503 ServerBusy"):
         await remote.put("a", CONTENT)
     assert time.monotonic() - began < LIMITS.total / 2
-    assert len(storage.asked) == 1
+    assert len(storage.requests) == 1

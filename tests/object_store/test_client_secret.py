@@ -1,4 +1,4 @@
-"""An application that signs in with its secret, as CNCF distribution's `client_secret` does."""
+"""An application signs in with its secret, as with CNCF distribution's `client_secret`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from registry_core import app
 from registry_core.config import AzureStorage
-from registry_core.object_store.azure.service import make_service as make
+from registry_core.object_store.azure.service import make_service as make_real_service
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of
 from tests.support.azurite import create_container
 from tests.support.entra_tokens import SECRET, EntraTokens
 from tests.support.managed_identity import TENANT
-from tests.support.secure_azurite import SecureAzurite, Trusting
+from tests.support.secure_azurite import SecureAzurite, TrustingTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 def entra(secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[EntraTokens]:
     with EntraTokens(secure_azurite.trust) as entra:
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", f"https://{entra.authority}")
-        # What SSL_CERT_FILE would do for a process that begins with it.
+        # As SSL_CERT_FILE would do for a process that starts with it.
         trusting = secure_azurite.trust.client_context()
         monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
         yield entra
@@ -44,19 +44,17 @@ def storage(secure_azurite: SecureAzurite) -> AzureStorage:
 
 
 @pytest.fixture(autouse=True)
-def _ends_with_its_connections(
-    secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The store makes its own transport here, and its connections are to end with the test."""
+def _trusted_storage(secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the store a transport that trusts the server and closes its connections."""
 
     def make_service(url: str, credential: object, **options: object) -> object:
-        options["transport"] = Trusting(secure_azurite.trust)
-        return make(url, credential, **options)  # type: ignore[arg-type] # handed on as it came
+        options["transport"] = TrustingTransport(secure_azurite.trust)
+        return make_real_service(url, credential, **options)  # type: ignore[arg-type] # passed on unchanged
 
     monkeypatch.setattr("registry_core.object_store.azure.connection.make_service", make_service)
 
 
-async def test_an_application_is_let_in_by_its_secret(
+async def test_an_application_signs_in_with_its_secret(
     entra: EntraTokens, storage: AzureStorage
 ) -> None:
     store = app.build_store(storage)
@@ -68,7 +66,7 @@ async def test_an_application_is_let_in_by_its_secret(
 
 
 @pytest.mark.usefixtures("entra")
-async def test_a_wrong_secret_is_told_by_entras_code_and_not_itself(
+async def test_a_wrong_secret_is_reported_with_entras_code_and_not_disclosed(
     storage: AzureStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = app.build_store(replace(storage, client_secret="a wrong one"))

@@ -1,4 +1,4 @@
-"""Signing in to storage: late, bounded in time, told in one line, and again when a token ends."""
+"""Signing in to storage: on first use, within a time limit, and again when a token expires."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from aiohttp import web
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 
-from registry_core.object_store.azure import AzureBlobStore, Identity, Limits
-from registry_core.object_store.azure.identity import LateCredential, make_credential
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
+from registry_core.object_store.azure.identity import LazyCredential, make_credential
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock
+from tests.support.denying_storage import TOKEN_DENIED, Denial, DenyingStorage
 from tests.support.eventually import eventually
 from tests.support.host import PROJECT
 from tests.support.managed_identity import RESOURCE, IdentityEndpoint
-from tests.support.refusing_storage import TOKEN_REFUSED, Refusal, RefusingStorage
 from tests.support.secure_azurite import SecureAzurite
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ print([name for name in sys.modules if name.startswith(("azure.identity", "msal"
 """
 
 
-def test_what_needs_no_storage_is_answered_before_azure_identity_is_imported() -> None:
+def test_a_request_without_storage_does_not_import_azure_identity() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_STORAGE],
         cwd=PROJECT,
@@ -74,24 +74,24 @@ def test_what_needs_no_storage_is_answered_before_azure_identity_is_imported() -
     assert done.stdout == "[]\n"
 
 
-async def test_it_is_imported_and_made_beside_the_event_loop(endpoint: IdentityEndpoint) -> None:
+async def test_azure_identity_is_imported_in_a_thread(endpoint: IdentityEndpoint) -> None:
     threads: list[threading.Thread] = []
 
-    def make(identity: Identity) -> AsyncSupportsTokenInfo:
+    def make(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
         threads.append(threading.current_thread())
         return make_credential(identity)
 
-    credential = LateCredential(Identity(), seconds=30, make=make)
+    credential = LazyCredential(AzureIdentity(), seconds=30, make=make)
     token = await credential.get_token_info("whatever")
     assert (await credential.get_token("whatever")).token == token.token
     await credential.close()
     assert threads
     assert threading.main_thread() not in threads
-    assert [asked.resource for asked in endpoint.asked] == [RESOURCE]
+    assert [request.resource for request in endpoint.requests] == [RESOURCE]
 
 
 @pytest.mark.parametrize("by", ["setting", "AZURE_CLIENT_ID"])
-async def test_a_client_id_chooses_among_several_identities(
+async def test_a_client_id_selects_one_of_several_identities(
     endpoint: IdentityEndpoint,
     secure_azurite: SecureAzurite,
     container: str,
@@ -100,21 +100,21 @@ async def test_a_client_id_chooses_among_several_identities(
 ) -> None:
     if by == "AZURE_CLIENT_ID":
         monkeypatch.setenv(by, CLIENT_ID)
-    identity = Identity(CLIENT_ID if by == "setting" else None)
+    identity = AzureIdentity(CLIENT_ID if by == "setting" else None)
     async with signed_in(secure_azurite, container, identity=identity) as store:
         await store.put("a", CONTENT)
-    assert [asked.client_id for asked in endpoint.asked] == [CLIENT_ID]
+    assert [request.client_id for request in endpoint.requests] == [CLIENT_ID]
 
 
-async def test_many_at_once_ask_for_one_token(
+async def test_concurrent_calls_request_one_token(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     async with signed_in(secure_azurite, container) as store:
         await asyncio.gather(*(store.put(f"{number}", CONTENT) for number in range(20)))
-    assert len(endpoint.asked) == 1
+    assert len(endpoint.requests) == 1
 
 
-async def test_an_endpoint_that_says_nothing_is_given_up_for_all_who_wait(
+async def test_a_silent_identity_endpoint_fails_all_waiting_calls_in_time(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     endpoint.answering.clear()
@@ -124,19 +124,19 @@ async def test_an_endpoint_that_says_nothing_is_given_up_for_all_who_wait(
             results = await asyncio.gather(*puts, return_exceptions=True)
     assert {type(result) for result in results} <= set(StoreUnavailable.__subclasses__())
     assert {str(result) for result in results} == {
-        "no token for the app's own identity (AZURE_CLIENT_ID would name another) in 0.5 s"
+        "no token for the app's own identity (AZURE_CLIENT_ID would select another) in 0.5 s"
     }
-    assert len(endpoint.asked) <= 1
+    assert len(endpoint.requests) <= 1
 
 
-async def test_an_identity_that_there_is_not_is_told_in_one_line_of_the_log(
+async def test_a_missing_identity_is_one_line_of_the_log(
     endpoint: IdentityEndpoint,
     secure_azurite: SecureAzurite,
     container: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    endpoint.refusal = (400, "No User Assigned Identity found")
-    identity = Identity(CLIENT_ID, setting="THE_SETTING")
+    endpoint.error = (400, "No User Assigned Identity found")
+    identity = AzureIdentity(CLIENT_ID, setting="THE_SETTING")
     async with signed_in(secure_azurite, container, identity=identity) as store:
         with pytest.raises(StoreUnavailable, match=f"no token for .* {CLIENT_ID}: assign"):
             await store.head("a")
@@ -146,7 +146,7 @@ async def test_an_identity_that_there_is_not_is_told_in_one_line_of_the_log(
     assert endpoint.header not in caplog.text
 
 
-async def test_without_any_identity_that_is_told_soon(
+async def test_without_any_identity_calls_fail_soon(
     secure_azurite: SecureAzurite, container: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
@@ -155,61 +155,61 @@ async def test_without_any_identity_that_is_told_soon(
             await store.head("a")
 
 
-async def test_a_token_is_fetched_again_when_it_ends_and_no_call_fails(
+async def test_an_expired_token_is_replaced_and_no_call_fails(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
     endpoint.lifetime = 1
     async with signed_in(secure_azurite, container) as store, asyncio.timeout(60):
-        while len(endpoint.given) < 3:
+        while len(endpoint.tokens) < 3:
             await store.put("a", CONTENT)
-    assert len(set(endpoint.given)) == len(endpoint.given)
+    assert len(set(endpoint.tokens)) == len(endpoint.tokens)
 
 
-async def test_a_token_is_renewed_early_and_nobody_waits_or_fails_for_it(
+async def test_a_token_is_refreshed_early_in_the_background(
     endpoint: IdentityEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     endpoint.refresh_in = 0
-    credential = LateCredential(Identity(), seconds=30, clock=clock)
+    credential = LazyCredential(AzureIdentity(), seconds=30, clock=clock)
     old = await credential.get_token_info()
 
-    async def was_told() -> bool:
-        return "the token for storage is not renewed yet" in caplog.text
+    async def is_logged() -> bool:
+        return "could not refresh the token for storage" in caplog.text
 
     async def is_new() -> bool:
         return await credential.get_token_info() != old
 
-    endpoint.refusal = (400, "not now")
+    endpoint.error = (400, "not now")
     clock.pass_by(43200)
     assert not await is_new()
-    await eventually(was_told)
+    await eventually(is_logged)
     assert not await is_new()
-    endpoint.refusal = None
+    endpoint.error = None
     clock.pass_by(60)
     await eventually(is_new)
     await credential.close()
-    assert len(endpoint.given) == 2
+    assert len(endpoint.tokens) == 2
 
 
-async def test_a_token_that_storage_refuses_is_fetched_anew(
+async def test_a_token_that_storage_rejects_is_replaced(
     endpoint: IdentityEndpoint, secure_azurite: SecureAzurite, container: str
 ) -> None:
-    """As when it was revoked, or a clock is wrong; azure-identity would give it again."""
+    """As when it was revoked, or a clock is wrong; azure-identity would return it again."""
     clock = Clock()
 
-    def refuse_the_first(request: web.BaseRequest) -> Refusal | None:
+    def deny_the_first(request: web.BaseRequest) -> Denial | None:
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return TOKEN_REFUSED if sent == endpoint.given[0] else None
+        return TOKEN_DENIED if sent == endpoint.tokens[0] else None
 
-    with RefusingStorage(secure_azurite) as storage:
+    with DenyingStorage(secure_azurite) as storage:
         async with signed_in(
             secure_azurite, container, service_url=storage.service_url, clock=clock
         ) as store:
             await store.put("a", CONTENT)
             clock.pass_by(60)
-            storage.refuse = refuse_the_first
+            storage.deny = deny_the_first
             await asyncio.gather(*(store.put("a", CONTENT) for _ in range(10)))
-    assert len(endpoint.given) == 2
+    assert len(endpoint.tokens) == 2
 
 
 def test_no_token_is_sent_without_tls() -> None:
@@ -217,6 +217,6 @@ def test_no_token_is_sent_without_tls() -> None:
         AzureBlobStore.from_identity("http://127.0.0.1:10000/account", "registry")
 
 
-def test_a_secret_is_in_no_representation() -> None:
-    identity = Identity(CLIENT_ID, "tenant", "the secret")
+def test_a_secret_is_not_part_of_any_representation() -> None:
+    identity = AzureIdentity(CLIENT_ID, "tenant", "the secret")
     assert "the secret" not in repr(identity) + str(identity)

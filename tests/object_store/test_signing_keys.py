@@ -1,6 +1,6 @@
-"""Signed URLs without the account's key: user delegation keys, kept, renewed early, or if refused.
+"""Signed URLs without an account key: user delegation keys are kept, refreshed and replaced.
 
-Azurite checks their signatures where a client follows a URL, and where a block is copied.
+Azurite checks their signatures when a client follows a URL and when a block is copied.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreUnavailable
-from tests.contracts.object_store import CONTENT, content_of, named
+from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock
+from tests.support.denying_storage import (
+    ROLE_MISSING,
+    SIGNATURE_DENIED,
+    SOURCE_DENIED,
+    Denial,
+    DenyingStorage,
+    is_copy,
+    requests_key,
+)
 from tests.support.eventually import eventually
 from tests.support.managed_identity import IdentityEndpoint
-from tests.support.refusing_storage import (
-    ROLE_MISSING,
-    SIGNATURE_REFUSED,
-    SOURCE_REFUSED,
-    Refusal,
-    RefusingStorage,
-    is_copy,
-    is_for_key,
-)
 from tests.support.secure_azurite import SecureAzurite
 
 pytestmark = pytest.mark.anyio
@@ -46,10 +46,10 @@ def storage(
     secure_azurite: SecureAzurite,
     shared_identity: IdentityEndpoint,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[RefusingStorage]:
+) -> Iterator[DenyingStorage]:
     for name, value in shared_identity.environment.items():
         monkeypatch.setenv(name, value)
-    with RefusingStorage(secure_azurite) as storage:
+    with DenyingStorage(secure_azurite) as storage:
         yield storage
 
 
@@ -60,13 +60,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 def calls() -> list[str]:
-    """The operations of all requests that the store sent."""
+    """The operations of all requests sent by the store."""
     return []
 
 
 @pytest.fixture
 async def store(
-    secure_azurite: SecureAzurite, storage: RefusingStorage, clock: Clock, calls: list[str]
+    secure_azurite: SecureAzurite, storage: DenyingStorage, clock: Clock, calls: list[str]
 ) -> AsyncIterator[AzureBlobStore]:
     container = create_container(secure_azurite)
     async with signed_in(
@@ -82,115 +82,118 @@ async def store(
         yield store
 
 
-def asked(url: str) -> dict[str, str]:
-    """A signed URL's parameters."""
+def parameters(url: str) -> dict[str, str]:
+    """Return the parameters of a signed URL."""
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-def seconds_of(url: str, begin: str, end: str) -> float:
-    """How long after one parameter's time the other's is."""
-    times = asked(url)
+def seconds_between(url: str, begin: str, end: str) -> float:
+    """Return the seconds from the time of one parameter to that of another."""
+    times = parameters(url)
     last, first = (datetime.fromisoformat(times[name]) for name in (end, begin))
     return (last - first).total_seconds()
 
 
 @asynccontextmanager
 async def followed(azurite: SecureAzurite, url: str) -> AsyncIterator[httpx.Response]:
+    """Return the response to a GET of a signed URL."""
     async with httpx.AsyncClient(verify=azurite.trust.client_context()) as client:
         yield await client.get(url)
 
 
-async def test_a_url_is_signed_with_a_key_of_the_identity_and_reads_one_object(
+async def test_a_url_signed_with_a_delegation_key_permits_reading_one_object(
     store: AzureBlobStore, secure_azurite: SecureAzurite
 ) -> None:
     await store.put("other", CONTENT)
     url = await store.signed_url("a", seconds=60)
-    assert asked(url)["skoid"]
-    assert asked(url)["sp"] == "r"
-    assert asked(url)["spr"] == "https"
+    assert parameters(url)["skoid"]
+    assert parameters(url)["sp"] == "r"
+    assert parameters(url)["spr"] == "https"
     async with followed(secure_azurite, url) as answer:
         assert answer.content == CONTENT
     async with followed(secure_azurite, url.replace("/a?", "/other?")) as answer:
         assert answer.status_code == 403
 
 
-async def test_many_at_once_ask_for_one_key(store: AzureBlobStore, calls: list[str]) -> None:
+async def test_concurrent_calls_request_one_key(store: AzureBlobStore, calls: list[str]) -> None:
     urls = await asyncio.gather(*(store.signed_url("a", seconds=60) for _ in range(20)))
     assert len(urls) == 20
     assert calls == ["user_delegation_key"]
 
 
-async def test_a_key_is_renewed_after_a_day_and_nobody_waits_for_it(
+async def test_a_key_is_refreshed_in_the_background_after_a_day(
     store: AzureBlobStore, calls: list[str], clock: Clock
 ) -> None:
-    first = asked(await store.signed_url("a", seconds=60))["skt"]
+    first = parameters(await store.signed_url("a", seconds=60))["skt"]
     clock.pass_by(DAY - 1)
-    assert asked(await store.signed_url("a", seconds=60))["skt"] == first
+    assert parameters(await store.signed_url("a", seconds=60))["skt"] == first
     assert calls == ["user_delegation_key"]
     clock.pass_by(1)
-    assert asked(await store.signed_url("a", seconds=60))["skt"] == first
+    assert parameters(await store.signed_url("a", seconds=60))["skt"] == first
 
     async def is_new() -> bool:
-        return asked(await store.signed_url("a", seconds=60))["skt"] > first
+        return parameters(await store.signed_url("a", seconds=60))["skt"] > first
 
     await eventually(is_new)
     assert calls == ["user_delegation_key"] * 2
 
 
-async def test_a_key_that_cannot_be_renewed_serves_to_its_last_hour(
+async def test_a_key_that_cannot_be_refreshed_is_used_until_its_last_hour(
     store: AzureBlobStore,
-    storage: RefusingStorage,
+    storage: DenyingStorage,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    first = asked(await store.signed_url("a", seconds=60))["skt"]
-    storage.refuse = lambda request: ROLE_MISSING if is_for_key(request) else None
+    first = parameters(await store.signed_url("a", seconds=60))["skt"]
+    storage.deny = lambda request: ROLE_MISSING if requests_key(request) else None
 
     days = 0
 
-    async def was_told() -> bool:
-        return caplog.text.count("the signing key is not renewed yet") == days
+    async def is_logged() -> bool:
+        return caplog.text.count("could not refresh the signing key") == days
 
     while days < 4:
         days += 1
         clock.pass_by(DAY)
-        assert asked(await store.signed_url("a", seconds=60))["skt"] == first
-        await eventually(was_told)
+        assert parameters(await store.signed_url("a", seconds=60))["skt"] == first
+        await eventually(is_logged)
     clock.pass_by(2 * DAY - HOUR)
     with pytest.raises(StoreUnavailable, match="Storage Blob Delegator"):
         await store.signed_url("a", seconds=60)
 
 
-async def test_no_url_outlives_its_key(store: AzureBlobStore, clock: Clock) -> None:
-    assert seconds_of(await store.signed_url("a", seconds=600), "st", "se") == 610
+async def test_a_url_expires_with_its_key_at_the_latest(
+    store: AzureBlobStore, clock: Clock
+) -> None:
+    assert seconds_between(await store.signed_url("a", seconds=600), "st", "se") == 610
     clock.pass_by(6 * DAY - HOUR - 60)
     url = await store.signed_url("a", seconds=2 * HOUR)
-    assert seconds_of(url, "ske", "se") == 0
-    assert seconds_of(url, "st", "ske") == pytest.approx(HOUR + 70, abs=1)
-    assert seconds_of(url, "skt", "ske") < 7 * DAY
+    assert seconds_between(url, "ske", "se") == 0
+    assert seconds_between(url, "st", "ske") == pytest.approx(HOUR + 70, abs=1)
+    assert seconds_between(url, "skt", "ske") < 7 * DAY
 
 
 COPIES: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "copy": lambda s: s.copy("b", "a", size=1, metadata={"a": "b"}),
-    "stage_from": lambda s: s.stage_from("b", named("1"), "a"),
+    "stage_from": lambda s: s.stage_from("b", make_block_id("1"), "a"),
 }
 
 
-@pytest.mark.parametrize("refusal", [SIGNATURE_REFUSED, SOURCE_REFUSED])
+@pytest.mark.parametrize("denial", [SIGNATURE_DENIED, SOURCE_DENIED])
 @pytest.mark.parametrize("operation", COPIES)
-async def test_a_copy_whose_signature_is_refused_is_made_with_a_new_key(
+async def test_a_copy_whose_signature_is_denied_is_repeated_with_a_new_key(
     store: AzureBlobStore,
-    storage: RefusingStorage,
+    storage: DenyingStorage,
     calls: list[str],
     operation: str,
-    refusal: Refusal,
+    denial: Denial,
 ) -> None:
     await store.signed_url("a", seconds=60)
 
-    def refuse_once(request: web.BaseRequest) -> Refusal | None:
-        return refusal if is_copy(request) and not storage.refused else None
+    def deny_once(request: web.BaseRequest) -> Denial | None:
+        return denial if is_copy(request) and not storage.denied else None
 
-    storage.refuse = refuse_once
+    storage.deny = deny_once
     await COPIES[operation](store)
     assert calls == ["user_delegation_key", operation, "user_delegation_key", operation]
     if operation == "copy":
@@ -198,52 +201,52 @@ async def test_a_copy_whose_signature_is_refused_is_made_with_a_new_key(
 
 
 @pytest.mark.parametrize("operation", COPIES)
-async def test_a_copy_is_tried_with_a_new_key_once(
-    store: AzureBlobStore, storage: RefusingStorage, calls: list[str], operation: str
+async def test_a_copy_is_repeated_with_a_new_key_only_once(
+    store: AzureBlobStore, storage: DenyingStorage, calls: list[str], operation: str
 ) -> None:
-    storage.refuse = lambda request: SOURCE_REFUSED if is_copy(request) else None
+    storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
     with pytest.raises(StoreUnavailable, match=f"{operation} b: 403 CannotVerifyCopySource"):
         await COPIES[operation](store)
     assert calls == ["user_delegation_key", operation] * 2
 
 
-async def test_another_refusal_is_not_taken_for_the_keys(
-    store: AzureBlobStore, storage: RefusingStorage, calls: list[str]
+async def test_a_missing_role_does_not_cause_a_new_key(
+    store: AzureBlobStore, storage: DenyingStorage, calls: list[str]
 ) -> None:
-    storage.refuse = lambda request: ROLE_MISSING if is_copy(request) else None
+    storage.deny = lambda request: ROLE_MISSING if is_copy(request) else None
     with pytest.raises(StoreUnavailable, match="Storage Blob Data Contributor"):
         await COPIES["copy"](store)
     assert calls == ["user_delegation_key", "copy"]
 
 
-async def test_pieces_that_are_refused_together_take_one_new_key(
-    store: AzureBlobStore, storage: RefusingStorage, calls: list[str], clock: Clock
+async def test_pieces_denied_together_need_one_new_key(
+    store: AzureBlobStore, storage: DenyingStorage, calls: list[str], clock: Clock
 ) -> None:
-    first = asked(await store.signed_url("a", seconds=60))["skt"]
+    first = parameters(await store.signed_url("a", seconds=60))["skt"]
     clock.pass_by(10)
 
-    def refuse_the_first_key(request: web.BaseRequest) -> Refusal | None:
+    def deny_the_first_key(request: web.BaseRequest) -> Denial | None:
         source = request.headers.get("x-ms-copy-source", "")
-        return SOURCE_REFUSED if source and asked(source)["skt"] == first else None
+        return SOURCE_DENIED if source and parameters(source)["skt"] == first else None
 
-    storage.refuse = refuse_the_first_key
+    storage.deny = deny_the_first_key
     await store.copy("b", "a", size=10, metadata={"a": "b"})
     assert await content_of(store, "b") == CONTENT
-    assert storage.refused == 3
+    assert storage.denied == 3
     assert calls.count("user_delegation_key") == 2
 
 
-async def test_a_key_is_never_told(
-    store: AzureBlobStore, storage: RefusingStorage, caplog: pytest.LogCaptureFixture
+async def test_a_key_is_never_disclosed(
+    store: AzureBlobStore, storage: DenyingStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         signature = await store._sign("a", 60)
-        storage.refuse = lambda request: SOURCE_REFUSED if is_copy(request) else None
+        storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
         with pytest.raises(StoreUnavailable) as caught:
             await COPIES["copy"](store)
     assert signature.key is not None
     key = signature.key.value or ""
     assert key
-    for told in (caplog.text, str(caught.value), repr(caught.value), repr(signature)):
-        assert key not in told
-        assert "sig=" not in told
+    for text in (caplog.text, str(caught.value), repr(caught.value), repr(signature)):
+        assert key not in text
+        assert "sig=" not in text

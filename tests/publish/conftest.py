@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.package import Published, clone_to, publish
+from tools.package import Published, clone_to, publish
 
 
 @pytest.fixture(scope="session")

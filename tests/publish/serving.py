@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.functions_host.process import what_is_missing
 from tests.support.host import PROJECT, HostFailed, RunningHost
-from tests.support.package import SITE_PACKAGES, Published
+from tools.package import SITE_PACKAGES, Published
 
 _READY = re.compile(r"^(?:functions host|registry) ready at (\S+)", re.MULTILINE)
 _START_SECONDS = 60.0
@@ -33,18 +33,35 @@ def serve(published: Published, settings: Mapping[str, str], beside: Path) -> Ru
         _copy_runtime(beside)
         paths = [str(beside), str(published.folder / SITE_PACKAGES)]
         arguments = ["-m", "functions_host", "--app", str(published.folder)]
+    command = [str(published.python), "-P" if paths else "-I", *arguments]
+    environment = {**settings, "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+    return start(command, cwd=beside, environment=environment, ready=_READY)
+
+
+def start(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    ready: re.Pattern[str],
+) -> RunningHost:
+    """Start a server with nothing but this environment, and wait until it listens.
+
+    :param ready: finds the server's URL, as its group, in what it writes.
+    :raises HostFailed: it does not start; the message ends with what it wrote.
+    """
     log, path = tempfile.mkstemp()
     Path(path).unlink()
     process = subprocess.Popen(
-        [published.python, *(["-I"] if not paths else ["-P"]), *arguments],
-        cwd=beside,
-        env={**settings, "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        command,
+        cwd=cwd,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
     )
     host = RunningHost(process, log)
-    _wait_until_ready(host)
+    _wait_until_ready(host, ready)
     return host
 
 
@@ -57,13 +74,13 @@ def _copy_runtime(beside: Path) -> None:
         shutil.copytree(folder, beside / folder.name)
 
 
-def _wait_until_ready(host: RunningHost) -> None:
+def _wait_until_ready(host: RunningHost, ready: re.Pattern[str]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while (ready := _READY.search(host.log())) is None:
+    while (found := ready.search(host.log())) is None:
         if not host.is_running():
-            raise HostFailed(f"the published app ended with {host.wait()}:\n{host.log()}")
+            raise HostFailed(f"the server ended with {host.wait()}:\n{host.log()}")
         if time.monotonic() > deadline:
             host.kill()
-            raise HostFailed(f"the published app was not ready in time:\n{host.log()}")
+            raise HostFailed(f"the server was not ready in time:\n{host.log()}")
         time.sleep(0.02)
-    host.url = ready[1]
+    host.url = found[1]

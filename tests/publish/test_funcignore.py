@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.package import CoreToolsRules, azd_files, core_tools_files
+from tools.package import CoreToolsRules, azd_files, core_tools_files
 
 BESIDE = {"function_app.py", "host.json", "requirements.txt"}
 

@@ -8,11 +8,15 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from registry_core.jobs import JOBS
 from tests.house.tree import PROJECT
 
 HOST_JSON: dict[str, Any] = json.loads((PROJECT / "host.json").read_text())
 FUNCTION_APP = (PROJECT / "function_app.py").read_text()
-FUNCTIONS = re.findall(r'function_name\("(\w+)"\)', FUNCTION_APP)
+FUNCTIONS = [
+    *re.findall(r'function_name\("(\w+)"\)', FUNCTION_APP),
+    *(job.name for job in JOBS),
+]
 
 
 def test_every_choice_is_explained() -> None:
@@ -49,7 +53,7 @@ def test_the_longest_upload_has_time_enough() -> None:
 
 def test_no_extension_is_loaded_that_no_function_needs() -> None:
     """HTTP and timers are the host's own; for any other binding it would need the bundle."""
-    bindings = set(re.findall(r"(?m)^@app\.(\w+)\(", FUNCTION_APP)) - {"function_name"}
+    bindings = set(re.findall(r"(?m)^ *@app\.(\w+)\(", FUNCTION_APP)) - {"function_name"}
     assert bindings <= {"route", "timer_trigger"}
     assert "extensionBundle" not in HOST_JSON
 

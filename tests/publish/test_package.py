@@ -9,14 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.package import table
-from registry_core.auth.htpasswd_file import htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container
 from tests.support.host import RunningHost
-from tests.support.package import Published
+from tools.package import Published, table
 
 from .serving import serve
 
@@ -82,7 +81,7 @@ def test_nothing_answers_in_place_of_the_functions(published: Published) -> None
 
 
 def test_the_sizes_that_are_told_add_up(published: Published) -> None:
-    """The rows of `python -m benchmarks.package`, in KiB: the whole, and what it is made of."""
+    """The rows of `python -m tools.package`, in KiB: the whole, and what it is made of."""
     rows = re.findall(r"(?m)^\| (.+) \| (\d+) \|$", table(published))
     (_, compressed), (_, unpacked), (_, packages), *parts = ((what, int(n)) for what, n in rows)
     assert compressed < unpacked < 1024

@@ -1,4 +1,4 @@
-"""Tags as CNCF distribution leaves them: their links are append blobs."""
+"""Tags as CNCF distribution writes them: their links are append blobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .race import Race
 
 
 async def write_tags(race: Race, azurite: Azurite, container: str, number: int) -> list[str]:
-    """Tags that all point to one manifest, which was pushed."""
+    """Push a manifest and write so many tags that point to it."""
     manifest = race.new_manifest()
     digest = Digest.of(manifest)
     await race.wire(0).put_manifest(digest, manifest)

@@ -1,4 +1,4 @@
-"""The race for content: the same blob is uploaded in every way, mounted and read, all at once."""
+"""The race for content: the same blob is uploaded by PATCH and PUT, mounted and read at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .race import Race, error_code
 
 
 class SameBlob(Race):
-    """Round after round a new blob of ``size``; one is done at least."""
+    """Rounds with a new blob of ``size`` each; at least one."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class SameBlob(Race):
         self._next()
 
     async def _upload(self, number: int) -> None:
-        """As docker does, or as containerd."""
+        """Upload as docker does (PATCH) or as containerd does (PUT)."""
         wire = self.wire(number // 2)
         location, content = await wire.start(), self._content
         if number % 2:
@@ -60,7 +60,7 @@ class SameBlob(Race):
             self.expect(answer, 201, "uploads by PATCH")
 
     async def _mount(self, number: int) -> None:
-        """Into another repository, as soon as it can be mounted."""
+        """Mount into another repository as soon as possible."""
         wire = Wire(self.wire(number).client, fresh_name(), set)
         source = {"mount": str(self._digest), "from": self.repository}
         while True:

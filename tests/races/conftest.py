@@ -1,4 +1,4 @@
-"""What races count is shown, also where tests pass."""
+"""Shows the counts of races, even if the tests pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Writes a line to the terminal."""
+    """Return a function that writes a line to the terminal."""
 
     def show(text: str) -> None:
         with capsys.disabled():

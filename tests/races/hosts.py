@@ -1,4 +1,4 @@
-"""One registry served by two hosts, processes of their own, with a client for each."""
+"""One registry served by two host processes, with a client for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tags import WRITE_ONCE
 
 @contextmanager
 def two_hosts(connection_string: str, container: str) -> Iterator[list[str]]:
-    """The URLs of two hosts on a container; one redirects to blobs, one streams them."""
+    """Run two hosts on a container, one that redirects to blobs and one that streams them."""
     environment = {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container,
@@ -39,6 +39,6 @@ def two_hosts(connection_string: str, container: str) -> Iterator[list[str]]:
 
 @asynccontextmanager
 async def clients_of(urls: list[str]) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """A client for each host."""
+    """Open a client for each host."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(over_http(url)) for url in urls]

@@ -1,6 +1,6 @@
-"""What all races have in common: hosts, readers beside writers, and a judge of every answer.
+"""The base of all races: hosts, concurrent readers and writers, and a check of every answer.
 
-A race does not stop at the first fault: it counts what it saw and keeps what was wrong.
+A race does not stop at the first fault; it counts answers and collects faults.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _PATIENCE = 30.0
 
 
 class Race:
-    """Clients of one repository, each asking the hosts of the registry in turn.
+    """Clients of one repository that use the hosts of the registry in turn.
 
-    ``counts`` says how often what was seen; ``faults`` what should never have been.
-    ``sent`` has each manifest by its digest from before its first push begins.
+    ``counts`` has the answers by kind, ``faults`` those that must never occur. ``sent`` has each
+    manifest by its digest, from before its first push on.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Race:
         readers: int = 16,
         **at_least: int,
     ) -> None:
-        """``at_least``: how often each kind must be seen; until then the race goes on."""
+        """``at_least``: how often each kind must be seen; the race continues until then."""
         self.hosts = hosts
         self.seconds = seconds
         self.at_least = {kind.replace("_", " "): number for kind, number in at_least.items()}
@@ -54,16 +54,16 @@ class Race:
         self._stopped = False
 
     def wire(self, number: int) -> Wire:
-        """The repository at one of the hosts."""
+        """Return the repository at one of the hosts."""
         return Wire(self.hosts[number % len(self.hosts)], self.repository, set)
 
     async def push_blobs(self) -> None:
-        """What every manifest of `new_manifest` references."""
+        """Push the blobs that every manifest of `new_manifest` references."""
         for content in (CONFIG, LAYER):
             await self.wire(0).push_blob(content)
 
     def new_manifest(self) -> bytes:
-        """One that nobody has pushed yet."""
+        """Return a manifest that was never pushed."""
         manifest = image_manifest(LAYER, annotations={"number": str(next(self._numbers))})
         self.sent[str(Digest.of(manifest))] = manifest
         return manifest
@@ -75,13 +75,13 @@ class Race:
         *,
         writers: int | None = None,
     ) -> None:
-        """Have everybody repeat what they do; readers go on until the last writer has ended."""
+        """Run readers and writers in loops; readers continue until the last writer ends."""
         self._started = time.monotonic()
 
         async def read_on(number: int) -> None:
             while not writing.done():
                 await read(number)
-                await asyncio.sleep(0)  # a host in this process may never wait for anything
+                await asyncio.sleep(0)  # a host in this process may never suspend
 
         async def write_on(number: int) -> None:
             while not self.is_over:
@@ -93,23 +93,23 @@ class Race:
 
     @property
     def is_over(self) -> bool:
-        """Time is up and enough was seen; or it never will be."""
+        """Whether the time is up and enough was seen, or the race was stopped or is stuck."""
         passed = time.monotonic() - self._started
         if self._stopped:
             return True
         return passed > self.seconds and (not self.missing or passed > self.seconds + _PATIENCE)
 
     def stop(self) -> None:
-        """There is nothing left to race for."""
+        """End the race early."""
         self._stopped = True
 
     @property
     def missing(self) -> list[str]:
-        """The kinds that were not seen often enough."""
+        """The kinds that have not been seen often enough."""
         return [kind for kind, least in self.at_least.items() if self.counts[kind] < least]
 
     def expect(self, answer: httpx.Response, status: int, kind: str, code: str = "") -> bool:
-        """Count an answer that must be this one; whether it was."""
+        """Count an answer, or record a fault if it is another one. Returns whether it is right."""
         if answer.status_code != status or (code and error_code(answer) != code):
             self.fault(kind, answer)
             return False
@@ -117,28 +117,30 @@ class Race:
         return True
 
     def judge_manifest(self, answer: httpx.Response, kind: str) -> str | None:
-        """Count a read that must have got a manifest that was sent, whole. Returns its digest."""
-        told: str = answer.headers.get("Docker-Content-Digest", "")
+        """Count a read if it has a whole manifest that was sent, and return its digest."""
+        digest: str = answer.headers.get("Docker-Content-Digest", "")
         right = (
             answer.status_code == 200
-            and str(Digest.of(answer.content)) == told
-            and self.sent.get(told) == answer.content
+            and str(Digest.of(answer.content)) == digest
+            and self.sent.get(digest) == answer.content
             and answer.headers["Content-Type"] == media_types.OCI_MANIFEST
         )
         if not right:
             self.fault(kind, answer)
             return None
         self.counts[kind] += 1
-        return told
+        return digest
 
     def fault(self, kind: str, answer: httpx.Response) -> None:
-        told = answer.headers.get("Docker-Content-Digest")
-        self.faults.append(f"{kind}: {answer.status_code}, digest {told}, {answer.content[:300]!r}")
+        digest = answer.headers.get("Docker-Content-Digest")
+        self.faults.append(
+            f"{kind}: {answer.status_code}, digest {digest}, {answer.content[:300]!r}"
+        )
 
     def verdict(self) -> str:
-        """What was seen, in a line.
+        """Return the counts in one line.
 
-        :raises AssertionError: there are faults, or something was seen too seldom.
+        :raises AssertionError: when there are faults, or a kind was seen too seldom.
         """
         text = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
         faults = "\n".join(self.faults[:_SHOWN])
@@ -148,7 +150,7 @@ class Race:
 
 
 def error_code(answer: httpx.Response) -> str:
-    """The code of the specification's error JSON, "" where the answer is none."""
+    """Return the code of an error answer, or "" when the body is not the error JSON."""
     if answer.headers.get("Content-Type") != "application/json":
         return ""
     code: str = answer.json()["errors"][0]["code"]

@@ -1,4 +1,4 @@
-"""Races for tags: moved, replaced in another registry's place, deleted, and set only once."""
+"""Races for tags: moved, replaced after another registry, deleted, and immutable."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .race import Race, error_code
 
 TAG = "latest"
 WRITE_ONCE = "**:once-*"
-"""What `REGISTRY_TAGS_IMMUTABLE` must be for `SetOnce`; no other race has such tags."""
+"""The `REGISTRY_TAGS_IMMUTABLE` that `SetOnce` requires; no other race uses such tags."""
 
 
 class Moved(Race):
-    """All push to one tag, which always points to something."""
+    """All writers push to one tag, which always exists."""
 
     async def race(self) -> None:
         await self.push_blobs()
@@ -31,7 +31,7 @@ class Moved(Race):
         self.expect(answer, 201, "pushes")
 
     async def read(self, number: int, tag: str = TAG) -> None:
-        """By tag, then at the other host by the digest that was told."""
+        """Read by tag, then at the other host by the digest of the answer."""
         wire = self.wire(number)
         answer = await wire.client.get(f"{wire.base}/manifests/{tag}")
         if digest := self.judge_manifest(answer, "reads by tag"):
@@ -41,10 +41,10 @@ class Moved(Race):
 
 
 class Replaced(Moved):
-    """All push at once to each of many tags whose links another registry wrote."""
+    """All writers push at once to each of many tags whose links another registry wrote."""
 
     async def race_for(self, tags: Sequence[str]) -> None:
-        """``tags`` point to something that was sent."""
+        """Run the race over ``tags``, which point to manifests that were sent."""
         coming = iter(tags[1:])
         racing = tags[:1]
 

@@ -1,4 +1,4 @@
-"""The races find torn writes where there are some: the store makes them, in this process."""
+"""The races detect torn writes, which the store produces here, in this process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.interface import ANYWAY, Buffer, Condition, NotFound
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.storage import small_objects
+from registry_core.storage import links
 from registry_core.storage.content import Content
-from registry_core.storage.membership import Shelf
-from registry_core.storage.small_objects import Link
-from registry_core.storage.tag_links import TagLinks
+from registry_core.storage.links import Link
+from registry_core.storage.tags import Tags
 
 from .tags import Deleted, Moved
 
@@ -30,7 +29,7 @@ SECONDS = 0.5
 
 @dataclass
 class TwoSteps(MemoryStore):
-    """Creates objects whose paths end with ``torn`` empty, and fills them in a second call."""
+    """Creates objects whose paths end with ``torn`` empty and fills them in a second step."""
 
     torn: str = "/link"
     gap: float = 0.002
@@ -41,11 +40,11 @@ class TwoSteps(MemoryStore):
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         if path.endswith(self.torn):
             await super().put(path, b"", condition=condition)
-            condition = ANYWAY
+            condition = UNCONDITIONAL
             await asyncio.sleep(self.gap)
         await asyncio.sleep(0.001)
         return await super().put(path, content, metadata=metadata, condition=condition)
@@ -53,7 +52,7 @@ class TwoSteps(MemoryStore):
 
 @asynccontextmanager
 async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """Two applications that share nothing but the store."""
+    """Run two applications that share only the store."""
     settings = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
     async with AsyncExitStack() as stack:
         clients = []
@@ -65,16 +64,16 @@ async def two_hosts_over(store: MemoryStore) -> AsyncIterator[list[httpx.AsyncCl
         yield clients
 
 
-async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
+async def test_links_written_in_two_steps_are_torn_for_readers_that_look_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Readers of distribution up to v3.1.1 do: they look once, and at one place."""
+    """As readers of distribution up to v3.1.1 do."""
 
     async def nowhere_else(*_: object) -> Link:
         raise NotFound
 
-    monkeypatch.setattr(small_objects, "LOOKS", ())
-    monkeypatch.setattr(TagLinks, "_last_in_index", nowhere_else)
+    monkeypatch.setattr(links, "REREAD_DELAYS", ())
+    monkeypatch.setattr(Tags, "_newest_in_index", nowhere_else)
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, reads_by_tag=10)
         await race.race()
@@ -83,26 +82,26 @@ async def test_links_written_in_two_steps_are_torn_to_who_trusts_what_is_there(
         race.verdict()
 
 
-async def test_links_written_in_two_steps_are_whole_to_who_looks_again() -> None:
+async def test_links_written_in_two_steps_are_whole_for_readers_that_look_again() -> None:
     async with two_hosts_over(TwoSteps()) as hosts:
         race = Moved(hosts, SECONDS, pushes=50, reads_by_tag=50, reads_by_digest=50)
         await race.race()
     race.verdict()
 
 
-async def test_content_written_in_two_steps_is_torn_to_who_trusts_what_is_there(
+async def test_content_written_in_two_steps_is_torn_for_clients_that_do_not_verify(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who pushes the same at the same time takes it for complete, and who reads it for right."""
+    """A concurrent push treats it as complete, and a read as valid."""
 
     async def is_whole(*_: object) -> bool:
         return True
 
-    async def read_content(shelf: Shelf, digest: Digest) -> bytes:
-        return (await shelf.store.get(shelf.layout.content(digest))).content
+    async def read_manifest(content: Content, digest: Digest) -> bytes:
+        return (await content.store.get(content.layout.content(digest))).content
 
     monkeypatch.setattr(Content, "is_whole", is_whole)
-    monkeypatch.setattr(Shelf, "read_content", read_content)
+    monkeypatch.setattr(Content, "read_manifest", read_manifest)
     async with two_hosts_over(TwoSteps(torn="/data", gap=0.25)) as hosts:
         race = Deleted(hosts, SECONDS, readers=4)
         await race.race()
@@ -119,7 +118,7 @@ async def test_content_written_in_two_steps_is_not_served_before_it_is_whole() -
 
 
 async def test_what_is_written_in_one_step_is_whole() -> None:
-    """The same races over the same store, which tears nothing."""
+    """The same races over the same store, without torn writes."""
     async with two_hosts_over(TwoSteps(torn="/nothing")) as hosts:
         for race in (Moved(hosts, SECONDS), Deleted(hosts, SECONDS)):
             await race.race()

@@ -1,4 +1,4 @@
-"""A host that serves the sample app, with storage that nobody asks for."""
+"""A local server that serves the sample application."""
 
 from __future__ import annotations
 

@@ -1,28 +1,28 @@
-"""How tests start hosts for the sample app."""
+"""How tests start local servers that serve the sample application."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from tests.support.host import RunningHost, start_host, start_process
 
-APP = Path(__file__).parent / "sample_app"
+SAMPLE = "tests.serve.sample_server"
 
-# Storage is configured, so no Azurite is started; the sample app never asks it anything.
+# Storage is configured, so no Azurite is started. The sample application does not use it.
 CONFIGURED = {
-    "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": "DefaultEndpointsProtocol=http;AccountName=nobody;"
-    "AccountKey=bm9ib2R5;BlobEndpoint=http://127.0.0.1:9/nobody;",
-    "REGISTRY_STORAGE_AZURE_CONTAINER": "nothing",
+    "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": "DefaultEndpointsProtocol=http;AccountName=unused;"
+    "AccountKey=dW51c2Vk;BlobEndpoint=http://127.0.0.1:9/unused;",
+    "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
     "REGISTRY_HTTP_SECRET": "a secret of the tests, long enough for everybody",
 }
 
 
 def start_sample(*arguments: str, environment: Mapping[str, str] | None = None) -> RunningHost:
-    """A ready host that serves the sample app on a port of its own, with storage configured."""
-    return start_host({**CONFIGURED, **(environment or {})}, arguments=arguments, cwd=APP)
+    """Start a server and wait until it is ready. It has a port of its own, storage configured."""
+    environment = {**CONFIGURED, **(environment or {})}
+    return start_host(environment, arguments=arguments, module=SAMPLE)
 
 
-def launch_sample(*arguments: str, environment: Mapping[str, str] | None = None) -> RunningHost:
-    """The same, not waited for and with exactly these arguments: it may well fail to start."""
-    return start_process({**CONFIGURED, **(environment or {})}, arguments=arguments, cwd=APP)
+def launch_sample(*arguments: str) -> RunningHost:
+    """Start a server with exactly these arguments and do not wait: it may well fail to start."""
+    return start_process(CONFIGURED, arguments=arguments, module=SAMPLE)

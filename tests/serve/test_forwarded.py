@@ -1,11 +1,11 @@
-"""Only a proxy on this machine is believed when it says whom it speaks for."""
+"""Forwarded headers are trusted if they come from a proxy on this machine, and only then."""
 
 from __future__ import annotations
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from registry_core.serve.forwarded import ForwardedFromLoopback
+from registry_core.serve.server import ForwardedFromLoopback
 
 pytestmark = pytest.mark.anyio
 
@@ -18,14 +18,14 @@ FORWARDED = [
 
 
 async def scope_for(client: tuple[str, int] | None) -> Scope:
-    """What the application behind the middleware sees of a request from ``client``."""
+    """Return what the application behind the middleware sees of a request from ``client``."""
     seen: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         seen.append(scope)
 
     async def receive() -> Message:
-        raise AssertionError("nothing is to be received")
+        raise AssertionError("nothing should be received")
 
     async def send(message: Message) -> None:
         raise AssertionError(message)
@@ -37,8 +37,8 @@ async def scope_for(client: tuple[str, int] | None) -> Scope:
 
 
 @pytest.mark.parametrize("client", [("127.0.0.1", 1), ("::1", 1), ("::ffff:127.0.0.1", 1), None])
-async def test_a_proxy_here_names_client_and_scheme(client: tuple[str, int] | None) -> None:
-    """None is what a unix socket gives. The client is the last address that is not a proxy here."""
+async def test_a_local_proxy_names_client_and_scheme(client: tuple[str, int] | None) -> None:
+    """A unix socket has no address: None. The client is the last address that is not loopback."""
     scope = await scope_for(client)
     assert scope["client"][0] == "203.0.113.7"
     assert scope["scheme"] == "https"
@@ -46,7 +46,7 @@ async def test_a_proxy_here_names_client_and_scheme(client: tuple[str, int] | No
 
 
 @pytest.mark.parametrize("client", [("203.0.113.9", 1), ("10.0.0.1", 1), ("fe80::1", 1)])
-async def test_what_anybody_else_says_is_dropped(client: tuple[str, int]) -> None:
+async def test_the_headers_of_any_other_client_are_removed(client: tuple[str, int]) -> None:
     scope = await scope_for(client)
     assert (scope["client"], scope["scheme"]) == (client, "http")
     assert scope["headers"] == [(b"host", b"here")]

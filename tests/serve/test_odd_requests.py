@@ -1,6 +1,6 @@
 """Requests that no client library would send, over a bare socket to the whole registry.
 
-Each gets an answer at once: the registry's own, or the server's 400 for what is no HTTP at all.
+Each is answered at once: by the registry, or with the server's 400 if it is not HTTP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def registry(azurite: Azurite) -> Iterator[RunningHost]:
-    """The project's own app. At the end its log shows no failure of any request."""
+    """The registry itself. At the end its log shows no failure of any request."""
     settings = {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
@@ -33,7 +33,7 @@ def registry(azurite: Azurite) -> Iterator[RunningHost]:
 
 
 class Answer:
-    """What came back until the server closed the connection."""
+    """Everything received until the server closed the connection."""
 
     def __init__(self, raw: bytes) -> None:
         head, _, self.body = raw.partition(b"\r\n\r\n")
@@ -49,7 +49,7 @@ class Answer:
 
 
 def send(registry: RunningHost, request: bytes) -> Answer:
-    """:raises TimeoutError: when the server takes its time."""
+    """Send bytes and read the answer. :raises TimeoutError: the server does not answer."""
     with socket.create_connection(("127.0.0.1", registry.port), timeout=SECONDS) as connection:
         connection.sendall(request)
         raw = b""
@@ -73,7 +73,7 @@ def ask(
 
 
 def start_upload(registry: RunningHost, *headers: bytes, host: bytes | None = b"r") -> str:
-    """The host that the location of a new upload names."""
+    """Start an upload and return the scheme and host of its location."""
     path = b"/v2/a/blobs/uploads/"
     answer = ask(registry, path, *headers, b"Content-Length: 0", method=b"POST", host=host)
     assert answer.status == 202
@@ -106,7 +106,7 @@ def start_upload(registry: RunningHost, *headers: bytes, host: bytes | None = b"
         (b"/v2/%", 404),
     ],
 )
-def test_a_path_is_taken_as_it_is_and_never_tidied_up(
+def test_a_path_is_taken_as_it_is_and_never_normalised(
     registry: RunningHost, target: bytes, status: int
 ) -> None:
     answer = ask(registry, target)
@@ -118,7 +118,7 @@ def test_a_path_is_taken_as_it_is_and_never_tidied_up(
     "target",
     [b"/v2/a\rb", b"/v2/a\nb", b"/v2/a\0b", b"/v2/a\tb", b"/v2/\xff\xfe", b"/v2/?a=\x80", b"v2/"],
 )
-def test_raw_bytes_that_no_url_has_are_400(registry: RunningHost, target: bytes) -> None:
+def test_raw_bytes_that_a_url_cannot_have_are_400(registry: RunningHost, target: bytes) -> None:
     assert ask(registry, target).status == 400
 
 
@@ -141,17 +141,17 @@ def test_raw_bytes_that_no_url_has_are_400(registry: RunningHost, target: bytes)
         ),
     ],
 )
-def test_what_is_no_http_is_400_and_the_connection_closed(
+def test_malformed_http_is_400_and_the_connection_is_closed(
     registry: RunningHost, request_: bytes
 ) -> None:
-    """Two ways to frame a body among it: between two servers, that smuggles requests."""
+    """Also a body that is framed in two ways: behind a proxy, that smuggles requests."""
     answer = send(registry, request_)
     assert (answer.status, answer.body) == (400, b"Invalid HTTP request received.")
 
 
 @pytest.mark.parametrize("length", [9 * 2**10, 60 * 2**10, 64 * 2**10, MIB])
 def test_a_url_of_any_length_is_refused_at_once(registry: RunningHost, length: int) -> None:
-    """414, and from 64 KiB the server's own 400."""
+    """With 414, and from 64 KiB with the server's own 400."""
     long = b"a" * length
     for target in (
         b"/v2/" + long,
@@ -171,7 +171,7 @@ def test_a_url_of_any_length_is_refused_at_once(registry: RunningHost, length: i
     "host",
     [b"[", b"[:::]", b"[v1.x]", b"", b"a b", b"a/b", b"user@host", b"\xff", b"h:99999", b"a\\b"],
 )
-def test_a_host_that_is_none_is_answered_with_the_address_that_was_asked(
+def test_an_invalid_host_is_replaced_by_the_address_that_was_connected_to(
     registry: RunningHost, host: bytes
 ) -> None:
     assert start_upload(registry, host=host) == registry.url
@@ -210,7 +210,7 @@ def test_http_1_0_needs_no_host(registry: RunningHost) -> None:
         (b"X-Forwarded-Proto: javascript", "http://r"),
     ],
 )
-def test_a_location_names_the_host_that_a_proxy_speaks_for(
+def test_a_location_names_the_host_that_a_local_proxy_forwards(
     registry: RunningHost, header: bytes, base: str
 ) -> None:
     assert start_upload(registry, header) == base

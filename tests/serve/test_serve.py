@@ -1,4 +1,4 @@
-"""`python -m registry_core serve`: how it starts, says what is wrong, and stops."""
+"""`python -m registry_core serve`: how it starts, reports errors, and stops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import http.client
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -15,24 +15,18 @@ import httpx
 import pytest
 
 from tests.functions.wire import Wire
-from tests.support.host import PROJECT, RunningHost, start_host, start_process
+from tests.support.eventually import until
+from tests.support.host import RunningHost, start_host, start_process
 
-from .sample import CONFIGURED, launch_sample, start_sample
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
+from .sample import CONFIGURED, SAMPLE, launch_sample, start_sample
 
 
 @contextmanager
-def slow_request(host: RunningHost, until: Path) -> Iterator[http.client.HTTPResponse]:
-    """A request that is under way: its answer has begun and goes on when ``until`` is there."""
+def slow_request(host: RunningHost, proceed: Path) -> Iterator[http.client.HTTPResponse]:
+    """A request in progress: its answer has begun and continues once ``proceed`` exists."""
     connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=30)
     with closing(connection):
-        connection.request("GET", f"/slow?{urlencode({'until': until})}")
+        connection.request("GET", f"/slow?{urlencode({'until': proceed})}")
         with connection.getresponse() as response:
             assert response.read(7) == b"begun, "
             yield response
@@ -54,7 +48,7 @@ def test_it_says_when_it_is_ready_and_how_to_push(host: RunningHost) -> None:
     assert f"docker tag IMAGE {image} && docker push {image}\n" in host.log()
 
 
-def test_the_second_on_a_port_says_that_it_is_taken(host: RunningHost, tmp_path: Path) -> None:
+def test_a_second_server_on_a_port_says_that_it_is_taken(host: RunningHost, tmp_path: Path) -> None:
     """In one line, before it starts an Azurite of its own."""
     arguments = ["--port", str(host.port), "--data", str(tmp_path)]
     second = start_process({}, arguments=arguments)
@@ -66,10 +60,10 @@ def test_the_second_on_a_port_says_that_it_is_taken(host: RunningHost, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_request_under_way_at_sigterm_is_finished(tmp_path: Path) -> None:
+def test_a_request_in_progress_at_sigterm_is_finished(tmp_path: Path) -> None:
     with start_sample() as host, slow_request(host, tmp_path / "go") as response:
         host.send(signal.SIGTERM)
-        wait_for(lambda: refuses_connections(host))
+        until(lambda: refuses_connections(host))
         (tmp_path / "go").touch()
         assert response.read() == b"done"
         assert host.wait() == 0
@@ -96,20 +90,30 @@ def test_a_request_that_outlasts_the_grace_is_cut_off(tmp_path: Path) -> None:
 def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     with start_sample("--grace", "3600") as host, slow_request(host, tmp_path / "never"):
         host.send(signal.SIGINT)
-        wait_for(lambda: refuses_connections(host))
+        until(lambda: refuses_connections(host))
         host.send(signal.SIGINT)
         assert host.wait(20) == 0
 
 
-def test_timers_run_and_end_before_the_app_is_closed(tmp_path: Path) -> None:
+def test_the_application_is_closed_after_its_last_request(tmp_path: Path) -> None:
+    """Also after one that has been cancelled: its clean-up may need storage."""
     notes = tmp_path / "notes"
-    settings = {"SAMPLE_NOTES": str(notes), "SAMPLE_BOOT_SECONDS": "2"}
-    with start_sample(environment=settings) as host:
-        wait_for(lambda: notes.exists() and "tick" in notes.read_text())
-        assert host.stop() == 0
-    events = notes.read_text().split("\n")
-    assert events[0] == "boot begins"
-    assert events[-3:] == ["boot ends", "closed", ""]
+    with (
+        start_sample("--grace", "1", environment={"SAMPLE_NOTES": str(notes)}) as host,
+        slow_request(host, tmp_path / "never"),
+    ):
+        assert host.stop(20) == 0
+    assert notes.read_text().splitlines() == ["request ended", "closed"]
+
+
+def test_an_application_that_does_not_start_ends_the_server() -> None:
+    host = start_process(
+        {**CONFIGURED, "SAMPLE_FAILS": "1"}, arguments=["--port", "0"], module=SAMPLE
+    )
+    assert host.wait() == 1
+    assert "the sample application does not start" in host.log()
+    assert "registry ready" not in host.log()
+    assert host.log().endswith("registry: the application did not start; see above\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("--no-access-log",)])
@@ -121,7 +125,7 @@ def test_a_line_for_each_request_can_be_switched_off(arguments: tuple[str, ...])
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """Who asks first (`Expect`) is told 413, not to go on: nothing is uploaded in vain."""
+    """A client that sends `Expect: 100-continue` gets 413, and does not upload in vain."""
     with start_host({**CONFIGURED, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"}) as host:
         with Wire(host.url) as wire:
             wire.head("PUT /v2/a/manifests/v1", Content_Length="1001", Expect="100-continue")
@@ -136,16 +140,16 @@ def test_it_serves_on_a_unix_socket_and_removes_it(tmp_path: Path) -> None:
     with start_sample("--uds", str(path)) as host:
         assert host.url == f"unix:{path}"
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
-            told = client.get("http://any.name/v2/", headers={"X-Forwarded-Proto": "https"}).json()
-        assert told["headers"]["host"] == "any.name"
-        assert told["scheme"] == "https"
+            seen = client.get("http://any.name/v2/", headers={"X-Forwarded-Proto": "https"}).json()
+        assert seen["headers"]["host"] == "any.name"
+        assert seen["scheme"] == "https"
         second = launch_sample("--uds", str(path))
         assert second.wait() == 1
         assert second.log() == f"registry: something already listens at unix:{path}\n"
     assert not path.exists()
 
 
-def test_a_unix_socket_that_a_killed_host_left_behind_is_replaced(tmp_path: Path) -> None:
+def test_a_unix_socket_that_a_killed_server_left_behind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with start_sample("--uds", str(path)) as host:
         host.kill()
@@ -162,7 +166,7 @@ def test_a_file_is_not_replaced_by_a_unix_socket(tmp_path: Path) -> None:
     path.write_text("data")
     host = launch_sample("--uds", str(path))
     assert host.wait() == 1
-    assert host.log() == f"registry: {path} is there already, and is no socket\n"
+    assert host.log() == f"registry: {path} exists and is not a socket\n"
     assert path.read_text() == "data"
 
 
@@ -174,9 +178,9 @@ def test_an_address_of_another_machine_is_refused(address: str) -> None:
     assert host.log().count("\n") == 1
 
 
-def test_bad_settings_are_told_line_by_line_without_a_traceback() -> None:
+def test_invalid_settings_are_reported_line_by_line_without_a_traceback() -> None:
     settings = {"REGISTRY_STORAGE_AZURE_CONTAINER": "No", "REGISTRY_HTTP_SECRET": "short"}
-    host = start_process({**CONFIGURED, **settings}, arguments=["--port", "0"], cwd=PROJECT)
+    host = start_process({**CONFIGURED, **settings}, arguments=["--port", "0"])
     assert host.wait() == 2
     lines = host.log().splitlines()
     assert len(lines) == 2
@@ -191,17 +195,7 @@ def test_bad_settings_are_told_line_by_line_without_a_traceback() -> None:
         (["--grace", "soon"], "argument --grace: 'soon' is not a number from 0 to 86400"),
     ],
 )
-def test_a_bad_option_is_told_in_one_line(arguments: list[str], complaint: str) -> None:
+def test_an_invalid_option_is_reported_in_one_line(arguments: list[str], complaint: str) -> None:
     host = launch_sample(*arguments)
     assert host.wait() == 2
     assert host.log().splitlines()[-1].endswith(complaint)
-
-
-def test_without_a_function_app_it_says_where_to_start_it(tmp_path: Path) -> None:
-    package = tmp_path / "registry_core"
-    package.symlink_to(PROJECT / "registry_core")
-    host = start_process({**CONFIGURED, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
-    assert host.wait() == 1
-    assert host.log() == (
-        "registry: no function_app.py here; start it in the folder that holds it\n"
-    )

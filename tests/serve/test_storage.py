@@ -1,4 +1,4 @@
-"""Without storage of its own to speak of, the local host brings it along: Azurite, and a secret."""
+"""Unless storage is configured, the local server brings it along: Azurite, and a secret."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from azure.storage.blob import ContainerClient
 
 from registry_core.serve.azurite import Azurite
 from registry_core.serve.data import DataError, http_secret
-from registry_core.serve.forwarded import is_loopback
-from registry_core.serve.listen import listen_tcp
-from registry_core.serve.run import completion
+from registry_core.serve.listen import is_loopback, listen_tcp
+from registry_core.serve.run import default_settings
 from tests.support.host import RunningHost, start_host, start_process
 
-from .sample import APP
+from .sample import SAMPLE
 
 CONNECTION_STRING = "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING"
 CONTAINER = "REGISTRY_STORAGE_AZURE_CONTAINER"
@@ -30,8 +29,8 @@ REDIRECT_DISABLE = "REGISTRY_STORAGE_REDIRECT_DISABLE"
 
 
 def start(data: Path, **environment: str) -> RunningHost:
-    """A host of the sample app with an Azurite of its own."""
-    return start_host(environment, arguments=["--data", str(data)], cwd=APP)
+    """Start a server of the sample application, with an Azurite of its own."""
+    return start_host(environment, arguments=["--data", str(data)], module=SAMPLE)
 
 
 def environment_of(host: RunningHost) -> dict[str, str]:
@@ -69,13 +68,14 @@ def test_what_is_set_stays_as_it_is(tmp_path: Path) -> None:
         assert not (tmp_path / "http-secret").exists()
 
 
-def test_a_second_host_on_the_same_data_says_how_to_share(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_data_says_how_to_share(tmp_path: Path) -> None:
     with start(tmp_path) as host:
         connection_string = environment_of(host)[CONNECTION_STRING]
-        second = start_process({}, arguments=["--port", "0", "--data", str(tmp_path)], cwd=APP)
+        arguments = ["--port", "0", "--data", str(tmp_path)]
+        second = start_process({}, arguments=arguments, module=SAMPLE)
         assert second.wait() == 1
         assert second.log() == (
-            f"registry: another local host has its Azurite on {tmp_path}/azurite: share it by "
+            f"registry: another local server runs its Azurite on {tmp_path}/azurite: share it by "
             f"setting {CONNECTION_STRING}='{connection_string}' and {CONTAINER} to the same, "
             "or choose another folder with --data\n"
         )
@@ -86,7 +86,7 @@ def test_a_second_host_on_the_same_data_says_how_to_share(tmp_path: Path) -> Non
 
 
 def test_a_stop_while_azurite_starts_leaves_nothing_running(tmp_path: Path) -> None:
-    host = start_process({}, arguments=["--port", "0", "--data", str(tmp_path)], cwd=APP)
+    host = start_process({}, arguments=["--port", "0", "--data", str(tmp_path)], module=SAMPLE)
     while not (tmp_path / "azurite" / "azurite.log").exists():
         assert host.is_running(), host.log()
     host.send(signal.SIGTERM)
@@ -104,7 +104,7 @@ def commands_running() -> list[str]:
     return commands
 
 
-def test_the_secret_is_its_owners_only(tmp_path: Path) -> None:
+def test_only_its_owner_can_read_the_secret(tmp_path: Path) -> None:
     secret = http_secret(tmp_path / "new" / "folder")
     (path,) = (tmp_path / "new" / "folder").iterdir()
     assert path.name == "http-secret"
@@ -112,7 +112,7 @@ def test_the_secret_is_its_owners_only(tmp_path: Path) -> None:
     assert len(secret) >= 64
 
 
-def test_hosts_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
+def test_servers_that_start_at_the_same_time_agree_on_a_secret(tmp_path: Path) -> None:
     hosts = 16
     together = threading.Barrier(hosts)
 
@@ -127,22 +127,22 @@ def test_hosts_that_start_at_once_agree_on_a_secret(tmp_path: Path) -> None:
 
 def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
     (tmp_path / "http-secret").touch()
-    with pytest.raises(DataError, match="is empty; remove it"):
+    with pytest.raises(DataError, match="is empty; remove it to have a new secret generated"):
         http_secret(tmp_path)
 
 
-def test_clients_elsewhere_are_not_redirected_to_our_azurite(tmp_path: Path) -> None:
+def test_clients_on_other_machines_are_not_redirected_to_azurite(tmp_path: Path) -> None:
     azurite = Azurite(tmp_path)
 
     def redirect_disable(*, local_only: bool, **environ: str) -> str | None:
-        return completion(environ, data=tmp_path, azurite=azurite, local_only=local_only).get(
+        return default_settings(environ, data=tmp_path, azurite=azurite, local_only=local_only).get(
             REDIRECT_DISABLE
         )
 
     assert redirect_disable(local_only=False) == "true"
     assert redirect_disable(local_only=True) is None
     assert redirect_disable(local_only=False, **{REDIRECT_DISABLE: "false"}) is None
-    configured = completion({}, data=tmp_path, azurite=None, local_only=False)
+    configured = default_settings({}, data=tmp_path, azurite=None, local_only=False)
     assert configured.keys() == {SECRET}
 
 

@@ -1,4 +1,4 @@
-"""What is said of every request in the log, and that every request is answered."""
+"""Every request is answered, and logged in one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINE = re.compile(
 
 
 @pytest.fixture(autouse=True)
-def _lines_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+def _capture_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, access_log.name)
 
 
@@ -46,7 +46,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a_line_tells_operation_repository_status_and_bytes(
+async def test_a_line_has_operation_repository_status_and_bytes(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = b"a layer of some bytes"
@@ -56,16 +56,16 @@ async def test_a_line_tells_operation_repository_status_and_bytes(
     await client.put(f"/v2/team/app/blobs/uploads/x?digest={Digest.of(layer)}", content=b"12345")
     await client.get("/v2/")
     await client.get("/")
-    told = [LINE.fullmatch(line) for line in caplog.messages]
-    assert [match.groups()[:5] for match in told if match] == [
+    matches = [LINE.fullmatch(line) for line in caplog.messages]
+    assert [match.groups()[:5] for match in matches if match] == [
         ("GetBlob", "team/app", "200", "0", str(len(layer))),
-        ("FinishUpload", "team/app", "404", "0", told[1][5] if told[1] else ""),
+        ("FinishUpload", "team/app", "404", "0", matches[1][5] if matches[1] else ""),
         ("CheckVersion", "-", "200", "0", "2"),
-        ("Home", "-", "200", "0", told[3][5] if told[3] else ""),
+        ("Home", "-", "200", "0", matches[3][5] if matches[3] else ""),
     ]
 
 
-async def test_what_was_received_is_counted(
+async def test_received_bytes_are_counted(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     upload = (await client.post("/v2/a/blobs/uploads/")).headers["Location"]
@@ -85,15 +85,15 @@ async def test_what_was_received_is_counted(
         "/v2/" + "a" * 9000,
     ],
 )
-async def test_what_is_no_request_of_the_api_has_no_names_in_the_log(
+async def test_a_request_that_cannot_be_parsed_is_logged_without_names(
     client: httpx.AsyncClient, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They could be anything, lines of their own and secrets included."""
+    """Their parts could be anything, such as forged lines or secrets."""
     await client.get(path)
     assert caplog.messages[-1].startswith("operation=- repository=- status=4")
 
 
-async def test_no_credential_and_no_address_of_an_upload_is_logged(
+async def test_neither_credentials_nor_upload_urls_are_logged(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -108,10 +108,10 @@ async def test_no_credential_and_no_address_of_an_upload_is_logged(
         assert [line for line in of_registry if secret in line] == []
 
 
-async def test_storage_calls_are_those_of_the_request_and_of_its_answer(
+async def test_storage_calls_are_counted_until_the_answer_is_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In tasks that it starts, too, and while the answer is sent."""
+    """Those of tasks that the request starts are counted, too."""
 
     async def call() -> None:
         await asyncio.sleep(0)
@@ -136,7 +136,7 @@ async def test_an_answer_that_breaks_off_is_logged_as_broken(
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"half"
-        raise ConnectionError("storage is away")
+        raise ConnectionError("storage is unreachable")
 
     async def answer(_request: Request) -> Response:
         return StreamingResponse(body())
@@ -148,7 +148,7 @@ async def test_an_answer_that_breaks_off_is_logged_as_broken(
     assert "status=200 received=0 sent=4 " in caplog.messages[-1]
 
 
-async def test_under_functions_a_stream_is_logged_before_it_is_sent(
+async def test_an_early_line_is_written_before_a_stream_is_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The Functions host drops what a function logs after it has returned."""
@@ -168,8 +168,8 @@ async def test_under_functions_a_stream_is_logged_before_it_is_sent(
     assert [" sent=7 " in line for line in caplog.messages] == [True, True]
 
 
-async def test_what_is_cancelled_from_within_is_answered() -> None:
-    """Functions' worker takes it for no failure, and would let the request wait."""
+async def test_a_handler_that_is_cancelled_from_within_is_answered() -> None:
+    """Otherwise Functions' worker would not treat it as a failure, and the request would wait."""
 
     async def answer(_request: Request) -> Response:
         raise asyncio.CancelledError
@@ -178,7 +178,7 @@ async def test_what_is_cancelled_from_within_is_answered() -> None:
         assert (await client.get("/")).status_code == 500
 
 
-async def test_what_is_cancelled_by_who_waits_is_not_answered() -> None:
+async def test_a_cancelled_request_is_not_answered() -> None:
     async def answer(_request: Request) -> Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -191,7 +191,7 @@ async def test_what_is_cancelled_by_who_waits_is_not_answered() -> None:
             await waiting
 
 
-async def test_the_lines_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_access_log_can_be_disabled(caplog: pytest.LogCaptureFixture) -> None:
     for wanted in (False, True):
         settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, log_requests=wanted)
         app = RegistryApp(settings, lambda _: CountingStore(MemoryStore()))
@@ -205,7 +205,7 @@ async def test_the_lines_can_be_switched_off(caplog: pytest.LogCaptureFixture) -
 
 
 def _client(answer: object, *, early: bool = False) -> httpx.AsyncClient:
-    """Of an app that answers so."""
+    """Return a client of an application with one handler."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         response = await logged(Request(scope, receive), answer, early=early)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Bodies that are longer than the host takes are refused before they are read."""
+"""Bodies over the host's limit are refused before they are read."""
 
 from collections.abc import AsyncIterator
 
@@ -36,7 +36,7 @@ async def wire() -> AsyncIterator[Wire]:
 
 
 class Unread:
-    """A body that must not be asked for."""
+    """A body that must not be read."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise AssertionError("the body was read")
@@ -58,11 +58,11 @@ async def test_a_body_over_the_limit_is_413_with_a_hint_and_not_read(wire: Wire)
         assert "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT" in message
 
 
-async def test_a_body_at_the_limit_is_taken(wire: Wire) -> None:
+async def test_a_body_at_the_limit_is_accepted(wire: Wire) -> None:
     await wire.push_blob(bytes(LIMIT))
 
 
-async def test_a_body_without_a_length_is_the_hosts_to_cut(wire: Wire) -> None:
+async def test_a_body_without_a_length_is_left_to_the_host(wire: Wire) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield bytes(LIMIT)
         yield bytes(LIMIT)
@@ -75,11 +75,14 @@ async def test_a_body_without_a_length_is_the_hosts_to_cut(wire: Wire) -> None:
     "environment, limit",
     [
         ({}, None),
+        ({"CONTAINER_APP_NAME": "app"}, None),
         ({"WEBSITE_SITE_NAME": "app"}, 100 * 2**20),
         ({"FUNCTIONS_WORKER_RUNTIME": "python"}, 100 * 2**20),
         ({"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "5000"}, 5000),
         ({"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "5000", "WEBSITE_SITE_NAME": "app"}, 5000),
     ],
 )
-def test_the_limit_is_the_functions_hosts(environment: dict[str, str], limit: int | None) -> None:
+def test_the_limit_is_that_of_the_functions_host(
+    environment: dict[str, str], limit: int | None
+) -> None:
     assert read_settings(NEEDED | environment).body_limit == limit

@@ -1,4 +1,4 @@
-"""What the log says of a request that failed."""
+"""Log lines of failed requests."""
 
 import logging
 
@@ -15,10 +15,10 @@ ODD = "/v2/a\r\nERROR forged\x1b[2J\x85\u2028/tags/list"
     "error, status",
     [(Unavailable("storage is away"), 503), (ClientDisconnect(), 499), (KeyError("x"), 500)],
 )
-def test_a_path_cannot_write_lines_of_its_own(
+def test_a_path_cannot_forge_log_lines(
     caplog: pytest.LogCaptureFixture, error: Exception, status: int
 ) -> None:
-    """Nor with a Host header that makes a URL which cannot be parsed."""
+    """Not even with a Host header that makes the URL unparsable."""
     caplog.set_level(logging.INFO)
     headers = [(b"host", b"[")]
     scope = {"type": "http", "method": "GET", "path": ODD, "headers": headers, "query_string": b""}

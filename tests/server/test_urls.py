@@ -1,12 +1,15 @@
-"""The URLs in answers are what the client sees, whatever stands in between."""
+"""URLs in answers are as the client sees the registry, and no header can change their meaning."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 
 from registry_core.server.urls import Urls, host_name
 from registry_core.spec.endpoints import CheckVersion
 
 INNER = "127.0.0.1:7071"
+HERE = f"http://{INNER}/v2/"
 
 
 def request(headers: dict[str, str], scheme: str = "http") -> Request:
@@ -52,31 +55,31 @@ def request(headers: dict[str, str], scheme: str = "http") -> Request:
         ({"Forwarded": "for=1.2.3.4, host=second"}, f"http://{INNER}"),
     ],
 )
-def test_the_clients_view_is_taken_from_the_headers(headers: dict[str, str], base: str) -> None:
+def test_the_base_url_follows_from_the_headers(headers: dict[str, str], base: str) -> None:
     assert Urls().of(CheckVersion(), request(headers)) == f"{base}/v2/"
 
 
 @pytest.mark.parametrize("host", ["a/b", "a b", "user@a", "a?b", "a#b", "a:port", ""])
-def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
+def test_an_invalid_host_is_ignored(host: str) -> None:
     for header in ("X-Forwarded-Host", "Forwarded"):
         value = f'host="{host}"' if header == "Forwarded" else host
         assert Urls().of(CheckVersion(), request({header: value})) == f"http://{INNER}/v2/"
     assert Urls().of(CheckVersion(), request({"host": host})) == f"http://{INNER}/v2/"
 
 
-def test_a_scheme_that_is_none_is_not_repeated() -> None:
+def test_an_unknown_scheme_is_ignored() -> None:
     answer = Urls().of(CheckVersion(), request({"X-Forwarded-Proto": "javascript"}))
     assert answer == f"http://{INNER}/v2/"
 
 
-def test_the_configured_url_comes_before_what_requests_say() -> None:
+def test_the_configured_url_overrides_the_headers() -> None:
     urls = Urls("https://registry.example.com/")
-    asked = request({"X-Forwarded-Host": "elsewhere", "Forwarded": "host=elsewhere"})
-    assert urls.of(CheckVersion(), asked) == "https://registry.example.com/v2/"
-    assert urls.host(asked) == "registry.example.com"
+    incoming = request({"X-Forwarded-Host": "elsewhere", "Forwarded": "host=elsewhere"})
+    assert urls.of(CheckVersion(), incoming) == "https://registry.example.com/v2/"
+    assert urls.host(incoming) == "registry.example.com"
 
 
-def test_urls_are_relative_on_demand() -> None:
+def test_urls_can_be_relative() -> None:
     assert Urls(relative=True).of(CheckVersion(), request({})) == "/v2/"
 
 
@@ -84,5 +87,132 @@ def test_urls_are_relative_on_demand() -> None:
     "host, name",
     [("localhost:5000", "localhost"), ("[::1]:5000", "::1"), ("R.example", "r.example")],
 )
-def test_the_name_that_the_client_asked_is_known_without_its_port(host: str, name: str) -> None:
+def test_the_host_name_has_no_port(host: str, name: str) -> None:
     assert host_name(request({"host": host})) == name
+
+
+def url(headers: dict[str, str]) -> str:
+    return Urls().of(CheckVersion(), request(headers))
+
+
+@pytest.mark.parametrize(
+    "forwarded, base",
+    [
+        ('for="a,b";host=r.example', "http://r.example"),
+        ('for="a;host=evil";host=r.example;proto=https', "https://r.example"),
+        ('for="a\\";host=evil";host=r.example', "http://r.example"),
+        ('for="[2001:db8::1]:4711";host="[2001:db8::2]:81"', "http://[2001:db8::2]:81"),
+        ("HOST=r.example;Proto=HTTPS", "https://r.example"),
+        ("for=a ; host=r.example ; proto=https", "https://r.example"),
+        (";;host=r.example;", "http://r.example"),
+        ('host="r\\.example"', "http://r.example"),
+        ("host=r.example, host=other", "http://r.example"),
+        ("host=r.example;host=other", "http://r.example"),
+        ("host=r.example:443;proto=https", "https://r.example:443"),
+    ],
+)
+def test_forwarded_is_parsed_as_in_rfc_7239(forwarded: str, base: str) -> None:
+    assert url({"Forwarded": forwarded}) == f"{base}/v2/"
+
+
+@pytest.mark.parametrize(
+    "forwarded",
+    [
+        'for="a;host=evil"',
+        "myhost=evil",
+        "x-host=evil",
+        'for="a;host=evil',
+        'host="evil',
+        "host=evil b",
+        'host=evil"b"',
+        "host = evil",
+        "for=a,host=evil",
+        "host=evil;for",
+    ],
+)
+def test_malformed_and_similar_pairs_in_forwarded_are_ignored(forwarded: str) -> None:
+    assert url({"Forwarded": forwarded}) == HERE
+
+
+BAD_HOSTS = [
+    "[:::]",
+    "[::1",
+    "::1",
+    "[]",
+    "[1.2.3.4]",
+    "[v1.x]",
+    "[::1]evil",
+    "evil:65536",
+    "evil:",
+    "evil:80:80",
+    "user:password@evil",
+    "evil/path",
+    "evil\\path",
+    "evil?query",
+    "evil\r\nX-Injected: 1",
+    "evil\nb",
+    "evil\0",
+    "evil\xff",
+    "evil%2f",
+    "<evil>",
+    "evil" * 100,
+]
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+def test_a_host_that_would_change_the_urls_meaning_is_ignored(host: str) -> None:
+    for name in ("Host", "X-Forwarded-Host"):
+        assert url({name: host}) == HERE
+        assert host_name(request({name: host})) == "127.0.0.1"
+    quoted = host.replace("\\", "\\\\")
+    assert url({"Forwarded": f'host="{quoted}"'}) == HERE
+
+
+@pytest.mark.parametrize("port", ["65536", "9" * 5000, "-1", "", "x", "80/evil", "\u00b2", "8 1"])
+def test_an_invalid_port_is_ignored(port: str) -> None:
+    assert url({"X-Forwarded-Host": "r", "X-Forwarded-Port": port}) == "http://r/v2/"
+
+
+@pytest.mark.parametrize("proto", ["javascript", "https://evil/", "https\r\n", "wss", "", "\xff"])
+def test_an_invalid_scheme_is_ignored(proto: str) -> None:
+    assert url({"X-Forwarded-Proto": proto}) in (HERE, HERE.replace("http", "https"))
+    assert url({"Forwarded": f"proto={proto}"}) == HERE
+
+
+@pytest.mark.parametrize(
+    "server, base",
+    [
+        (("127.0.0.1", 7071), "http://127.0.0.1:7071"),
+        (("::1", 7071), "http://[::1]:7071"),
+        (("192.0.2.1", 80), "http://192.0.2.1"),
+        (("/run/registry.sock", None), "http://localhost"),
+        (None, "http://localhost"),
+    ],
+)
+def test_without_a_host_header_the_servers_address_is_used(
+    server: tuple[str, int | None] | None, base: str
+) -> None:
+    """HTTP/1.0 needs no Host, and a Unix socket has no address."""
+    scope = {**request({}).scope, "headers": [], "server": server}
+    assert Urls().of(CheckVersion(), Request(scope)) == f"{base}/v2/"
+
+
+HOSTILE = st.lists(st.sampled_from([*'a.:[]1"\\;,=/@ \t\r\n%\xff', "host", "for"])).map("".join)
+
+
+@given(name=st.sampled_from(["Host", "X-Forwarded-Host", "Forwarded"]), value=HOSTILE)
+def test_whatever_a_header_contains_a_url_is_scheme_host_and_path(name: str, value: str) -> None:
+    made = url({name: value})
+    scheme, _, rest = made.partition("://")
+    host, _, path = rest.partition("/")
+    assert (scheme, path) == ("http", "v2/")
+    assert not set(host) & set('"\\;,=/@ \t\r\n%\xff')
+    assert host
+
+
+def test_a_header_of_64_kib_is_parsed_in_linear_time() -> None:
+    """No header makes the regular expressions backtrack."""
+    for unit in (" ", "a", ";", "a=", 'a="', "\\", "a=b;", "[:"):
+        text = unit * (2**16 // len(unit))
+        for name in ("Forwarded", "X-Forwarded-Host", "Host"):
+            assert url({name: text + "!"}).endswith("/v2/")

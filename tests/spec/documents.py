@@ -1,4 +1,4 @@
-"""Manifests as real programs write them, and ways to change them."""
+"""Manifests as real programs write them, and functions that change them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def encode(document: object) -> bytes:
 
 
 def changed(document: Mapping[str, Any], path: str, value: object) -> Document:
-    """A copy whose field at ``path`` (names and indexes, joined by dots) is ``value`` or absent."""
+    """Return a copy whose field at ``path`` (names and indexes joined by dots) is changed."""
     result = copy.deepcopy(dict(document))
     *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
     holder: Any = result

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the specification's values, made so that examples are quick to find."""
+"""Hypothesis strategies for the specification's values, designed to find examples quickly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RUN = st.sampled_from(ODD_COMPONENTS) | st.text("abz09", min_size=1, max_size=4
 
 @st.composite
 def names(draw: st.DrawFn) -> str:
-    """Repository names of all allowed lengths, many of them confusable with endpoints."""
+    """Generate repository names of all lengths, many of them similar to the paths of endpoints."""
     name = draw(_RUN)
     for separator in draw(st.lists(st.sampled_from(SEPARATORS) | st.just("/"), max_size=6)):
         name += separator + draw(_RUN)
@@ -24,7 +24,7 @@ def names(draw: st.DrawFn) -> str:
 
 
 def tags() -> st.SearchStrategy[str]:
-    """Tags of all allowed lengths."""
+    """Generate tags of all lengths."""
     first, rest = st.sampled_from("aZ0_"), st.text("aZ0_.-", max_size=127)
     return st.sampled_from(ODD_COMPONENTS) | st.builds("".join, st.tuples(first, rest))
 
@@ -36,5 +36,5 @@ def digests() -> st.SearchStrategy[Digest]:
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Any text that can be written as UTF-8."""
+    """Generate texts that can be encoded as UTF-8."""
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -19,7 +19,7 @@ EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 
 @given(digests())
-def test_a_digest_survives_being_written_and_read(digest: Digest) -> None:
+def test_a_digest_round_trips_as_text(digest: Digest) -> None:
     assert Digest.parse(str(digest)) == digest
 
 
@@ -51,31 +51,31 @@ def test_a_digest_survives_being_written_and_read(digest: Digest) -> None:
         "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564",
     ],
 )
-def test_what_is_no_digest_of_a_registered_algorithm_is_refused(text: str) -> None:
+def test_malformed_digests_and_unregistered_algorithms_are_refused(text: str) -> None:
     with pytest.raises(DigestInvalid):
         Digest.parse(text)
 
 
-def test_an_algorithm_that_is_not_supported_is_named_along_with_those_that_are() -> None:
+def test_the_message_names_the_unsupported_algorithm_and_the_supported_ones() -> None:
     with pytest.raises(DigestInvalid, match="'blake3' is not supported; use sha256 or sha512"):
         Digest.parse("blake3:" + "0" * 64)
 
 
 @pytest.mark.parametrize("text", ["x" * 1_000_000, "x:" + "0" * 1_000_000, "x" * 1_000_000 + ":0"])
-def test_the_refusal_of_a_long_text_is_short(text: str) -> None:
+def test_the_message_for_a_long_text_is_short(text: str) -> None:
     with pytest.raises(DigestInvalid) as refusal:
         Digest.parse(text)
     assert len(str(refusal.value)) < 300
 
 
 @given(st.binary(max_size=500))
-def test_of_computes_what_hashlib_computes(content: bytes) -> None:
+def test_digests_equal_those_of_hashlib(content: bytes) -> None:
     assert Digest.of(content).hex == hashlib.sha256(content).hexdigest()
     assert Digest.of(memoryview(content), "sha512").hex == hashlib.sha512(content).hexdigest()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_digest_of_nothing_is_known(algorithm: str) -> None:
+def test_the_digest_of_empty_content_is_correct(algorithm: str) -> None:
     hasher = new_hasher(algorithm)
     hasher.update(b"")
     assert hasher.digest() == Digest.of(b"", algorithm)
@@ -84,7 +84,7 @@ def test_the_digest_of_nothing_is_known(algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(pieces=st.lists(st.binary(max_size=300), max_size=20))
-def test_the_size_of_the_pieces_makes_no_difference(algorithm: str, pieces: list[bytes]) -> None:
+def test_the_digest_does_not_depend_on_the_pieces(algorithm: str, pieces: list[bytes]) -> None:
     hasher = new_hasher(algorithm)
     for piece in pieces:
         hasher.update(piece)
@@ -93,9 +93,7 @@ def test_the_size_of_the_pieces_makes_no_difference(algorithm: str, pieces: list
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(pieces=st.lists(st.binary(max_size=300), max_size=10))
-def test_asking_for_the_digest_does_not_disturb_the_hasher(
-    algorithm: str, pieces: list[bytes]
-) -> None:
+def test_a_hasher_continues_after_its_digest_was_read(algorithm: str, pieces: list[bytes]) -> None:
     hasher = new_hasher(algorithm)
     for count, piece in enumerate(pieces, 1):
         hasher.update(piece)
@@ -122,7 +120,7 @@ CONTENT = bytes(range(256)) * 3
     ],
     ids=lambda piece: type(piece).__name__,
 )
-def test_every_kind_of_buffer_counts_as_its_bytes(algorithm: str, piece: Buffer) -> None:
+def test_every_kind_of_buffer_is_hashed_as_its_bytes(algorithm: str, piece: Buffer) -> None:
     hasher = new_hasher(algorithm)
     hasher.update(piece)
     assert hasher.digest() == Digest.of(CONTENT, algorithm)
@@ -137,15 +135,15 @@ def test_an_empty_buffer_changes_nothing(empty: Buffer) -> None:
 
 
 @pytest.mark.parametrize("whole", [CONTENT, bytearray(CONTENT)])
-def test_a_buffer_with_holes_is_refused_and_leaves_the_hasher_as_it_was(whole: Buffer) -> None:
+def test_a_buffer_that_is_not_contiguous_is_refused_and_changes_nothing(whole: Buffer) -> None:
     hasher = new_hasher()
     with pytest.raises(BufferError):
         hasher.update(memoryview(whole)[::2])
     assert hasher.digest() == Digest.of(b"")
 
 
-def test_a_buffer_is_let_go_once_it_is_hashed() -> None:
-    """An upload reuses its buffer: nothing may keep it from being resized."""
+def test_a_buffer_is_released_once_it_is_hashed() -> None:
+    """An upload reuses its buffer: no reference may prevent it from being resized."""
     piece = bytearray(CONTENT)
     new_hasher().update(piece)
     piece.extend(b"more")

@@ -29,12 +29,9 @@ from registry_core.spec.endpoints import (
     PageQuery,
     PushManifest,
     StartUpload,
-    build,
 )
-from registry_core.spec.errors import (
-    RegistryError,
-)
-from registry_core.spec.routes import parse
+from registry_core.spec.errors import RegistryError
+from registry_core.spec.routes import build, parse
 
 from .strategies import digests, names, tags, texts
 
@@ -108,14 +105,14 @@ def parse_url(method: str, url: str) -> Endpoint:
 
 
 @pytest.mark.parametrize("method, url, endpoint", ROWS)
-def test_every_url_of_the_specification_means_one_endpoint_and_back(
+def test_every_url_of_the_specification_round_trips(
     method: str, url: str, endpoint: Endpoint
 ) -> None:
     assert parse_url(method, url) == endpoint
     assert (endpoint.method, build(endpoint)) == (method, url)
 
 
-def test_the_table_has_every_endpoint() -> None:
+def test_the_table_covers_every_endpoint() -> None:
     def leaves(kind: type[Endpoint]) -> set[type[Endpoint]]:
         below = kind.__subclasses__()
         return set().union(*map(leaves, below)) if below else {kind}
@@ -135,9 +132,7 @@ def test_the_table_has_every_endpoint() -> None:
         ("POST", f"/v2/{NAME}/blobs/uploads/?x=y", StartUpload(NAME)),
     ],
 )  # fmt: skip
-def test_what_clients_write_otherwise_is_understood_too(
-    method: str, url: str, endpoint: Endpoint
-) -> None:
+def test_other_spellings_of_clients_are_accepted(method: str, url: str, endpoint: Endpoint) -> None:
     assert parse_url(method, url) == endpoint
 
 
@@ -181,7 +176,7 @@ ENDPOINTS = st.one_of(
 @example(GetUpload("a/blobs/uploads", "uploads"))
 @example(CancelUpload("uploads/blobs", "list"))
 @example(GetManifest("v2/v2", "v2"))
-def test_every_endpoint_survives_being_sent(endpoint: Endpoint) -> None:
+def test_every_endpoint_round_trips_as_a_url(endpoint: Endpoint) -> None:
     url = build(endpoint)
     assert parse_url(endpoint.method, url) == endpoint
     assert url.isascii()
@@ -232,7 +227,7 @@ PATHS = st.text(max_size=20) | st.lists(st.sampled_from(SEGMENTS), max_size=8).m
     path=PATHS.map(lambda path: "/" + path) | PATHS.map(lambda path: "/v2/" + path),
     query=st.lists(st.tuples(st.sampled_from(QUERY_NAMES), texts()), max_size=3),
 )
-def test_any_request_is_an_endpoint_that_goes_round_or_an_error_of_the_specification(
+def test_any_request_is_an_endpoint_that_round_trips_or_an_error_of_the_specification(
     method: str, path: str, query: list[tuple[str, str]]
 ) -> None:
     meaning = parse_or_refuse(method, path, query)

@@ -1,4 +1,4 @@
-"""Every error code means something, travels with a status, and is carried by one exception."""
+"""Every error code has a message, a status and one exception."""
 
 from __future__ import annotations
 
@@ -50,37 +50,37 @@ EXCEPTIONS = [
 ]
 
 
-def test_every_code_travels_with_the_status_that_clients_expect() -> None:
+def test_every_code_has_the_status_that_clients_expect() -> None:
     assert {str(code): meaning.status for code, meaning in MEANINGS.items()} == STATUSES
 
 
-def test_every_code_has_a_meaning_in_words() -> None:
+def test_every_code_has_a_message() -> None:
     assert set(MEANINGS) == set(ErrorCode)
     assert all(meaning.message for meaning in MEANINGS.values())
 
 
-def test_every_code_but_unknown_is_carried_by_one_exception() -> None:
-    """What has no name is a `RegistryError` itself."""
+def test_every_code_except_unknown_has_one_exception() -> None:
+    """Unknown errors are plain `RegistryError`."""
     assert RegistryError.code is ErrorCode.UNKNOWN
     carried = [error.code for error in EXCEPTIONS]
     assert sorted(carried) == sorted(set(ErrorCode) - {ErrorCode.UNKNOWN})
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS)
-def test_an_exception_has_its_codes_name(error: type[RegistryError]) -> None:
-    """BlobUnknown is BLOB_UNKNOWN; only TOOMANYREQUESTS is written without underscores."""
+def test_an_exception_is_named_after_its_code(error: type[RegistryError]) -> None:
+    """BlobUnknown is BLOB_UNKNOWN; only TOOMANYREQUESTS has no underscores."""
     assert error.__name__.upper() == error.code.replace("_", "")
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS)
-def test_an_exception_without_words_says_what_its_code_means(error: type[RegistryError]) -> None:
+def test_an_exception_without_a_message_has_its_codes(error: type[RegistryError]) -> None:
     meaning = MEANINGS[error.code]
     assert str(error()) == meaning.message
     assert error().errors == (ErrorDetail(error.code, meaning.message),)
     assert error().http_status == meaning.status
 
 
-def test_an_exception_may_say_more_and_override_status_and_headers() -> None:
+def test_an_exception_may_override_message_status_and_headers() -> None:
     error = ManifestInvalid(
         "of 5 MiB; at most 4 MiB are allowed",
         {"size": 5},
@@ -105,18 +105,55 @@ def test_missing_references_are_one_entry_each() -> None:
 def test_missing_references_that_are_not_listed_are_one_entry(detail: object) -> None:
     (entry,) = ManifestBlobUnknown(detail=detail).errors
     assert entry == ErrorDetail(
-        ErrorCode.MANIFEST_BLOB_UNKNOWN, MEANINGS[entry.code].message, detail
+        ErrorCode.MANIFEST_BLOB_UNKNOWN, MEANINGS[ErrorCode.MANIFEST_BLOB_UNKNOWN].message, detail
     )
 
 
-def test_two_errors_that_say_the_same_are_still_two() -> None:
-    """Exceptions are told apart by identity, as contexts, groups and tracebacks rely on."""
+def test_errors_with_equal_messages_are_not_equal() -> None:
+    """Exceptions are compared by identity; contexts, groups and tracebacks rely on that."""
     first, second = BlobUnknown("gone"), BlobUnknown("gone")
     assert len({first, second}) == 2
 
 
-def test_an_error_survives_being_copied_and_pickled() -> None:
+def test_an_error_can_be_copied_and_pickled() -> None:
     error = BlobUnknown(detail={"digest": "x"}, headers={"A": "b"})
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert type(other) is BlobUnknown
         assert (str(other), other.errors, other.headers) == (str(error), error.errors, {"A": "b"})
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS)
+@pytest.mark.parametrize("detail", [None, {"size": 5}, "text"])
+def test_parsing_an_error_is_the_inverse_of_its_body(
+    error: type[RegistryError], detail: object
+) -> None:
+    raised = error("what is wrong", detail)
+    body = json.dumps(raised.to_json()).encode()
+    parsed = RegistryError.parse(raised.http_status, body)
+    assert type(parsed) is error
+    assert (parsed.errors, parsed.http_status) == (raised.errors, raised.http_status)
+    assert str(parsed) == "what is wrong"
+
+
+def test_every_entry_of_an_error_is_kept_and_unknown_codes_too() -> None:
+    raised = ManifestBlobUnknown(detail=[Digest.of(b"one"), Digest.of(b"two")])
+    body = json.dumps(raised.to_json()).encode()
+    assert RegistryError.parse(400, body).to_json() == raised.to_json()
+    entries = [{"code": "FOREIGN", "message": "theirs", "detail": [1]}, {"code": "DENIED"}]
+    parsed = RegistryError.parse(418, json.dumps({"errors": entries}).encode())
+    assert type(parsed) is RegistryError
+    assert (parsed.http_status, str(parsed)) == (418, "theirs")
+    assert [entry.code for entry in parsed.errors] == ["FOREIGN", "DENIED"]
+    assert parsed.errors[0].detail == [1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"errors": 1}', b'{"errors": [1, {"code": 2}]}', b"[" * 60_000],
+)
+def test_a_body_that_is_none_of_the_specifications_is_judged_by_its_status(body: bytes) -> None:
+    codes = {401: "UNAUTHORIZED", 403: "DENIED", 404: "UNKNOWN", 503: "UNAVAILABLE"}
+    for status, code in codes.items():
+        parsed = RegistryError.parse(status, body)
+        assert (parsed.code, parsed.http_status) == (code, status)
+    assert RegistryError.parse(999, body).http_status == 500

@@ -1,4 +1,4 @@
-"""The state of a hash can be carried to another process; what is no state is never trusted."""
+"""Hash states can be resumed in another process; invalid states are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resumed(algorithm: str, state: bytes) -> Hasher:
 
 
 def run_python(script: str, stdin: str = "") -> str:
-    """What another Python process prints that runs ``script``."""
+    """Run a script in another Python process, and return its output."""
     done = subprocess.run(
         [sys.executable, "-c", script],
         input=stdin, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
@@ -47,7 +47,7 @@ def run_python(script: str, stdin: str = "") -> str:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_another_process_goes_on_from_a_state_taken_after_any_number_of_bytes(
+def test_another_process_continues_from_a_state_at_any_offset(
     algorithm: str,
 ) -> None:
     states = [exported(algorithm, HEAD[:length]).hex() for length in range(301)]
@@ -67,7 +67,7 @@ print(json.dumps(digests))
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(pieces=st.lists(st.binary(max_size=300), max_size=10))
-def test_a_hash_can_be_handed_on_after_every_piece(algorithm: str, pieces: list[bytes]) -> None:
+def test_a_hash_can_be_resumed_after_every_piece(algorithm: str, pieces: list[bytes]) -> None:
     state = exported(algorithm, b"")
     for piece in pieces:
         hasher = resumed(algorithm, state)
@@ -77,7 +77,7 @@ def test_a_hash_can_be_handed_on_after_every_piece(algorithm: str, pieces: list[
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_exported_state_stays_what_it_was_while_the_hasher_goes_on(algorithm: str) -> None:
+def test_an_exported_state_does_not_change_while_the_hasher_continues(algorithm: str) -> None:
     hasher = new_hasher(algorithm)
     hasher.update(HEAD)
     state = hasher.export_state() or b""
@@ -101,17 +101,17 @@ def test_a_state_of_a_wrong_length_is_refused(algorithm: str) -> None:
             hash_state.ResumableHash(algorithm, wrong)
 
 
-def test_the_state_of_one_algorithm_is_none_of_the_other() -> None:
+def test_a_state_of_another_algorithm_is_refused() -> None:
     assert resume_hasher("sha512", exported("sha256", HEAD)) is None
     assert resume_hasher("sha256", exported("sha512", HEAD)) is None
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 127, 128, 300])
-def test_no_bit_of_the_counters_that_guard_memory_can_change_unnoticed(
+def test_a_change_of_any_bit_of_the_counters_that_guard_memory_is_refused(
     algorithm: str, length: int
 ) -> None:
-    """Libcrypto would write as far outside its structure as these say."""
+    """With wrong counters libcrypto would write outside its structure."""
     state = bytearray(exported(algorithm, HEAD[:length]))
     for bit in range(64):
         changed = bytearray(state)
@@ -121,13 +121,13 @@ def test_no_bit_of_the_counters_that_guard_memory_can_change_unnoticed(
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("byte", [b"\0", b"\1", b"\x40", b"\x80", b"\xff"])
-def test_a_filler_is_no_state(algorithm: str, byte: bytes) -> None:
+def test_a_repeated_byte_is_refused(algorithm: str, byte: bytes) -> None:
     assert resume_hasher(algorithm, byte * hash_state.state_size(algorithm)) is None
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(data=st.data())
-def test_a_state_of_right_counters_and_wrong_words_only_gives_another_digest(
+def test_a_forged_state_with_valid_counters_only_changes_the_digest(
     algorithm: str, data: st.DataObject
 ) -> None:
     state = exported(algorithm, HEAD[:100])
@@ -139,8 +139,8 @@ def test_a_state_of_right_counters_and_wrong_words_only_gives_another_digest(
     assert is_same == (forged == state)
 
 
-def test_hashing_runs_beside_other_threads() -> None:
-    """A CDLL's functions are called without the interpreter lock, a PyDLL's with it."""
+def test_hashing_releases_the_interpreter_lock() -> None:
+    """The functions of a CDLL are called without the lock, those of a PyDLL with it."""
     library = hash_state._libcrypto()
     assert isinstance(library, ctypes.CDLL)
     assert not isinstance(library, ctypes.PyDLL)
@@ -171,7 +171,7 @@ def hash_elsewhere(machine: str, algorithm: str) -> list[str]:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_without_libcrypto_digests_are_right_and_states_are_neither_given_nor_taken(
+def test_without_libcrypto_digests_are_right_and_states_are_neither_exported_nor_imported(
     algorithm: str,
 ) -> None:
     expected = hashlib.new(algorithm, HEAD + TAIL).hexdigest()
@@ -182,6 +182,6 @@ def test_without_libcrypto_digests_are_right_and_states_are_neither_given_nor_ta
 def test_where_libcrypto_is_part_of_the_interpreter_digests_are_right_with_or_without_states(
     algorithm: str,
 ) -> None:
-    digest, gives, takes = hash_elsewhere(WITHIN_THE_INTERPRETER, algorithm)
+    digest, exports, imports = hash_elsewhere(WITHIN_THE_INTERPRETER, algorithm)
     assert digest == hashlib.new(algorithm, HEAD + TAIL).hexdigest()
-    assert gives == takes
+    assert exports == imports

@@ -1,4 +1,4 @@
-"""Manifests that real programs write are understood: what they are and what they reference."""
+"""Manifests as real programs write them are parsed: their types and references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestInvalid
-from registry_core.spec.manifest import Manifest, detect_media_type, parse_manifest
+from registry_core.spec.manifest import Document, detect_media_type, parse_manifest
 
 from . import documents
 from .documents import ABSENT, DOCUMENTS, changed, encode
@@ -18,17 +18,17 @@ from .documents import ABSENT, DOCUMENTS, changed, encode
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
 
 
-def parse(document: object, content_type: str | None = None) -> Manifest:
-    return parse_manifest(encode(document), content_type)
+def parse(document: object, content_type: str | None = None) -> Document:
+    return parse_manifest(encode(document), content_type).document
 
 
 def digests(descriptors: tuple[Descriptor, ...]) -> list[str]:
     return [str(descriptor.digest) for descriptor in descriptors]
 
 
-def test_an_oci_image_manifest_is_read_in_full() -> None:
+def test_an_oci_image_manifest_is_parsed_completely() -> None:
     tar = "application/vnd.oci.image.layer.v1.tar"
-    assert parse(documents.OCI_IMAGE) == Manifest(
+    assert parse(documents.OCI_IMAGE) == Document(
         media_types.OCI_MANIFEST,
         config=Descriptor(media_types.OCI_CONFIG, Digest.parse(documents.CONFIG), 7023),
         layers=(
@@ -45,7 +45,7 @@ def test_an_oci_image_manifest_is_read_in_full() -> None:
 
 
 def test_an_index_may_list_indexes() -> None:
-    assert parse(documents.OCI_INDEX) == Manifest(
+    assert parse(documents.OCI_INDEX) == Document(
         media_types.OCI_INDEX,
         manifests=(
             Descriptor(media_types.OCI_MANIFEST, Digest.parse(documents.CHILD), 7143),
@@ -87,19 +87,19 @@ def test_config_and_layers_must_be_in_the_repository_before_the_manifest() -> No
     assert digests(required) == [documents.CONFIG, documents.LAYER, documents.OTHER_LAYER]
 
 
-def test_a_foreign_layer_that_lies_elsewhere_need_not_be_in_the_repository() -> None:
+def test_a_foreign_layer_with_urls_need_not_be_in_the_repository() -> None:
     manifest = parse(documents.DOCKER_IMAGE)
     assert manifest.layers[0].urls == ("https://example.com/windows/base.tar.gz",)
     assert digests(manifest.required_blobs) == [documents.CONFIG, documents.OTHER_LAYER]
 
 
 @pytest.mark.parametrize("urls", [ABSENT, None, []])
-def test_a_foreign_layer_that_lies_nowhere_else_must_be_in_the_repository(urls: object) -> None:
+def test_a_foreign_layer_without_urls_must_be_in_the_repository(urls: object) -> None:
     manifest = parse(changed(documents.DOCKER_IMAGE, "layers.0.urls", urls))
     assert documents.LAYER in digests(manifest.required_blobs)
 
 
-def test_an_ordinary_layer_must_be_in_the_repository_even_if_it_lies_elsewhere_too() -> None:
+def test_an_ordinary_layer_with_urls_must_be_in_the_repository() -> None:
     manifest = parse(changed(documents.OCI_IMAGE, "layers.0.urls", ["https://example.com/"]))
     assert documents.LAYER in digests(manifest.required_blobs)
 
@@ -111,7 +111,7 @@ def test_a_subject_need_not_be_in_the_repository() -> None:
 
 
 @EVERY_DOCUMENT
-def test_fields_that_are_not_known_are_left_alone(document: dict[str, Any]) -> None:
+def test_unknown_fields_are_ignored(document: dict[str, Any]) -> None:
     more = {"x": [{"a": None}], "History": 1.5e300, "": "\ud800", "huge": 10**4000}
     assert parse(document | more) == parse(document)
 
@@ -145,21 +145,21 @@ def test_an_oci_document_may_leave_its_media_type_to_the_header(document: dict[s
 
 @pytest.mark.parametrize("document", [documents.OCI_IMAGE, documents.OCI_INDEX, documents.ARTIFACT])
 @pytest.mark.parametrize("media_type", [ABSENT, None, ""])
-def test_an_oci_document_without_any_media_type_is_known_by_what_it_holds(
+def test_an_oci_document_without_a_media_type_is_recognised_by_its_fields(
     document: dict[str, Any], media_type: object
 ) -> None:
     assert parse(changed(document, "mediaType", media_type)) == parse(document)
 
 
-def test_a_field_that_is_null_says_nothing_of_the_type() -> None:
+def test_a_null_field_does_not_decide_the_type() -> None:
     untyped = changed(documents.OCI_IMAGE, "mediaType", ABSENT) | {"manifests": None}
     for header in (None, media_types.OCI_MANIFEST):
         assert parse(untyped, header) == parse(documents.OCI_IMAGE)
     assert detect_media_type(encode(untyped)) == media_types.OCI_MANIFEST
 
 
-def test_a_docker_document_must_name_its_type_itself() -> None:
-    """Otherwise it could not be told from an OCI one later, when its header is gone."""
+def test_a_docker_document_must_have_a_media_type() -> None:
+    """Otherwise it could not be distinguished from an OCI one later, without the header."""
     untyped = changed(documents.DOCKER_IMAGE, "mediaType", ABSENT)
     with pytest.raises(ManifestInvalid, match="mediaType is missing, which only OCI manifests may"):
         parse(untyped, media_types.DOCKER_MANIFEST)
@@ -184,12 +184,12 @@ def test_a_header_that_disagrees_with_the_document_is_refused(
 
 
 @EVERY_DOCUMENT
-def test_a_stored_manifest_tells_its_type(document: dict[str, Any]) -> None:
+def test_the_type_of_a_stored_manifest_is_known(document: dict[str, Any]) -> None:
     assert detect_media_type(encode(document)) == document["mediaType"]
 
 
-def test_a_stored_manifest_tells_its_type_even_if_it_would_not_be_taken_today() -> None:
-    """Distribution takes manifests that are refused here; they must still be served."""
+def test_the_type_of_a_stored_manifest_is_known_even_if_a_push_of_it_would_be_refused() -> None:
+    """CNCF distribution accepts manifests that are refused here; they must still be served."""
     twice = b'{"a": 1, "a": 2, ' + encode(documents.OCI_IMAGE)[1:]
     with pytest.raises(ManifestInvalid):
         parse_manifest(twice)
@@ -209,10 +209,10 @@ def test_descriptors_and_manifests_can_be_kept_in_sets() -> None:
         ({"signatures": []}, media_types.DOCKER_SCHEMA_1_SIGNED),
     ],
 )
-def test_schema_1_is_known_where_another_registry_took_it(
+def test_schema_1_is_recognised_if_another_registry_stored_it(
     more: dict[str, object], media_type: str
 ) -> None:
-    """It is not pushed any more."""
+    """It cannot be pushed."""
     document = encode({"schemaVersion": 1, "name": "app", "tag": "v1", "fsLayers": []} | more)
     assert detect_media_type(document) == media_type
     with pytest.raises(ManifestInvalid):

@@ -1,4 +1,4 @@
-"""What two parsers may read differently is refused: the digest would not settle what was meant."""
+"""Documents that parsers may interpret differently are refused: one digest, one meaning."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def refusal(content: bytes) -> str:
         (OCI_INDEX, "manifests.0.Urls", "urls"),
     ],
 )
-def test_a_key_that_go_takes_for_a_field_and_we_do_not_is_refused(
+def test_a_key_that_only_go_treats_as_a_field_is_refused(
     document: dict[str, Any], path: str, name: str
 ) -> None:
     message = refusal(encode(changed(document, path, None)))
     assert message.endswith(f"{path.rpartition('.')[2]!r} differs from {name} only in its case")
 
 
-def test_annotations_are_free_in_their_keys() -> None:
-    """Go's maps tell cases apart, as we do; and fields of one object are none of another's."""
+def test_annotations_may_have_any_keys() -> None:
+    """Go's maps are case-sensitive, too; and one object's field names are free in another."""
     annotations = {"Layers": "1", "layers": "2", "DIGEST": "3", "Size": "4"}
     fields = {"Size": 7, "Digest": "x", "Vendor": {"Layers": []}}
-    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations}))
+    manifest = parse_manifest(encode(OCI_IMAGE | fields | {"annotations": annotations})).document
     assert manifest.annotations == annotations
 
 
@@ -61,21 +61,21 @@ def test_annotations_are_free_in_their_keys() -> None:
         '{"layers":[],"layers":[]}',
     ],
 )
-def test_a_key_that_is_there_twice_is_refused_however_deep_and_however_spelt(text: str) -> None:
+def test_a_duplicate_key_is_refused_at_any_depth_and_in_any_spelling(text: str) -> None:
     assert "occurs twice" in refusal(text.encode())
 
 
 @pytest.mark.parametrize("unit", ["1,", "1.5,", "[],", "{},", '"",', '{"a":1},', "[[[]]],"])
-def test_more_values_than_a_manifest_can_need_are_refused_unread(unit: str) -> None:
+def test_too_many_values_are_refused_before_parsing(unit: str) -> None:
     values = f"[{(unit * (3 * 2**20 // len(unit)))[:-1]}]"
     content = json.dumps(OCI_IMAGE)[:-1].encode() + f', "x": {values}}}'.encode()
     assert refusal(content) == "manifest invalid: too many values"
     assert detect_media_type(content) == OCI_IMAGE["mediaType"]  # other registries may have it
 
 
-def test_as_many_layers_as_fit_in_four_mebibytes_are_no_problem() -> None:
+def test_a_manifest_of_four_mebibytes_of_layers_is_accepted() -> None:
     layer = OCI_IMAGE["layers"][1]
     layers = [layer] * (4 * 2**20 // (len(json.dumps(layer)) + 2) - 3)
     content = encode(OCI_IMAGE | {"layers": layers})
     assert 3.9 * 2**20 < len(content) <= 4 * 2**20
-    assert len(parse_manifest(content).layers) == len(layers)
+    assert len(parse_manifest(content).document.layers) == len(layers)

@@ -1,4 +1,4 @@
-"""A malformed manifest is refused with a message that names the field, and never otherwise."""
+"""A malformed manifest is refused with a message that names the field."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def spelled(path: str) -> str:
 
 @pytest.mark.parametrize("document, path", DESCRIPTORS)
 @pytest.mark.parametrize("field, values", DESCRIPTOR_FAULTS)
-def test_a_fault_in_a_descriptor_is_named_with_its_place(
+def test_a_fault_in_a_descriptor_is_reported_with_its_place(
     document: dict[str, Any], path: str, field: str, values: list[object]
 ) -> None:
     full = changed(document, f"{path}.{field}", None)
@@ -72,7 +72,9 @@ def test_a_fault_in_a_descriptor_is_named_with_its_place(
 
 @pytest.mark.parametrize("document, path", DESCRIPTORS)
 @pytest.mark.parametrize("value", ["x", 7, [], True])
-def test_what_is_no_descriptor_is_named(document: dict[str, Any], path: str, value: object) -> None:
+def test_a_value_that_is_not_a_descriptor_is_reported_with_its_place(
+    document: dict[str, Any], path: str, value: object
+) -> None:
     message = refusal(encode(changed(document, path, value)))
     assert message == f"manifest invalid: {spelled(path)} is missing or not a descriptor"
 
@@ -93,7 +95,7 @@ def test_what_is_no_descriptor_is_named(document: dict[str, Any], path: str, val
         (ARTIFACT, "annotations", ["x", [], {"a": 7}]),
     ],
 )
-def test_a_fault_in_the_document_is_named(
+def test_a_fault_in_the_document_is_reported_with_its_field(
     document: dict[str, Any], field: str, values: list[object]
 ) -> None:
     for value in values:
@@ -115,10 +117,10 @@ def test_a_fault_in_the_document_is_named(
         (OCI_INDEX, "fsLayers"),
     ],
 )
-def test_what_could_be_taken_for_another_kind_of_document_is_refused(
+def test_fields_of_another_kind_of_document_are_refused(
     document: dict[str, Any], field: str
 ) -> None:
-    """CVE-2021-41190. A null says nothing, so it confuses nobody."""
+    """CVE-2021-41190. A null is harmless."""
     values: list[object] = [[], {}, OCI_IMAGE["layers"]]
     for value in values:
         message = refusal(encode(changed(document, field, value)))
@@ -128,17 +130,17 @@ def test_what_could_be_taken_for_another_kind_of_document_is_refused(
     )
 
 
-def test_docker_schema_1_is_refused_in_so_many_words() -> None:
+def test_docker_schema_1_is_refused_by_name() -> None:
     schema_1 = {"schemaVersion": 1, "name": "a", "tag": "b", "fsLayers": [], "history": []}
     assert "Docker's schema 1 is not supported" in refusal(encode(schema_1), SCHEMA_1)
 
 
-def test_an_unknown_type_is_refused_along_with_the_types_that_are_known() -> None:
+def test_the_message_for_an_unknown_type_lists_the_known_ones() -> None:
     message = refusal(encode({"schemaVersion": 2}), "application/vnd.oci.artifact.manifest.v1+json")
     assert all(known in message for known in media_types.MANIFESTS)
 
 
-def test_a_document_that_gives_no_hint_of_its_type_is_refused() -> None:
+def test_a_document_whose_type_cannot_be_inferred_is_refused() -> None:
     assert "mediaType is missing" in refusal(encode({"schemaVersion": 2}))
 
 
@@ -178,7 +180,7 @@ TEXT = json.dumps(OCI_IMAGE)
     ],
     ids=lambda content: repr(content[:20]),
 )
-def test_what_is_no_json_text_is_refused(content: bytes) -> None:
+def test_text_that_is_not_json_is_refused(content: bytes) -> None:
     message = refusal(content, media_types.OCI_MANIFEST)
     assert message.startswith("manifest is not valid JSON: ")
     assert len(message) < 300
@@ -187,12 +189,12 @@ def test_what_is_no_json_text_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [[], "x", 7, None, True, [OCI_IMAGE]])
-def test_json_that_is_no_object_is_refused(value: object) -> None:
+def test_json_that_is_not_an_object_is_refused(value: object) -> None:
     assert refusal(encode(value)) == "manifest invalid: not a JSON object"
 
 
 @pytest.mark.parametrize("key", ["layers", "x", "x" * 10**6])
-def test_a_key_that_occurs_twice_is_named(key: str) -> None:
+def test_the_message_names_a_duplicate_key(key: str) -> None:
     for place in (f'{{"{key}": 1, "b": 2, "{key}": 1, ', f'{{"a": [{{"{key}": 1, "{key}": 2}}], '):
         message = refusal((place + TEXT[1:]).encode())
         assert f"the key '{key[:160]}' occurs twice in one object" in message
@@ -214,7 +216,7 @@ SOME_FIELDS = st.sets(st.sampled_from(FIELDS))
 
 @st.composite
 def mixtures(draw: st.DrawFn) -> dict[str, Any]:
-    """A real document with fields of another put in, some left out, some filled with anything."""
+    """Generate real documents with fields added, removed or replaced."""
     document, other = draw(SAMPLES), draw(SAMPLES)
     borrowed, dropped = draw(SOME_FIELDS), draw(SOME_FIELDS)
     mixed = document | {name: other[name] for name in borrowed if name in other}
@@ -223,7 +225,7 @@ def mixtures(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(document=mixtures(), header=HEADERS)
-def test_whatever_is_pushed_is_either_refused_or_tells_the_same_type_ever_after(
+def test_any_document_is_refused_or_keeps_its_type_once_stored(
     document: dict[str, Any], header: str | None
 ) -> None:
     content = encode(document)
@@ -237,5 +239,5 @@ def test_whatever_is_pushed_is_either_refused_or_tells_the_same_type_ever_after(
 
 @given(content=st.binary(), header=HEADERS)
 @example(content=b"\xef\xbb\xbf{}", header=None)
-def test_no_bytes_at_all_cause_anything_but_a_refusal(content: bytes, header: str | None) -> None:
+def test_any_bytes_are_refused_without_another_error(content: bytes, header: str | None) -> None:
     assert refusal(content, header)

@@ -1,4 +1,4 @@
-"""Media types are told apart without regard to a header's parameters and case."""
+"""The kinds of media types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from registry_core.spec import media_types
         "Application/vnd.oci.IMAGE.manifest.v1+JSON",
     ],
 )
-def test_parameters_space_and_case_of_a_content_type_do_not_matter(header: str) -> None:
+def test_parameters_space_and_case_of_a_content_type_are_ignored(header: str) -> None:
     assert media_types.bare(header) == media_types.OCI_MANIFEST
 
 
@@ -36,7 +36,7 @@ def test_every_manifest_is_either_an_image_manifest_or_an_index() -> None:
         "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
     ],
 )
-def test_layers_that_are_not_to_be_distributed_are_known(media_type: str) -> None:
+def test_non_distributable_layers_are_recognised(media_type: str) -> None:
     assert media_types.is_non_distributable(media_type)
 
 
@@ -50,5 +50,5 @@ def test_layers_that_are_not_to_be_distributed_are_known(media_type: str) -> Non
         "",
     ],
 )
-def test_all_other_content_is_to_be_distributed(media_type: str) -> None:
+def test_other_content_is_distributable(media_type: str) -> None:
     assert not media_types.is_non_distributable(media_type)

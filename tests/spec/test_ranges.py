@@ -1,4 +1,4 @@
-"""``Range``, ``Content-Range`` and ``Link`` mean what their RFCs and the specification say."""
+"""``Range``, ``Content-Range`` and ``Link`` are parsed and built as the standards say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.spec.endpoints import ListTags, PageQuery, build
+from registry_core.spec.endpoints import ListTags, PageQuery
 from registry_core.spec.errors import RangeInvalid
 from registry_core.spec.ranges import (
     ByteRange,
@@ -15,6 +15,7 @@ from registry_core.spec.ranges import (
     parse_range,
     upload_range,
 )
+from registry_core.spec.routes import build
 
 CONTENT = b"0123456789"
 
@@ -39,7 +40,7 @@ CONTENT = b"0123456789"
         (" bytes=3-5 ", b"345"),
     ],
 )
-def test_a_single_range_is_that_part_of_the_content(header: str, expected: bytes) -> None:
+def test_a_single_range_selects_that_part_of_the_content(header: str, expected: bytes) -> None:
     part = parse_range(header, len(CONTENT))
     assert part is not None
     assert CONTENT[part.start : part.end + 1] == expected
@@ -47,7 +48,7 @@ def test_a_single_range_is_that_part_of_the_content(header: str, expected: bytes
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=999999999-"])
-def test_a_range_outside_the_content_is_refused_with_the_contents_size(header: str) -> None:
+def test_a_range_outside_the_content_is_refused_with_the_size(header: str) -> None:
     with pytest.raises(RangeInvalid) as refusal:
         parse_range(header, len(CONTENT))
     assert refusal.value.http_status == 416
@@ -81,17 +82,17 @@ def test_a_range_outside_the_content_is_refused_with_the_contents_size(header: s
         "bytes=" + "9" * 5000 + "-",
     ],
 )
-def test_what_is_no_single_range_of_bytes_is_ignored(header: str | None) -> None:
+def test_anything_but_a_single_range_of_bytes_is_ignored(header: str | None) -> None:
     assert parse_range(header, len(CONTENT)) is None
 
 
 @pytest.mark.parametrize("header", [None, "bytes=0-", "bytes=0-0", "bytes=-5", "bytes=-0", "junk"])
-def test_of_empty_content_all_is_given_whatever_the_range(header: str | None) -> None:
+def test_a_range_of_empty_content_is_ignored(header: str | None) -> None:
     assert parse_range(header, 0) is None
 
 
 @given(size=st.integers(1, 40), first=st.integers(0, 50), last=st.integers(0, 50))
-def test_a_range_gives_the_positions_that_both_it_and_the_content_have(
+def test_a_range_selects_its_intersection_with_the_content(
     size: int, first: int, last: int
 ) -> None:
     wanted = [i for i in range(size) if first <= i <= last]
@@ -105,24 +106,24 @@ def test_a_range_gives_the_positions_that_both_it_and_the_content_have(
 
 
 @given(size=st.integers(1, 40), count=st.integers(1, 50))
-def test_a_suffix_gives_the_last_positions(size: int, count: int) -> None:
+def test_a_suffix_selects_the_last_bytes(size: int, count: int) -> None:
     part = parse_range(f"bytes=-{count}", size)
     assert part is not None
     assert list(range(part.start, part.end + 1)) == list(range(size))[-count:]
 
 
-def test_a_part_is_announced_by_its_content_range() -> None:
+def test_a_part_has_a_content_range() -> None:
     assert ByteRange(3, 5).content_range(10) == "bytes 3-5/10"
 
 
 @pytest.mark.parametrize(
     "header", ["3-5", " 3-5 ", "bytes 3-5", "bytes 3-5/10", "bytes 3-5/*", "bytes=3-5", "Bytes 3-5"]
 )
-def test_a_chunks_place_is_read_with_and_without_a_unit(header: str) -> None:
+def test_a_chunks_range_is_parsed_with_and_without_a_unit(header: str) -> None:
     assert parse_content_range(header) == ByteRange(3, 5)
 
 
-def test_a_chunk_without_content_range_has_no_stated_place() -> None:
+def test_a_chunk_without_content_range_has_no_range() -> None:
     assert parse_content_range(None) is None
 
 
@@ -157,17 +158,17 @@ def test_a_malformed_content_range_is_refused(header: str) -> None:
 
 
 @pytest.mark.parametrize("offset, expected", [(0, "0-0"), (1, "0-0"), (2, "0-1"), (10, "0-9")])
-def test_an_upload_tells_the_last_byte_it_holds(offset: int, expected: str) -> None:
+def test_the_range_of_an_upload_ends_at_its_last_byte(offset: int, expected: str) -> None:
     assert upload_range(offset) == expected
 
 
-def test_the_next_page_is_linked() -> None:
+def test_a_link_leads_to_the_next_page() -> None:
     url = build(ListTags("library/nginx", PageQuery(2, "1.0")))
     assert next_link(url) == '</v2/library/nginx/tags/list?n=2&last=1.0>; rel="next"'
 
 
-def test_a_link_cannot_be_broken_out_of() -> None:
-    """``last`` is whatever the client wrote: percent-encoding keeps it inside."""
+def test_a_query_cannot_break_out_of_a_link() -> None:
+    """``last`` is chosen by the client; percent-encoding contains it."""
     url = build(ListTags("a", PageQuery(last='x>; rel="evil"\r\nX-Injected: yes')))
     link = next_link(url)
     assert link.isprintable()

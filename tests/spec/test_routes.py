@@ -1,4 +1,4 @@
-"""Requests that are no endpoint: refused with the error that fits."""
+"""Requests that name no endpoint are refused with the right error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ HEX = "6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b"
         "/v2/a\n/tags/list",
     ],
 )
-def test_a_path_without_endpoint_is_unknown(path: str) -> None:
+def test_a_path_without_an_endpoint_is_refused(path: str) -> None:
     with pytest.raises(NameUnknown) as refusal:
         parse("GET", path, ())
     assert refusal.value.http_status == 404
@@ -65,7 +65,7 @@ def test_a_path_without_endpoint_is_unknown(path: str) -> None:
         ("GET", "tags/list"),
     ],
 )
-def test_a_bad_name_is_refused_by_every_endpoint(name: str, method: str, rest: str) -> None:
+def test_an_invalid_name_is_refused_by_every_endpoint(name: str, method: str, rest: str) -> None:
     with pytest.raises(NameInvalid):
         parse(method, f"/v2/{name}/{rest}", ())
 
@@ -74,7 +74,7 @@ BAD_DIGESTS = [f"sha256:{HEX[1:]}", f"sha256:{HEX.upper()}", f"md5:{HEX[:32]}", 
 
 
 @pytest.mark.parametrize("digest", BAD_DIGESTS)
-def test_a_bad_digest_is_refused_wherever_one_may_stand(digest: str) -> None:
+def test_an_invalid_digest_is_refused_by_every_endpoint(digest: str) -> None:
     requests: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("GET", f"/v2/a/blobs/{digest}", []),
         ("HEAD", f"/v2/a/blobs/{digest}", []),
@@ -89,8 +89,8 @@ def test_a_bad_digest_is_refused_wherever_one_may_stand(digest: str) -> None:
 
 
 @pytest.mark.parametrize("tag", [".a", "-a", "a+b", "a b", "ä", "a\n", "t" * 129])
-def test_a_bad_tag_cannot_be_pushed_and_is_unknown_when_asked_for(tag: str) -> None:
-    """Nothing can be there under such a tag, and a reader is told so: 404."""
+def test_an_invalid_tag_cannot_be_pushed_and_is_unknown_to_readers(tag: str) -> None:
+    """No manifest can have such a tag: readers get 404."""
     with pytest.raises(TagInvalid):
         parse("PUT", f"/v2/a/manifests/{tag}", ())
     for method in ("GET", "HEAD"):
@@ -101,7 +101,7 @@ def test_a_bad_tag_cannot_be_pushed_and_is_unknown_when_asked_for(tag: str) -> N
 @pytest.mark.parametrize(
     "n", ["", "-1", "+1", "1.5", "x", " 1", "1\n", "٣", "0x10", "1_000", "9" * 19]
 )
-def test_a_number_of_results_that_is_none_is_refused(n: str) -> None:
+def test_an_invalid_number_of_results_is_refused(n: str) -> None:
     with pytest.raises(PaginationNumberInvalid):
         parse("GET", "/v2/a/tags/list", [("n", n)])
 
@@ -120,7 +120,7 @@ def test_a_number_of_results_that_is_none_is_refused(n: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["BREW", "get", "", "OPTIONS"])
-def test_a_method_that_a_path_lacks_is_answered_with_those_it_has(
+def test_an_unsupported_method_is_refused_with_those_allowed(
     method: str, path: str, allowed: str
 ) -> None:
     with pytest.raises(Unsupported) as refusal:

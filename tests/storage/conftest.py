@@ -3,7 +3,6 @@
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.counting import CountingStore
 
@@ -20,4 +19,4 @@ def store(memory: MemoryStore) -> CountingStore:
 
 @pytest.fixture
 def registry(store: CountingStore) -> StoredRegistry:
-    return StoredRegistry(Shelf(store))
+    return StoredRegistry(store)

@@ -1,7 +1,4 @@
-"""Each storage call is billed and costs a round trip: they are counted, call for call, on Azurite.
-
-The rows are those of the table in README.md, "Storage calls".
-"""
+"""Storage calls: each is billed and costs a round trip, so they are counted exactly, on Azurite."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,6 +9,8 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import ALL
+from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.storage_calls import Stack, counted
 from tests.support.wire import OCTETS, Wire
@@ -64,8 +63,8 @@ async def test_a_pull(
 
 
 async def push_small_image(wire: Wire, layer: bytes) -> None:
-    """As docker does it, of an image of two blobs: ask, send what is missing, then the manifest."""
-    config = image_manifest(layer)  # any JSON that no other image has
+    """Push an image of two blobs as docker does: two HEADs, the blobs, then the manifest."""
+    config = image_manifest(layer)  # any JSON that is unique to the image
     for content in (config, layer):
         answer = await wire.client.head(f"{wire.base}/blobs/{Digest.of(content)}")
         assert answer.status_code == 404
@@ -84,7 +83,7 @@ def _descriptor(content: bytes) -> dict[str, object]:
 async def test_a_push_of_a_new_image_of_two_blobs(stack: Stack) -> None:
     """The first into its repository writes the marker that the catalog lists.
 
-    The last call sees that no deletion took the manifest away while its tag was written.
+    The last call checks that no deletion removed the manifest while its tag was written.
     """
     wire = stack.new_instance()
     cold = await stack.calls_of(push_small_image(wire, b"first"))
@@ -118,7 +117,7 @@ async def test_a_push_of_16_mib_by_one_request(stack: Stack, by: str) -> None:
     assert await stack.calls_of(push()) == ["stage", "stage", "commit", "put"]
 
 
-async def test_starting_an_upload_asking_for_the_version_and_the_root_cost_nothing(
+async def test_starting_an_upload_and_the_version_check_and_the_home_page_cost_nothing(
     stack: Stack,
 ) -> None:
     wire = stack.new_instance()
@@ -142,8 +141,8 @@ async def test_a_page_of_the_catalog(stack: Stack) -> None:
     assert await stack.calls_of(wire.client.get("/v2/_catalog")) == ["list"]
 
 
-async def test_without_a_membership_cache_every_request_asks_again(stack: Stack) -> None:
-    """REGISTRY_STORAGE_CACHE_MEMBERSHIP=0; content by its digest is remembered all the same."""
+async def test_without_a_membership_cache_every_request_looks_again(stack: Stack) -> None:
+    """REGISTRY_STORAGE_CACHE_MEMBERSHIP=0; content by digest is cached all the same."""
     settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, membership_seconds=0)
     await stack.new_instance().push_image("v1", LAYER)
     application = build_application(settings, build_registry(settings, stack.store))
@@ -154,3 +153,29 @@ async def test_without_a_membership_cache_every_request_asks_again(stack: Stack)
         assert sorted(await stack.calls_of(pull(wire, manifest))) == ["get", "head"]
         for path in (manifest, blob):
             assert await stack.calls_of(pull(wire, path)) == ["head"]
+
+
+async def test_listings_with_details(stack: Stack) -> None:
+    """The metadata of links come with the listing."""
+    await stack.new_instance().push_image("v1", LAYER)
+    registry = StoredRegistry(stack.store)
+    assert await stack.calls_of(registry.list_manifests("a/b", ALL)) == ["list"]
+    assert await stack.calls_of(registry.list_tags("a/b", ALL, details=True)) == ["list"]
+
+
+async def test_deletions(stack: Stack) -> None:
+    """The index of a tag is listed before and after; a manifest's tags are looked for twice."""
+    wire = stack.new_instance()
+    await wire.push_image("v1", LAYER)
+    assert (await wire.put_manifest("v2", MANIFEST)).status_code == 201
+    delete_tag = wire.client.delete(f"{wire.base}/manifests/v2")
+    assert await stack.calls_of(delete_tag) == ["list", "delete", "delete", "list"]
+    delete_blob = wire.client.delete(f"{wire.base}/blobs/{Digest.of(LAYER)}")
+    assert await stack.calls_of(delete_blob) == ["delete"]
+    delete_manifest = wire.client.delete(f"{wire.base}/manifests/{Digest.of(MANIFEST)}")
+    assert await stack.calls_of(delete_manifest) == [
+        *("head", "list"),
+        *("delete", "delete", "list"),  # the tag
+        *("delete", "list", "delete", "list"),  # the revision link; the marker goes with the last
+        "list",  # was a tag added meanwhile?
+    ]

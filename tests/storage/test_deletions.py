@@ -1,17 +1,17 @@
-"""What is deleted by one instance, as this one and others see it."""
+"""Deletions by one instance, as this one and others see them, and what they return."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Registry
+from registry_core.registry import DeletedManifest, Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
-from registry_core.storage.caches import ExpiringCache
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import MEMBERSHIP_SECONDS, Shelf
+from registry_core.storage.membership import MEMBERSHIP_SECONDS
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest, push_image
 
@@ -25,7 +25,7 @@ Put = Callable[..., Awaitable[str]]
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that tests set."""
 
     seconds = 0.0
 
@@ -34,19 +34,12 @@ class Clock:
 
 
 def instance(memory: MemoryStore, clock: Clock) -> StoredRegistry:
-    """One of the instances that share a container."""
-    return StoredRegistry(
-        Shelf(
-            memory,
-            blobs=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
-            manifests=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
-            marked=ExpiringCache(MEMBERSHIP_SECONDS, now=clock),
-        )
-    )
+    """Return one of the instances that share a container."""
+    return StoredRegistry(memory, monotonic=clock)
 
 
 async def has(registry: Registry) -> dict[str, bool]:
-    """What is found in the repository."""
+    """Return what is found in the repository."""
     found = {}
     for reference in ("v1", MANIFEST):
         try:
@@ -56,17 +49,17 @@ async def has(registry: Registry) -> dict[str, bool]:
         except ManifestUnknown:
             found[str(reference)] = False
     try:
-        await registry.resolve_blob("a", BLOB)
+        await registry.open_blob("a", BLOB)
         found[str(BLOB)] = True
     except BlobUnknown:
         found[str(BLOB)] = False
     return found
 
 
-async def test_another_instance_forgets_what_is_deleted_when_its_memory_ends(
+async def test_another_instance_notices_a_deletion_when_its_cache_expires(
     memory: MemoryStore,
 ) -> None:
-    """The deleting one at once, and a tag is gone for all; the other's memory is bounded."""
+    """The deleting instance notices at once, and every instance that a tag is gone."""
     clock = Clock()
     here, there = instance(memory, clock), instance(memory, clock)
     await push_image(here, "a", "v1", [LAYER])
@@ -84,7 +77,7 @@ async def test_another_instance_forgets_what_is_deleted_when_its_memory_ends(
 async def test_a_repository_that_another_instance_emptied_comes_back_to_the_catalog(
     memory: MemoryStore,
 ) -> None:
-    """Also when this one remembers that the catalog had it."""
+    """Even if this instance has cached that the catalog has it."""
     clock = Clock()
     here, there = instance(memory, clock), instance(memory, clock)
     await push_image(there, "a", "v1", [LAYER])
@@ -94,10 +87,10 @@ async def test_a_repository_that_another_instance_emptied_comes_back_to_the_cata
     assert (await here.list_repositories(ALL)).entries == ("a",)
 
 
-async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_there_again(
+async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_restored(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another instance, between the push's look at the manifest and its tag."""
+    """Another instance deletes it between the push's revision link and its tag."""
     clock = Clock()
     here, there = instance(memory, clock), instance(memory, clock)
     for first_push in (True, False):
@@ -126,3 +119,58 @@ async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_there_agai
         )
         assert (await there.list_repositories(ALL)).entries == ("a",)
         await here.delete_manifest("a", MANIFEST)
+
+
+async def test_a_deletion_returns_what_was_deleted(memory: MemoryStore) -> None:
+    registry = StoredRegistry(memory)
+    pushed = await push_image(registry, "a", "v1", [LAYER])
+    for tag in ("v3", "v2"):
+        await push_image(registry, "a", tag, [LAYER])
+    await push_image(registry, "a", "other", [b"another layer"])
+    assert await registry.delete_tag("a", "v3") == MANIFEST
+    deleted = await registry.delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, pushed, ("v1", "v2"))
+
+
+async def test_what_another_registry_wrote_is_returned_as_well(memory: MemoryStore) -> None:
+    """Its links say nothing: they are read, and the manifest is."""
+    registry = StoredRegistry(memory)
+    pushed = await push_image(registry, "a", "v1", [LAYER])
+    await push_image(registry, "a", "v2", [LAYER])
+    for path, found in list(memory.objects.items()):
+        await memory.delete(path)
+        await memory.append(path, found.content)
+    assert await StoredRegistry(memory).delete_tag("a", "v2") == MANIFEST
+    deleted = await StoredRegistry(memory).delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, pushed, ("v1",))
+
+
+async def test_a_manifest_whose_content_is_lost_is_deleted_all_the_same(
+    memory: MemoryStore,
+) -> None:
+    await push_image(StoredRegistry(memory), "a", "v1", [LAYER])
+    await memory.delete(LAYOUT.content(MANIFEST))
+    path = LAYOUT.revision_link("a", MANIFEST)
+    await memory.delete(path)
+    await memory.append(path, str(MANIFEST).encode())
+    deleted = await StoredRegistry(memory).delete_manifest("a", MANIFEST)
+    assert deleted == DeletedManifest(MANIFEST, None, ("v1",))
+
+
+async def test_a_tag_that_is_moved_while_it_is_deleted_stays(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is as if the deletion had come first: the push was acknowledged."""
+    registry = StoredRegistry(memory)
+    await push_image(registry, "a", "v1", [LAYER])
+    moved = await push_image(registry, "a", "v2", [b"another layer"])
+    delete = memory.delete
+
+    async def move_first(path: str, **options: Any) -> None:
+        monkeypatch.undo()
+        await push_image(registry, "a", "v1", [b"another layer"])
+        await delete(path, **options)
+
+    monkeypatch.setattr(memory, "delete", move_first)
+    assert await registry.delete_tag("a", "v1") == MANIFEST
+    assert await registry.resolve_manifest("a", "v1") == moved

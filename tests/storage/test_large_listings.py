@@ -1,4 +1,4 @@
-"""20,000 tags and as many repositories: each listed once, in as few storage calls as can be."""
+"""20,000 tags and as many repositories: each is listed once, in the fewest storage calls."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
@@ -32,7 +32,7 @@ PATHS = [
 
 
 def added_tags(number: int) -> list[str]:
-    """Where to put more of them: before, among and behind the others."""
+    """Return the paths of more of them: before, among and after the others."""
     tags = (f"v1.added{number}", f"{'avz'[number % 3]}{number}-added")
     return [LAYOUT.tag_link("r", tag) for tag in tags]
 
@@ -47,17 +47,17 @@ def added_repositories(number: int) -> list[str]:
 def full_azurite(
     azurite: Azurite, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Azurite, str]]:
-    """One of its own, so that the ``azurite`` that tests share stays quick, and its container."""
-    del azurite  # asked for because it knows what to do where there is none
+    """A separate Azurite and its container, so that the one that tests share stays fast."""
+    del azurite  # that fixture skips the test, or fails, where there is no Azurite
     with Azurite(tmp_path_factory.mktemp("full-azurite")) as full:
         container = create_container(full)
         fill(full, container, PATHS)
         yield full, container
 
 
-@pytest.fixture(params=["memory", "azurite"])
+@pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.nightly)])
 async def full(request: pytest.FixtureRequest) -> AsyncIterator[CountingStore]:
-    """A store that has all of them."""
+    """A store that contains all of them."""
     if request.param == "memory":
         memory = MemoryStore()
         for path in PATHS:
@@ -70,7 +70,7 @@ async def full(request: pytest.FixtureRequest) -> AsyncIterator[CountingStore]:
 
 
 class Costs:
-    """What each page took; between pages, `add` puts more."""
+    """The calls that each page took. `add` is called between pages and writes more."""
 
     def __init__(self, store: CountingStore, added: Callable[[int], list[str]]) -> None:
         self._store, self._added, self._numbers = store, added, count()

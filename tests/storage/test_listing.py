@@ -1,4 +1,4 @@
-"""Pages of tags and of the catalog: each entry once, in lexical order, in few storage calls."""
+"""Pages of tags and of the catalog: every entry once, in lexical order, in few storage calls."""
 
 import pytest
 from hypothesis import example, given
@@ -9,14 +9,14 @@ from registry_core.registry import Listing
 from registry_core.spec.endpoints import ALL, PageQuery
 from registry_core.spec.errors import NameUnknown, PaginationNumberInvalid
 from registry_core.spec.names import is_tag
-from registry_core.storage.membership import Shelf
+from registry_core.storage.catalog import Catalog
 from tests.spec.strategies import names, texts
 from tests.support.counting import CountingStore
 from tests.support.listings import (
     DIGEST,
     LAYOUT,
-    Exacting,
-    FromTheBeginning,
+    StrictStartFrom,
+    WithoutStartFrom,
     catalog_of,
     joined,
     pages_by_last,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 TAG_SETS = st.sets(st.text("ab-.0_", min_size=1, max_size=5).filter(is_tag), max_size=40)
 LASTS = st.text("ab-.0_", max_size=5) | st.text("ab-.0_/~ é\0", max_size=5) | texts()
 
-any_store = pytest.mark.parametrize("new_store", [Exacting, FromTheBeginning])
+any_store = pytest.mark.parametrize("new_store", [StrictStartFrom, WithoutStartFrom])
 
 
 @any_store
@@ -55,7 +55,7 @@ async def test_the_pages_of_any_tags_are_all_tags_in_lexical_order(
 @any_store
 @example(tags={"a", "b"}, last="a" * 2000, n=1)
 @given(tags=TAG_SETS, last=LASTS, n=st.integers(1, 12))
-async def test_tags_go_on_behind_any_text(
+async def test_tags_continue_after_any_text(
     new_store: type[MemoryStore], tags: set[str], last: str, n: int
 ) -> None:
     store = new_store()
@@ -69,30 +69,30 @@ async def test_tags_go_on_behind_any_text(
 @any_store
 @example(repositories={"a", "b"}, last="a" * 2000, n=1)
 @given(repositories=st.sets(names(), max_size=20), last=names() | LASTS, n=st.integers(1, 7))
-async def test_repositories_go_on_behind_any_text(
+async def test_repositories_continue_after_any_text(
     new_store: type[MemoryStore], repositories: set[str], last: str, n: int
 ) -> None:
     store = new_store()
     for name in repositories:
-        await Shelf(store).mark_repository(name)
+        await Catalog(store).mark(name)
     pages = await pages_by_link(catalog_of(store), PageQuery(n, last))
     assert joined(pages) == sorted(name for name in repositories if name > last)
 
 
 @example(tags={"a", "a.b", "a.b-0", "b", "b0"}, last="a.b-0", n=2)
 @given(tags=TAG_SETS, last=st.text("ab-.0_", max_size=5), n=st.integers(1, 12))
-async def test_a_page_of_tags_is_one_listing_and_full_behind_any_text(
+async def test_a_page_of_tags_is_one_listing_and_full_after_any_text(
     tags: set[str], last: str, n: int
 ) -> None:
-    """Also where no link was followed that says where storage goes on."""
+    """Also without a link, which has storage's continuation."""
     store = CountingStore(MemoryStore())
     for tag in tags:
         await put_tag(store, tag)
-    behind = sorted(tag for tag in tags if tag > last)[:n]
-    if not behind:
+    expected = sorted(tag for tag in tags if tag > last)[:n]
+    if not expected:
         return
     store.calls.clear()
-    assert (await tags_of(store)(PageQuery(n, last))).entries == tuple(behind)
+    assert (await tags_of(store)(PageQuery(n, last))).entries == tuple(expected)
     assert store.take().count("list_page") == 1
 
 
@@ -101,10 +101,10 @@ async def test_a_page_of_tags_is_one_listing_and_full_behind_any_text(
     changes=st.lists(st.text("ab-.0_", min_size=1, max_size=5).filter(is_tag), max_size=60),
     n=st.integers(1, 12),
 )
-async def test_tags_that_come_and_go_between_pages_touch_no_others(
+async def test_tags_that_come_and_go_between_pages_affect_no_others(
     tags: set[str], changes: list[str], n: int
 ) -> None:
-    """Every tag that is there all the time is listed once, and none is listed twice."""
+    """Every tag that exists all the time is listed once, and none twice."""
     store = MemoryStore()
     await put_revision(store)
     for tag in tags:
@@ -133,7 +133,7 @@ async def test_the_pages_of_any_catalog_are_all_names_in_lexical_order(
     """Storage has the markers in that order, so a page is one call, and full."""
     store = MemoryStore()
     for name in repositories:
-        await Shelf(store).mark_repository(name)
+        await Catalog(store).mark(name)
     ask = catalog_of(store)
     assert (await ask(ALL)).entries == tuple(sorted(repositories))
     assert joined(await pages_by_last(ask, n)) == sorted(repositories)
@@ -143,20 +143,20 @@ async def test_the_pages_of_any_catalog_are_all_names_in_lexical_order(
 
 
 @given(st.lists(names(), max_size=10))
-def test_markers_are_in_the_order_of_names_and_tell_them(repositories: list[str]) -> None:
+def test_markers_are_in_the_order_of_names_and_contain_them(repositories: list[str]) -> None:
     markers = sorted(map(LAYOUT.catalog_marker, repositories))
     assert list(map(LAYOUT.marked_repository, markers)) == sorted(repositories)
 
 
-async def test_what_is_no_marker_in_the_catalogs_folder_is_not_listed() -> None:
+async def test_other_objects_in_the_catalogs_folder_are_not_listed() -> None:
     store = MemoryStore()
     await store.put(LAYOUT.catalog_marker("a/b"), b"")
     await store.put(f"{LAYOUT.catalog}A%2FB", b"")
     assert (await catalog_of(store)(ALL)).entries == ("a/b",)
 
 
-async def test_a_tag_that_storage_has_later_is_asked_for_once(store: CountingStore) -> None:
-    """Storage has "v1" behind all that begins with "v1.": the first page asks for it."""
+async def test_a_tag_that_is_later_in_storage_is_looked_up_once(store: CountingStore) -> None:
+    """Storage has "v1" after everything that begins with "v1.": the first page looks for it."""
     for number in range(30):
         await put_tag(store, f"v1.{number:02}")
     await put_tag(store, "v1")
@@ -167,13 +167,13 @@ async def test_a_tag_that_storage_has_later_is_asked_for_once(store: CountingSto
     assert store.take() == ["list_page", "head", "list_page", "list_page", "list_page"]
 
 
-async def test_no_entries_are_no_page(store: CountingStore) -> None:
+async def test_a_page_of_no_entries_is_empty(store: CountingStore) -> None:
     await put_tag(store, "v1")
     assert await tags_of(store)(PageQuery(0)) == Listing(())
     assert await catalog_of(store)(PageQuery(0)) == Listing(())
 
 
-async def test_a_repository_without_tags_has_none_and_an_unknown_one_is_unknown(
+async def test_a_repository_without_tags_has_an_empty_list_and_an_unknown_one_is_refused(
     store: CountingStore,
 ) -> None:
     ask = tags_of(store)
@@ -186,7 +186,7 @@ async def test_a_repository_without_tags_has_none_and_an_unknown_one_is_unknown(
 
 
 @pytest.mark.parametrize("token", ["!", "a", "é", "_w"])
-async def test_a_token_that_nobody_gave_out_is_refused(store: CountingStore, token: str) -> None:
+async def test_a_token_that_was_never_returned_is_refused(store: CountingStore, token: str) -> None:
     """Neither base64 nor UTF-8."""
     await put_tag(store, "v1")
     store.calls.clear()

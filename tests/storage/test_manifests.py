@@ -1,4 +1,4 @@
-"""Manifests and tags, on the memory store: what is refused, in which order things are written."""
+"""Manifests and tags on the memory store: what is refused, and the order of writes."""
 
 import pytest
 
@@ -12,7 +12,6 @@ from registry_core.spec.errors import (
     ManifestUnknown,
 )
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,
@@ -21,6 +20,7 @@ from tests.support.content import (
     image_manifest,
     push_blob,
     push_image,
+    push_manifest,
 )
 from tests.support.counting import CountingStore
 
@@ -41,13 +41,13 @@ async def test_a_pushed_manifest_is_pulled_by_tag_and_by_digest(registry: Stored
         assert (got.descriptor, got.content) == (pushed, MANIFEST)
 
 
-async def test_the_tag_becomes_visible_last_and_its_manifests_content_first(
+async def test_content_is_written_first_and_the_tag_last(
     registry: StoredRegistry, store: CountingStore
 ) -> None:
     for content in (CONFIG, LAYER):
         await push_blob(registry, "a", content)
     store.calls.clear()
-    await registry.push_manifest("a", "v1", MANIFEST, None)
+    await push_manifest(registry, "a", "v1", MANIFEST)
     paths = [path for _, path in store.calls]
     revision = LAYOUT.revision_link("a", DIGEST)
     assert paths[:2] == [LAYOUT.content(DIGEST), revision]
@@ -67,37 +67,37 @@ async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_w
     await push_blob(registry, "elsewhere", LAYER)
     before = dict(memory.objects)
     with pytest.raises(ManifestBlobUnknown) as error:
-        await registry.push_manifest("a", "v1", MANIFEST, None)
+        await push_manifest(registry, "a", "v1", MANIFEST)
     assert [e.detail for e in error.value.errors] == [{"digest": str(Digest.of(LAYER))}]
     with pytest.raises(ManifestBlobUnknown):
-        await registry.push_manifest("a", "v1", image_index(MANIFEST), None)
+        await push_manifest(registry, "a", "v1", image_index(MANIFEST))
     assert memory.objects == before
 
 
 async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
     await push_image(registry, "a", DIGEST, [LAYER])
-    pushed = await registry.push_manifest("a", "multi", image_index(MANIFEST), None)
+    pushed = await push_manifest(registry, "a", "multi", image_index(MANIFEST))
     index = pushed.descriptor
     assert (await registry.get_manifest("a", "multi")).descriptor == index
     assert index.media_type == media_types.OCI_INDEX
 
 
-async def test_layers_that_must_not_be_pushed_need_not_be_there(registry: StoredRegistry) -> None:
+async def test_layers_that_must_not_be_pushed_may_be_absent(registry: StoredRegistry) -> None:
     foreign = descriptor(b"windows", media_types.DOCKER_FOREIGN_LAYER) | {"urls": ["https://x/y"]}
     await push_blob(registry, "a", CONFIG)
-    await registry.push_manifest("a", "v1", image_manifest(layers=[foreign]), None)
+    await push_manifest(registry, "a", "v1", image_manifest(layers=[foreign]))
 
 
-async def test_a_manifest_must_be_what_its_digest_says(
+async def test_a_manifest_must_hash_to_its_digest(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     for content in (CONFIG, LAYER):
         await push_blob(registry, "a", content)
     before = dict(memory.objects)
     with pytest.raises(DigestInvalid):
-        await registry.push_manifest("a", Digest.of(b"other"), MANIFEST, None)
+        await push_manifest(registry, "a", Digest.of(b"other"), MANIFEST)
     with pytest.raises(ManifestInvalid):
-        await registry.push_manifest("a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
+        await push_manifest(registry, "a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
     assert memory.objects == before
 
 
@@ -124,10 +124,10 @@ async def test_manifests_of_other_repositories_are_unknown(registry: StoredRegis
             await registry.resolve_manifest("b", reference)
 
 
-async def test_links_that_another_registry_wrote_say_less_and_are_read_all_the_same(
+async def test_links_of_another_registry_have_no_metadata_and_can_be_read(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
-    """Distribution's links are append blobs without metadata; it names no media type anywhere."""
+    """Distribution's links are append blobs without metadata: the media type is in the manifest."""
     await memory.append(LAYOUT.content(DIGEST), MANIFEST)
     for path in (LAYOUT.revision_link("a", DIGEST), LAYOUT.tag_link("a", "v1")):
         await memory.append(path, str(DIGEST).encode())
@@ -137,10 +137,10 @@ async def test_links_that_another_registry_wrote_say_less_and_are_read_all_the_s
         described = await registry.resolve_manifest("a", reference)
         assert (described.media_type, described.size) == (media_types.OCI_MANIFEST, len(MANIFEST))
         assert (await registry.get_manifest("a", reference)).descriptor == described
-    assert (await registry.resolve_blob("a", Digest.of(LAYER))).size == len(LAYER)
+    assert (await registry.open_blob("a", Digest.of(LAYER))).descriptor.size == len(LAYER)
 
 
-async def test_a_push_replaces_append_blobs_that_say_something_else(
+async def test_a_push_replaces_append_blobs_with_another_digest(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     for path in (LAYOUT.revision_link("a", DIGEST), LAYOUT.tag_link("a", "v1")):
@@ -154,7 +154,7 @@ async def test_a_link_found_empty_is_read_again_until_it_is_filled(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Distribution 3.0 creates a link and fills it in a second step."""
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     await push_image(registry, "a", "v1", [LAYER])
     path = LAYOUT.tag_link("a", "v1")
     await memory.delete(path)
@@ -174,7 +174,7 @@ async def test_a_link_found_empty_is_read_again_until_it_is_filled(
 
 
 @pytest.mark.parametrize("content", [b"not a digest", b"sha256:short", b"\xff\xfe"])
-async def test_a_link_that_holds_no_digest_counts_as_absent(
+async def test_a_link_without_a_digest_counts_as_absent(
     registry: StoredRegistry, memory: MemoryStore, content: bytes
 ) -> None:
     await memory.put(LAYOUT.tag_link("a", "v1"), content)

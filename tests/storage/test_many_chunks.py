@@ -1,4 +1,4 @@
-"""Any way of cutting a blob into chunks gives the blob; many tiny ones cost a known number."""
+"""Any way of cutting a blob into chunks yields the blob; many tiny ones cost a known number."""
 
 import asyncio
 
@@ -11,9 +11,8 @@ from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import SizeInvalid
 from registry_core.storage import ingest
-from registry_core.storage.membership import Shelf
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import chunk, random_bytes
+from tests.support.content import chunk, random_bytes, read_blob
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
@@ -25,14 +24,13 @@ LENGTHS = st.sampled_from([0, 1, 2, 63, 64, 65, 127, 128, 129, 300])
 
 
 async def pull(registry: StoredRegistry, digest: Digest) -> bytes:
-    blob = await registry.resolve_blob("a", digest)
-    return b"".join([p async for p in await registry.get_blob(blob, offset=0, length=blob.size)])
+    return await read_blob(registry, "a", digest)
 
 
 async def push(
     registry: StoredRegistry, pieces: list[bytes], *, in_put: bool, algorithm: str, announced: str
 ) -> Digest:
-    """Push ``pieces`` one by one, asking for the status in between; the last may be in the PUT."""
+    """Push ``pieces`` one by one, with status requests in between; the last may be in the PUT."""
     upload = await registry.start_upload("a", announced)
     last = pieces.pop() if in_put and pieces else b""
     content = b""
@@ -53,12 +51,12 @@ async def push(
     algorithm=st.sampled_from(["sha256", "sha512"]),
     announced=st.sampled_from(["sha256", "sha512"]),
 )
-def test_any_cutting_of_a_blob_gives_the_blob(
+def test_any_cutting_of_a_blob_yields_the_blob(
     *, lengths: list[int], in_put: bool, algorithm: str, announced: str
 ) -> None:
     """In blocks of a few bytes, so that every chunk meets the edges of several."""
     memory = MemoryStore()
-    registry = StoredRegistry(Shelf(memory))
+    registry = StoredRegistry(memory)
     pieces = [random_bytes(length, seed) for seed, length in enumerate(lengths)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest, "BLOCK", SMALL_BLOCK)
@@ -89,17 +87,17 @@ async def test_three_hundred_chunks_of_ten_bytes(
 
 
 async def fill(registry: StoredRegistry, limit: int) -> Upload:
-    """An upload that has as many blocks as storage takes."""
+    """Return an upload that has as many blocks as storage accepts."""
     upload = await registry.start_upload("a")
     for _ in range(limit):
         upload = await registry.append_upload(upload, chunk(TEN))
     return upload
 
 
-async def test_a_client_that_sends_too_many_chunks_is_told_to_send_larger_ones(
+async def test_a_client_that_sends_too_many_chunks_should_send_larger_ones(
     registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blob storage takes 50,000 blocks; what arrived stays, and can be finished."""
+    """Blob storage accepts 50,000 blocks; what arrived stays, and can be finished."""
     monkeypatch.setattr(ingest, "MAX_BLOCKS", 5)
     upload = await fill(registry, 5)
     before = dict(memory.objects)

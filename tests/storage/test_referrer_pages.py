@@ -1,4 +1,4 @@
-"""Lists of referrers on the memory store: in pages, each referrer on exactly one of them."""
+"""Pages of referrers on the memory store: every referrer is on exactly one of them."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -13,7 +13,6 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import PaginationNumberInvalid
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.membership import Shelf
 from registry_core.storage.referrers import Referrers
 from tests.support.referrers import (
     OF_SUBJECT,
@@ -21,6 +20,7 @@ from tests.support.referrers import (
     SIGNATURE,
     artifact,
     in_order,
+    new_referrers,
     pages,
     push,
     push_fallback_index,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def referrers(memory: MemoryStore) -> Referrers:
-    return Referrers(Shelf(memory))
+    return new_referrers(memory)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 1000, 10**17, None])
@@ -56,7 +56,7 @@ async def test_pages_have_every_referrer_exactly_once_in_order(
     assert all(page.entries for page in found[:-1])
 
 
-async def test_a_page_of_nothing_is_empty_and_the_last(referrers: Referrers) -> None:
+async def test_a_page_of_no_entries_is_empty_and_the_last(referrers: Referrers) -> None:
     await push(referrers, artifact("one"))
     assert await pages(referrers, 0) == [Listing(())]
 
@@ -72,7 +72,7 @@ async def test_a_page_is_cut_before_its_json_exceeds_four_mebibytes(referrers: R
     assert [len(page.entries) for page in found] == [3, 3, 3]
 
 
-async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Referrers) -> None:
+async def test_a_listing_continues_after_an_entry_that_was_deleted(referrers: Referrers) -> None:
     contents = [artifact(f"{i}") for i in range(6)]
     pushed = in_order(*[await push(referrers, content) for content in contents])
     first = await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(2))
@@ -80,7 +80,7 @@ async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Ref
     gone = {entry.digest for entry in pushed[1:3]}
     for content in contents:
         if Digest.of(content) in gone:
-            await referrers.remove("a", Digest.of(content), parse_manifest(content))
+            await referrers.remove("a", parse_manifest(content))
     second = await referrers.list_referrers("a", OF_SUBJECT, None, first.next)
     assert [*first.entries, *second.entries] == [*pushed[:2], *pushed[3:5]]
 
@@ -106,6 +106,6 @@ async def test_a_listing_goes_on_behind_an_entry_that_was_deleted(referrers: Ref
         ),
     ],
 )
-async def test_a_token_that_was_not_given_out_is_refused(referrers: Referrers, token: str) -> None:
+async def test_a_token_that_was_never_returned_is_refused(referrers: Referrers, token: str) -> None:
     with pytest.raises(PaginationNumberInvalid):
         await referrers.list_referrers("a", OF_SUBJECT, None, PageQuery(token=token))

@@ -1,4 +1,4 @@
-"""Lists of referrers on the memory store: what is in them, and at which price."""
+"""Lists of referrers on the memory store: their entries, and the calls that they cost."""
 
 import pytest
 
@@ -10,9 +10,8 @@ from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
-from registry_core.storage.membership import Shelf
+from registry_core.storage.links import Link
 from registry_core.storage.referrers import Referrers, fallback_tag
-from registry_core.storage.small_objects import Link
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
 from tests.support.referrers import (
@@ -24,6 +23,7 @@ from tests.support.referrers import (
     artifact,
     everything,
     in_order,
+    new_referrers,
     push,
     push_fallback,
     push_fallback_index,
@@ -34,26 +34,26 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def referrers(store: CountingStore) -> Referrers:
-    return Referrers(Shelf(store))
+    return new_referrers(store)
 
 
-async def test_who_has_no_referrers_has_an_empty_list(referrers: Referrers) -> None:
+async def test_a_subject_without_referrers_has_an_empty_list(referrers: Referrers) -> None:
     await push(referrers, artifact("one"), "elsewhere")
     assert await referrers.list_referrers("a", OF_SUBJECT, None, ALL) == Listing(())
     other = Digest.of(b"other")
     assert await referrers.list_referrers("elsewhere", other, None, ALL) == Listing(())
 
 
-async def test_a_manifest_without_subject_is_entered_nowhere(
+async def test_a_manifest_without_a_subject_is_not_listed(
     referrers: Referrers, memory: MemoryStore
 ) -> None:
     manifest = parse_manifest(SUBJECT)
-    await referrers.add("a", Link(OF_SUBJECT, manifest.media_type, 1), manifest)
-    await referrers.remove("a", OF_SUBJECT, manifest)
+    await referrers.add("a", manifest)
+    await referrers.remove("a", manifest)
     assert memory.objects == {}
 
 
-async def test_an_entry_costs_one_put_and_a_list_one_listing_beside_the_look_for_the_fallback(
+async def test_an_entry_costs_one_put_and_a_list_one_listing_and_one_get_of_the_fallback(
     referrers: Referrers, store: CountingStore
 ) -> None:
     pushed = []
@@ -68,7 +68,7 @@ async def test_an_entry_costs_one_put_and_a_list_one_listing_beside_the_look_for
     assert sorted(store.take()) == ["get", "list_page"]
 
 
-async def test_a_list_without_filter_has_all_types_and_one_with_it_only_its_own(
+async def test_a_list_without_a_filter_has_all_types_and_with_one_only_that_type(
     referrers: Referrers,
 ) -> None:
     signature = await push(referrers, artifact("one"))
@@ -79,7 +79,7 @@ async def test_a_list_without_filter_has_all_types_and_one_with_it_only_its_own(
 
 
 @pytest.mark.parametrize("stated", [None, ""])
-async def test_an_image_without_artifact_type_has_that_of_its_config(
+async def test_an_image_without_an_artifact_type_has_the_type_of_its_config(
     referrers: Referrers, stated: str | None
 ) -> None:
     await push(referrers, artifact("one", stated))
@@ -122,7 +122,7 @@ async def test_annotations_come_back_as_they_were(
     store.calls.clear()
     assert await everything(referrers) == [pushed]
     assert pushed.annotations == annotations
-    assert sorted(store.take()) == ["get", "list_page"], "they lie in the entry's metadata"
+    assert sorted(store.take()) == ["get", "list_page"], "they are in the entry's metadata"
 
 
 @pytest.mark.parametrize("length", [6000, 7000, 8000, 8192, 9000, 100_000])
@@ -144,10 +144,10 @@ async def test_an_artifact_type_may_be_any_text(referrers: Referrers) -> None:
         assert await everything(referrers, artifact_type) == [pushed]
 
 
-async def test_an_entry_that_says_nothing_is_completed_from_the_manifest(
+async def test_an_entry_without_metadata_is_read_from_the_manifest(
     referrers: Referrers, memory: MemoryStore
 ) -> None:
-    """As a rebuilt one, or one whose metadata were lost when the container was copied."""
+    """Such as an entry whose metadata were lost when the container was copied."""
     pushed = await push(referrers, artifact("one", annotations={"a": "b"}))
     path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
     for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata):
@@ -167,29 +167,27 @@ async def test_an_entry_without_metadata_and_content_is_not_listed(
     assert await everything(referrers) == [pushed]
 
 
-async def test_a_removed_manifest_is_listed_no_more(
-    referrers: Referrers, store: CountingStore
-) -> None:
+async def test_a_removed_manifest_is_not_listed(referrers: Referrers, store: CountingStore) -> None:
     content = artifact("one")
     kept = await push(referrers, artifact("two"))
-    gone = await push(referrers, content)
+    await push(referrers, content)
     store.calls.clear()
     for _ in range(2):
-        await referrers.remove("a", gone.digest, parse_manifest(content))
+        await referrers.remove("a", parse_manifest(content))
         assert store.take() == ["delete"]
     assert await everything(referrers) == [kept]
 
 
-def test_the_fallback_tag_is_cut_as_the_specification_says() -> None:
+def test_the_fallback_tag_is_truncated_as_the_specification_says() -> None:
     sha512 = Digest.of(SUBJECT, "sha512")
     assert fallback_tag(OF_SUBJECT) == f"sha256-{OF_SUBJECT.hex}"
     assert fallback_tag(sha512) == f"sha512-{sha512.hex[:64]}"
 
 
-async def test_what_clients_listed_under_the_fallback_tag_is_merged_in(
+async def test_entries_of_the_fallback_index_are_merged_in(
     referrers: Referrers, memory: MemoryStore
 ) -> None:
-    both = await push(referrers, artifact("both", annotations={"who": "registry"}))
+    both = await push(referrers, artifact("both", annotations={"by": "registry"}))
     ours = await push(referrers, artifact("ours"))
     theirs = [
         Descriptor(media_types.OCI_MANIFEST, Digest.of(b"1"), 1, artifact_type=SIGNATURE),
@@ -201,10 +199,10 @@ async def test_what_clients_listed_under_the_fallback_tag_is_merged_in(
     assert await everything(referrers, SBOM) == theirs[1:]
 
 
-async def test_what_the_fallback_tag_has_beyond_the_repository_is_not_listed(
+async def test_entries_of_the_fallback_index_whose_manifest_is_gone_are_not_listed(
     referrers: Referrers, memory: MemoryStore, store: CountingStore
 ) -> None:
-    """A client that finds the referrers API does not see to its old index any more."""
+    """A client that finds the referrers API no longer updates its old index."""
     theirs = Descriptor(media_types.OCI_MANIFEST, Digest.of(b"1"), 1, artifact_type=SBOM)
     await push_fallback_index(memory, theirs)
     store.calls.clear()
@@ -214,11 +212,11 @@ async def test_what_the_fallback_tag_has_beyond_the_repository_is_not_listed(
     assert sorted(store.take()) == ["get", "head", "list_page"]
     link = LAYOUT.revision_link("a", theirs.digest)
     await memory.delete(link)
-    assert await everything(Referrers(Shelf(store))) == []
+    assert await everything(new_referrers(store)) == []
 
 
 @pytest.mark.parametrize("content", [image_manifest(), b"no manifest", None])
-async def test_a_fallback_tag_that_holds_no_index_does_not_matter(
+async def test_a_fallback_tag_without_an_index_is_ignored(
     referrers: Referrers, memory: MemoryStore, content: bytes | None
 ) -> None:
     pushed = await push(referrers, artifact("one"))

@@ -1,4 +1,4 @@
-"""The form of names in the container: with or without a slash in front of all."""
+"""The root of the container: with or without a leading slash, found on the first request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
 
 Written = Callable[[Layout], str]
-"""Something that the registry, or another one, has written."""
+"""Returns the path of something that this registry or another one has written."""
 
 ANY_PATH = pytest.mark.parametrize(
     "written",
@@ -41,14 +41,14 @@ ANY_PATH = pytest.mark.parametrize(
 
 @ANY_PATH
 @pytest.mark.parametrize("root", ["", "/"])
-async def test_names_are_gone_on_with_as_they_began(root: str, written: Written) -> None:
+async def test_the_root_of_an_existing_registry_is_found(root: str, written: Written) -> None:
     store = MemoryStore()
     await store.put(written(Layout(root)), b"x")
     assert await find_root(store, setting="SETTING") == root
 
 
-async def test_a_new_container_has_names_without_a_slash(store: CountingStore) -> None:
-    """And it takes two listings to know."""
+async def test_a_new_container_has_no_leading_slash(store: CountingStore) -> None:
+    """Two listings find out."""
     assert await find_root(store, setting="SETTING") == ""
     assert store.calls == [
         ("list_page", "docker/registry/v2/"),
@@ -56,7 +56,7 @@ async def test_a_new_container_has_names_without_a_slash(store: CountingStore) -
     ]
 
 
-async def test_other_things_in_the_container_are_not_looked_at(memory: MemoryStore) -> None:
+async def test_other_objects_in_the_container_are_ignored(memory: MemoryStore) -> None:
     await memory.put("docker/readme", b"x")
     await memory.put("/docker/registry/v1/x", b"x")
     await memory.put("backup/docker/registry/v2/blobs", b"x")
@@ -64,15 +64,15 @@ async def test_other_things_in_the_container_are_not_looked_at(memory: MemorySto
 
 
 @ANY_PATH
-async def test_a_container_with_both_forms_is_reported(
+async def test_a_container_with_both_roots_is_reported(
     memory: MemoryStore, written: Written
 ) -> None:
     for root in ("", "/"):
         await memory.put(written(Layout(root)), b"x")
     with pytest.raises(RootAmbiguous) as caught:
         await find_root(memory, setting="SETTING")
-    for told in ("'docker/registry/v2/'", "'/docker/registry/v2/'", "set SETTING to"):
-        assert told in str(caught.value)
+    for text in ("'docker/registry/v2/'", "'/docker/registry/v2/'", "set SETTING to"):
+        assert text in str(caught.value)
 
 
 class Client(httpx.AsyncClient):
@@ -93,7 +93,7 @@ class Client(httpx.AsyncClient):
         return await self.get("/v2/_catalog")
 
 
-async def test_first_requests_that_come_together_look_once(store: CountingStore) -> None:
+async def test_concurrent_first_requests_look_once(store: CountingStore) -> None:
     async with Client(store) as client:
         answers = await asyncio.gather(*(client.list_catalog() for _ in range(5)))
         looked = [path for method, path in store.calls if path == Layout("/").base]
@@ -103,19 +103,21 @@ async def test_first_requests_that_come_together_look_once(store: CountingStore)
     assert store.take() == ["list_page"] * (2 + 6)
 
 
-async def test_whether_this_is_a_registry_is_answered_before_storage(
+async def test_the_version_check_is_answered_before_storage_is_open(
     memory: MemoryStore,
 ) -> None:
-    """end-1: storage is opened behind the answer, for the request that comes next."""
+    """end-1: storage is opened in the background, for the next request."""
     store = Slow(memory)
     async with Client(store) as client:
         assert (await client.get("/v2/")).status_code == 200
-        await store.asked.wait()
+        await store.listed.wait()
         store.go_on.set()
         assert (await client.list_catalog()).status_code == 200
 
 
-async def test_who_is_not_let_in_has_storage_asked_nothing_more(store: CountingStore) -> None:
+async def test_a_caller_without_access_causes_no_storage_calls(
+    store: CountingStore,
+) -> None:
     users = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd(["alice"])}
     settings = read_settings(
         {
@@ -132,7 +134,7 @@ async def test_who_is_not_let_in_has_storage_asked_nothing_more(store: CountingS
     assert store.take() == ["list_page"] * 2
 
 
-async def test_nobody_looks_where_the_root_is_set(
+async def test_a_root_that_is_set_is_not_looked_for(
     store: CountingStore, memory: MemoryStore
 ) -> None:
     settings = replace(SETTINGS, root="some/folder/")
@@ -143,7 +145,7 @@ async def test_nobody_looks_where_the_root_is_set(
     assert {path.partition("docker/")[0] for path in memory.objects} == {"some/folder/"}
 
 
-async def test_both_forms_make_storage_unavailable_until_one_is_gone(
+async def test_two_roots_make_storage_unavailable_until_one_is_gone(
     store: CountingStore, memory: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     for root in ("", "/"):
@@ -160,10 +162,10 @@ async def test_both_forms_make_storage_unavailable_until_one_is_gone(
     assert answer.json() == {"repositories": ["repository"]}
 
 
-async def test_what_is_wrong_with_storage_is_told_before_anybody_needs_it(
+async def test_a_problem_with_storage_is_reported_before_a_request_needs_it(
     store: CountingStore, memory: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """end-1: in the log, and then by every answer until it is cured."""
+    """end-1: in the log, and then by every answer until it is solved."""
     for root in ("", "/"):
         await memory.put(Layout(root).catalog_marker("repository"), b"")
     async with Client(store) as client:
@@ -178,7 +180,7 @@ async def test_what_is_wrong_with_storage_is_told_before_anybody_needs_it(
 
 
 class Silent(CountingStore):
-    """A store that does not answer listings, for a while."""
+    """A store that does not answer listings while ``is_silent``."""
 
     is_silent = True
 
@@ -188,7 +190,7 @@ class Silent(CountingStore):
         return await super().list_page(prefix, **options)
 
 
-async def test_a_storage_fault_while_looking_is_tried_again_by_the_next_request(
+async def test_after_a_storage_fault_the_next_request_looks_again(
     memory: MemoryStore,
 ) -> None:
     store = Silent(memory)
@@ -201,27 +203,27 @@ async def test_a_storage_fault_while_looking_is_tried_again_by_the_next_request(
 
 
 class Slow(CountingStore):
-    """A store that answers listings when it is told to."""
+    """A store that answers listings once ``go_on`` is set, and sets ``listed`` before."""
 
     def __init__(self, inner: ObjectStore) -> None:
         super().__init__(inner)
-        self.asked = asyncio.Event()
+        self.listed = asyncio.Event()
         self.go_on = asyncio.Event()
 
     async def list_page(self, prefix: str, **options: Any) -> Page:
-        self.asked.set()
+        self.listed.set()
         await self.go_on.wait()
         return await super().list_page(prefix, **options)
 
 
-async def test_a_client_that_hangs_up_does_not_stop_what_others_wait_for(
+async def test_a_client_that_disconnects_does_not_stop_what_others_wait_for(
     memory: MemoryStore,
 ) -> None:
     store = Slow(memory)
     async with Client(store) as client:
         first = asyncio.create_task(client.list_catalog())
         second = asyncio.create_task(client.list_catalog())
-        await store.asked.wait()
+        await store.listed.wait()
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         store.go_on.set()
@@ -229,7 +231,7 @@ async def test_a_client_that_hangs_up_does_not_stop_what_others_wait_for(
     assert first.cancelled()
 
 
-async def test_a_closed_host_is_opened_again(store: CountingStore) -> None:
+async def test_storage_is_opened_again_after_closing(store: CountingStore) -> None:
     async with Client(store) as client:
         await client.list_catalog()
         await client.app.close()
@@ -237,10 +239,10 @@ async def test_a_closed_host_is_opened_again(store: CountingStore) -> None:
     assert store.take() == ["list_page"] * 3 * 2
 
 
-async def test_closing_ends_an_opening_under_way(memory: MemoryStore) -> None:
+async def test_closing_cancels_an_opening_in_progress(memory: MemoryStore) -> None:
     store = Slow(memory)
     async with Client(store) as client:
         waiting = asyncio.create_task(client.list_catalog())
-        await store.asked.wait()
+        await store.listed.wait()
         await client.app.close()
         assert_error(await waiting, 503, "UNAVAILABLE")

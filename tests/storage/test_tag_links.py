@@ -1,4 +1,4 @@
-"""What a tag points to, whatever other registries, crashes and deletions have left of its links."""
+"""What a tag points to, whatever other registries, crashes and deletions left of its links."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,15 +20,15 @@ OLD, NEW = image_manifest(b"old"), image_manifest(b"new")
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every object is a second younger than the one before, as storage counts in seconds."""
+    """Every object is a second younger than the one before: storage counts in seconds."""
     write, times = MemoryStore._write, iter(range(10_000))
 
     def write_later(store: MemoryStore, path: str, *args: object, **options: object) -> str:
         etag = write(store, path, *args, **options)  # type: ignore[arg-type]
         found = store.objects[path].properties
         later = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(times))
-        told = Properties(found.etag, found.size, later, found.metadata, found.is_append)
-        object.__setattr__(store.objects[path], "properties", told)
+        changed = Properties(found.etag, found.size, later, found.metadata, found.is_append)
+        object.__setattr__(store.objects[path], "properties", changed)
         return etag
 
     monkeypatch.setattr(MemoryStore, "_write", write_later)
@@ -41,10 +41,10 @@ async def pulled(registry: StoredRegistry) -> bytes:
     return (await registry.get_manifest("a", "v1")).content
 
 
-async def test_a_tag_without_current_link_points_to_what_its_index_names_last(
+async def test_a_tag_without_a_current_link_points_to_the_newest_entry_of_its_index(
     registry: StoredRegistry, memory: MemoryStore, store: CountingStore
 ) -> None:
-    """So it is while a link is replaced, and after a push that was cut off before its end."""
+    """That happens while a link is replaced, and after a push that was cut off."""
     await push_image(registry, "a", "v1", [b"old"])
     await push_image(registry, "a", "v1", [b"new"])
     await memory.delete(LINK)
@@ -56,21 +56,21 @@ async def test_a_tag_without_current_link_points_to_what_its_index_names_last(
     assert await pulled(registry) == OLD
 
 
-async def test_a_manifest_that_is_deleted_is_none_that_a_tag_falls_back_to(
+async def test_a_tag_does_not_fall_back_to_a_deleted_manifest(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     await push_image(registry, "a", "v1", [b"old"])
     new = await push_image(registry, "a", "v1", [b"new"])
     await memory.delete(LINK)
     await memory.delete(LAYOUT.revision_link("a", new.digest))
-    registry._deletions.shelf.manifests.forget(("a", new.digest))
+    registry._deletions.membership.manifests.forget(("a", new.digest))
     assert await pulled(registry) == OLD
 
 
-async def test_a_link_that_stays_empty_is_as_good_as_none(
+async def test_a_link_that_stays_empty_counts_as_missing(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
-    """Its writer, another registry, was cut off between creating and filling it."""
+    """Another registry was cut off between creating and filling it."""
     await push_image(registry, "a", "v1", [b"old"])
     await memory.delete(LINK)
     await memory.append(LINK, b"")
@@ -79,7 +79,7 @@ async def test_a_link_that_stays_empty_is_as_good_as_none(
     assert await pulled(registry) == NEW
 
 
-async def test_an_append_blob_link_is_replaced_and_the_tag_is_there_all_the_time(
+async def test_an_append_blob_link_is_replaced_and_the_tag_exists_all_the_time(
     registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = await push_image(registry, "a", "v1", [b"old"])
@@ -100,10 +100,10 @@ async def test_an_append_blob_link_is_replaced_and_the_tag_is_there_all_the_time
     assert not (await memory.head(LINK)).is_append
 
 
-async def test_right_links_that_are_append_blobs_are_never_away(
+async def test_correct_links_that_are_append_blobs_are_not_replaced(
     registry: StoredRegistry, memory: MemoryStore, store: CountingStore
 ) -> None:
-    """Nothing stands in for a blob's or a manifest's link while it is replaced: it stays."""
+    """Nothing would stand in for a blob's or a manifest's link while it is replaced."""
     await push_image(registry, "a", "v1", [b"old"])
     links = [path for path in memory.objects if path.endswith("/link") and path != LINK]
     for path in links:
@@ -136,7 +136,7 @@ async def test_a_deleted_tag_does_not_come_back_from_its_history(
     assert not [path for path in memory.objects if "/tags/" in path]
 
 
-async def test_deleting_goes_on_where_it_was_cut_off(
+async def test_deletion_can_be_repeated_after_it_was_cut_off(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     await push_image(registry, "a", "v1", [b"old"])

@@ -1,4 +1,4 @@
-"""Uploads, on the memory store: their states, their calls, and what they leave behind."""
+"""Uploads on the memory store: their states, the calls that they make, and what they leave."""
 
 import asyncio
 import gc
@@ -18,25 +18,24 @@ from registry_core.spec.errors import (
     SizeInvalid,
 )
 from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
-from registry_core.storage.membership import Shelf
+from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import chunk, push_blob, random_bytes
+from tests.support.content import chunk, push_blob, random_bytes, read_blob
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
 
 SMALL = b"a small layer"
+LAYOUT = Layout()
 LARGE = random_bytes(2 * BLOCK + 12345)
 
 
 async def pull(registry: StoredRegistry, repository: str, digest: Digest) -> bytes:
-    blob = await registry.resolve_blob(repository, digest)
-    pieces = [p async for p in await registry.get_blob(blob, offset=0, length=blob.size)]
-    return b"".join(pieces)
+    return await read_blob(registry, repository, digest)
 
 
 def leftovers(memory: MemoryStore) -> list[str]:
-    """Uploads that still lie in storage."""
+    """Return the data of uploads that are still in storage."""
     return [path for path in memory.objects if "/_uploads/" in path]
 
 
@@ -62,7 +61,7 @@ async def test_a_large_blob_by_patch_is_staged_committed_and_copied(
     assert not leftovers(memory)
 
 
-async def test_a_large_blob_by_put_is_staged_where_it_belongs(
+async def test_a_large_blob_by_put_is_staged_at_its_address(
     registry: StoredRegistry, store: CountingStore
 ) -> None:
     await push_blob(registry, "a/b", LARGE)
@@ -76,7 +75,7 @@ async def test_a_large_blob_by_put_is_staged_where_it_belongs(
     [(0,), (5,), (5, 7), (5, BLOCK + 1), (BLOCK, 1), (BLOCK + 1, 5), (2 * BLOCK, BLOCK, 9)],
     ids=str,
 )
-async def test_any_chunks_make_the_whole(
+async def test_chunks_of_any_size_make_the_blob(
     registry: StoredRegistry, memory: MemoryStore, sizes: tuple[int, ...], algorithm: str
 ) -> None:
     """By PATCHes alone, and with the last chunk in the PUT."""
@@ -94,10 +93,10 @@ async def test_any_chunks_make_the_whole(
     assert not leftovers(memory)
 
 
-async def test_an_upload_goes_on_without_a_carried_hash(
+async def test_an_upload_continues_without_an_exported_hash(
     registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where libcrypto is out of reach, what was committed is read back before it is published."""
+    """Without libcrypto, what was committed is read back before it is published."""
     monkeypatch.setattr(hash_state, "available", lambda: False)
     for first in (SMALL, LARGE):
         upload = await registry.start_upload("a")
@@ -136,7 +135,9 @@ async def test_of_two_requests_that_continue_the_same_state_only_one_commits(
     assert await pull(registry, "a", Digest.of(LARGE + b"one")) == LARGE + b"one"
 
 
-async def test_a_client_that_lost_an_answer_learns_what_arrived(registry: StoredRegistry) -> None:
+async def test_a_client_that_lost_an_answer_can_look_what_arrived(
+    registry: StoredRegistry,
+) -> None:
     first = await registry.start_upload("a")
     second = await registry.append_upload(first, chunk(LARGE))
     third = await registry.append_upload(second, chunk(b"more"))
@@ -155,7 +156,7 @@ async def test_finishing_again_after_a_lost_answer_succeeds(
         assert await registry.finish_upload(upload, Digest.of(content), chunk()) == done
 
 
-async def test_a_commit_that_is_tried_again_since_its_answer_was_lost_knows_itself(
+async def test_a_commit_that_is_retried_after_a_lost_answer_succeeds(
     registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = memory.commit
@@ -172,7 +173,7 @@ async def test_a_commit_that_is_tried_again_since_its_answer_was_lost_knows_itse
     assert await pull(registry, "a", digest) == LARGE + b"more"
 
 
-async def test_a_chunk_elsewhere_than_at_the_end_is_refused_and_changes_nothing(
+async def test_a_chunk_that_does_not_begin_at_the_offset_is_refused_and_changes_nothing(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
@@ -188,7 +189,7 @@ async def test_a_chunk_elsewhere_than_at_the_end_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("difference", [-1, 1])
-async def test_a_chunk_of_another_length_than_announced_leaves_nothing(
+async def test_a_chunk_of_another_length_than_announced_is_discarded(
     registry: StoredRegistry, memory: MemoryStore, content: bytes, difference: int
 ) -> None:
     upload = await registry.start_upload("a")
@@ -201,7 +202,7 @@ async def test_a_chunk_of_another_length_than_announced_leaves_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
-async def test_a_wrong_digest_on_put_leaves_nothing(
+async def test_an_upload_with_a_wrong_digest_is_discarded(
     registry: StoredRegistry, memory: MemoryStore, content: bytes
 ) -> None:
     with pytest.raises(DigestInvalid):
@@ -232,16 +233,15 @@ async def test_a_cancelled_upload_is_gone(registry: StoredRegistry, memory: Memo
 async def test_a_blob_belongs_to_the_repository_it_was_pushed_to(registry: StoredRegistry) -> None:
     await push_blob(registry, "a", SMALL)
     with pytest.raises(BlobUnknown):
-        await registry.resolve_blob("b", Digest.of(SMALL))
+        await registry.open_blob("b", Digest.of(SMALL))
 
 
-async def test_content_that_is_an_append_blob_already_is_taken_as_it_is(
+async def test_content_that_is_an_append_blob_already_is_not_replaced(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     """Distribution's uploads are append blobs."""
-    layout = Shelf(memory).layout
     for content in (SMALL, LARGE):
-        path = layout.content(Digest.of(content))
+        path = LAYOUT.content(Digest.of(content))
         await memory.append(path, content)
         before = memory.objects[path]
         await push_blob(registry, "a", content)
@@ -255,28 +255,28 @@ async def test_another_registrys_upload_cannot_be_continued(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
     upload = await registry.start_upload("a")
-    await memory.append(Shelf(memory).layout.upload("a", upload.id), b"begun elsewhere")
+    await memory.append(LAYOUT.upload("a", upload.id), b"begun elsewhere")
     with pytest.raises(BlobUploadInvalid):
         await registry.get_upload(upload)
 
 
 @pytest.mark.parametrize("state", ["x", "[]", "{}", '{"a":"sha256","h":"?"}', '{"a":1,"b":"z"}'])
-async def test_a_state_that_is_none_is_refused(registry: StoredRegistry, state: str) -> None:
+async def test_a_malformed_state_is_refused(registry: StoredRegistry, state: str) -> None:
     with pytest.raises(BlobUploadInvalid):
         await registry.append_upload(Upload("a", "id", 5, state), chunk(b"x"))
 
 
-def test_blocks_grow_so_that_their_number_suffices() -> None:
+def test_blocks_grow_so_that_50000_suffice() -> None:
     """A layer of 1 TiB takes fewer than 50,000 blocks."""
     assert sum(block_size(index) for index in range(MAX_BLOCKS)) > 2**40
 
 
-async def test_when_many_blocks_fail_at_once_none_of_the_failures_is_forgotten(
+async def test_when_many_blocks_fail_at_once_every_failure_is_retrieved(
     registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asyncio would report each, with a traceback, where nobody looks."""
-    forgotten: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: forgotten.append(told))
+    """Asyncio would log each of the others as never retrieved."""
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
 
     all_blocks_in_flight = asyncio.Barrier(4)
 
@@ -290,5 +290,5 @@ async def test_when_many_blocks_fail_at_once_none_of_the_failures_is_forgotten(
             await registry.start_upload("a"), chunk(random_bytes(6 * BLOCK))
         )
     gc.collect()
-    assert not forgotten
+    assert not reported
     assert not memory.objects

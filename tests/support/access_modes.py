@@ -16,8 +16,8 @@ from typing import TypeAlias
 import httpx
 import jwt
 
-from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.access_rows import DELETE, PULL, PUSH
 
 NOBODY, ANONYMOUS, WRONG = "nobody", "anonymous", "wrong"

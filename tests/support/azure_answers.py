@@ -1,7 +1,7 @@
-"""Azurite that answers as Azure does where a write meets an append blob.
+"""A proxy in front of Azurite that refuses writes over append blobs, as Azure does.
 
-Azure does not let a Put Blob, a Put Block List or a Copy Blob change the kind of a blob: 409
-InvalidBlobType. Azurite writes over it. This proxy stands before it and refuses in its place.
+Azure does not let Put Blob, Put Block List or Copy Blob change the type of a blob: 409
+InvalidBlobType. Azurite overwrites it.
 
     with AzureAnswers(azurite) as azure:
         azure.connection_string
@@ -24,14 +24,14 @@ from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.reverse_proxy import ReverseProxy
 
 Precedence = Literal["InvalidBlobType", "BlobAlreadyExists", "ConditionNotMet"]
-"""What `If-None-Match: *` is answered with where there is an append blob.
+"""The error for `If-None-Match: *` where there is an append blob.
 
-Both are true of such a request, and it is not documented which of them Azure finds first.
+All of them apply; which one Azure returns is not documented.
 """
 
 
 class AzureAnswers(ReverseProxy):
-    """``refused`` counts the requests that it refused."""
+    """Refuses writes over append blobs; ``refused`` counts them."""
 
     def __init__(self, azurite: Azurite, *, if_absent: Precedence = "InvalidBlobType") -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class AzureAnswers(ReverseProxy):
 
     @property
     def connection_string(self) -> str:
-        """What the Azure SDK needs to know, to come by here."""
-        own = self._azurite.service_url.replace(f"127.0.0.1:{self._azurite.port}", self.authority)
-        return self._azurite.connection_string.replace(self._azurite.service_url, own)
+        """The connection string of Azurite through this proxy."""
+        url = self._azurite.service_url.replace(f"127.0.0.1:{self._azurite.port}", self.authority)
+        return self._azurite.connection_string.replace(self._azurite.service_url, url)
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
-        if _writes_whole(request) and await self._meets_append_blob(out, request):
+        if _replaces_blob(request) and await self._targets_append_blob(out, request):
             self.refused += 1
             await request.read()
             if request.headers.get("If-None-Match") == "*":
@@ -54,14 +54,14 @@ class AzureAnswers(ReverseProxy):
             return _refusal("InvalidBlobType")
         return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}")
 
-    async def _meets_append_blob(self, out: ClientSession, request: web.BaseRequest) -> bool:
+    async def _targets_append_blob(self, out: ClientSession, request: web.BaseRequest) -> bool:
         path = request.raw_path.partition("?")[0]
         url = f"http://127.0.0.1:{self._azurite.port}{path}?{_signature(path.split('/')[2])}"
         async with out.head(URL(url, encoded=True)) as found:
             return found.headers.get("x-ms-blob-type") == "AppendBlob"
 
 
-def _writes_whole(request: web.BaseRequest) -> bool:
+def _replaces_blob(request: web.BaseRequest) -> bool:
     if request.method != "PUT":
         return False
     operation = request.query.get("comp")
@@ -72,7 +72,7 @@ def _writes_whole(request: web.BaseRequest) -> bool:
 
 def _refusal(code: Precedence) -> web.Response:
     status = HTTPStatus.PRECONDITION_FAILED if code == "ConditionNotMet" else HTTPStatus.CONFLICT
-    message = f"{code}: as Azure would say it"
+    message = f"{code}: as Azure answers"
     text = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
     return web.Response(
         status=status,

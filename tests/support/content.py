@@ -4,10 +4,12 @@ import json
 import random
 from collections.abc import AsyncIterator, Sequence
 
-from registry_core.registry import Chunk, Registry
+from registry_core.registry import Chunk, PushedManifest, Registry
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
+from registry_core.spec.endpoints import Reference
+from registry_core.spec.manifest import parse_manifest
 
 CONFIG = b'{"architecture":"amd64","os":"linux"}'
 
@@ -67,8 +69,32 @@ async def push_image(
     for content in (CONFIG, *layers):
         await push_blob(registry, repository, content)
     manifest = image_manifest(*layers)
-    pushed = await registry.push_manifest(repository, reference, manifest, media_types.OCI_MANIFEST)
+    pushed = await push_manifest(registry, repository, reference, manifest)
     return pushed.descriptor
+
+
+async def push_manifest(
+    registry: Registry,
+    repository: str,
+    reference: Reference,
+    content: bytes,
+    content_type: str | None = None,
+    *,
+    tags: Sequence[str] = (),
+) -> PushedManifest:
+    """Push a manifest as the HTTP server does: parsed, and checked against the reference."""
+    if isinstance(reference, Digest):
+        manifest = parse_manifest(content, content_type, reference)
+        return await registry.push_manifest(repository, manifest, tags)
+    manifest = parse_manifest(content, content_type)
+    return await registry.push_manifest(repository, manifest, (reference, *tags))
+
+
+async def read_blob(registry: Registry, repository: str, digest: Digest) -> bytes:
+    """Return all of a blob's content."""
+    blob = await registry.open_blob(repository, digest)
+    body = await blob.read(0, blob.descriptor.size)
+    return b"".join([piece async for piece in body])
 
 
 LAYER = "application/vnd.oci.image.layer.v1"

@@ -1,10 +1,10 @@
-"""An object store that writes down which calls were made of it."""
+"""An object store that records its calls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from registry_core.object_store.interface import (
-    ANYWAY,
+    UNCONDITIONAL,
     Buffer,
     Condition,
     ObjectStore,
@@ -16,13 +16,13 @@ from registry_core.object_store.interface import (
 
 @dataclass
 class CountingStore:
-    """See `ObjectStore`. ``calls`` are method and path, in order."""
+    """Passes every call to ``inner`` and records method and path in ``calls``, in order."""
 
     inner: ObjectStore
     calls: list[tuple[str, str]] = field(default_factory=list)
 
     def take(self) -> list[str]:
-        """The methods called since the last time."""
+        """Return the methods called since the last time."""
         methods = [method for method, _ in self.calls]
         self.calls.clear()
         return methods
@@ -37,7 +37,7 @@ class CountingStore:
         *,
         offset: int = 0,
         length: int | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> StoredObject:
         self.calls.append(("get", path))
         return await self.inner.get(path, offset=offset, length=length, condition=condition)
@@ -48,7 +48,7 @@ class CountingStore:
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("put", path))
         return await self.inner.put(path, content, metadata=metadata, condition=condition)
@@ -78,7 +78,7 @@ class CountingStore:
         block_ids: Sequence[str],
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("commit", path))
         return await self.inner.commit(path, block_ids, metadata=metadata, condition=condition)
@@ -95,7 +95,7 @@ class CountingStore:
         size: int,
         metadata: Mapping[str, str],
         source_etag: str | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         self.calls.append(("copy", path))
         return await self.inner.copy(
@@ -107,7 +107,7 @@ class CountingStore:
             condition=condition,
         )
 
-    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+    async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         self.calls.append(("delete", path))
         await self.inner.delete(path, condition=condition)
 
@@ -131,7 +131,7 @@ class CountingStore:
             limit=limit,
         )
 
-    async def signed_url(self, path: str, *, seconds: int) -> str:
+    async def signed_url(self, path: str, *, seconds: int) -> str | None:
         return await self.inner.signed_url(path, seconds=seconds)
 
     async def close(self) -> None:

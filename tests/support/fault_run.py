@@ -1,6 +1,6 @@
-"""Pushes and pulls over a storage with faults, and what is left of them.
+"""Pushes and pulls over storage with faults: nothing acknowledged may be lost.
 
-`python -m tests.support.fault_run --operations 5000 --share 0.05 --seed 7` is the long one.
+`python -m tests.support.fault_run --operations 5000 --share 0.05 --seed 7` is the long run.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.support.faults import FaultyStorage, faulty_storage, sometimes
 from tests.support.operations import Away, Client, new_layer, registry_over
 
 LIMITS = Limits(retries=1, silence=2, first_delay=0.01, total=20)
-_WORKERS, _TAGS, _TRIES = 6, 8, 20
+_WORKERS, _TAGS, _MAX_ATTEMPTS = 6, 8, 20
 _SMALL, _LARGE = 4000, 9 * 2**20  # the latter: two blocks
 
 
 @dataclass
-class Report:
-    """What was done and what came of it. ``acknowledged`` is in the order of the pushes."""
+class FaultReport:
+    """What was done. ``acknowledged`` pushes are in order; ``lost`` describes what was lost."""
 
     done: Counter[str] = field(default_factory=Counter)
     acknowledged: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
@@ -43,11 +43,11 @@ class Report:
 
     def __str__(self) -> str:
         injected = self.storage.injected if self.storage else Counter()
-        asked = len(self.storage.asked) if self.storage else 0
+        requests = len(self.storage.requests) if self.storage else 0
         lines = [
             f"{self.done['push']} pushes, {self.done['pull']} pulls",
             f"{self.done['503']} answers of 503, {self.done['repeat']} operations repeated",
-            f"{injected.total()} faults in {asked} storage calls",
+            f"{injected.total()} faults in {requests} storage calls",
             *(f"  {count:5} {fault.value}" for fault, count in injected.most_common()),
             f"{len(self.acknowledged)} acknowledged pushes, {len(self.lost)} lost",
         ]
@@ -63,12 +63,12 @@ async def fault_run(
     seed: int,
     kind: type[AzureBlobStore] = AzureBlobStore,
     limits: Limits = LIMITS,
-) -> Report:
-    """Push and pull at the same time while a ``share`` of the storage's answers is spoilt.
+) -> FaultReport:
+    """Push and pull concurrently while storage fails for a ``share`` of its requests.
 
-    In the end all that was acknowledged is pulled by a new registry without faults.
+    In the end a new registry without faults pulls everything that was acknowledged.
     """
-    report = Report()
+    report = FaultReport()
     async with faulty_storage(azurite.port, sometimes(share, seed)) as report.storage:
         url = f"http://127.0.0.1:{report.storage.port}/{ACCOUNT}"
         store = kind.from_key(url, container, ACCOUNT, KEY, limits=limits)
@@ -86,7 +86,7 @@ async def fault_run(
 
 
 async def _work(
-    http: httpx.AsyncClient, worker: int, count: int, chance: random.Random, report: Report
+    http: httpx.AsyncClient, worker: int, count: int, chance: random.Random, report: FaultReport
 ) -> None:
     repository = f"faults/{worker}"
     tags: dict[str, Client] = {}
@@ -104,8 +104,8 @@ async def _work(
             tag, client = chance.choice(sorted(tags.items()))
             try:
                 await _until_done(partial(_pull, client, tag), report)
-            except AssertionError as wrong:
-                report.lost.append(f"{repository}:{tag} while running: {wrong}")
+            except AssertionError as error:
+                report.lost.append(f"{repository}:{tag} while running: {error}")
             report.done["pull"] += 1
 
 
@@ -120,20 +120,20 @@ async def _pull(client: Client, reference: str) -> None:
     await client.pull(reference, client.manifest, CONFIG, client.layer)
 
 
-async def _until_done(operation: Callable[[], Awaitable[None]], report: Report) -> None:
-    for tries in range(_TRIES):
+async def _until_done(operation: Callable[[], Awaitable[None]], report: FaultReport) -> None:
+    for attempt in range(_MAX_ATTEMPTS):
         try:
             await operation()
         except (Away, StoreUnavailable):  # the latter: an answer that broke off
             report.done["503"] += 1
-            report.done["repeat"] += tries == 0
+            report.done["repeat"] += attempt == 0
         else:
             return
-    raise AssertionError(f"not done in {_TRIES} tries")
+    raise AssertionError(f"not done in {_MAX_ATTEMPTS} attempts")
 
 
-async def _verify(http: httpx.AsyncClient, report: Report) -> None:
-    """Each push by its digest, each tag as it was pushed last."""
+async def _verify(http: httpx.AsyncClient, report: FaultReport) -> None:
+    """Pull each push by its digest, and each tag as it was last pushed."""
     last = {(repository, tag): manifest for repository, tag, manifest, _ in report.acknowledged}
     for repository, tag, manifest, layer in report.acknowledged:
         client = Client(http, repository, layer)
@@ -141,15 +141,15 @@ async def _verify(http: httpx.AsyncClient, report: Report) -> None:
         for reference in (str(Digest.of(manifest)), *([tag] if current else [])):
             try:
                 await _pull(client, reference)
-            except AssertionError as wrong:
-                report.lost.append(f"{repository} {reference}: {str(wrong)[:200]}")
+            except AssertionError as error:
+                report.lost.append(f"{repository} {reference}: {str(error)[:200]}")
 
 
 def main() -> int:
-    """Prints the report; the exit code is 1 if anything was lost."""
+    """Run the command and print the report. Returns 1 if anything was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.fault_run", description=__doc__)
     parser.add_argument("--operations", type=int, default=5000)
-    parser.add_argument("--share", type=float, default=0.05, help="of spoilt answers")
+    parser.add_argument("--share", type=float, default=0.05, help="share of requests with a fault")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, Azurite(Path(folder)) as azurite:

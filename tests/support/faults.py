@@ -1,4 +1,4 @@
-"""A proxy in front of storage that spoils chosen answers, each in one of the ways they do spoil."""
+"""A proxy in front of storage that injects faults into chosen requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 class Fault(enum.Enum):
-    """What becomes of a request. Those in `TOOK_PLACE` reach storage."""
+    """What happens to a request. Those with a fault in `TOOK_PLACE` reach storage."""
 
     ERROR = "500 InternalError"
     BUSY = "503 ServerBusy"
@@ -20,18 +20,18 @@ class Fault(enum.Enum):
     RESET = "reset before it was forwarded"
     LOST = "reset after it took place"
     TIMED_OUT = "500 OperationTimedOut after it took place"
-    TRUNCATED = "answer cut off"
+    TRUNCATED = "truncated answer"
     SLOW = "no answer"
-    GARBAGE = "answer that is no HTTP"
-    STRANGER = "200 from somebody else"
-    NOWHERE = "404 from somebody else"
+    GARBAGE = "answer that is not HTTP"
+    STRANGER = "200 from an intermediary"
+    NOWHERE = "404 from an intermediary"
 
 
 TOOK_PLACE = {Fault.LOST, Fault.TIMED_OUT, Fault.TRUNCATED, Fault.SLOW, Fault.GARBAGE}
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProxiedRequest:
     """A request as the proxy sees it; ``number`` counts from 1."""
 
     number: int
@@ -39,75 +39,87 @@ class Asked:
     target: str
 
 
-Choose = Callable[[Asked], Fault | None]
+ChooseFault = Callable[[ProxiedRequest], Fault | None]
 
 
-def nth(number: int, fault: Fault) -> Choose:
-    """Only the request with this number."""
-    return lambda asked: fault if asked.number == number else None
+def nth(number: int, fault: Fault) -> ChooseFault:
+    """Choose only the request with this number."""
+    return lambda request: fault if request.number == number else None
 
 
-def sometimes(share: float, seed: int) -> Choose:
-    """A ``share`` of all requests, each kind of fault as often as the others."""
+def first(number: int, fault: Fault) -> ChooseFault:
+    """Choose this many requests, the first ones."""
+    return lambda request: fault if request.number <= number else None
+
+
+def always(fault: Fault) -> ChooseFault:
+    """Choose every request."""
+    return lambda _: fault
+
+
+def sometimes(share: float, seed: int) -> ChooseFault:
+    """Choose a ``share`` of all requests, each fault as often as the others."""
     chance = random.Random(seed)
-    kinds = list(Fault)
-    return lambda _: chance.choice(kinds) if chance.random() < share else None
+    faults = list(Fault)
+    return lambda _: chance.choice(faults) if chance.random() < share else None
 
 
-def never(_: Asked) -> None:
-    """No request."""
+def never(_: ProxiedRequest) -> None:
+    """Choose no request."""
 
 
 @dataclass
 class FaultyStorage:
-    """Where the proxy listens, whom it spoils, and what it did. ``choose`` may be changed."""
+    """The proxy on ``port``, in front of ``storage_port``. ``choose`` may be changed."""
 
-    behind: int
-    choose: Choose = never
+    storage_port: int
+    choose: ChooseFault = never
     port: int = 0
     retry_after: int | None = None
-    """What `Fault.BUSY` asks for, in seconds."""
-    asked: list[Asked] = field(default_factory=list)
+    """The ``Retry-After`` of `Fault.BUSY`, in seconds."""
+    connections: int = 0
+    requests: list[ProxiedRequest] = field(default_factory=list)
     injected: Counter[Fault] = field(default_factory=Counter)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client, over one of its own to storage."""
-        there = await asyncio.open_connection("127.0.0.1", self.behind)
+        """Serve one connection of a client, with a connection of its own to storage."""
+        self.connections += 1
+        upstream = await asyncio.open_connection("127.0.0.1", self.storage_port)
         try:
-            while await self._exchange(reader, writer, *there):
+            while await self._exchange(reader, writer, *upstream):
                 pass
         except (OSError, asyncio.IncompleteReadError):
             pass  # one of the two hung up
         finally:
-            there[1].close()
+            upstream[1].close()
             writer.close()
 
     async def _exchange(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        there_reader: asyncio.StreamReader,
-        there_writer: asyncio.StreamWriter,
+        upstream_reader: asyncio.StreamReader,
+        upstream_writer: asyncio.StreamWriter,
     ) -> bool:
-        """One request. Whether another may follow on these connections."""
-        request = await _read_message(reader)
-        method, target, _ = request.split(b" ", 2)
-        asked = Asked(len(self.asked) + 1, method.decode(), target.decode())
-        self.asked.append(asked)
-        fault = self.choose(asked)
+        """Serve one request. Returns whether another may follow on these connections."""
+        message = await _read_message(reader)
+        method, target, _ = message.split(b" ", 2)
+        request = ProxiedRequest(len(self.requests) + 1, method.decode(), target.decode())
+        self.requests.append(request)
+        fault = self.choose(request)
         answer = b""
         if fault is None or fault in TOOK_PLACE:
-            there_writer.write(request)
-            answer = await _read_message(there_reader, bodiless=method == b"HEAD")
+            upstream_writer.write(message)
+            answer = await _read_message(upstream_reader, bodiless=method == b"HEAD")
         if fault is None:
             writer.write(answer)
             await writer.drain()
             return True
         self.injected[fault] += 1
-        await self._spoil(fault, answer, reader, writer)
+        await self._inject(fault, answer, reader, writer)
         return False
 
-    async def _spoil(
+    async def _inject(
         self,
         fault: Fault,
         answer: bytes,
@@ -153,7 +165,10 @@ _INSTEAD = {
 
 
 async def _read_message(reader: asyncio.StreamReader, *, bodiless: bool = False) -> bytes:
-    """A request or an answer, whole, as it came. :raises IncompleteReadError: at the end."""
+    """Return a whole request or answer, unchanged.
+
+    :raises IncompleteReadError: the connection has ended.
+    """
     head = await reader.readuntil(b"\r\n\r\n")
     fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
     if bodiless:
@@ -174,8 +189,8 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def faulty_storage(port: int, choose: Choose = never) -> AsyncIterator[FaultyStorage]:
-    """The proxy on a free loopback port, in front of ``port``."""
+async def faulty_storage(port: int, choose: ChooseFault = never) -> AsyncIterator[FaultyStorage]:
+    """Run the proxy on a free loopback port, in front of ``port``."""
     storage = FaultyStorage(port, choose)
     serving: set[asyncio.Task[None]] = set()
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from registry_core.auth.federation import Federated
 from registry_core.auth.identity import Identity
 from registry_core.auth.rules import Federation
+from registry_core.auth.sources.federation import Federated
+from tests.support.identities import identity_of
 from tests.support.oidc_issuer import OidcIssuer
 
 MAIN = "repo:org/app:ref:refs/heads/main"
@@ -22,5 +23,5 @@ def github(
 
 
 async def identify(issuer: OidcIssuer, token: str, name: str = "oidc") -> Identity | None:
-    """Who the token is about, to a registry that has seen none before."""
-    return await Federated([github(issuer)]).identify(name, token)
+    """Return the identity that the token proves to a registry that has not seen it before."""
+    return await identity_of(Federated([github(issuer)]), name, token)

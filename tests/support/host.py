@@ -109,20 +109,19 @@ def start_process(
     environment: Mapping[str, str],
     *,
     arguments: Sequence[str] = (),
-    cwd: Path | None = None,
+    module: str = "registry_core",
 ) -> RunningHost:
-    """Start ``python -m registry_core serve ARGUMENTS`` without waiting for anything.
+    """Start ``python -m MODULE serve ARGUMENTS`` without waiting for anything.
 
     ``environment`` is added to this process's own, less what configures a registry.
-    ``cwd`` is the folder of the function_app.py to serve; the project's own by default.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
     log, path = tempfile.mkstemp()
     Path(path).unlink()
     process = subprocess.Popen(
-        [sys.executable, "-m", "registry_core", "serve", *arguments],
-        cwd=cwd or PROJECT,
-        env={**inherited, "PYTHONPATH": str(PROJECT), **environment},
+        [sys.executable, "-m", module, "serve", *arguments],
+        cwd=PROJECT,
+        env={**inherited, **environment},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -135,7 +134,7 @@ def start_host(
     *,
     port: int = 0,
     arguments: Sequence[str] = (),
-    cwd: Path | None = None,
+    module: str = "registry_core",
     seconds: float = 60,
 ) -> RunningHost:
     """Start a host as `start_process` does and wait until it says that it is ready.
@@ -145,6 +144,6 @@ def start_host(
 
     :raises HostFailed: when it ends first or is not ready within ``seconds``.
     """
-    host = start_process(environment, arguments=["--port", str(port), *arguments], cwd=cwd)
+    host = start_process(environment, arguments=["--port", str(port), *arguments], module=module)
     host.wait_until_ready(seconds)
     return host

@@ -34,7 +34,9 @@ class HostKind:
     refuses_long_urls: bool
 
 
-LOCAL = HostKind("local", reads_ahead=False, hang_up="the client hung up", refuses_long_urls=False)
+LOCAL = HostKind(
+    "local", reads_ahead=False, hang_up="the client disconnected", refuses_long_urls=False
+)
 FUNCTIONS = HostKind(
     "functions",
     reads_ahead=True,

@@ -1,4 +1,4 @@
-"""Tags and the catalog as clients go through them, over a store of the test's own."""
+"""Listing tags and the catalog page by page, as clients do, over any store."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.catalog import Catalog
 from registry_core.storage.layout import Layout
-from registry_core.storage.membership import Shelf
-from registry_core.storage.tags import Tags
+from registry_core.storage.stored_registry import StoredRegistry
 
 LAYOUT = Layout()
 DIGEST = Digest.of(b"{}")
 
-Ask = Callable[[PageQuery], Awaitable[Listing[str]]]
+ListPage = Callable[[PageQuery], Awaitable[Listing[str]]]
 BetweenPages = Callable[[], Awaitable[None]]
 
 
-class FromTheBeginning(MemoryStore):
-    """A store that does not know `start_from`, as Azure's before its version of 2026-02-06."""
+class WithoutStartFrom(MemoryStore):
+    """A store that ignores `start_from`, as Azure did before its version 2026-02-06."""
 
     async def list_page(self, prefix: str, **options: Any) -> Page:
         return await super().list_page(prefix, **(options | {"start_from": None}))
 
 
-class Exacting(MemoryStore):
-    """A store that takes no `start_from` but one which could be a path of the registry's."""
+class StrictStartFrom(MemoryStore):
+    """A store that accepts `start_from` only if it could be a path of the registry."""
 
     async def list_page(self, prefix: str, **options: Any) -> Page:
         start = options.get("start_from")
@@ -40,33 +39,40 @@ class Exacting(MemoryStore):
 
 
 async def put_tag(store: ObjectStore, tag: str) -> None:
-    """As a push does."""
+    """Write a tag as a push does."""
     await store.put(LAYOUT.tag_index_link("r", tag, DIGEST), str(DIGEST).encode())
     await store.put(LAYOUT.tag_link("r", tag), str(DIGEST).encode())
 
 
 async def put_revision(store: ObjectStore) -> None:
-    """What makes the repository known, tags or no tags."""
+    """Make the repository exist, with or without tags."""
     await store.put(LAYOUT.revision_link("r", DIGEST), str(DIGEST).encode())
 
 
-def tags_of(store: ObjectStore) -> Ask:
-    tags = Tags(Shelf(store))
-    return lambda page: tags.list_tags("r", page)
+def tags_of(store: ObjectStore) -> ListPage:
+    """Return what lists the tags of the repository."""
+    registry = StoredRegistry(store)
+
+    async def list_names(page: PageQuery) -> Listing[str]:
+        listing = await registry.list_tags("r", page)
+        return Listing(tuple(tag.name for tag in listing.entries), listing.next)
+
+    return list_names
 
 
-def catalog_of(store: ObjectStore) -> Ask:
-    return Catalog(Shelf(store)).list_repositories
+def catalog_of(store: ObjectStore) -> ListPage:
+    """Return what lists the repositories."""
+    return Catalog(store).list_repositories
 
 
 async def pages_by_link(
-    ask: Ask, page: PageQuery, between: BetweenPages | None = None
+    list_page: ListPage, page: PageQuery, between: BetweenPages | None = None
 ) -> list[tuple[str, ...]]:
-    """Every page, as a client sees them that follows the links."""
+    """Return every page, as a client gets them that follows the links."""
     pages: list[tuple[str, ...]] = []
     following: PageQuery | None = page
     while following:
-        listing = await ask(following)
+        listing = await list_page(following)
         assert page.n is None or len(listing.entries) <= page.n
         pages.append(listing.entries)
         following = listing.next
@@ -76,12 +82,12 @@ async def pages_by_link(
 
 
 async def pages_by_last(
-    ask: Ask, n: int, between: BetweenPages | None = None
+    list_page: ListPage, n: int, between: BetweenPages | None = None
 ) -> list[tuple[str, ...]]:
-    """Every page, as a client sees them that asks for what comes behind the last entry it got."""
+    """Return every page, as a client gets them that passes the last entry of each as `last`."""
     pages: list[tuple[str, ...]] = []
     last: str | None = None
-    while page := (await ask(PageQuery(n, last))).entries:
+    while page := (await list_page(PageQuery(n, last))).entries:
         pages.append(page)
         last = page[-1]
         if between:
@@ -90,4 +96,5 @@ async def pages_by_last(
 
 
 def joined(pages: list[tuple[str, ...]]) -> list[str]:
+    """Return the entries of all pages."""
     return [entry for page in pages for entry in page]

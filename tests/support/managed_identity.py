@@ -1,7 +1,7 @@
-"""A managed identity: App Service's endpoint for tokens on loopback, and what a host is told of it.
+"""A managed identity: App Service's token endpoint on loopback, and the environment of an app.
 
-with IdentityEndpoint() as identity:
-    start_host(identity.environment | storage_settings(azurite, container))
+    with IdentityEndpoint() as identity:
+        start_host(identity.environment | storage_settings(azurite, container))
 
 learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference"
 """
@@ -28,28 +28,29 @@ TENANT = "5f3c2bd5-2f0e-4a5e-9c68-6f8b5a3c4d11"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request for a token that had the header it needs."""
+class TokenRequest:
+    """A request for a token, with the right header."""
 
     resource: str
     client_id: str | None
 
 
 class IdentityEndpoint:
-    """Listens from entering the context until leaving it.
+    """A token endpoint that listens while its context is open.
 
-    ``asked`` lists the requests for tokens, and ``given`` the tokens. ``lifetime`` is what it says
-    of them, in seconds (Entra's own is a day), and ``refresh_in`` when to ask for the next one.
-    ``refusal`` is a status and a text to answer with instead. While ``answering`` is clear, no
-    request is answered. ``audience`` is for whom the tokens are; what was asked for, if None.
+    ``requests`` lists the requests for tokens, ``tokens`` the tokens issued. ``lifetime`` is their
+    lifetime in seconds, as the answers state it (a day, as in Entra ID), and ``refresh_in`` the
+    seconds after which to request the next one. ``error`` is a status and a text to answer with
+    instead. While ``answering`` is clear, no request is answered. ``audience`` is the audience of
+    the tokens; None for the requested resource.
     """
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.given: list[str] = []
+        self.requests: list[TokenRequest] = []
+        self.tokens: list[str] = []
         self.lifetime = 86400
         self.refresh_in: int | None = None
-        self.refusal: tuple[int, str] | None = None
+        self.error: tuple[int, str] | None = None
         self.audience: str | None = None
         self.answering = threading.Event()
         self.answering.set()
@@ -58,24 +59,24 @@ class IdentityEndpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What App Service tells an app that has an identity."""
+        """The environment that App Service sets for an app with an identity."""
         return {"IDENTITY_ENDPOINT": f"{self.url}/msi/token", "IDENTITY_HEADER": self.header}
 
     def answer(self, target: str, header: str | None) -> tuple[int, dict[str, object]]:
-        """Status and document for a request."""
+        """Return the status and the document for a request."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
         if header != self.header or query.get("api-version") != API_VERSION:
-            return 401, {"message": "not the header or the version of this endpoint"}
-        self.asked.append(Asked(query["resource"], query.get("client_id")))
+            return 401, {"message": "wrong header or API version"}
+        self.requests.append(TokenRequest(query["resource"], query.get("client_id")))
         self.answering.wait(60)
-        if self.refusal is not None:
-            status, message = self.refusal
+        if self.error is not None:
+            status, message = self.error
             return status, {"statusCode": str(status), "message": message}
         token = storage_token(self.audience or query["resource"])
-        self.given.append(token)
-        sooner = {} if self.refresh_in is None else {"refresh_in": self.refresh_in}
+        self.tokens.append(token)
+        refresh = {} if self.refresh_in is None else {"refresh_in": self.refresh_in}
         return 200, {
-            **sooner,
+            **refresh,
             "access_token": token,
             "expires_on": str(int(time.time()) + self.lifetime),
             "resource": query["resource"],
@@ -99,7 +100,7 @@ class IdentityEndpoint:
 
 
 def storage_token(audience: str) -> str:
-    """Claims as Entra ID has them. Good for a day, so that none is too late."""
+    """Return a token with the claims of Entra ID, valid for a day."""
     now = int(time.time())
     claims = {
         "aud": audience,
@@ -112,11 +113,11 @@ def storage_token(audience: str) -> str:
         "ver": "1.0",
         "uti": uuid.uuid4().hex,
     }
-    return jwt.encode(claims, "nobody checks the signature, so any key of 32 bytes will do")
+    return jwt.encode(claims, "nothing checks the signature, so any key of 32 bytes will do")
 
 
 def storage_settings(azurite: SecureAzurite, container: str) -> dict[str, str]:
-    """What a host is told of storage: where it is, whom to trust, and no key."""
+    """Return the settings of a host: the storage's URL and certificate, and no key."""
     return {
         "REGISTRY_STORAGE_AZURE_SERVICEURL": azurite.service_url,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container,

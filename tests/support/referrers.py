@@ -1,5 +1,6 @@
 """Manifests with a subject, pushed into the lists that the storage layer keeps of them."""
 
+from registry_core.object_store.interface import ObjectStore
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec import media_types
@@ -9,8 +10,9 @@ from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.content import Content
 from registry_core.storage.layout import Layout
+from registry_core.storage.links import Link, put_link
+from registry_core.storage.membership import Membership
 from registry_core.storage.referrers import Referrers, fallback_tag
-from registry_core.storage.small_objects import Link, put_link
 from tests.support.content import descriptor, image_index, image_manifest
 
 LAYOUT = Layout()
@@ -26,18 +28,22 @@ def artifact(name: str, artifact_type: str | None = SIGNATURE, **fields: object)
     return image_manifest(name.encode(), artifactType=artifact_type, subject=subject, **fields)
 
 
+def new_referrers(store: ObjectStore) -> Referrers:
+    """Return the lists over a store, with nothing cached."""
+    return Referrers(Membership(store), Content(store))
+
+
 async def push(referrers: Referrers, content: bytes, repository: str = "a") -> Descriptor:
-    """Content and entry, as `push_manifest` writes them. Returns what is to be listed."""
+    """Write content and entry as `push_manifest` does. Return the expected entry."""
     manifest = parse_manifest(content)
-    link = Link(Digest.of(content), manifest.media_type, len(content))
-    await Content(referrers.shelf.store, LAYOUT).put(link.digest, content)
-    await referrers.add(repository, link, manifest)
+    await Content(referrers.content.store).put(manifest.digest, content)
+    await referrers.add(repository, manifest)
     return Descriptor(
         manifest.media_type,
-        link.digest,
+        manifest.digest,
         len(content),
-        annotations=manifest.annotations,
-        artifact_type=manifest.artifact_type,
+        annotations=manifest.document.annotations,
+        artifact_type=manifest.document.artifact_type,
     )
 
 

@@ -1,6 +1,6 @@
-"""Azurite over TLS, which takes Entra ID's tokens: as storage in Azure is reached without a key.
+"""Azurite over TLS, which accepts tokens of Entra ID, as storage in Azure does.
 
-It looks at a token's claims, not at its signature, and nobody lacks a role.
+It checks the claims of a token, but not its signature, and no roles.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from tests.support.certificates import certify
 
 HOSTS = ("127.0.0.1", "localhost")
 
-# Where systems keep the certificates that they trust, Debian's last.
+# Where systems keep the certificates that they trust; the last is Debian's.
 _SYSTEM = (ssl.get_default_verify_paths().openssl_cafile, "/etc/ssl/certs/ca-certificates.crt")
 
 
 class Trust:
     """A server's key and certificate, as files in ``folder``.
 
-    The certificate vouches for itself: Azurite, when it copies from itself, trusts it alone, and
-    could not tell who else vouches for it. ``bundle`` is for `SSL_CERT_FILE` and the like: it
-    stands there beside those that the system trusts.
+    The certificate is self-signed: Azurite, when it copies from itself, trusts only that one.
+    ``bundle`` is for `SSL_CERT_FILE` and the like: the certificate and those that the system
+    trusts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,18 +44,18 @@ class Trust:
         self.bundle.write_text("\n".join([server.pem, *known[:1]]))
 
     def client_context(self) -> ssl.SSLContext:
-        """Trusts the server, and no other."""
+        """Return a context that trusts this server only."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def server_context(self) -> ssl.SSLContext:
-        """Shows the server's certificate."""
+        """Return a context with the server's certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
 
 class SecureAzurite(Azurite):
-    """See `Azurite`. ``trust`` is what its clients need to believe it."""
+    """An `Azurite` with TLS. ``trust`` is what its clients need to verify it."""
 
     def __init__(self, location: Path) -> None:
         self.trust = Trust(location / "trust")
@@ -69,7 +69,7 @@ class SecureAzurite(Azurite):
 
     @property
     def connection_string(self) -> str:
-        """With the key, for what tests do behind the registry's back."""
+        """The connection string with the key, for direct access by tests."""
         return (
             f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={KEY};"
             f"BlobEndpoint={self.service_url};"
@@ -77,9 +77,9 @@ class SecureAzurite(Azurite):
 
 
 class Connections:
-    """Opens connections to the tests' server, and knows when all of them have ended.
+    """Opens connections to the tests' server and waits for all of them to end.
 
-    Over TLS that takes a few turns of the event loop after they are closed, and a test ends it.
+    Over TLS that takes a few turns of the event loop after closing, which a test may not give it.
     """
 
     def __init__(self, trust: Trust) -> None:
@@ -87,16 +87,16 @@ class Connections:
         self._sockets: list[socket.socket] = []
 
     def connector(self, **options: Any) -> TCPConnector:
-        """``options`` as for `TCPConnector`."""
+        """Return a connector; ``options`` as for `TCPConnector`."""
         return TCPConnector(ssl=self._context, socket_factory=self._open, **options)
 
     async def ended(self) -> None:
-        """Returns when they have ended, those included that the server wanted to end."""
+        """Wait until all connections have ended, including those that the server ends."""
         for _ in range(5000):
             if all(opened.fileno() < 0 for opened in self._sockets):
                 return
             await asyncio.sleep(0.001)
-        raise AssertionError("a connection does not end")
+        raise AssertionError("a connection has not ended")
 
     def _open(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, *_ = address
@@ -104,8 +104,8 @@ class Connections:
         return self._sockets[-1]
 
 
-class Trusting(Transport):
-    """The store's own transport, which trusts the tests' server."""
+class TrustingTransport(Transport):
+    """The store's transport, trusting the tests' server."""
 
     def __init__(self, trust: Trust, **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""A registry on Azurite whose storage calls are counted, each HTTP request for itself."""
+"""A registry on Azurite that records its storage calls, one per HTTP request."""
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from tests.support.wire import Wire
 
 @dataclass
 class Stack:
-    """A registry on Azurite, with every HTTP request to storage written down."""
+    """A registry on Azurite; ``calls`` has the operation of every HTTP request to storage."""
 
     store: AzureBlobStore
     settings: Settings
@@ -23,7 +23,7 @@ class Stack:
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def new_instance(self, repository: str = "a/b", *, keys: bool = False) -> Wire:
-        """Another instance of the app, which has seen nothing yet. ``keys``: it knows them."""
+        """Return a client of a new instance, with empty caches. ``keys``: with personal keys."""
         registry = build_registry(self.settings, self.store)
         application = build_application(self.settings, registry, self.store if keys else None)
         transport = httpx.ASGITransport(application)
@@ -32,7 +32,7 @@ class Stack:
         return Wire(client, repository, set)
 
     async def calls_of(self, request: Awaitable[object]) -> list[str]:
-        """What a request asks of storage, in order."""
+        """Return the storage calls that a request causes, in order."""
         self.calls.clear()
         await request
         return list(self.calls)
@@ -44,7 +44,7 @@ class Stack:
 
 @asynccontextmanager
 async def counted(azurite: Azurite, container: str, settings: Settings) -> AsyncIterator[Stack]:
-    """A stack on a container; of ``settings``, the storage is not used."""
+    """Run a stack on a container; the storage of ``settings`` is not used."""
     calls: list[str] = []
     store = AzureBlobStore.from_connection_string(
         azurite.connection_string,

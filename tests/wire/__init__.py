@@ -1,4 +1,4 @@
-"""The registry over HTTP, every request as a client sends it, on each stack of `conftest`.
+"""The registry over HTTP: each request as a client sends it, over the stacks of `conftest`.
 
 Files are named by the specification's workflow categories: `test_pull_`, `test_push_`,
 `test_discovery_` (with `test_listing`), `test_management_`; `test_api` has what holds for every

@@ -1,4 +1,11 @@
-"""The stacks that the wire suite runs over: the same requests, the same answers."""
+"""The stacks that the wire suite runs over.
+
+Each test runs in process, over the memory store: refusals and rules of the specification need no
+host. A marker adds the stacks that could answer differently:
+
+- ``every_host``: what hosts can get wrong: bodies, headers, statuses, long URLs, odd paths;
+- ``every_stack``: what storage access can change besides: redirects, ranges, large uploads.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,12 +24,27 @@ from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
-STACKS = ("memory", "redirected", "streamed", "identity", FUNCTIONS.name)
+IN_PROCESS = "memory"
+EVERY_HOST = (IN_PROCESS, "redirected", FUNCTIONS.name)
+EVERY_STACK = (*EVERY_HOST, "streamed", "identity")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the stacks of the `wire` fixture by the test's marker."""
+    if "wire" not in metafunc.fixturenames:
+        return
+    stacks: tuple[str, ...] = (IN_PROCESS,)
+    for marker, marked in (("every_host", EVERY_HOST), ("every_stack", EVERY_STACK)):
+        if metafunc.definition.get_closest_marker(marker):
+            stacks = marked
+    runtime = {FUNCTIONS.name: [pytest.mark.runtime]}
+    params = [pytest.param(name, marks=runtime.get(name, ())) for name in stacks]
+    metafunc.parametrize("wire", params, indirect=True)
 
 
 @pytest.fixture(scope="session")
 def hosts(request: pytest.FixtureRequest) -> Iterator[dict[str, tuple[str, str]]]:
-    """URL and container of each host, started when the first test asks for it."""
+    """The URL and container of each host; a host starts when it is first used."""
     with ExitStack() as stack:
         yield _Hosts(request, stack)
 
@@ -39,7 +61,7 @@ class _Hosts(dict[str, tuple[str, str]]):
             "REGISTRY_STORAGE_REDIRECT_DISABLE": str(
                 name not in ("redirected", "identity")
             ).lower(),
-            # Names with a slash in front, as distribution v2 wrote them, are served alike.
+            # Paths with a leading slash, as distribution v2 writes them, are served as well.
             "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
         }
@@ -59,18 +81,18 @@ class _Hosts(dict[str, tuple[str, str]]):
 
 
 def _azurite_of(stack: str, request: pytest.FixtureRequest) -> Azurite:
-    """The storage of a stack: "identity" is let in without a key, over TLS."""
+    """The storage of a stack; "identity" accesses it without a key, over TLS."""
     fixture = "secure_azurite" if stack == "identity" else "azurite"
     azurite: Azurite = request.getfixturevalue(fixture)
     return azurite
 
 
-@pytest.fixture(params=STACKS)
+@pytest.fixture
 async def wire(
     request: pytest.FixtureRequest, hosts: Mapping[str, tuple[str, str]]
 ) -> AsyncIterator[Wire]:
     """A registry to talk HTTP to, with a repository of its own."""
-    if request.param == "memory":
+    if request.param == IN_PROCESS:
         memory = MemoryStore()
         settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
         app = build_application(settings, build_registry(settings, memory))

@@ -1,4 +1,4 @@
-"""OCI distribution-spec, "API": end-1, and what holds for every endpoint: names, routes, errors."""
+"""OCI distribution-spec, "API": end-1, and names, routes and errors of every endpoint."""
 
 import httpx
 import pytest
@@ -12,27 +12,30 @@ pytestmark = pytest.mark.anyio
 DIGEST = Digest.of(b"some content")
 
 
-async def test_the_api_says_that_it_is_there(wire: Wire) -> None:
-    """end-1: with a slash at the end, or without."""
+@pytest.mark.every_host
+async def test_the_api_version_is_confirmed(wire: Wire) -> None:
+    """end-1: with or without a trailing slash."""
     for path in ("/v2/", "/v2"):
         for method in ("GET", "HEAD"):
             answer = await wire.client.request(method, path)
             assert answer.status_code == 200
 
 
-async def test_the_root_says_what_this_is(wire: Wire) -> None:
-    """Beside every endpoint: a page for people."""
+@pytest.mark.every_host
+async def test_the_root_shows_a_page_for_people(wire: Wire) -> None:
+    """Besides every endpoint."""
     answer = await wire.client.get("/")
     assert answer.status_code == 200
     assert "container registry" in answer.text
     assert f"docker push {wire.client.base_url.netloc.decode()}/" in answer.text
 
 
-async def test_every_answer_names_the_version_of_the_api(wire: Wire) -> None:
-    """Every endpoint: errors, redirects and unknown paths as well. Docker HTTP API V2 wants it."""
+@pytest.mark.every_host
+async def test_every_answer_names_the_api_version(wire: Wire) -> None:
+    """Every endpoint, including errors, redirects and unknown paths (Docker HTTP API V2)."""
     manifest = await wire.push_image("v1", b"layer")
     location, blob = await wire.start(), f"{wire.base}/blobs/{Digest.of(CONFIG)}"
-    asked = [
+    requests = [
         (200, wire.client.get("/v2/")),
         (200, wire.client.head(f"{wire.base}/manifests/v1")),
         (200, wire.client.get("/v2/_catalog?n=1")),
@@ -49,7 +52,7 @@ async def test_every_answer_names_the_version_of_the_api(wire: Wire) -> None:
         (405, wire.client.post("/v2/")),
         (416, wire.patch(location, b"x", **{"Content-Range": "5-5"})),
     ]
-    for status, request in asked:
+    for status, request in requests:
         answer = await request
         assert answer.status_code == status, answer.text
         assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0", answer.url
@@ -58,11 +61,20 @@ async def test_every_answer_names_the_version_of_the_api(wire: Wire) -> None:
     assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
 
 
-@pytest.mark.parametrize(
-    "name", ["UPPER", "a//b", "-a", "a/", "a..b", "a___b", "ä", "a b", "a" * 256, "a/_layers"]
-)
-async def test_bad_names_are_refused(wire: Wire, name: str) -> None:
+@pytest.mark.parametrize("name", ["UPPER", "-a", "a..b", "a___b", "a" * 256, "a/_layers"])
+async def test_invalid_names_are_refused(wire: Wire, name: str) -> None:
     """Every endpoint of a repository."""
+    await assert_name_is_refused(wire, name)
+
+
+@pytest.mark.every_host
+@pytest.mark.parametrize("name", ["a//b", "a/", "ä", "a b"])
+async def test_invalid_names_that_a_host_might_rewrite_are_refused(wire: Wire, name: str) -> None:
+    """Every endpoint of a repository."""
+    await assert_name_is_refused(wire, name)
+
+
+async def assert_name_is_refused(wire: Wire, name: str) -> None:
     with wire.nothing_new_in_storage():
         for method, path in [
             ("GET", f"/v2/{name}/tags/list"),
@@ -78,7 +90,7 @@ async def test_bad_names_are_refused(wire: Wire, name: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["-v1", ".v1", "a" * 129, "ä", "v1+build", "v 1"])
-async def test_bad_tags_are_refused_and_nothing_is_found_under_them(wire: Wire, tag: str) -> None:
+async def test_invalid_tags_are_refused_and_not_found(wire: Wire, tag: str) -> None:
     """end-3, end-7a."""
     await wire.push_blob(CONFIG)
     with wire.nothing_new_in_storage():
@@ -98,7 +110,7 @@ async def test_bad_tags_are_refused_and_nothing_is_found_under_them(wire: Wire, 
         ":",
     ],
 )
-async def test_bad_digests_are_refused(wire: Wire, digest: str) -> None:
+async def test_invalid_digests_are_refused(wire: Wire, digest: str) -> None:
     """Every endpoint that takes one."""
     location = await wire.start()
     with wire.nothing_new_in_storage():
@@ -117,13 +129,15 @@ async def test_bad_digests_are_refused(wire: Wire, digest: str) -> None:
             assert_error(await wire.client.request(method, url), 400, "DIGEST_INVALID")
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("path", ["/v2/x", "/v2/a/b", "/v2/a/tags", "/v2/a/blobs/x/y", "/v2/_x"])
-async def test_a_path_of_no_endpoint_is_unknown(wire: Wire, path: str) -> None:
-    """Beside every endpoint."""
+async def test_a_path_without_an_endpoint_is_unknown(wire: Wire, path: str) -> None:
+    """Besides every endpoint."""
     for method in ("GET", "PUT", "POST", "DELETE"):
         assert_error(await wire.client.request(method, path), 404, "NAME_UNKNOWN")
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize(
     "path, methods",
     [
@@ -136,7 +150,7 @@ async def test_a_path_of_no_endpoint_is_unknown(wire: Wire, path: str) -> None:
         ("/v2/a/blobs/uploads/", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]),
     ],
 )
-async def test_a_method_that_an_endpoint_lacks_is_refused_with_those_it_has(
+async def test_an_unsupported_method_is_refused_with_the_supported_ones(
     wire: Wire, path: str, methods: list[str]
 ) -> None:
     """Every endpoint's path."""

@@ -1,4 +1,4 @@
-"""Uploads in chunks of odd and mixed lengths: end-5, end-13 after each, the last one in end-6."""
+"""Uploads in chunks of odd and mixed sizes: end-5, a status (end-13) after each, end-6 last."""
 
 import itertools
 
@@ -11,17 +11,17 @@ from tests.support.wire import Wire, assert_error
 pytestmark = pytest.mark.anyio
 
 MIB = 2**20
-CONTENT = random_bytes(10 * MIB)  # pieces of it, so that they need not be made anew each time
+CONTENT = random_bytes(10 * MIB)  # chunks are slices of it
 SIZES = (1, 8 * MIB, 100)
 
 
 async def push_in_chunks(
     wire: Wire, sizes: tuple[int, ...], algorithm: str
 ) -> tuple[bytes, Digest]:
-    """PATCH, and the status after each; the last chunk goes in the PUT, with its own range."""
+    """Send chunks by PATCH, each followed by a status, and the last one with the PUT."""
     query = f"?digest-algorithm={algorithm}"
-    begun = await wire.client.post(f"{wire.base}/blobs/uploads/{query}")
-    location, content = begun.headers["Location"], b""
+    started = await wire.client.post(f"{wire.base}/blobs/uploads/{query}")
+    location, content = started.headers["Location"], b""
     for position, size in enumerate(sizes, 1):
         piece = CONTENT[position : position + size]
         header = {"Content-Range": f"{len(content)}-{len(content) + size - 1}"}
@@ -60,7 +60,7 @@ async def test_tiny_and_large_chunks_in_every_order(wire: Wire) -> None:
     ],
     ids=["large among tiny", "off by one", "single bytes"],
 )
-async def test_what_is_pulled_is_what_the_chunks_were(
+async def test_the_pulled_blob_consists_of_the_chunks(
     wire: Wire, sizes: tuple[int, ...], algorithm: str
 ) -> None:
     content, digest = await push_in_chunks(wire, sizes, algorithm)
@@ -68,7 +68,8 @@ async def test_what_is_pulled_is_what_the_chunks_were(
     assert (answer.status_code, answer.content) == (200, content)
 
 
-async def test_a_chunk_of_nothing_changes_nothing(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_an_empty_chunk_changes_nothing(wire: Wire) -> None:
     location = await wire.start()
     for piece in (b"", b"abc", b"", b"def", b""):
         answer = await wire.patch(location, piece)
@@ -78,8 +79,9 @@ async def test_a_chunk_of_nothing_changes_nothing(wire: Wire) -> None:
     assert (await wire.finish(location, Digest.of(b"abcdef"))).status_code == 201
 
 
-async def test_a_chunk_sent_twice_is_refused_and_the_upload_goes_on(wire: Wire) -> None:
-    """After tiny and after large ones: the state tells where it stands, not the number sent."""
+@pytest.mark.every_host
+async def test_a_chunk_sent_twice_is_refused_and_the_upload_continues(wire: Wire) -> None:
+    """After tiny and after large chunks: the offset counts, not the number of chunks."""
     location, content = await wire.start(), b""
     for size in (2, 9 * MIB, 2):
         piece = CONTENT[:size]

@@ -29,7 +29,7 @@ Entry = dict[str, Any]
 def artifact(
     name: str, artifact_type: str | None = SIGNATURE, subject: Digest = OF_SUBJECT, **fields: object
 ) -> bytes:
-    """A manifest that refers to the subject; ``name`` makes it another one."""
+    """Return a manifest that refers to the subject; each ``name`` makes a different one."""
     return image_manifest(
         config=descriptor(EMPTY, media_types.OCI_EMPTY),
         artifactType=artifact_type,
@@ -40,7 +40,7 @@ def artifact(
 
 
 def entry_of(content: bytes, algorithm: str = "sha256") -> Entry:
-    """What a list says of an artifact, by the specification's words."""
+    """Return the descriptor of an artifact as the specification wants it listed."""
     manifest = json.loads(content)
     return {
         "mediaType": manifest["mediaType"],
@@ -52,7 +52,7 @@ def entry_of(content: bytes, algorithm: str = "sha256") -> Entry:
 
 
 async def push(wire: Wire, content: bytes, reference: object = None) -> httpx.Response:
-    """An artifact and its empty config, by digest unless told otherwise."""
+    """Push an artifact and its empty config, by digest unless there is a ``reference``."""
     await wire.push_blob(EMPTY)
     media_type = json.loads(content)["mediaType"]
     answer = await wire.put_manifest(reference or Digest.of(content), content, media_type)
@@ -60,7 +60,9 @@ async def push(wire: Wire, content: bytes, reference: object = None) -> httpx.Re
     return answer
 
 
-async def ask(wire: Wire, subject: object = OF_SUBJECT, query: str = "") -> httpx.Response:
+async def get_referrers(
+    wire: Wire, subject: object = OF_SUBJECT, query: str = ""
+) -> httpx.Response:
     answer = await wire.client.get(f"{wire.base}/referrers/{subject}{query}")
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == media_types.OCI_INDEX
@@ -70,7 +72,7 @@ async def ask(wire: Wire, subject: object = OF_SUBJECT, query: str = "") -> http
 
 
 async def referrers(wire: Wire, subject: object = OF_SUBJECT, query: str = "") -> list[Entry]:
-    entries: list[Entry] = (await ask(wire, subject, query)).json()["manifests"]
+    entries: list[Entry] = (await get_referrers(wire, subject, query)).json()["manifests"]
     return entries
 
 
@@ -79,8 +81,8 @@ def in_order(*entries: Entry) -> list[Entry]:
 
 
 @ALGORITHMS
-async def test_the_unknown_has_an_empty_list(wire: Wire, algorithm: str) -> None:
-    """end-12a: never 404, whether it is the repository or the subject that is unknown."""
+async def test_an_unknown_subject_has_an_empty_list(wire: Wire, algorithm: str) -> None:
+    """end-12a: never 404, whether the repository or the subject is unknown."""
     unknown = Digest.of(b"unknown", algorithm)
     assert await referrers(wire, unknown) == []
     await wire.push_image("v1", LAYER)
@@ -96,9 +98,7 @@ async def test_a_subject_is_a_digest(wire: Wire, subject: str) -> None:
 
 
 @ALGORITHMS
-async def test_a_push_with_a_subject_says_that_it_was_understood(
-    wire: Wire, algorithm: str
-) -> None:
+async def test_a_push_with_a_subject_is_confirmed_by_a_header(wire: Wire, algorithm: str) -> None:
     """end-7a."""
     subject = Digest.of(SUBJECT, algorithm)
     content = artifact("one", subject=subject)
@@ -124,29 +124,30 @@ async def test_a_subject_may_come_before_its_referrers_after_them_or_never(
     assert await referrers(wire, subject) == in_order(entry_of(first), entry_of(second))
 
 
-async def test_a_list_is_that_of_one_repository(wire: Wire) -> None:
+async def test_a_list_is_limited_to_one_repository(wire: Wire) -> None:
     """end-12a."""
     await push(wire, artifact("one"))
     elsewhere = Wire(wire.client, f"{wire.repository}/below", wire.paths)
     assert await referrers(elsewhere) == []
 
 
+@pytest.mark.every_host
 async def test_a_list_is_filtered_by_artifact_type(wire: Wire) -> None:
     """end-12b."""
     signature, sbom = artifact("one"), artifact("two", SBOM)
     for content in (signature, sbom):
         await push(wire, content)
-    answer = await ask(wire)
+    answer = await get_referrers(wire)
     assert answer.json()["manifests"] == in_order(entry_of(signature), entry_of(sbom))
     assert "OCI-Filters-Applied" not in answer.headers
     for artifact_type, expected in ((SBOM, [entry_of(sbom)]), ("a/b", [])):
-        answer = await ask(wire, query=f"?artifactType={quote(artifact_type, safe='')}")
+        answer = await get_referrers(wire, query=f"?artifactType={quote(artifact_type, safe='')}")
         assert answer.json()["manifests"] == expected
         assert answer.headers["OCI-Filters-Applied"] == "artifactType"
 
 
 async def test_the_configs_media_type_stands_in_for_an_artifact_type(wire: Wire) -> None:
-    """end-12b: it "MUST be set to the config descriptor mediaType value"."""
+    """end-12b: "MUST be set to the config descriptor mediaType value"."""
     await push(wire, artifact("one", None))
     [entry] = await referrers(wire, query=f"?artifactType={quote(media_types.OCI_EMPTY)}")
     assert entry["artifactType"] == media_types.OCI_EMPTY
@@ -154,7 +155,7 @@ async def test_the_configs_media_type_stands_in_for_an_artifact_type(wire: Wire)
 
 @pytest.mark.parametrize("artifact_type", [None, SBOM])
 async def test_an_index_may_have_a_subject(wire: Wire, artifact_type: str | None) -> None:
-    """end-12a: without an artifact type of its own it "MUST be omitted"."""
+    """end-12a: without an artifact type of its own, the field "MUST be omitted"."""
     subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
     index = image_index(subject=subject, artifactType=artifact_type)
     answer = await push(wire, index)
@@ -165,6 +166,7 @@ async def test_an_index_may_have_a_subject(wire: Wire, artifact_type: str | None
     assert await referrers(wire) == [entry]
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize(
     "annotations",
     [
@@ -181,7 +183,7 @@ async def test_an_index_may_have_a_subject(wire: Wire, artifact_type: str | None
 async def test_annotations_are_listed_as_they_were_pushed(
     wire: Wire, annotations: dict[str, str]
 ) -> None:
-    """end-12a, end-12b: however long, and whatever they are made of."""
+    """end-12a, end-12b: however long, and with any characters."""
     content = artifact("one", annotations=annotations)
     await push(wire, content)
     assert await referrers(wire) == [entry_of(content)]
@@ -197,7 +199,8 @@ async def test_a_manifest_under_several_tags_is_listed_once(wire: Wire) -> None:
     assert await referrers(wire) == [entry_of(content)]
 
 
-async def test_a_deleted_manifest_is_listed_no_more(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_a_deleted_manifest_is_no_longer_listed(wire: Wire) -> None:
     """end-12a, end-9."""
     gone, kept = artifact("gone"), artifact("kept")
     for content in (gone, kept):
@@ -219,8 +222,9 @@ async def test_referrers_outlive_their_subject(wire: Wire) -> None:
     assert await referrers(wire) == [entry_of(content)]
 
 
+@pytest.mark.every_host
 async def test_long_lists_come_in_pages(wire: Wire) -> None:
-    """end-12a, end-12b: each page but the last has a ``Link`` to the next."""
+    """end-12a, end-12b: each page but the last has a ``Link`` to the next one."""
     contents = [artifact(f"{i}", [SIGNATURE, SBOM][i % 2]) for i in range(5)]
     for content in contents:
         await push(wire, content)
@@ -242,24 +246,24 @@ async def pages(wire: Wire, query: str) -> AsyncIterator[list[Entry]]:
         url = answer.links.get("next", {}).get("url", "")
 
 
-async def test_a_link_that_was_not_given_out_is_refused(wire: Wire) -> None:
+async def test_a_forged_link_is_refused(wire: Wire) -> None:
     """end-12a."""
     answer = await wire.client.get(f"{wire.base}/referrers/{OF_SUBJECT}?_token=x")
     assert_error(answer, 400, "PAGINATION_NUMBER_INVALID")
 
 
 async def push_fallback(wire: Wire, *contents: bytes) -> None:
-    """What a client does that found no referrers API: it keeps an index under a tag."""
+    """Push the index that clients keep under a tag when a registry has no referrers API."""
     index = image_index(manifests=[entry_of(content) for content in contents])
     tag = f"{OF_SUBJECT.algorithm}-{OF_SUBJECT.hex}"
     answer = await wire.put_manifest(tag, index, media_types.OCI_INDEX)
     assert answer.status_code == 201, answer.text
 
 
-async def test_what_lies_under_the_fallback_tag_is_merged_in(wire: Wire) -> None:
-    """end-12a: "Enabling the Referrers API": what is there MUST be included."""
+async def test_the_index_under_the_fallback_tag_is_merged_in(wire: Wire) -> None:
+    """end-12a, "Enabling the Referrers API": existing entries MUST be included."""
     both, ours = artifact("both"), artifact("ours")
-    # Without a subject, so that the registry keeps no entry for it, as others that know of none.
+    # Without a subject, the registry keeps no entry for it: like one pushed to another registry.
     theirs = image_manifest(artifactType=SBOM, annotations={"name": "theirs"})
     await wire.push_blob(CONFIG)
     for content in (both, ours, theirs):
@@ -275,8 +279,8 @@ async def test_what_lies_under_the_fallback_tag_is_merged_in(wire: Wire) -> None
     assert await referrers(wire) == [entry_of(ours)]
 
 
-async def test_a_signature_is_found_as_cosign_looks_for_it(wire: Wire) -> None:
-    """end-12b, end-3: by the API, and by the tag that stands for it."""
+async def test_a_signature_is_found_the_way_cosign_looks_for_it(wire: Wire) -> None:
+    """end-12b, end-3: by the API, and by the fallback tag."""
     await wire.push_image("v1", LAYER)
     payload = json.dumps({"critical": {"image": {"docker-manifest-digest": str(OF_SUBJECT)}}})
     await wire.push_blob(payload.encode())

@@ -1,4 +1,4 @@
-"""Content discovery: tags (end-8a, end-8b) and Docker's catalog, over every stack."""
+"""Content discovery: tags (end-8a, end-8b) and Docker's catalog."""
 
 import pytest
 
@@ -9,7 +9,8 @@ pytestmark = pytest.mark.anyio
 TAGS = ["a", "a-b", "a.b", "a0", "b"]
 
 
-async def test_tags_come_in_lexical_order_and_in_pages_that_link_to_the_next(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_tags_are_listed_in_lexical_order_and_in_linked_pages(wire: Wire) -> None:
     manifest = await wire.push_image(TAGS[0], b"layer")
     for tag in reversed(TAGS[1:]):
         assert (await wire.put_manifest(tag, manifest)).status_code == 201
@@ -30,7 +31,8 @@ async def test_tags_come_in_lexical_order_and_in_pages_that_link_to_the_next(wir
     assert seen == TAGS
 
 
-async def test_the_catalog_goes_through_the_repositories_by_link(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_the_catalog_is_listed_in_linked_pages(wire: Wire) -> None:
     await wire.push_image("v1", b"layer")
     seen: list[str] = []
     following: str | None = "/v2/_catalog?n=3"
@@ -42,7 +44,8 @@ async def test_the_catalog_goes_through_the_repositories_by_link(wire: Wire) -> 
     assert seen == sorted(set(seen))
 
 
-async def test_the_catalog_goes_on_behind_any_text(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_the_catalog_continues_after_any_text(wire: Wire) -> None:
     await wire.push_image("v1", b"layer")
     answer = await wire.client.get("/v2/_catalog", params={"n": 1, "last": wire.repository[:-1]})
     assert answer.json()["repositories"] == [wire.repository]
@@ -51,7 +54,7 @@ async def test_the_catalog_goes_on_behind_any_text(wire: Wire) -> None:
     assert answer.json()["repositories"] == [wire.repository]
 
 
-async def test_what_cannot_be_listed_is_refused(wire: Wire) -> None:
+async def test_invalid_listings_are_refused(wire: Wire) -> None:
     url = f"{wire.base}/tags/list"
     assert_error(await wire.client.get(url), 404, "NAME_UNKNOWN")
     for query in ("n=-1", "n=x", "n=5&_token=!", "n=5&_token=MTA6AAEC"):

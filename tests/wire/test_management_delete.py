@@ -27,8 +27,9 @@ async def tags(wire: Wire) -> list[str]:
     return listed
 
 
+@pytest.mark.every_host
 async def test_a_deleted_blob_is_gone_from_its_repository_only(wire: Wire) -> None:
-    """end-10: at once, and other repositories keep it."""
+    """end-10: at once; other repositories keep it."""
     digest = await wire.push_blob(LAYER)
     other = Wire(wire.client, f"{wire.repository}/other", wire.paths)
     await other.push_blob(LAYER)
@@ -41,6 +42,7 @@ async def test_a_deleted_blob_is_gone_from_its_repository_only(wire: Wire) -> No
     assert await status(wire, f"blobs/{digest}") == 200
 
 
+@pytest.mark.every_host
 async def test_a_deleted_tag_leaves_the_manifest(wire: Wire) -> None:
     """end-9: by tag."""
     digest = Digest.of(await wire.push_image("v1", LAYER))
@@ -54,8 +56,9 @@ async def test_a_deleted_tag_leaves_the_manifest(wire: Wire) -> None:
     assert_error(answer, 404, "MANIFEST_UNKNOWN")
 
 
-async def test_a_deleted_manifest_takes_the_tags_that_point_to_it_along(wire: Wire) -> None:
-    """end-9: by digest; a tag that has moved on stays."""
+@pytest.mark.every_host
+async def test_deleting_a_manifest_deletes_the_tags_that_point_to_it(wire: Wire) -> None:
+    """end-9: by digest; a tag that has been moved stays."""
     digest = Digest.of(await wire.push_image("v1", LAYER))
     await wire.push_image("v2", LAYER)
     await wire.push_image("moved", LAYER)
@@ -68,7 +71,7 @@ async def test_a_deleted_manifest_takes_the_tags_that_point_to_it_along(wire: Wi
     assert_error(answer, 404, "MANIFEST_UNKNOWN")
 
 
-async def test_what_was_deleted_can_be_pushed_again(wire: Wire) -> None:
+async def test_deleted_content_can_be_pushed_again(wire: Wire) -> None:
     """end-9, end-7a."""
     manifest = await wire.push_image("v1", LAYER)
     for reference in ("v1", Digest.of(manifest)):
@@ -78,7 +81,7 @@ async def test_what_was_deleted_can_be_pushed_again(wire: Wire) -> None:
 
 
 async def test_an_index_is_deleted_before_its_children_or_after(wire: Wire) -> None:
-    """end-9: with the last of them the repository is unknown."""
+    """end-9: without manifests the repository is unknown."""
     children = [await wire.push_image(f"p{n}", f"{n}".encode()) for n in range(2)]
     index = image_index(*children)
     assert (await wire.put_manifest("multi", index, media_types.OCI_INDEX)).status_code == 201
@@ -89,7 +92,7 @@ async def test_an_index_is_deleted_before_its_children_or_after(wire: Wire) -> N
 
 
 async def test_a_repository_whose_last_manifest_is_deleted_leaves_the_catalog(wire: Wire) -> None:
-    """end-9, and Docker's catalog: it comes back with the next push."""
+    """end-9, and Docker's catalog: the next push brings it back."""
     digests = [Digest.of(await wire.push_image(tag, tag.encode())) for tag in ("v1", "v2")]
 
     async def is_listed() -> bool:
@@ -105,7 +108,7 @@ async def test_a_repository_whose_last_manifest_is_deleted_leaves_the_catalog(wi
     assert await is_listed()
 
 
-async def test_bad_references_are_refused(wire: Wire) -> None:
+async def test_invalid_references_are_refused(wire: Wire) -> None:
     """end-9, end-10."""
     absent = Digest.of(b"absent")
     for path, code, error in [

@@ -1,4 +1,4 @@
-"""OCI distribution-spec, "Pull", blobs: end-2; and what is not there: end-2, end-3."""
+"""OCI distribution-spec, "Pull", blobs: end-2; unknown content: end-2, end-3."""
 
 import httpx
 import pytest
@@ -12,8 +12,9 @@ pytestmark = pytest.mark.anyio
 LAYER = random_bytes(9 * 2**20 + 17)  # three pieces, when streamed
 
 
+@pytest.mark.every_stack
 async def test_a_blob_is_pulled_whole(wire: Wire) -> None:
-    """end-2: the digest is named where the registry itself answers."""
+    """end-2: the registry's own answers name the digest."""
     digest = await wire.push_blob(LAYER)
     answer = await wire.client.get(f"{wire.base}/blobs/{digest}", follow_redirects=True)
     assert (answer.status_code, answer.content) == (200, LAYER)
@@ -22,27 +23,28 @@ async def test_a_blob_is_pulled_whole(wire: Wire) -> None:
             assert step.headers["Docker-Content-Digest"] == str(digest)
 
 
-@pytest.mark.parametrize(
-    "asked, part",
-    [
-        ("bytes=0-0", slice(0, 1)),
-        ("bytes=5-9", slice(5, 10)),
-        ("bytes=4194300-8388700", slice(4194300, 8388701)),
-        ("bytes=9437184-", slice(9437184, None)),
-        ("bytes=-3", slice(-3, None)),
-        ("bytes=10-99999999", slice(10, None)),
-    ],
-)
-async def test_a_part_of_a_blob_is_pulled_by_range(wire: Wire, asked: str, part: slice) -> None:
+RANGES = {
+    "bytes=0-0": slice(0, 1),
+    "bytes=5-9": slice(5, 10),
+    "bytes=4194300-8388700": slice(4194300, 8388701),
+    "bytes=9437184-": slice(9437184, None),
+    "bytes=-3": slice(-3, None),
+    "bytes=10-99999999": slice(10, None),
+}
+
+
+@pytest.mark.every_stack
+async def test_a_part_of_a_blob_is_pulled_by_range(wire: Wire) -> None:
     """end-2: RFC 9110, `Range`."""
-    digest = await wire.push_blob(LAYER)
-    url = f"{wire.base}/blobs/{digest}"
-    answer = await wire.client.get(url, headers={"Range": asked}, follow_redirects=True)
-    assert (answer.status_code, answer.content) == (206, LAYER[part])
-    start, stop, _ = part.indices(len(LAYER))
-    assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(LAYER)}"
+    url = f"{wire.base}/blobs/{await wire.push_blob(LAYER)}"
+    for header, part in RANGES.items():
+        answer = await wire.client.get(url, headers={"Range": header}, follow_redirects=True)
+        assert (answer.status_code, answer.content) == (206, LAYER[part]), header
+        start, stop, _ = part.indices(len(LAYER))
+        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(LAYER)}"
 
 
+@pytest.mark.every_stack
 async def test_a_range_outside_the_blob_is_refused(wire: Wire) -> None:
     """end-2."""
     digest = await wire.push_blob(b"short")
@@ -51,8 +53,9 @@ async def test_a_range_outside_the_blob_is_refused(wire: Wire) -> None:
     assert answer.status_code == 416
 
 
-async def test_head_tells_a_blobs_size_and_is_never_redirected(wire: Wire) -> None:
-    """end-2: HEAD is answered here."""
+@pytest.mark.every_stack
+async def test_head_has_the_size_of_a_blob_and_is_never_redirected(wire: Wire) -> None:
+    """end-2: the registry answers HEAD itself."""
     digest = await wire.push_blob(b"12345")
     answer = await wire.client.head(f"{wire.base}/blobs/{digest}")
     assert answer.status_code == 200
@@ -61,6 +64,7 @@ async def test_head_tells_a_blobs_size_and_is_never_redirected(wire: Wire) -> No
     assert answer.content == b""
 
 
+@pytest.mark.every_stack
 @pytest.mark.parametrize("content", [b"", b"x"], ids=["empty", "a byte"])
 async def test_the_smallest_blobs_are_pulled(wire: Wire, content: bytes) -> None:
     """end-2."""
@@ -69,7 +73,8 @@ async def test_the_smallest_blobs_are_pulled(wire: Wire, content: bytes) -> None
     assert (answer.status_code, answer.content) == (200, content)
 
 
-async def test_what_is_not_there_is_unknown(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_missing_content_is_unknown(wire: Wire) -> None:
     """end-2, end-3."""
     absent = Digest.of(b"absent")
     await wire.push_image("v1", b"layer")
@@ -83,8 +88,9 @@ async def test_what_is_not_there_is_unknown(wire: Wire) -> None:
             assert (answer.status_code, answer.content) == (404, b"")
 
 
+@pytest.mark.every_stack
 async def test_a_redirect_leads_to_another_host_name_than_the_registrys(wire: Wire) -> None:
-    """end-2: Go's clients would send the registry's credentials along to the same name."""
+    """end-2: Go clients send the registry's credentials along to the same host name."""
     digest = await wire.push_blob(b"layer")
     port = wire.client.base_url.port
     for name in ("localhost", "127.0.0.1"):
@@ -100,8 +106,9 @@ async def test_a_redirect_leads_to_another_host_name_than_the_registrys(wire: Wi
         assert (await wire.client.get(target)).content == b"layer"
 
 
-async def test_several_ranges_at_once_are_answered_with_the_whole(wire: Wire) -> None:
-    """end-2: RFC 9110 leaves that to the server."""
+@pytest.mark.every_stack
+async def test_several_ranges_at_once_are_answered_with_the_whole_blob(wire: Wire) -> None:
+    """end-2: RFC 9110 leaves this to the server."""
     digest = await wire.push_blob(b"0123456789")
     url = f"{wire.base}/blobs/{digest}"
     headers = {"Range": "bytes=0-1,5-6"}

@@ -10,8 +10,9 @@ from tests.support.wire import Wire
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.every_host
 async def test_a_manifest_is_pulled_by_tag_and_digest(wire: Wire) -> None:
-    """end-3: GET and HEAD say the same of it."""
+    """end-3: GET and HEAD have the same headers."""
     manifest = await wire.push_image("v1", b"layer")
     digest = Digest.of(manifest)
     for reference in ("v1", digest):
@@ -26,8 +27,8 @@ async def test_a_manifest_is_pulled_by_tag_and_digest(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("form", ['"{}"', "{}", 'W/"{}"', '"other", "{}"', "*"])
-async def test_content_that_the_client_has_is_not_sent_again(wire: Wire, form: str) -> None:
-    """end-2, end-3: If-None-Match quoted, bare, weak, in a list, or any."""
+async def test_content_that_the_client_already_has_is_not_sent(wire: Wire, form: str) -> None:
+    """end-2, end-3: If-None-Match quoted, bare, weak, in a list, or `*`."""
     manifest = await wire.push_image("v1", b"layer")
     urls = {
         f"{wire.base}/blobs/{Digest.of(CONFIG)}": Digest.of(CONFIG),
@@ -43,8 +44,8 @@ async def test_content_that_the_client_has_is_not_sent_again(wire: Wire, form: s
             assert answer.headers["Docker-Content-Digest"] == str(digest)
 
 
-async def test_content_that_the_client_has_not_is_sent(wire: Wire) -> None:
-    """end-3: a tag that moved has another ETag; what is not there is 404 whatever was asked."""
+async def test_content_that_the_client_lacks_is_sent(wire: Wire) -> None:
+    """end-3: a moved tag has another ETag; a missing manifest is 404 despite If-None-Match."""
     before = await wire.push_image("v1", b"layer")
     after = await wire.push_image("v1", b"another layer")
     url = f"{wire.base}/manifests/v1"

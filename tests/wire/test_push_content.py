@@ -1,4 +1,4 @@
-"""OCI distribution-spec, "Push": what manifests may be, end-7a, and come back as, end-3."""
+"""OCI distribution-spec, "Push": the kinds of manifests, pushed (end-7a) and pulled (end-3)."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 SMALL = b"a small layer"
 EMPTY = b"{}"
-ELSEWHERE = b"not in this registry"
+EXTERNAL = b"not in this registry"
 ARTIFACT = "application/vnd.example.report+json"
 LIST = media_types.DOCKER_MANIFEST_LIST
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
@@ -26,13 +26,13 @@ EMPTY_CONFIG = descriptor(EMPTY, media_types.OCI_EMPTY)
 
 
 def inline(content: bytes, data: bytes) -> dict[str, object]:
-    """The descriptor of ``content``, with ``data`` inside it."""
+    """Return the descriptor of ``content`` with ``data`` embedded."""
     return descriptor(content) | {"data": base64.b64encode(data).decode()}
 
 
-def elsewhere(media_type: str) -> dict[str, object]:
-    """The descriptor of a layer that the registry does not have."""
-    return descriptor(ELSEWHERE, media_type) | {"urls": ["https://example.com/layer"]}
+def external(media_type: str) -> dict[str, object]:
+    """Return the descriptor of a layer that the registry does not have."""
+    return descriptor(EXTERNAL, media_type) | {"urls": ["https://example.com/layer"]}
 
 
 FOREIGN = [
@@ -55,7 +55,7 @@ KINDS = {
     "inline data that differs": image_manifest(layers=[inline(SMALL, b"other")]),
     "artifact": image_manifest(SMALL, config=EMPTY_CONFIG, artifactType=ARTIFACT),
     "artifact without layers": image_manifest(config=EMPTY_CONFIG, artifactType=ARTIFACT),
-    "layers elsewhere": image_manifest(layers=[elsewhere(kind) for kind in FOREIGN]),
+    "external layers": image_manifest(layers=[external(kind) for kind in FOREIGN]),
     "index": INDEX,
     "index of indexes": image_index(
         manifests=[descriptor(INDEX, media_types.OCI_INDEX), descriptor(IMAGE, ARTIFACT)]
@@ -64,8 +64,8 @@ KINDS = {
     "index that is an artifact": image_index(IMAGE, artifactType=ARTIFACT),
     "index with inline data": image_index(manifests=[inline(IMAGE, IMAGE)]),
     "docker image": DOCKER_IMAGE,
-    "docker image, layers elsewhere": image_manifest(
-        mediaType=media_types.DOCKER_MANIFEST, layers=[elsewhere(media_types.DOCKER_FOREIGN_LAYER)]
+    "docker image, external layers": image_manifest(
+        mediaType=media_types.DOCKER_MANIFEST, layers=[external(media_types.DOCKER_FOREIGN_LAYER)]
     ),
     "docker list": image_index(
         mediaType=LIST, manifests=[descriptor(DOCKER_IMAGE, media_types.DOCKER_MANIFEST)]
@@ -73,7 +73,7 @@ KINDS = {
 }
 
 
-async def push_what_is_referenced(wire: Wire) -> None:
+async def push_references(wire: Wire) -> None:
     for content in (CONFIG, SMALL, EMPTY):
         await wire.push_blob(content)
     await wire.finish(await wire.start(), Digest.of(SMALL, "sha512"), SMALL)
@@ -83,9 +83,9 @@ async def push_what_is_referenced(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_kind_of_manifest_comes_back_as_it_went(wire: Wire, kind: str) -> None:
-    """end-7a, end-3: by tag and by either digest, byte for byte, under its own media type."""
-    await push_what_is_referenced(wire)
+async def test_every_kind_of_manifest_is_pulled_as_pushed(wire: Wire, kind: str) -> None:
+    """end-7a, end-3: by tag and by either digest, byte for byte, with its own media type."""
+    await push_references(wire)
     content = KINDS[kind]
     media_type = json.loads(content)["mediaType"]
     for reference in ("v1", Digest.of(content), Digest.of(content, "sha512")):
@@ -99,7 +99,7 @@ async def test_every_kind_of_manifest_comes_back_as_it_went(wire: Wire, kind: st
             assert pulled.headers["Content-Type"] == media_type
 
 
-async def test_inline_data_does_not_stand_in_for_a_blob(wire: Wire) -> None:
+async def test_inline_data_does_not_replace_a_blob(wire: Wire) -> None:
     """end-7a: clients that do not know the field pull the blob."""
     await wire.push_blob(CONFIG)
     with wire.nothing_new_in_storage():
@@ -108,21 +108,19 @@ async def test_inline_data_does_not_stand_in_for_a_blob(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("kind", [f"{LAYER}.tar+gzip", FOREIGN[0]])
-async def test_a_layer_may_be_absent_only_if_it_is_not_to_be_distributed_and_lies_elsewhere(
+async def test_only_a_nondistributable_layer_with_urls_may_be_missing(
     wire: Wire, kind: str
 ) -> None:
-    """end-7a: an ordinary layer must be there, whatever its ``urls``; so must one without them."""
+    """end-7a: neither ``urls`` nor the media type alone is enough."""
     await wire.push_blob(CONFIG)
-    layer = descriptor(ELSEWHERE, kind) if kind in FOREIGN else elsewhere(kind)
+    layer = descriptor(EXTERNAL, kind) if kind in FOREIGN else external(kind)
     with wire.nothing_new_in_storage():
         answer = await wire.put_manifest("v1", image_manifest(layers=[layer]))
         assert_error(answer, 400, "MANIFEST_BLOB_UNKNOWN")
 
 
 @pytest.mark.parametrize("content_type", [f"{SCHEMA_1}+prettyjws", f"{SCHEMA_1}+json", None])
-async def test_docker_schema_1_is_refused_in_so_many_words(
-    wire: Wire, content_type: str | None
-) -> None:
+async def test_docker_schema_1_is_refused_by_name(wire: Wire, content_type: str | None) -> None:
     """end-7a."""
     document = {"schemaVersion": 1, "name": "a", "tag": "v1", "architecture": "amd64"}
     document |= {"fsLayers": [], "history": [], "signatures": []}

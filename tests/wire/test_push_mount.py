@@ -16,15 +16,16 @@ async def mount(wire: Wire, digest: Digest, source: str | None) -> tuple[int, st
     return answer.status_code, answer.headers["Location"]
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 @pytest.mark.parametrize("named", ["with from", "without from"])
 async def test_a_blob_is_mounted(wire: Wire, named: str, algorithm: str) -> None:
-    """end-11: where the caller may read everything, its digest alone tells."""
+    """end-11: where the caller may read everything, the digest suffices."""
     source = Wire(wire.client, fresh_name(), wire.paths)
     digest = Digest.of(LAYER, algorithm)
     await source.finish(await source.start(), digest, LAYER)
-    asked = source.repository if named == "with from" else None
-    status, location = await mount(wire, digest, asked)
+    origin = source.repository if named == "with from" else None
+    status, location = await mount(wire, digest, origin)
     assert status == 201
     answer = await wire.client.get(location, follow_redirects=True)
     assert answer.content == LAYER
@@ -33,8 +34,8 @@ async def test_a_blob_is_mounted(wire: Wire, named: str, algorithm: str) -> None
 
 
 @pytest.mark.parametrize("source", ["never/pushed", None])
-async def test_what_cannot_be_mounted_can_be_uploaded(wire: Wire, source: str | None) -> None:
-    """end-11, end-6: the answer is a new upload."""
+async def test_a_failed_mount_starts_an_upload(wire: Wire, source: str | None) -> None:
+    """end-11, end-6."""
     content = wire.repository.encode()
     digest = Digest.of(content, "sha512")
     status, location = await mount(wire, digest, source)
@@ -42,14 +43,14 @@ async def test_what_cannot_be_mounted_can_be_uploaded(wire: Wire, source: str | 
     assert (await wire.finish(location, digest, content)).status_code == 201
 
 
-async def test_a_blob_is_not_mounted_from_where_it_is_not(wire: Wire) -> None:
-    """end-11: that some other repository has it does not help."""
+async def test_a_blob_is_not_mounted_from_a_repository_without_it(wire: Wire) -> None:
+    """end-11: even if another repository has it."""
     await Wire(wire.client, fresh_name(), wire.paths).push_blob(LAYER)
     status, _ = await mount(wire, Digest.of(LAYER), "never/pushed")
     assert status == 202
 
 
-async def test_a_bad_mount_is_refused(wire: Wire) -> None:
+async def test_an_invalid_mount_is_refused(wire: Wire) -> None:
     """end-11, end-4c."""
     url = f"{wire.base}/blobs/uploads/"
     with wire.nothing_new_in_storage():

@@ -15,9 +15,10 @@ def query(*tags: str) -> str:
     return "&".join(f"tag={tag}" for tag in tags)
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 async def test_one_push_sets_several_tags(wire: Wire, algorithm: str) -> None:
-    """end-7b: each tag answers with the digest that was pushed, and moves if it was another's."""
+    """end-7b: each tag points to the pushed digest; an existing tag is moved."""
     await wire.push_image(TAGS[3], b"layer")
     manifest = image_manifest()
     digest = Digest.of(manifest, algorithm)
@@ -32,8 +33,8 @@ async def test_one_push_sets_several_tags(wire: Wire, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["-bad", "", "a" * 129, "v1%2Bbuild", "v1%0D%0AX-Injected:%20y"])
-async def test_a_bad_tag_among_several_changes_nothing(wire: Wire, bad: str) -> None:
-    """end-7b: the error says which."""
+async def test_an_invalid_tag_among_several_changes_nothing(wire: Wire, bad: str) -> None:
+    """end-7b: the error names it."""
     await wire.push_blob(CONFIG)
     manifest = image_manifest()
     with wire.nothing_new_in_storage():

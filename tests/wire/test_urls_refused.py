@@ -1,4 +1,4 @@
-"""URLs that are too long, oddly encoded or hostile: answered in kind, on every stack alike."""
+"""URLs that are very long, oddly encoded or hostile."""
 
 from collections.abc import Callable
 
@@ -17,12 +17,13 @@ LONGEST = 255
 
 
 def name_of(length: int) -> str:
-    """A repository of its own whose name has so many characters, and many components."""
+    """Return a new repository name of this length, with many components."""
     name = fresh_name()
     rest = length - len(name)
     return name + "/a" * (rest // 2) + "a" * (rest % 2)
 
 
+@pytest.mark.every_host
 async def test_the_longest_names_work_from_end_to_end(wire: Wire) -> None:
     """255 characters of repository, 128 of tag, sha512: pushed, pulled, listed, deleted."""
     wire.repository = name_of(LONGEST)
@@ -47,8 +48,9 @@ async def test_the_longest_names_work_from_end_to_end(wire: Wire) -> None:
     assert (await wire.client.delete(f"{wire.base}/manifests/{digest}")).status_code == 202
 
 
-async def test_tags_that_differ_in_a_dot_at_the_end_are_two(wire: Wire) -> None:
-    """Some file systems and URL libraries take such names for one."""
+@pytest.mark.every_host
+async def test_tags_that_differ_in_a_trailing_dot_are_different(wire: Wire) -> None:
+    """Some file systems and URL libraries treat such names as equal."""
     manifests = {tag: await wire.push_image(tag, tag.encode()) for tag in ("v1", "v1.", "v1..")}
     for tag, manifest in manifests.items():
         assert (await wire.client.get(f"{wire.base}/manifests/{tag}")).content == manifest
@@ -86,9 +88,10 @@ async def test_a_longer_tag_is_refused_in_path_and_query(wire: Wire, tag: str) -
         assert len(message) < 400
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("length", [URL_LIMIT + 1, 60 * 2**10])
 async def test_a_url_longer_than_8_kib_is_414(wire: Wire, length: int) -> None:
-    """The Functions host does not let it through either."""
+    """The Functions host refuses it as well."""
     long = "a" * length
     with wire.nothing_new_in_storage():
         for method, url in [
@@ -109,6 +112,7 @@ def assert_too_long(wire: Wire, answer: httpx.Response) -> None:
         assert_error(answer, 414, "UNSUPPORTED")
 
 
+@pytest.mark.every_host
 async def test_more_tags_than_a_url_holds_are_refused_together(wire: Wire) -> None:
     """Distribution-spec, end-7: "MAY return a 414 ... if more than 10 tags are pushed"."""
     await wire.push_blob(CONFIG)
@@ -123,11 +127,12 @@ async def test_more_tags_than_a_url_holds_are_refused_together(wire: Wire) -> No
     assert pushed.headers.get_list("OCI-Tag") == tags[:50]
 
 
-async def test_the_longest_urls_that_the_registry_gives_are_ones_that_it_takes(wire: Wire) -> None:
-    """The state of a sha512 upload of the longest name is the longest of all."""
+@pytest.mark.every_host
+async def test_the_registry_accepts_the_longest_urls_that_it_issues(wire: Wire) -> None:
+    """The longest is the state of a sha512 upload to the longest name."""
     wire.repository = name_of(LONGEST)
-    begun = await wire.client.post(f"{wire.base}/blobs/uploads/?digest-algorithm=sha512")
-    location = begun.headers["Location"]
+    started = await wire.client.post(f"{wire.base}/blobs/uploads/?digest-algorithm=sha512")
+    location = started.headers["Location"]
     for piece in (b"a" * 1000, b"b" * 1000):
         answer = await wire.patch(location, piece)
         assert answer.status_code == 202
@@ -137,8 +142,9 @@ async def test_the_longest_urls_that_the_registry_gives_are_ones_that_it_takes(w
     assert (await wire.finish(location, digest)).status_code == 201
 
 
-async def test_encoded_slashes_and_colons_are_slashes_and_colons(wire: Wire) -> None:
-    """As distribution has it; hosts differ in which of them they decode."""
+@pytest.mark.every_host
+async def test_encoded_slashes_and_colons_are_decoded(wire: Wire) -> None:
+    """As in distribution; hosts differ in which of them they decode."""
     manifest = await wire.push_image("v1", b"layer")
     digest = Digest.of(manifest)
     for slash, colon in (("%2F", "%3A"), ("%2f", "%3a")):
@@ -183,7 +189,7 @@ INJECTIONS = [
 
 
 def assert_clean(answer: httpx.Response) -> None:
-    """No 500, nothing of the request in a header, and JSON in the body, if anything."""
+    """Assert that there is no 500, no injected header, and a JSON body if there is one."""
     assert answer.status_code < 500, answer.text
     assert "x-injected" not in answer.headers
     for name, value in answer.headers.items():
@@ -197,7 +203,7 @@ def assert_clean(answer: httpx.Response) -> None:
 
 
 def in_paths(bad: str, base: str, upload: httpx.URL) -> list[tuple[str, str]]:
-    """Requests with ``bad`` wherever a path has a variable part."""
+    """Return requests with ``bad`` in each variable part of a path."""
     return [
         ("GET", f"/v2/{bad}"),
         ("GET", f"/v2/a{bad}/tags/list"),
@@ -216,7 +222,7 @@ def in_paths(bad: str, base: str, upload: httpx.URL) -> list[tuple[str, str]]:
 
 
 def in_queries(bad: str, base: str, upload: httpx.URL) -> list[tuple[str, str]]:
-    """Requests with ``bad`` as each parameter that has a grammar."""
+    """Return requests with ``bad`` in each query parameter that has a grammar."""
     return [
         ("GET", f"{base}/tags/list?n={bad}"),
         ("POST", f"{base}/blobs/uploads/?mount={bad}"),
@@ -229,8 +235,9 @@ def in_queries(bad: str, base: str, upload: httpx.URL) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.every_host
 @pytest.mark.parametrize("requests", [in_paths, in_queries])
-async def test_nothing_odd_gets_through(
+async def test_hostile_urls_are_refused(
     wire: Wire, requests: Callable[[str, str, httpx.URL], list[tuple[str, str]]]
 ) -> None:
     upload = httpx.URL(await wire.start())
@@ -242,7 +249,8 @@ async def test_nothing_odd_gets_through(
                 assert answer.status_code in (400, 404), (method, url)
 
 
-async def test_an_odd_place_to_go_on_from_is_as_good_as_any(wire: Wire) -> None:
+@pytest.mark.every_host
+async def test_a_listing_may_continue_after_any_text(wire: Wire) -> None:
     for tag in ("a", "b", "c"):
         await wire.push_image(tag, b"layer")
     paths = ("/v2/_catalog", f"{wire.base}/tags/list", f"{wire.base}/referrers/{DIGEST}")
@@ -254,8 +262,9 @@ async def test_an_odd_place_to_go_on_from_is_as_good_as_any(wire: Wire) -> None:
             assert answer.status_code == 200
 
 
-async def test_a_link_repeats_a_filter_encoded(wire: Wire) -> None:
-    """What the client asked for goes on to the next page, and is no header of its own."""
+@pytest.mark.every_host
+async def test_a_link_repeats_the_filter_encoded(wire: Wire) -> None:
+    """The filter applies to the next page and cannot inject a header."""
     image = await wire.push_image("v1", b"layer")
     kind = 'x\r\nX-Injected: 1\r\n\r\n<>;rel="next"'
     subject = {"mediaType": "a/b", "digest": str(Digest.of(image)), "size": len(image)}

@@ -1,4 +1,4 @@
-"""What the rules come to, for somebody."""
+"""Decisions: what the rules allow an identity to do, and why."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from ...spec.names import is_name
 from ...spec.scopes import ANY, CATALOG, DELETE, PULL, PUSH, REGISTRY, REPOSITORY, Resource
 from ..identity import Identity
 from .federation import Federation
-from .rule import INCLUDES, LIST, Rule
-from .who import EVERYONE, Groups, Who, all_of
+from .rule import EVERYONE, INCLUDES, LIST, Groups, Rule, Who, entries_for
 
-_REMEMBERED = 1024
+_CACHED = 1024
 _CATALOG = Resource(REGISTRY, CATALOG)
 
 
 class RulePermissions:
-    """`Permissions` that rules give: what any of them allows."""
+    """`Permissions` to do what any of the rules allows."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         globs: dict[str, dict[str, None]] = {action: {} for action in INCLUDES}
@@ -45,57 +44,61 @@ class RulePermissions:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Whether somebody may do something, and why: ``rules`` are those that allow it.
+    """Whether an identity may do something, and why.
 
-    Without any: ``theirs`` are all rules that are for them.
+    ``allowing`` are the rules that allow it, ``applying`` all rules that apply to the identity.
     """
 
     allowed: bool
-    rules: tuple[Rule, ...] = ()
-    theirs: tuple[Rule, ...] = ()
+    allowing: tuple[Rule, ...] = ()
+    applying: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Who may do what. There are no rules that forbid: what none allows may not be done."""
+    """Who may do what. Rules only allow: what none of them allows is refused.
+
+    ``warnings`` are harmless oddities of the document: one line of text each, with file and line.
+    """
 
     rules: tuple[Rule, ...]
     groups: Groups = field(default_factory=dict)
     federations: tuple[Federation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_remembered", lru_cache(_REMEMBERED)(self._permissions))
+        object.__setattr__(self, "_cached", lru_cache(_CACHED)(self._permissions))
 
     @classmethod
     def parse(cls, text: str, file: str = "rules") -> Rules:
-        """Rules of a document in TOML. ``file`` is what problems call it.
+        """Parse a document in TOML. ``file`` is its name in messages.
 
-        :raises RulesInvalid: anything is wrong with it; says all of it, with lines.
+        :raises RulesInvalid: something is wrong with it; says all of it, with lines.
         """
         from .document import parse_document
 
         document = parse_document(text, file)
-        return cls(document.rules, document.groups, document.federations)
+        return cls(document.rules, document.groups, document.federations, tuple(document.warnings))
 
     def permissions(self, identity: Identity) -> RulePermissions:
-        """What somebody may do; `ANONYMOUS` is who shows nothing."""
-        permissions: RulePermissions = self.__dict__["_remembered"](identity)
+        """Return what an identity may do. `ANONYMOUS` stands for requests without credentials."""
+        permissions: RulePermissions = self.__dict__["_cached"](identity)
         return permissions
 
     def _permissions(self, identity: Identity) -> RulePermissions:
-        return RulePermissions(self._of(identity))
+        return RulePermissions(self._applying(identity))
 
     def explain(self, identity: Identity, resource: Resource, action: str) -> Explanation:
-        """Why `permissions` say what they say."""
-        theirs = self._of(identity)
+        """Return which rules make `permissions` allow an action or not."""
+        applying = self._applying(identity)
         allowed = self.permissions(identity).allows(resource, action)
-        by = tuple(rule for rule in theirs if RulePermissions([rule]).allows(resource, action))
-        return Explanation(allowed, by, theirs)
+        allowing = tuple(r for r in applying if RulePermissions([r]).allows(resource, action))
+        return Explanation(allowed, allowing, applying)
 
-    def _of(self, identity: Identity) -> tuple[Rule, ...]:
-        them = all_of(identity, self.groups)
-        return tuple(rule for rule in self.rules if not them.isdisjoint(rule.who))
+    def _applying(self, identity: Identity) -> tuple[Rule, ...]:
+        entries = entries_for(identity, self.groups)
+        return tuple(rule for rule in self.rules if not entries.isdisjoint(rule.who))
 
 
 EVERYONE_KNOWN = Rules((Rule((Who(EVERYONE),), (PULL, PUSH, DELETE), ("**",)),))
-"""Where there is no document: whoever is known may do everything, others nothing."""
+"""The rules without a document: known callers may do everything, others nothing."""

@@ -1,57 +1,56 @@
-"""A rules document, read as a whole before any of it is used."""
+"""Parsing of a rules document. All of it is checked before any of it is used."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from ...globs import RepositoryGlobs
+from .coverage import can_match, redundant_rules
 from .federation import Federation
-from .federation_reading import read_federations
-from .fields import Source, Table, Text
 from .positions import find_lines
-from .problems import Problems, nearest
-from .reach import can_match
-from .redundant import redundant
-from .rule import INCLUDES, Rule
-from .who import ANYBODY, EVERYONE, KINDS, Groups, Who
+from .rule import ANYBODY, EVERYONE, INCLUDES, KINDS, Groups, Rule, Who
+from .tables import Problems, Source, Table, Text, nearest
 
 _POSITION = re.compile(r" \(at line (\d+), column \d+\)$| \(at end of document\)$")
+_FEDERATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Document:
+    """A valid document. ``warnings`` are one line of text each, with file and line."""
+
     rules: tuple[Rule, ...]
     groups: Groups
     federations: tuple[Federation, ...]
+    warnings: list[str]
 
 
 def parse_document(text: str, file: str) -> Document:
-    """:raises RulesInvalid: anything is wrong; says all of it, with lines."""
+    """Parse a document in TOML. ``file`` is its name in messages.
+
+    :raises RulesInvalid: something is wrong with it; says all of it, with lines.
+    """
     problems = Problems(file)
     content, source = _parse_toml(text.removeprefix("\ufeff"), problems)
     _expect_tables(content, source)
-    groups = _groups(source.table(content, "groups"))
-    federations = read_federations(source.tables(content, "federation"))
+    groups = _read_groups(source.table(content, "groups"))
+    federations = _read_federations(source.tables(content, "federation"))
     reader = _RuleReader(groups, {federation.name for federation in federations})
-    rules = tuple(reader.rule(table) for table in source.tables(content, "rule"))
-    if not problems.found:
-        for rule, other in redundant(rules, groups):
-            problems.add(
-                rule.line,
-                f"the rule gives nothing that the rule at line {other.line} does not give already",
-            )
-    problems.settle()
-    return Document(rules, groups, federations)
+    rules = tuple(reader.read(table) for table in source.tables(content, "rule"))
+    problems.raise_any()
+    return Document(rules, groups, federations, _warnings(rules, groups, file))
 
 
 def _parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Source]:
-    """:raises RulesInvalid: the text is no TOML; then there is nothing else to tell."""
+    """:raises RulesInvalid: the text is not TOML; then there is nothing else to report."""
     try:
-        # ValueError: besides what TOML forbids, what Python does, as numbers of 5000 digits.
+        # ValueError: besides what TOML forbids, what Python does, such as numbers of 5000 digits.
         return tomllib.loads(text), Source(find_lines(text), problems)
     except RecursionError:
         problems.add(1, "the document is nested too deeply")
@@ -59,8 +58,8 @@ def _parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Sourc
         match = _POSITION.search(str(error))
         end = text.count("\n") + 1
         line = int(match[1]) if match and match[1] else end if match else 1
-        problems.add(line, f"no TOML: {_POSITION.sub('', str(error))}")
-    problems.settle()
+        problems.add(line, f"not valid TOML: {_POSITION.sub('', str(error))}")
+    problems.raise_any()
     raise AssertionError("problems were added")
 
 
@@ -68,10 +67,20 @@ def _expect_tables(content: Mapping[str, Any], source: Source) -> None:
     known = ("rule", "groups", "federation")
     Table(source, (), content, "the document").expect_only(known)
     if not content.get("rule"):
-        source.problems.add(1, "no [[rule]]: nobody may do anything")
+        source.problems.add(1, "there is no [[rule]], so nobody may do anything")
 
 
-def _groups(table: Table) -> Groups:
+def _warnings(rules: tuple[Rule, ...], groups: Groups, file: str) -> list[str]:
+    warnings = Problems(file)
+    for rule, other in redundant_rules(rules, groups):
+        warnings.add(
+            rule.line,
+            f"the rule is redundant: the rule at line {other.line} allows the same already",
+        )
+    return warnings.lines()
+
+
+def _read_groups(table: Table) -> Groups:
     groups = {}
     for name in table.content:
         members = table.texts(name, '["alice", "bob"]')
@@ -79,11 +88,72 @@ def _groups(table: Table) -> Groups:
             if ":" in member.text:
                 table.source.problems.add(
                     member.line,
-                    f'group {name} has "{member.text}": members are users of the password file, '
-                    'by their names alone, such as "alice"',
+                    f'group {name} contains "{member.text}": members are users of the password '
+                    'file, by name only, such as "alice"',
                 )
         groups[name] = frozenset(member.text for member in members)
     return groups
+
+
+def _read_federations(tables: Iterable[Table]) -> tuple[Federation, ...]:
+    """Return all federations with a name, valid or not: the problems say what is wrong."""
+    found: dict[str, Federation] = {}
+    lines: dict[str, int] = {}
+    for table in tables:
+        federation = _read_federation(table)
+        name = federation.name
+        if name in found:
+            table.problem(f'the federation at line {lines[name]} has the name "{name}"', "name")
+        elif name:
+            found[name], lines[name] = federation, table.line
+    return tuple(found.values())
+
+
+def _read_federation(table: Table) -> Federation:
+    table.expect_only(("name", "issuer", "audience", "subjects", "claims"))
+    name, issuer, audience = (table.text(key) for key in ("name", "issuer", "audience"))
+    if name and not _FEDERATION_NAME.fullmatch(name):
+        table.problem(
+            f'"{name}" is not a valid name: use letters, digits, ".", "_" and "-"', "name"
+        )
+    if issuer and not _is_issuer(issuer):
+        table.problem(f'issuer = "{issuer}" must be a URL that begins with https://', "issuer")
+    subjects = table.texts("subjects", '["repo:org/*:ref:refs/heads/main"]')
+    claims = _read_claims(table)
+    return Federation(name, issuer, audience, tuple(one.text for one in subjects), claims)
+
+
+def _read_claims(table: Table) -> Mapping[str, str]:
+    claims = table.content.get("claims", {})
+    if not isinstance(claims, dict):
+        table.problem('claims must be a table, such as {repository_owner = "org"}', "claims")
+        return {}
+    for claim, glob in claims.items():
+        if not isinstance(glob, str) or not glob:
+            table.problem(f"claim {claim} must be a string", "claims", claim)
+    return {claim: glob for claim, glob in claims.items() if isinstance(glob, str)}
+
+
+def _is_issuer(text: str) -> bool:
+    """Whether this is an issuer's URL (OpenID Connect Core 1.0): HTTPS, no query, no fragment.
+
+    Plain HTTP is accepted for this machine.
+    """
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if "?" in text or "#" in text or not host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -91,9 +161,9 @@ class _RuleReader:
     groups: Groups
     federations: set[str]
 
-    def rule(self, table: Table) -> Rule:
+    def read(self, table: Table) -> Rule:
         table.expect_only(("who", "may", "on"))
-        who = [self._who(text, table) for text in table.texts("who", '["group:dev"]')]
+        who = [self._read_who(text, table) for text in table.texts("who", '["group:dev"]')]
         may = table.texts("may", '["pull", "push"]')
         on = table.texts("on", '["team-a/**"]')
         for text in may:
@@ -107,35 +177,39 @@ class _RuleReader:
             table.line,
         )
 
-    def _who(self, text: Text, table: Table) -> Who | None:
+    def _read_who(self, text: Text, table: Table) -> Who | None:
         who = Who.parse(text.text)
-        if problem := _who_problem(text.text) if who is None else self._undefined(who):
+        problem = _describe_malformed(text.text) if who is None else self._problem_with(who)
+        if problem:
             table.source.problems.add(text.line, problem)
         return who
 
-    def _undefined(self, who: Who) -> str:
+    def _problem_with(self, who: Who) -> str:
         if who.kind == "group" and who.name not in self.groups and not who.is_entra_group:
             guess = nearest(who.name, self.groups)
-            return f'no group "{who.name}" in [groups]{guess}'
+            return f'there is no group "{who.name}" in [groups]{guess}'
         if who.kind == "federated" and who.name not in self.federations:
             guess = nearest(who.name, self.federations)
-            return f'no [[federation]] is named "{who.name}"{guess}'
+            return f'there is no [[federation]] with the name "{who.name}"{guess}'
         if "*" in who.name:
-            return f'"{who}" is a name, and names have no wildcards; "everyone" is whoever is known'
+            return (
+                f'"{who}" contains a wildcard, but names have none; "everyone" is every known '
+                "caller"
+            )
         if who.kind == "user" and ":" in who.name:
-            return f'"{who}" can be nobody: user names have no colon'
+            return f'"{who}" can match nobody: user names have no colon'
         return ""
 
 
-def _who_problem(text: str) -> str:
+def _describe_malformed(text: str) -> str:
     words = (EVERYONE, ANYBODY, *(f"{kind}:" for kind in KINDS))
-    guess = nearest(text, words) or f"; there are {', '.join(f'{word}' for word in words)}"
-    return f'"{text}" is nobody a rule can be for{guess}'
+    guess = nearest(text, words) or f"; use {', '.join(words)}"
+    return f'"{text}" is not a valid entry of who{guess}'
 
 
 def _check_action(text: Text, problems: Problems) -> None:
     if text.text not in INCLUDES:
-        guess = nearest(text.text, INCLUDES) or f"; there are {', '.join(INCLUDES)}"
+        guess = nearest(text.text, INCLUDES) or f"; use {', '.join(INCLUDES)}"
         problems.add(text.line, f'unknown action "{text.text}"{guess}')
 
 
@@ -146,4 +220,4 @@ def _check_glob(text: Text, problems: Problems) -> None:
         problems.add(text.line, str(error))
         return
     if not can_match(text.text):
-        problems.add(text.line, f'"{text.text}" matches no repository: no valid name is like it')
+        problems.add(text.line, f'"{text.text}" matches no valid repository name')

@@ -1,16 +1,57 @@
-"""An issuer elsewhere whose tokens prove who their bearer is, as a rules document names it."""
+"""Federations: the issuers whose tokens the rules accept, and which of their tokens.
+
+Subjects are made of parts, as `repo:org/app:ref:refs/heads/main` (GitHub) and
+`system:serviceaccount:team:builder` (Kubernetes). In globs of subjects and of other claims, ``*``
+matches any text within one part: it stops at ``/`` and at ``:``, so that
+``repo:org/*:ref:refs/heads/main`` matches that branch of every repository of the organization, and
+``repo:org/*`` matches none of them. ``**`` matches any text, ``?`` one character other than ``/``
+and ``:``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+_WILDCARDS = {"**": r"[\s\S]*", "*": "[^/:]*", "?": "[^/:]"}
+_TOKEN = re.compile(r"\*\*|\*|\?|[^*?]+")
+
+
+class ClaimGlobs:
+    """Globs of which one has to match. Without globs nothing matches."""
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        self._patterns = [re.compile(_compile(glob)) for glob in globs]
+
+    def match(self, claim: Any) -> bool:
+        """Whether a glob matches the claim or, if it is a list, one of its elements.
+
+        Booleans and numbers are compared as JSON writes them. A missing claim does not match.
+        """
+        if isinstance(claim, list):
+            return any(self.match(element) for element in claim if not isinstance(element, list))
+        text = _text(claim)
+        return text is not None and any(pattern.fullmatch(text) for pattern in self._patterns)
+
+
+def _compile(glob: str) -> str:
+    return "".join(_WILDCARDS.get(token) or re.escape(token) for token in _TOKEN.findall(glob))
+
+
+def _text(claim: Any) -> str | None:
+    if isinstance(claim, bool):
+        return str(claim).lower()
+    return str(claim) if isinstance(claim, str | int) else None
 
 
 @dataclass(frozen=True)
 class Federation:
-    """Tokens of ``issuer`` made out to ``audience``, with such a subject and such claims.
+    """The tokens of ``issuer`` for ``audience`` with one of the subjects and all of the claims.
 
-    ``subjects`` and the values of ``claims`` are globs, as `auth.claim_globs` matches them.
+    ``subjects`` and the values of ``claims`` are globs.
     """
 
     name: str
@@ -18,3 +59,23 @@ class Federation:
     audience: str
     subjects: tuple[str, ...]
     claims: Mapping[str, str] = field(default_factory=dict)
+
+    def mismatch(self, subject: str, claims: Mapping[str, Any]) -> str:
+        """Return what excludes a token with this subject and these claims; empty if nothing does.
+
+        Issuer and audience are not compared.
+        """
+        if not self._subject_globs.match(subject):
+            return f"the subject {subject!r} does not match"
+        for name, globs in self._claim_globs.items():
+            if not globs.match(claims.get(name)):
+                return f"the claim {name} does not match"
+        return ""
+
+    @cached_property
+    def _subject_globs(self) -> ClaimGlobs:
+        return ClaimGlobs(self.subjects)
+
+    @cached_property
+    def _claim_globs(self) -> Mapping[str, ClaimGlobs]:
+        return {name: ClaimGlobs([glob]) for name, glob in self.claims.items()}

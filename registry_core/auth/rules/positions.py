@@ -1,6 +1,6 @@
-"""On which line each key and each value of a TOML document stands, which `tomllib` does not tell.
+"""The lines of the keys and values of a TOML document, which `tomllib` does not report.
 
-It takes a document that `tomllib` has parsed: what is valid needs no more than to be told apart.
+The document must be one that `tomllib` has parsed: the scanner does not check its syntax.
 Source: toml.io/en/v1.0.0.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Keys, and indexes of arrays, from the top."""
+"""Keys and array indexes, from the top of the document."""
 
 _TOKEN = re.compile(
     r"""
@@ -28,7 +28,10 @@ _TOKEN = re.compile(
 
 
 def find_lines(text: str) -> Mapping[Path, int]:
-    """The line, from 1, of each key, table and array's value; a table's is its first header's."""
+    """Return the line, from 1, of each key, table and array element.
+
+    A table's line is that of its first header.
+    """
     return dict(_Scanner(text).scan())
 
 
@@ -43,7 +46,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self._tokens = _tokenize(text)
         self._next = next(self._tokens, None)
-        self._counts: dict[Path, int] = {}  # of each array of tables: how many so far
+        self._counts: dict[Path, int] = {}  # the number of tables so far in each array of tables
 
     def scan(self) -> Iterator[tuple[Path, int]]:
         table: Path = ()
@@ -58,7 +61,10 @@ class _Scanner:
                 yield from self._pair(table)
 
     def _header(self) -> Path:
-        """Behind the first bracket. ``[[a]]`` is the next of an array, ``[a.b]`` in its last."""
+        """Read a header from its first bracket on. ``[[a]]`` is the next table of an array.
+
+        ``[a.b]`` is in the last one.
+        """
         is_array = self._skips("[")
         *parents, last = self._key()
         path: Path = ()
@@ -96,7 +102,7 @@ class _Scanner:
                     yield from self._pair(path)
         else:
             self._take()
-            # Of a number or a time: `1.5` and `07:32:00.5` come in parts, dates may hold a blank.
+            # Numbers and times, as `1.5` and `07:32:00.5`, are several tokens.
             while self._next and (self._next.kind == "bare" or self._next.text == "."):
                 self._take()
 

@@ -1,11 +1,11 @@
-"""A container looked at as a whole: what is in it, what is wrong, and what can be put right.
+"""The doctor: reports what a container holds and what is wrong with it, and repairs what it can.
 
-`examination` walks over everything once; `repository` and its neighbours judge what they see;
-`repairs` and `replacing` are all that writes, and only when that was asked for.
+`examine` walks the container once. `links`, `tags`, `manifests` and `repository` check what was
+listed, `report` collects the results, and `repairs` has all that writes.
 """
 
-from .case import Options, Progress, Tell
+from .context import DoctorOptions
 from .examination import examine
-from .report import Finding, Report, Trouble
+from .report import DoctorReport, Finding, Problem
 
-__all__ = ["Finding", "Options", "Progress", "Report", "Tell", "Trouble", "examine"]
+__all__ = ["DoctorOptions", "DoctorReport", "Finding", "Problem", "examine"]

@@ -1,4 +1,4 @@
-"""Links, judged one by one: whole, of the right kind, and saying what their path says."""
+"""Links: whether each is whole, a block blob, and contains the digest that its path says."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from ...aio import together
+from ...aio import for_each, run_to_completion, together
 from ...object_store.interface import NotFound, Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
-from ...storage.small_objects import read_link
-from .case import Case, finished, for_each
-from .repairs import describe, rewrite
-from .replacing import BATCH, Replacement, replace_links
-from .report import Finding, Trouble
+from ...storage.links import read_link
+from ..digest_table import DigestTable
+from ..walk import ListedObject
+from .context import CheckContext
+from .repairs import REPLACEMENT_BATCH, Replacement, describe_link, replace_links, rewrite_link
+from .report import Finding, Problem
 
-_AT_ONCE = 16
-_LONGEST = 1024  # no digest is longer
+_CONCURRENCY = 16
+_MAX_LINK_BYTES = 1024  # no digest is longer
 
 
 @dataclass
-class Seen:
-    """A link as it was seen, and, once that is known, where it leads: None when it is torn."""
+class ListedLink:
+    """A link as it was listed or read. ``target`` is the digest it contains, None if it is torn.
+
+    ``target`` is only known after `read_metadata` or `LinkCheck`.
+    """
 
     path: str
     place: Place
@@ -43,7 +47,7 @@ class Seen:
         )
 
     def read_metadata(self) -> bool:
-        """Whether the listing is enough to know that the link is whole and where it leads."""
+        """Set ``target`` from the metadata. Returns whether they prove that the link is whole."""
         self.target = _parse(self.properties.metadata.get("digest", ""))
         return (
             self.target is not None
@@ -53,116 +57,170 @@ class Seen:
 
 
 @dataclass
-class Links:
-    """The links of one repository. ``waiting`` is what a listing alone does not settle."""
+class ListedTag:
+    """A tag's current link, None if there is none, and its index: digests with Unix times."""
 
-    case: Case
-    waiting: list[Seen] = field(default_factory=list)
-    append: list[Seen] = field(default_factory=list)
+    current: ListedLink | None = None
+    index: DigestTable = field(default_factory=DigestTable)
 
-    def take(self, seen: Seen) -> None:
-        """No call is made."""
-        dangling = seen.place.kind is Kind.LAYER_LINK and not self._has_content(seen)
-        if not seen.read_metadata() or seen.properties.is_append or dangling:
-            self.waiting.append(seen)
+    def by_age(self) -> list[Digest]:
+        """Return the digests in the index, the newest first."""
+        rows = sorted(self.index.rows(), key=lambda row: row[1], reverse=True)
+        return [digest for digest, _, _ in rows]
 
-    def _has_content(self, seen: Seen) -> bool:
-        return seen.place.digest is not None and seen.place.digest in self.case.content
+    @property
+    def last_indexed(self) -> int:
+        """The Unix time of the newest link in the index, 0 if there is none."""
+        return max((time for _, time, _ in self.index.rows()), default=0)
 
-    async def settle(self) -> None:
-        """Judge all that wait. A call each to read, where the listing did not tell."""
-        waiting, self.waiting = self.waiting, []
-        await for_each(waiting, self._judge, _AT_ONCE)
-        append, self.append = self.append, []
+
+@dataclass
+class ListedLinks:
+    """All links of one repository. ``referrers`` are keyed by subject and referrer."""
+
+    layers: DigestTable = field(default_factory=DigestTable)
+    revisions: DigestTable = field(default_factory=DigestTable)
+    tags: dict[str, ListedTag] = field(default_factory=dict)
+    referrers: dict[tuple[Digest, Digest], ListedLink] = field(default_factory=dict)
+
+    def add(self, link: ListedLink) -> None:
+        """Add a link. Links must be added in the order of the listing."""
+        place = link.place
+        if place.kind is Kind.TAG_LINK:
+            self.tags.setdefault(place.tag, ListedTag()).current = link
+        elif place.digest is None:
+            return
+        elif place.kind is Kind.LAYER_LINK:
+            self.layers.add(place.digest)
+        elif place.kind is Kind.REVISION_LINK:
+            self.revisions.add(place.digest)
+        elif place.kind is Kind.INDEX_LINK:
+            time = int(link.properties.last_modified.timestamp())
+            self.tags.setdefault(place.tag, ListedTag()).index.add(place.digest, time)
+        elif place.kind is Kind.REFERRER and place.subject is not None:
+            self.referrers[place.subject, place.digest] = link
+
+
+@dataclass
+class LinkCheck:
+    """Checks the links of one repository. ``undecided`` are those whose metadata do not suffice."""
+
+    context: CheckContext
+    undecided: list[ListedLink] = field(default_factory=list)
+    _append_blobs: list[ListedLink] = field(default_factory=list)
+
+    def add(self, link: ListedLink) -> None:
+        """Accept a link whose metadata prove it whole, or keep it for `run`. No call."""
+        is_dangling = link.place.kind is Kind.LAYER_LINK and not self._has_content(link)
+        if not link.read_metadata() or link.properties.is_append or is_dangling:
+            self.undecided.append(link)
+
+    def _has_content(self, link: ListedLink) -> bool:
+        return link.place.digest is not None and link.place.digest in self.context.content
+
+    async def run(self) -> None:
+        """Check the undecided links. One call each if the metadata do not contain the target."""
+        links, self.undecided = self.undecided, []
+        await for_each(links, self._check, limit=_CONCURRENCY)
+        append_blobs, self._append_blobs = self._append_blobs, []
         # Tags come after their indexes, which stand in for them.
         for are_tags in (False, True):
-            due = [seen for seen in append if (seen.place.kind is Kind.TAG_LINK) is are_tags]
-            for start in range(0, len(due), BATCH):
-                await finished(self._replace(due[start : start + BATCH]))
+            due = [link for link in append_blobs if (link.place.kind is Kind.TAG_LINK) is are_tags]
+            for start in range(0, len(due), REPLACEMENT_BATCH):
+                await run_to_completion(self._replace(due[start : start + REPLACEMENT_BATCH]))
 
-    async def _judge(self, seen: Seen) -> None:
+    async def _check(self, link: ListedLink) -> None:
         with suppress(NotFound):  # deleted since
-            if not seen.read_metadata():
-                await self._read(seen)
-            expected = seen.target if seen.is_alias else seen.place.digest
-            if seen.is_alias and expected:
-                self.case.content.mark(expected)
-            if expected and seen.target != expected:
-                await self._torn(seen, expected)
+            if not link.read_metadata():
+                await self._read(link)
+            expected = link.target if link.is_alias else link.place.digest
+            if link.is_alias and expected:
+                self.context.content.mark(expected)
+            if expected and link.target != expected:
+                await self._report_torn(link, expected)
             elif (
-                seen.place.kind is Kind.LAYER_LINK
+                link.place.kind is Kind.LAYER_LINK
                 and expected
-                and await self.case.size_of(expected) is None
+                and await self.context.content_size(expected) is None
             ):
-                await self._dangling(seen)
-            elif seen.properties.is_append and seen.target:
-                self.append.append(seen)
+                await self._report_dangling(link)
+            elif link.properties.is_append and link.target:
+                self._append_blobs.append(link)
 
-    async def _read(self, seen: Seen) -> None:
-        """Where it leads, and its properties by now. :raises NotFound:"""
-        seen.target = None
-        if seen.properties.size > _LONGEST:
+    async def _read(self, link: ListedLink) -> None:
+        """Update the target and properties from the link itself.
+
+        :raises NotFound: the link was deleted since it was listed.
+        """
+        link.target = None
+        if link.properties.size > _MAX_LINK_BYTES:
             return
-        found = await self.case.store.get(seen.path)
+        found = await self.context.store.get(link.path)
         if not found.content.strip():
-            with suppress(NotFound):  # that it stays empty is seen below
-                await read_link(self.case.store, seen.path)
-            found = await self.case.store.get(seen.path)
-        seen.properties = found.properties
-        seen.target = _parse(found.content.decode("ascii", errors="replace").strip())
+            # Another registry may be about to fill it: `read_link` waits for that for a while.
+            with suppress(NotFound):
+                await read_link(self.context.store, link.path)
+            found = await self.context.store.get(link.path)
+        link.properties = found.properties
+        link.target = _parse(found.content.decode("ascii", errors="replace").strip())
 
-    async def _torn(self, seen: Seen, expected: Digest) -> None:
-        holds = f"leads to {seen.target}" if seen.target else "holds no digest"
+    async def _report_torn(self, link: ListedLink, expected: Digest) -> None:
+        content = f"leads to {link.target}" if link.target else "contains no digest"
         repair = partial(
-            rewrite,
-            self.case,
-            seen.place.kind,
-            seen.path,
+            rewrite_link,
+            self.context,
+            link.place.kind,
+            link.path,
             expected,
-            etag=seen.properties.etag,
-            is_append=seen.properties.is_append,
+            seen=link.properties,
         )
-        await self.case.found(
-            Trouble.LINK_TORN,
-            seen.path,
-            f"link {holds}, its path says {expected}",
-            repository=seen.place.repository,
+        await self.context.report_problem(
+            Problem.LINK_TORN,
+            link.path,
+            f"the link {content}, its path says {expected}",
+            repository=link.place.repository,
             repair=repair,
         )
 
-    async def _dangling(self, seen: Seen) -> None:
-        if await self.case.is_there(seen.path):
-            await self.case.found(
-                Trouble.BLOB_DANGLING,
-                seen.path,
-                f"the content of blob {seen.target} is missing",
-                repository=seen.place.repository,
+    async def _report_dangling(self, link: ListedLink) -> None:
+        if await self.context.exists(link.path):
+            await self.context.report_problem(
+                Problem.BLOB_DANGLING,
+                link.path,
+                f"the content of blob {link.target} is missing",
+                repository=link.place.repository,
             )
 
-    async def _replace(self, batch: Sequence[Seen]) -> None:
+    async def _replace(self, batch: Sequence[ListedLink]) -> None:
         replaced = [False] * len(batch)
-        if self.case.may_repair:
-            replacements = await together([self._replacement(seen) for seen in batch])
-            replaced = await replace_links(self.case.store, self.case.layout, replacements)
-        for seen, done in zip(batch, replaced, strict=True):
+        if self.context.may_repair:
+            replacements = await together([self._replacement(link) for link in batch])
+            replaced = await replace_links(self.context.store, self.context.layout, replacements)
+        for link, is_done in zip(batch, replaced, strict=True):
             finding = Finding(
-                Trouble.LINK_APPEND,
-                seen.path,
-                "link is an append blob",
-                seen.place.repository,
+                Problem.LINK_APPEND,
+                link.path,
+                "the link is an append blob",
+                link.place.repository,
                 repairable=True,
-                repaired="replaced by a block blob" if done else "",
+                repaired="replaced by a block blob" if is_done else "",
             )
-            self.case.report.add(finding)
+            self.context.report.add(finding)
 
-    async def _replacement(self, seen: Seen) -> Replacement:
-        assert seen.target is not None
-        place = seen.place
-        told = await describe(self.case, place.kind, seen.target)
+    async def _replacement(self, link: ListedLink) -> Replacement:
+        assert link.target is not None
+        place = link.place
+        pushed = link.properties.last_modified
+        new = await describe_link(self.context, place.kind, link.target, pushed=pushed)
         # A tag is read from its index while its current link is missing.
-        index = self.case.layout.tag_index_link(place.repository, place.tag, seen.target)
+        index = self.context.layout.tag_index_link(place.repository, place.tag, link.target)
         stand_in = index if place.kind is Kind.TAG_LINK else ""
-        return Replacement(seen.path, seen.properties.etag, told, stand_in)
+        return Replacement(link.path, link.properties.etag, new, stand_in)
+
+
+def listed_link(item: ListedObject) -> ListedLink:
+    """Return a walked object as a link whose target is not known yet."""
+    return ListedLink(item.path, item.place, item.properties)
 
 
 def _parse(text: str) -> Digest | None:

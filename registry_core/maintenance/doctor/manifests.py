@@ -1,4 +1,4 @@
-"""The manifests of one repository: there, whole, and with all that they reference."""
+"""Manifests and referrers: whether all that they reference is there, and is the repository's."""
 
 from __future__ import annotations
 
@@ -7,43 +7,48 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 
-from ...object_store.interface import NotFound
+from ...aio import for_each, off_loop
+from ...object_store.interface import NotFound, delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
-from ...spec.manifest import Manifest
+from ...spec.manifest import Manifest, parse_manifest
+from ...storage.content import Content
 from ...storage.layout_parse import Kind
-from ...storage.membership import Shelf
-from ...storage.parsing import parse
+from ...storage.membership import Membership
 from ...storage.referrers import Referrers
-from ...storage.small_objects import Link
-from .case import Case, for_each
-from .repairs import MOST_MANIFEST_BYTES, link
-from .report import Trouble
-from .rows import Rows
+from .context import CONCURRENCY, CheckContext
+from .links import ListedLink, ListedLinks
+from .repairs import MAX_MANIFEST_BYTES, restore_link
+from .report import Problem
 
 
 @dataclass
 class ManifestCheck:
-    """``subjects`` tells what the manifests name as theirs, ``unread`` which say nothing.
+    """Checks the manifests of one repository.
 
-    ``told`` are digests whose absence is known: each is one finding, however much references it.
+    ``reported`` are digests already known to be missing or not linked: each is one finding,
+    however many manifests reference it. ``subjects`` maps each manifest that has a subject to it;
+    ``unread`` are manifests that could not be read.
     """
 
-    case: Case
+    context: CheckContext
     repository: str
-    rows: Rows
-    told: set[Digest]
+    links: ListedLinks
+    reported: set[Digest]
     subjects: dict[Digest, Digest] = field(default_factory=dict)
     unread: set[Digest] = field(default_factory=set)
     _children: list[Digest] = field(default_factory=list)
 
     async def run(self, unlinked: Iterable[Digest]) -> None:
-        """Check the repository's own manifests, and ``unlinked``, which tags say it should have."""
-        await for_each(chain(self.rows.revisions, unlinked), self._check)
+        """Check the repository's manifests, and those that its tags lead to: ``unlinked``.
+
+        One call for each manifest.
+        """
+        await for_each(chain(self.links.revisions, unlinked), self._check, limit=CONCURRENCY)
         while self._children:
             children, self._children = self._children, []
-            await for_each(children, self._check)
+            await for_each(children, self._check, limit=CONCURRENCY)
 
     async def _check(self, digest: Digest) -> None:
         content = await self._read(digest)
@@ -51,113 +56,169 @@ class ManifestCheck:
             self.unread.add(digest)
             return
         try:
-            manifest = await parse(content)
+            manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
         except ManifestInvalid as error:
             self.unread.add(digest)
-            await self._found(Trouble.MANIFEST_INVALID, digest, f"manifest {digest}: {error}")
+            await self._report_invalid(digest, f"manifest {digest}: {error}")
             return
-        for blob in _digests(manifest.required_blobs):
-            if blob not in self.rows.layers and blob not in self.told:
-                await self._blob(digest, blob)
-        for child in _digests(manifest.manifests):
-            if child not in self.rows.revisions and child not in self.told:
-                await self._child(digest, child)
-        await self._subject(Link(digest, manifest.media_type, len(content)), manifest)
+        for blob in _digests(manifest.document.required_blobs):
+            if blob not in self.links.layers and blob not in self.reported:
+                await self._check_blob(digest, blob)
+        for child in _digests(manifest.document.manifests):
+            if child not in self.links.revisions and child not in self.reported:
+                await self._check_child(digest, child)
+        await self._check_subject(manifest)
 
     async def _read(self, digest: Digest) -> bytes | None:
-        """Content that is what its digest says; None, and reported, when it is not."""
-        size = await self.case.size_of(digest)
-        if size is not None and size > MOST_MANIFEST_BYTES:
-            await self._found(Trouble.MANIFEST_INVALID, digest, f"{digest} is {size} bytes large")
+        """Return content that matches its digest; None, once reported, if there is none."""
+        size = await self.context.content_size(digest)
+        if size is not None and size > MAX_MANIFEST_BYTES:
+            await self._report_invalid(digest, f"manifest {digest} has {size} bytes")
             return None
         try:
-            content = (await self.case.store.get(self.case.layout.content(digest))).content
+            content = (await self.context.store.get(self.context.layout.content(digest))).content
         except NotFound:
-            await self._dangling(digest)
+            await self._report_dangling(digest)
             return None
         if Digest.of(content, digest.algorithm) != digest:
-            await report_damaged(self.case, digest)
+            await self.context.report_damaged(digest)
             return None
         return content
 
-    async def _dangling(self, digest: Digest) -> None:
-        path = self.case.layout.revision_link(self.repository, digest)
-        if digest in self.told or not await self.case.is_there(path):
+    async def _report_dangling(self, digest: Digest) -> None:
+        path = self.context.layout.revision_link(self.repository, digest)
+        if digest in self.reported or not await self.context.exists(path):
             return
-        says = f"the content of manifest {digest} is missing"
-        await self.case.found(Trouble.MANIFEST_DANGLING, path, says, repository=self.repository)
-
-    async def _found(self, trouble: Trouble, digest: Digest, says: str) -> None:
-        path = self.case.layout.content(digest)
-        await self.case.found(trouble, path, says, repository=self.repository)
-
-    async def _blob(self, manifest: Digest, digest: Digest) -> None:
-        path = self.case.layout.blob_link(self.repository, digest)
-        troubles = (Trouble.BLOB_UNLINKED, Trouble.BLOB_MISSING)
-        await self._reference(
-            f"blob {digest} of {manifest}", Kind.LAYER_LINK, path, digest, troubles
+        await self.context.report_problem(
+            Problem.MANIFEST_DANGLING,
+            path,
+            f"the content of manifest {digest} is missing",
+            repository=self.repository,
         )
 
-    async def _child(self, manifest: Digest, digest: Digest) -> None:
-        path = self.case.layout.revision_link(self.repository, digest)
-        troubles = (Trouble.CHILD_UNLINKED, Trouble.CHILD_MISSING)
-        what = f"manifest {digest} of index {manifest}"
-        if await self._reference(what, Kind.REVISION_LINK, path, digest, troubles):
+    async def _report_invalid(self, digest: Digest, message: str) -> None:
+        path = self.context.layout.content(digest)
+        await self.context.report_problem(
+            Problem.MANIFEST_INVALID, path, message, repository=self.repository
+        )
+
+    async def _check_blob(self, manifest: Digest, digest: Digest) -> None:
+        path = self.context.layout.blob_link(self.repository, digest)
+        await self._check_reference(
+            f"blob {digest} of manifest {manifest}",
+            Kind.LAYER_LINK,
+            path,
+            digest,
+            unlinked=Problem.BLOB_UNLINKED,
+            missing=Problem.BLOB_MISSING,
+        )
+
+    async def _check_child(self, index: Digest, digest: Digest) -> None:
+        path = self.context.layout.revision_link(self.repository, digest)
+        if await self._check_reference(
+            f"manifest {digest} of index {index}",
+            Kind.REVISION_LINK,
+            path,
+            digest,
+            unlinked=Problem.CHILD_UNLINKED,
+            missing=Problem.CHILD_MISSING,
+        ):
             self._children.append(digest)
 
-    async def _reference(
-        self, what: str, kind: Kind, path: str, digest: Digest, troubles: tuple[Trouble, Trouble]
+    async def _check_reference(
+        self,
+        subject: str,
+        kind: Kind,
+        path: str,
+        digest: Digest,
+        *,
+        unlinked: Problem,
+        missing: Problem,
     ) -> bool:
-        """Whether the content of what is not linked is there."""
-        self.told.add(digest)
-        if await self.case.is_there(path):
+        """Report content without a link in the repository. Returns whether the content exists.
+
+        False as well if the link was written since the listing.
+        """
+        self.reported.add(digest)
+        if await self.context.exists(path):
             return False
-        if await self.case.size_of(digest) is None:
-            says = f"{what} is missing"
-            await self.case.found(troubles[1], path, says, repository=self.repository)
+        if await self.context.content_size(digest) is None:
+            message = f"{subject} is missing"
+            await self.context.report_problem(missing, path, message, repository=self.repository)
             return False
-        self.case.content.mark(digest)
-        await self.case.found(
-            troubles[0],
+        self.context.content.mark(digest)
+        await self.context.report_problem(
+            unlinked,
             path,
-            f"{what} is not the repository's, though it is in storage",
+            f"{subject} is not linked in the repository, though it is in storage",
             repository=self.repository,
-            repair=partial(link, self.case, kind, path, digest),
+            repair=partial(restore_link, self.context, kind, path, digest),
         )
         return True
 
-    async def _subject(self, known: Link, manifest: Manifest) -> None:
-        if manifest.subject is None:
+    async def _check_subject(self, manifest: Manifest) -> None:
+        if manifest.document.subject is None:
             return
-        subject = manifest.subject.digest
-        self.subjects[known.digest] = subject
-        path = self.case.layout.referrer_link(self.repository, subject, known.digest)
-        if (subject, known.digest) in self.rows.referrers or await self.case.is_there(path):
+        digest, subject = manifest.digest, manifest.document.subject.digest
+        self.subjects[digest] = subject
+        path = self.context.layout.referrer_link(self.repository, subject, digest)
+        if (subject, digest) in self.links.referrers or await self.context.exists(path):
             return
-        await self.case.found(
-            Trouble.REFERRER_MISSING,
+        await self.context.report_problem(
+            Problem.REFERRER_MISSING,
             path,
-            f"manifest {known.digest} is not among the referrers of its subject {subject}",
+            f"manifest {digest} is not among the referrers of its subject {subject}",
             repository=self.repository,
-            repair=partial(self._enter, known, manifest),
+            repair=partial(self._add_referrer, manifest),
         )
 
-    async def _enter(self, known: Link, manifest: Manifest) -> str:
-        referrers = Referrers(Shelf(self.case.store, self.case.layout))
-        await referrers.add(self.repository, known, manifest)
-        if await self.case.is_there(self.case.layout.revision_link(self.repository, known.digest)):
+    async def _add_referrer(self, manifest: Manifest) -> str:
+        store, layout = self.context.store, self.context.layout
+        referrers = Referrers(Membership(store, layout), Content(store, layout))
+        await referrers.add(self.repository, manifest)
+        revision = layout.revision_link(self.repository, manifest.digest)
+        if await self.context.exists(revision):
             return "entry written"
-        await referrers.remove(self.repository, known.digest, manifest)  # deleted meanwhile
+        await referrers.remove(self.repository, manifest)  # deleted meanwhile
         return ""
 
 
-async def report_damaged(case: Case, digest: Digest) -> None:
-    """Content that hashes to something else, once for all repositories."""
-    if digest in case.damaged:
-        return
-    case.damaged.add(digest)
-    says = "the content does not hash to its address"
-    await case.found(Trouble.CONTENT_DAMAGED, case.layout.content(digest), says)
+async def check_referrers(manifests: ManifestCheck) -> None:
+    """Check that each entry of a referrers list names a manifest that names the list's subject.
+
+    ``manifests`` is the check of the same repository, after its run. No call for an entry that is
+    in order.
+    """
+    context, repository, links = manifests.context, manifests.repository, manifests.links
+
+    async def check(item: tuple[tuple[Digest, Digest], ListedLink]) -> None:
+        (subject, digest), entry = item
+        if digest in manifests.unread or manifests.subjects.get(digest) == subject:
+            return
+        revision = context.layout.revision_link(repository, digest)
+        is_known = digest in links.revisions or digest in manifests.subjects
+        # A push writes the entry and the revision link at the same time.
+        if not is_known and (
+            context.is_young(entry.properties.last_modified) or await context.exists(revision)
+        ):
+            return
+        if not await context.exists(entry.path):
+            return
+        reason = "does not name this subject" if is_known else "is not in the repository"
+        await context.report_problem(
+            Problem.REFERRER_STALE,
+            entry.path,
+            f"an entry for subject {subject}: manifest {digest} {reason}",
+            repository=repository,
+            repair=partial(_delete_entry, context, entry),
+        )
+
+    await for_each(links.referrers.items(), check, limit=CONCURRENCY)
+
+
+async def _delete_entry(context: CheckContext, entry: ListedLink) -> str:
+    is_deleted = await delete_if(context.store, entry.path, if_match(entry.properties.etag))
+    return "entry deleted" if is_deleted else ""
 
 
 def _digests(descriptors: Iterable[Descriptor]) -> Iterable[Digest]:

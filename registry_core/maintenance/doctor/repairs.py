@@ -1,64 +1,235 @@
-"""What a repair writes and deletes: each on the condition that nobody was there first."""
+"""Everything a repair writes and deletes, each on the condition that nothing has changed since.
+
+Storage does not put a block blob over an append blob: a link that is one has to be deleted before
+it is written, and a crash in between would lose a link that nothing else may reference. So a record
+of a few links is written before they are touched, and deleted when all of them are back; the next
+repair that finds a record writes the links that are missing. Only one repair may run at a time:
+another's record would be taken for one left by a crash.
+"""
 
 from __future__ import annotations
 
+import json
+import secrets
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
-from ...object_store.interface import ConditionFailed, NotFound, if_match
+from ...aio import off_loop, together
+from ...object_store.interface import (
+    IF_ABSENT,
+    ConditionFailed,
+    NotFound,
+    ObjectStore,
+    Properties,
+    WrongKind,
+    delete_if,
+    exists,
+    if_match,
+)
+from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
-from ...spec.manifest import detect_media_type
-from ...spec.media_types import OCTET_STREAM
+from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
+from ...spec.manifest import Manifest, detect_media_type, parse_manifest
+from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
+from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
-from ...storage.small_objects import Link
-from .case import Case
-from .replacing import Replacement, create, remove, replace_links
+from ...storage.link_metadata import describe_referrer, referrer_link, revision_link, tag_link
+from ...storage.links import Link
+from .context import CheckContext
 
-MOST_MANIFEST_BYTES = 4 * 2**20
+MAX_MANIFEST_BYTES = 4 * 2**20
+
+REPLACEMENT_BATCH = 16
+"""How many links one record names."""
 
 
-async def describe(case: Case, kind: Kind, digest: Digest) -> Link:
-    """A link of this kind to what has the digest, with all that such links tell."""
-    size = await case.size_of(digest)
-    if kind is Kind.LAYER_LINK and size is not None:
-        return Link(digest, OCTET_STREAM, size)
-    if kind in (Kind.REVISION_LINK, Kind.TAG_LINK) and (size or 0) <= MOST_MANIFEST_BYTES:
-        with suppress(NotFound, ManifestInvalid):
-            content = (await case.store.get(case.layout.content(digest))).content
-            return Link(digest, detect_media_type(content), len(content))
+async def describe_link(
+    context: CheckContext, kind: Kind, digest: Digest, *, pushed: datetime | None = None
+) -> Link:
+    """Return a link to a digest, with the metadata that a push writes, as far as they are known.
+
+    No call for a layer link whose content was listed; one for others, and one more for the config
+    of a revision link's manifest. ``pushed`` is by default the time of the content.
+    """
+    size = await context.content_size(digest)
+    if kind is Kind.LAYER_LINK:
+        return Link(digest) if size is None else Link(digest, OCTET_STREAM, size)
+    if size is None or size > MAX_MANIFEST_BYTES:
+        return Link(digest)
+    with suppress(NotFound, ManifestInvalid):
+        found = await context.store.get(context.layout.content(digest))
+        pushed_at = int((pushed or found.properties.last_modified).timestamp())
+        return await _describe_manifest(context, kind, digest, found.content, pushed_at)
     return Link(digest)
 
 
-async def link(case: Case, kind: Kind, path: str, digest: Digest) -> str:
-    """A link that is missing."""
-    etag = await create(case.store, path, await describe(case, kind, digest))
+async def _describe_manifest(
+    context: CheckContext, kind: Kind, digest: Digest, content: bytes, pushed: int
+) -> Link:
+    """Return a link to a manifest. :raises ManifestInvalid: ``content`` is not a manifest."""
+    if kind in (Kind.TAG_LINK, Kind.INDEX_LINK):
+        media_type = await off_loop(len(content), detect_media_type, content)
+        return tag_link(Descriptor(media_type, digest, len(content)), pushed)
+    manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
+    if kind is Kind.REFERRER:
+        return referrer_link(describe_referrer(manifest))
+    image = await _read_image(context, manifest)
+    return revision_link(manifest, image, pushed=pushed, pushed_by="")
+
+
+async def _read_image(context: CheckContext, manifest: Manifest) -> ImageConfig | None:
+    config = manifest.document.config
+    if config is None or config.media_type not in IMAGE_CONFIGS:
+        return None
+    try:
+        path = context.layout.content(config.digest)
+        return parse_image_config((await context.store.get(path, length=MAX_BYTES + 1)).content)
+    except NotFound:
+        return None
+
+
+async def restore_link(context: CheckContext, kind: Kind, path: str, digest: Digest) -> str:
+    """Write a link that is missing."""
+    etag = await _create(context.store, path, await describe_link(context, kind, digest))
     return "linked" if etag else ""
 
 
-async def rewrite(
-    case: Case, kind: Kind, path: str, digest: Digest, *, etag: str, is_append: bool
+async def rewrite_link(
+    context: CheckContext, kind: Kind, path: str, digest: Digest, *, seen: Properties
 ) -> str:
-    """A link in place of the one with ``etag``."""
-    told = await describe(case, kind, digest)
-    if is_append:
-        done = await replace_links(case.store, case.layout, [Replacement(path, etag, told)])
-        return f"written anew as {digest}" if all(done) else ""
+    """Write a link over the one with the properties ``seen``."""
+    store = context.store
+    link = await describe_link(context, kind, digest, pushed=seen.last_modified)
+    if seen.is_append:
+        done = await replace_links(store, context.layout, [Replacement(path, seen.etag, link)])
+        return f"rewritten as {digest}" if all(done) else ""
     try:
-        await case.store.put(path, told.content, metadata=told.metadata, condition=if_match(etag))
+        await store.put(path, link.content, metadata=link.metadata, condition=if_match(seen.etag))
     except (NotFound, ConditionFailed):
         return ""
-    return f"written anew as {digest}"
+    return f"rewritten as {digest}"
 
 
-async def restore_tag(case: Case, repository: str, tag: str, digest: Digest) -> str:
-    """A tag's current link from its index, unless the tag is deleted at the same time."""
-    path = case.layout.tag_link(repository, tag)
-    told = await describe(case, Kind.TAG_LINK, digest)
-    etag = await create(case.store, path, told)
+async def restore_tag(context: CheckContext, repository: str, tag: str, digest: Digest) -> str:
+    """Write a tag's current link from its index, unless the tag is being deleted."""
+    path = context.layout.tag_link(repository, tag)
+    link = await describe_link(context, Kind.TAG_LINK, digest)
+    etag = await _create(context.store, path, link)
     if etag is None:
         return ""
-    # Deletion takes the index first.
-    if not await case.is_there(case.layout.tag_index_link(repository, tag, digest)):
-        await remove(case.store, path, etag)
+    # Deleting a tag removes its index first.
+    if not await context.exists(context.layout.tag_index_link(repository, tag, digest)):
+        await delete_if(context.store, path, if_match(etag))
         return ""
     return f"current link written: {digest}"
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The link to write at ``path`` in place of the append blob with ``etag``.
+
+    ``stand_in`` is the path of a link to the same digest that readers use while this one is
+    missing, and that a deletion of this one removes first.
+    """
+
+    path: str
+    etag: str
+    link: Link
+    stand_in: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a record says of this link."""
+        return {
+            "path": self.path,
+            "digest": str(self.link.digest),
+            "mediaType": self.link.media_type,
+            "size": self.link.size,
+            "extra": dict(self.link.extra),
+        }
+
+
+async def replace_links(
+    store: ObjectStore, layout: Layout, replacements: Sequence[Replacement]
+) -> list[bool]:
+    """Replace append blobs by block blobs. Returns for each whether it was replaced.
+
+    A link that has changed since it was listed is left alone. At most `REPLACEMENT_BATCH` links.
+    Two calls for all, three for each, and two more for each with a stand-in.
+    """
+    record = layout.replacing(secrets.token_hex(8))
+    lines = [replacement.to_json() for replacement in replacements]
+    await store.put(record, json.dumps(lines).encode(), condition=IF_ABSENT)
+    done = await together(_replace(store, replacement) for replacement in replacements)
+    await store.delete(record)
+    return done
+
+
+async def complete_replacements(store: ObjectStore, record: str) -> str:
+    """Write the links that an interrupted repair had deleted, and delete its record."""
+    try:
+        links = _parse_record((await store.get(record)).content)
+        etags = await together([_create(store, path, link) for path, link in links])
+        await store.delete(record)
+    except (NotFound, ValueError):  # completed meanwhile, or not written by a repair
+        return ""
+    return f"completed: {sum(etag is not None for etag in etags)} links restored"
+
+
+async def _replace(store: ObjectStore, replacement: Replacement) -> bool:
+    path, stand_in = replacement.path, replacement.stand_in
+    stand_in_etag = None
+    if stand_in:
+        stand_in_etag = await _create(store, stand_in, replacement.link)
+    if not await _is_unchanged(store, replacement):
+        if stand_in_etag:
+            await delete_if(store, stand_in, if_match(stand_in_etag))
+        return False
+    # It existed a moment ago. If it is gone now, our own deletion took place and its answer was
+    # lost.
+    await delete_if(store, path, if_match(replacement.etag))
+    etag = await _create(store, path, replacement.link)
+    if etag is None:
+        return False
+    if stand_in and not await exists(store, stand_in):
+        await delete_if(store, path, if_match(etag))
+        return False
+    return True
+
+
+async def _is_unchanged(store: ObjectStore, replacement: Replacement) -> bool:
+    with suppress(NotFound):
+        return (await store.head(replacement.path)).etag == replacement.etag
+    return False
+
+
+async def _create(store: ObjectStore, path: str, link: Link) -> str | None:
+    """Write a link where there is no object. Returns its ETag, None if there was one. One call."""
+    try:
+        return await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
+    except (ConditionFailed, WrongKind):
+        return None
+
+
+def _parse_record(content: bytes) -> Iterable[tuple[str, Link]]:
+    """Parse a record: paths and the links to write there.
+
+    :raises ValueError: ``content`` was not written by `replace_links`.
+    """
+    try:
+        return [
+            (
+                line["path"],
+                Link(
+                    Digest.parse(line["digest"]),
+                    line["mediaType"],
+                    line["size"],
+                    line.get("extra", {}),
+                ),
+            )
+            for line in json.loads(content)
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("not a record of replaced links") from error

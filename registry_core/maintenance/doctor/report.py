@@ -1,4 +1,4 @@
-"""What a look at a container finds."""
+"""The result of an examination: counts, problems, and the JSON document made of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from enum import StrEnum
 from ...object_store.interface import Properties
 from ...storage.layout_parse import Kind
 
-MOST_FINDINGS = 10_000
-"""That are kept in full; the rest is counted."""
+MAX_FINDINGS = 10_000
+"""How many findings are kept in full; all are counted."""
 
 
-class Trouble(StrEnum):
-    """What can be wrong. The README says what each means and what a repair does."""
+class Problem(StrEnum):
+    """What can be wrong. docs/doctor.md says what each means and how it is repaired."""
 
     TWO_REGISTRIES = "two-registries"
     NOT_SERVED = "not-served"
@@ -42,25 +42,42 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """``path`` is the object that is wrong or missing, ``repaired`` what was done, if anything."""
+    """One problem found.
 
-    trouble: Trouble
+    ``path`` is the object that is wrong or missing; ``repository`` is empty where the problem
+    belongs to none; ``repairable`` says whether ``--repair`` can repair it; ``repaired`` says what
+    was done, and is empty if nothing was.
+    """
+
+    problem: Problem
     path: str
-    says: str
+    message: str
     repository: str = ""
     repairable: bool = False
     repaired: str = ""
 
+    def to_json(self) -> Mapping[str, object]:
+        """Return the finding as a JSON object."""
+        return {
+            "trouble": self.problem,
+            "path": self.path,
+            "says": self.message,
+            "repository": self.repository,
+            "repairable": self.repairable,
+            "repaired": self.repaired,
+        }
+
 
 @dataclass
-class Tally:
-    """Objects, by what kind of object they are to storage."""
+class ObjectCount:
+    """How many block blobs and append blobs there are, and their size in bytes."""
 
     block: int = 0
     append: int = 0
     bytes: int = 0
 
     def add(self, properties: Properties) -> None:
+        """Count one object."""
         if properties.is_append:
             self.append += 1
         else:
@@ -69,20 +86,24 @@ class Tally:
 
 
 @dataclass
-class Amount:
-    """So many objects of so many bytes."""
+class ContentCount:
+    """A number of content objects and their size in bytes."""
 
     number: int = 0
     bytes: int = 0
 
     def add(self, size: int) -> None:
+        """Count one object of ``size`` bytes."""
         self.number += 1
         self.bytes += size
 
 
 @dataclass
-class Uploads:
-    """Ages in seconds. ``left_behind`` are those that nobody went on with for a week."""
+class UploadCount:
+    """Uploads in progress; the age of the ``oldest`` is in seconds.
+
+    ``left_behind`` are those not continued for a week.
+    """
 
     number: int = 0
     left_behind: int = 0
@@ -90,51 +111,56 @@ class Uploads:
 
 
 @dataclass
-class Report:
-    """All that is known so far: it grows while the container is looked at.
+class DoctorReport:
+    """Everything known so far; it grows during the examination and is valid at any time.
 
-    ``stopped`` says why that ended early. ``verified`` is None when no content was to be hashed.
+    ``stopped`` says why the examination ended early. ``verified`` is None unless content was
+    hashed.
     """
 
     roots: list[str] = field(default_factory=list)
-    objects: dict[Kind, Tally] = field(default_factory=lambda: {kind: Tally() for kind in Kind})
+    objects: dict[Kind, ObjectCount] = field(
+        default_factory=lambda: {kind: ObjectCount() for kind in Kind}
+    )
     repositories: int = 0
     manifests: int = 0
     tags: int = 0
-    uploads: Uploads = field(default_factory=Uploads)
-    unreferenced: Amount = field(default_factory=Amount)
-    verified: Amount | None = None
+    uploads: UploadCount = field(default_factory=UploadCount)
+    unreferenced: ContentCount = field(default_factory=ContentCount)
+    verified: ContentCount | None = None
     findings: list[Finding] = field(default_factory=list)
-    found: Counter[Trouble] = field(default_factory=Counter)
-    repaired: Counter[Trouble] = field(default_factory=Counter)
+    found: Counter[Problem] = field(default_factory=Counter)
+    repaired: Counter[Problem] = field(default_factory=Counter)
     stopped: str = ""
 
     def add(self, finding: Finding) -> None:
-        self.found[finding.trouble] += 1
+        """Count a finding, and keep it while there are fewer than `MAX_FINDINGS`."""
+        self.found[finding.problem] += 1
         if finding.repaired:
-            self.repaired[finding.trouble] += 1
-        if len(self.findings) < MOST_FINDINGS:
+            self.repaired[finding.problem] += 1
+        if len(self.findings) < MAX_FINDINGS:
             self.findings.append(finding)
 
     @property
     def number_of_objects(self) -> int:
-        return sum(tally.block + tally.append for tally in self.objects.values())
+        """The number of objects listed so far."""
+        return sum(count.block + count.append for count in self.objects.values())
 
     @property
-    def left(self) -> int:
-        """Problems that were not repaired."""
+    def remaining(self) -> int:
+        """The number of problems that were not repaired."""
         return self.found.total() - self.repaired.total()
 
     def to_json(self) -> Mapping[str, object]:
-        """The report as a document; docs/doctor.md lists its keys."""
+        """Return the report as a JSON object. docs/doctor.md lists its keys."""
         return {
             "version": 1,
             "complete": not self.stopped,
             "stopped": self.stopped or None,
-            "healthy": not self.stopped and self.left == 0,
+            "healthy": not self.stopped and self.remaining == 0,
             "empty": self.number_of_objects == 0,
             "roots": self.roots,
-            "objects": {str(kind): asdict(tally) for kind, tally in self.objects.items()},
+            "objects": {str(kind): asdict(count) for kind, count in self.objects.items()},
             "repositories": self.repositories,
             "manifests": self.manifests,
             "tags": self.tags,
@@ -142,9 +168,9 @@ class Report:
             "unreferenced": asdict(self.unreferenced),
             "verified": asdict(self.verified) if self.verified else None,
             "problems": {
-                str(trouble): {"found": self.found[trouble], "repaired": self.repaired[trouble]}
-                for trouble in sorted(self.found)
+                str(problem): {"found": self.found[problem], "repaired": self.repaired[problem]}
+                for problem in sorted(self.found)
             },
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "findings_left_out": self.found.total() - len(self.findings),
         }

@@ -1,4 +1,4 @@
-"""One repository: what the listing has of it, and its judgement once all of that is known."""
+"""One repository: its links as they are listed, its checks once all are known, its marker."""
 
 from __future__ import annotations
 
@@ -6,98 +6,101 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
-from ...object_store.interface import Properties
-from ...storage.layout_parse import Kind, Place
-from ...storage.membership import Shelf
-from .case import Case
-from .links import Links, Seen
-from .manifests import ManifestCheck
-from .referrers import check_entries
-from .report import Trouble
-from .rows import Rows
+from ...storage.catalog import Catalog
+from ...storage.layout_parse import Kind
+from ..walk import ListedObject
+from .context import CheckContext
+from .links import LinkCheck, ListedLinks, listed_link
+from .manifests import ManifestCheck, check_referrers
+from .report import Problem
 from .tags import TagCheck
 
-_MOST_WAITING = 1000
+_MAX_UNDECIDED = 1000
 
 
 @dataclass
-class Repository:
-    """Fed with its objects in the listing's order, then to be finished."""
+class RepositoryCheck:
+    """Checks one repository: `add` its links in the order of the listing, then `finish`."""
 
-    case: Case
+    context: CheckContext
     name: str
-    rows: Rows = field(default_factory=Rows)
-    links: Links = field(init=False)
+    links: ListedLinks = field(default_factory=ListedLinks)
+    link_check: LinkCheck = field(init=False)
 
     def __post_init__(self) -> None:
-        self.links = Links(self.case)
+        self.link_check = LinkCheck(self.context)
 
-    async def take(self, path: str, place: Place, properties: Properties) -> None:
-        seen = Seen(path, place, properties)
-        self.links.take(seen)
-        self.rows.take(seen)
-        if place.digest and place.kind in (Kind.LAYER_LINK, Kind.REVISION_LINK):
-            self.case.content.mark(place.digest)
-        if len(self.links.waiting) >= _MOST_WAITING:
-            await self.links.settle()
+    async def add(self, item: ListedObject) -> None:
+        """Add a link. Makes calls only once many links need to be read."""
+        link = listed_link(item)
+        self.link_check.add(link)
+        self.links.add(link)
+        if item.place.digest and item.place.kind in (Kind.LAYER_LINK, Kind.REVISION_LINK):
+            self.context.content.mark(item.place.digest)
+        if len(self.link_check.undecided) >= _MAX_UNDECIDED:
+            await self.link_check.run()
 
-    async def finish(self, markers: Collection[str]) -> bool:
-        """``markers`` are the names of all that have one. Returns whether this one should."""
-        await self.links.settle()
-        tags = TagCheck(self.case, self.name, self.rows)
+    async def finish(self, marked: Collection[str]) -> bool:
+        """Run the checks. Returns whether the repository has manifests.
+
+        ``marked`` are the names of all repositories with a catalog marker.
+        """
+        await self.link_check.run()
+        tags = TagCheck(self.context, self.name, self.links)
         await tags.run()
-        manifests = ManifestCheck(self.case, self.name, self.rows, tags.dangling)
+        manifests = ManifestCheck(self.context, self.name, self.links, tags.dangling)
         await manifests.run(tags.unlinked)
-        await check_entries(self.case, self.name, self.rows, manifests)
+        await check_referrers(manifests)
         self._count()
-        has_manifests = bool(len(self.rows.revisions) or tags.unlinked)
-        if has_manifests and self.name not in markers:
-            await self._check_marker()
+        has_manifests = bool(len(self.links.revisions) or tags.unlinked)
+        if has_manifests and self.name not in marked:
+            await self._report_unmarked()
         return has_manifests
 
     def _count(self) -> None:
-        rows, report = self.rows, self.case.report
-        report.repositories += bool(len(rows.layers) or len(rows.revisions) or rows.tags)
-        report.manifests += len(rows.revisions)
-        report.tags += len(rows.tags)
+        links, report = self.links, self.context.report
+        report.repositories += bool(len(links.layers) or len(links.revisions) or links.tags)
+        report.manifests += len(links.revisions)
+        report.tags += len(links.tags)
 
-    async def _check_marker(self) -> None:
-        path = self.case.layout.catalog_marker(self.name)
-        if await self.case.is_there(path):
+    async def _report_unmarked(self) -> None:
+        path = self.context.layout.catalog_marker(self.name)
+        if await self.context.exists(path):
             return
-        await self.case.found(
-            Trouble.MARKER_MISSING,
+        await self.context.report_problem(
+            Problem.MARKER_MISSING,
             path,
             f"the catalog does not list {self.name}",
             repository=self.name,
-            repair=partial(_mark, self.case, self.name),
+            repair=partial(_write_marker, self.context, self.name),
         )
 
 
-async def check_stale_marker(case: Case, name: str, path: str) -> None:
-    """A marker whose repository has no manifests in the listing."""
-    if not await case.is_there(path) or await has_manifests(case, name):
+async def check_stale_marker(context: CheckContext, name: str, path: str) -> None:
+    """Check a catalog marker whose repository had no manifests in the listing. Two calls."""
+    if not await context.exists(path) or await _has_manifests(context, name):
         return
-    await case.found(
-        Trouble.MARKER_STALE,
+    await context.report_problem(
+        Problem.MARKER_STALE,
         path,
         f"the catalog lists {name!r}, which has no manifests",
         repository=name,
-        repair=partial(_unmark, case, name),
+        repair=partial(_delete_marker, context, name),
     )
 
 
-async def has_manifests(case: Case, name: str) -> bool:
-    page = await case.store.list_page(case.layout.revisions(name), limit=1)
+async def _has_manifests(context: CheckContext, name: str) -> bool:
+    page = await context.store.list_page(context.layout.revisions(name), limit=1)
     return bool(page.entries)
 
 
-async def _mark(case: Case, name: str) -> str:
-    # Whatever happens at the same time, it ends with a marker if there are manifests.
-    await Shelf(case.store, case.layout).mark_deletion(name)
-    return "marker written" if await case.is_there(case.layout.catalog_marker(name)) else ""
+async def _write_marker(context: CheckContext, name: str) -> str:
+    # As after a deletion: whatever happens at the same time, there is a marker in the end if there
+    # are manifests.
+    await Catalog(context.store, context.layout).update(name)
+    return "marker written" if await context.exists(context.layout.catalog_marker(name)) else ""
 
 
-async def _unmark(case: Case, name: str) -> str:
-    await Shelf(case.store, case.layout).mark_deletion(name)
-    return "" if await case.is_there(case.layout.catalog_marker(name)) else "marker deleted"
+async def _delete_marker(context: CheckContext, name: str) -> str:
+    await Catalog(context.store, context.layout).update(name)
+    return "" if await context.exists(context.layout.catalog_marker(name)) else "marker deleted"

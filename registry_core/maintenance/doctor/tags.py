@@ -1,4 +1,4 @@
-"""The tags of one repository: each is to lead to a manifest that the repository has."""
+"""Tags: whether each leads to a manifest that the repository has."""
 
 from __future__ import annotations
 
@@ -6,124 +6,131 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from ...aio import together
-from ...object_store.interface import Entry, list_all
+from ...aio import for_each
+from ...object_store.interface import Entry, delete_if, if_match, list_all
 from ...spec.digest import Digest
 from ...storage.layout_parse import Kind
-from .case import Case, Repair, for_each
-from .links import Seen
-from .repairs import link, restore_tag, rewrite
-from .replacing import remove
-from .report import Trouble
-from .rows import Rows, TagRows
+from .context import CONCURRENCY, CheckContext, Repair
+from .links import ListedLink, ListedLinks, ListedTag
+from .repairs import restore_link, restore_tag, rewrite_link
+from .report import Problem
 
 
 @dataclass
 class TagCheck:
-    """``dangling`` are the digests that tags lead to and whose content is missing.
+    """Checks the tags of one repository.
 
-    ``unlinked`` are those whose content is there, but that the repository does not have.
+    ``dangling`` are the digests that tags lead to and whose content is missing; ``unlinked`` those
+    whose content exists, but that have no revision link in the repository.
     """
 
-    case: Case
+    context: CheckContext
     repository: str
-    rows: Rows
+    links: ListedLinks
     dangling: set[Digest] = field(default_factory=set)
     unlinked: set[Digest] = field(default_factory=set)
 
     async def run(self) -> None:
-        await for_each(self.rows.tags.items(), self._check)
+        """Check every tag that was listed. No call for a tag in order whose content was listed."""
+        await for_each(self.links.tags.items(), self._check, limit=CONCURRENCY)
 
-    async def _check(self, item: tuple[str, TagRows]) -> None:
+    async def _check(self, item: tuple[str, ListedTag]) -> None:
         name, tag = item
         if tag.current is None:
-            await self._incomplete(name, tag)
+            await self._check_incomplete(name, tag)
         elif tag.current.target is None:
-            await self._torn(name, tag, tag.current)
+            await self._report_torn(name, tag, tag.current)
         else:
-            await self._target(name, tag.current, tag.current.target)
+            await self._check_target(name, tag.current, tag.current.target)
 
-    async def _target(self, name: str, current: Seen, digest: Digest) -> None:
-        self.case.content.mark(digest)
-        if await self.case.size_of(digest) is None:
+    async def _check_target(self, name: str, current: ListedLink, digest: Digest) -> None:
+        self.context.content.mark(digest)
+        if await self.context.content_size(digest) is None:
             self.dangling.add(digest)
-            await self._found(
-                Trouble.TAG_DANGLING, current.path, f"tag {name}: its manifest {digest} is missing"
-            )
-        elif digest not in self.rows.revisions:
-            await self._unlinked(name, digest)
+            message = f"tag {name}: its manifest {digest} is missing"
+            await self._report(Problem.TAG_DANGLING, current.path, message)
+        elif digest not in self.links.revisions:
+            await self._check_revision_link(name, digest)
 
-    async def _unlinked(self, name: str, digest: Digest) -> None:
-        path = self.case.layout.revision_link(self.repository, digest)
-        if digest in self.unlinked or await self.case.is_there(path):
+    async def _check_revision_link(self, name: str, digest: Digest) -> None:
+        path = self.context.layout.revision_link(self.repository, digest)
+        if digest in self.unlinked or await self.context.exists(path):
             return
         self.unlinked.add(digest)
-        await self._found(
-            Trouble.TAG_UNLINKED,
+        await self._report(
+            Problem.TAG_UNLINKED,
             path,
             f"tag {name}: the repository has no manifest {digest}, though it is in storage",
-            partial(link, self.case, Kind.REVISION_LINK, path, digest),
+            partial(restore_link, self.context, Kind.REVISION_LINK, path, digest),
         )
 
-    async def _torn(self, name: str, tag: TagRows, current: Seen) -> None:
-        last = await self._last(tag)
-        says = f"tag {name}: its current link holds no digest"
-        if last is None:
-            await self._found(Trouble.TAG_TORN, current.path, says)
+    async def _report_torn(self, name: str, tag: ListedTag, current: ListedLink) -> None:
+        newest = await self._newest_indexed(tag)
+        message = f"tag {name}: its current link contains no digest"
+        if newest is None:
+            await self._report(Problem.TAG_TORN, current.path, message)
             return
-        properties = current.properties
         repair = partial(
-            rewrite,
-            self.case,
+            rewrite_link,
+            self.context,
             Kind.TAG_LINK,
             current.path,
-            last,
-            etag=properties.etag,
-            is_append=properties.is_append,
+            newest,
+            seen=current.properties,
         )
-        await self._found(Trouble.TAG_TORN, current.path, f"{says}; its index: {last}", repair)
+        message = f"{message}; the newest in its index is {newest}"
+        await self._report(Problem.TAG_TORN, current.path, message, repair)
 
-    async def _incomplete(self, name: str, tag: TagRows) -> None:
-        path = self.case.layout.tag_link(self.repository, name)
+    async def _check_incomplete(self, name: str, tag: ListedTag) -> None:
+        """Check a tag that has an index but no current link."""
+        path = self.context.layout.tag_link(self.repository, name)
         modified = datetime.fromtimestamp(tag.last_indexed, UTC)
-        if self.case.is_young(modified) or await self.case.is_there(path):
+        if self.context.is_young(modified) or await self.context.exists(path):
             return
-        entries = await self._index(name)
+        entries = await self._list_index(name)
         if not entries:  # deleted since
             return
-        last = await self._last(tag)
-        if last is None:
-            says = f"tag {name} has no current link, and its index names no manifest that is there"
-            repair = partial(self._forget, name, entries)
+        newest = await self._newest_indexed(tag)
+        message = f"tag {name} has no current link"
+        if newest is None:
+            message = f"{message}, and its index names no manifest that exists"
+            repair: Repair = partial(self._delete_index, entries)
         else:
-            says = f"tag {name} has no current link; its index: {last}"
-            repair = partial(restore_tag, self.case, self.repository, name, last)
-        await self._found(Trouble.TAG_INCOMPLETE, path, says, repair)
+            message = f"{message}; the newest in its index is {newest}"
+            repair = partial(restore_tag, self.context, self.repository, name, newest)
+        await self._report(Problem.TAG_INCOMPLETE, path, message, repair)
 
-    async def _last(self, tag: TagRows) -> Digest | None:
-        """The newest in the tag's index that the repository has, as readers find it."""
+    async def _newest_indexed(self, tag: ListedTag) -> Digest | None:
+        """Return the newest digest in the index that the repository has: what readers get."""
         for digest in tag.by_age():
-            path = self.case.layout.revision_link(self.repository, digest)
-            if await self.case.size_of(digest) is not None and (
-                digest in self.rows.revisions or await self.case.is_there(path)
+            path = self.context.layout.revision_link(self.repository, digest)
+            if await self.context.content_size(digest) is not None and (
+                digest in self.links.revisions or await self.context.exists(path)
             ):
                 return digest
         return None
 
-    async def _index(self, name: str) -> list[Entry]:
-        prefix = self.case.layout.tag_index(self.repository, name)
-        return [entry async for entry in list_all(self.case.store, prefix)]
+    async def _list_index(self, name: str) -> list[Entry]:
+        prefix = self.context.layout.tag_index(self.repository, name)
+        return [entry async for entry in list_all(self.context.store, prefix)]
 
-    async def _forget(self, name: str, entries: list[Entry]) -> str:
-        """Delete the index, which leads nowhere, as it was seen."""
-        removed = await together(
-            remove(self.case.store, entry.path, entry.properties.etag)
-            for entry in entries
-            if entry.properties
-        )
-        return f"index of {len(removed)} deleted" if all(removed) else ""
+    async def _delete_index(self, entries: list[Entry]) -> str:
+        """Delete an index that leads nowhere, as far as it has not changed."""
+        deleted = 0
 
-    async def _found(
-        self, trouble: Trouble, path: str, says: str, repair: Repair | None = None
+        async def delete(entry: Entry) -> None:
+            nonlocal deleted
+            assert entry.properties is not None  # only listings by folder have rows without
+            unchanged = if_match(entry.properties.etag)
+            if await delete_if(self.context.store, entry.path, unchanged):
+                deleted += 1
+
+        await for_each(entries, delete, limit=CONCURRENCY)
+        return f"index of {deleted} deleted" if deleted == len(entries) else ""
+
+    async def _report(
+        self, problem: Problem, path: str, message: str, repair: Repair | None = None
     ) -> None:
-        await self.case.found(trouble, path, says, repository=self.repository, repair=repair)
+        await self.context.report_problem(
+            problem, path, message, repository=self.repository, repair=repair
+        )

@@ -1,15 +1,16 @@
 """The object store on Azure Blob Storage. Only this package imports the Azure SDK.
 
-`store` says each operation in the SDK's words, over a `connection`; `calls` names, bounds and
-translates them, `retries` repeats them within `limits`, `own_doing` knows what an earlier try did.
-`service` makes the SDK's client, `transport` its way to the network, `signing` makes URLs that
-carry a permission. `identity` signs in, `renewal` keeps what that gives fresh, `refusals` says what
-is missing where storage says no, and `access` finds it out beforehand.
+`store` implements each operation with the SDK, over a `connection`. `calls` names the operations,
+limits their time and translates their errors; `retries` repeats them within `limits`;
+`lost_answers` recognises the work of an earlier attempt. `service` makes the SDK's client,
+`transport` its connection to the network, `signing` makes signed URLs. `identity` signs in,
+`access_denied` explains what is missing when storage denies access, and `access_check` finds that
+out beforehand.
 """
 
-from .identity import Identity
+from .identity import AzureIdentity
 from .limits import Limits
 from .service import OnCall
 from .store import AzureBlobStore
 
-__all__ = ["AzureBlobStore", "Identity", "Limits", "OnCall"]
+__all__ = ["AzureBlobStore", "AzureIdentity", "Limits", "OnCall"]

@@ -1,4 +1,4 @@
-"""What all calls to storage have in common: a name, a bound in time, one table of failures."""
+"""What all calls to storage have in common: a name, a time limit, a translation of errors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..interface import (
     StoreUnavailable,
     WrongKind,
 )
+from .access_denied import AccessDenied, StorageTarget
 from .identity import SignInFailed
-from .refusals import Entrance, Refused
 
 # learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
-# A code says more than a status.
+# A code is more specific than a status.
 _BY_CODE: dict[str, type[StoreError]] = {
     "BlobAlreadyExists": ConditionFailed,
     "InvalidBlobType": WrongKind,
     "InvalidBlockList": BlockListInvalid,
-    # Not an answer about an object: without its container, nothing is known of any.
+    # Says nothing about the object: its container is missing.
     "ContainerNotFound": StoreUnavailable,
-    # A 412 that no condition of ours has asked for: somebody holds the object fast.
+    # A 412 that is not about our condition: somebody holds a lease on the object.
     "LeaseIdMissing": StoreUnavailable,
 }
 _BY_STATUS: dict[int, type[StoreError]] = {
@@ -42,34 +42,35 @@ _BY_STATUS: dict[int, type[StoreError]] = {
 
 @dataclass
 class Call:
-    """One operation with all its tries. ``ends`` is on the event loop's clock."""
+    """One operation with all its attempts. ``deadline`` is on the event loop's clock."""
 
     operation: str
-    ends: float
+    deadline: float
     sent: int = 0
-    """Requests that left."""
+    """The number of requests sent."""
     answer_lost: bool = False
-    """One of them may have taken place without an answer that says so."""
+    """Whether one of them may have taken place although its answer did not arrive."""
 
     def has_time_for(self, delay: float) -> bool:
-        return asyncio.get_running_loop().time() + delay < self.ends
+        """Return whether ``delay`` seconds from now the deadline is not over."""
+        return asyncio.get_running_loop().time() + delay < self.deadline
 
 
 _call: ContextVar[Call] = ContextVar("call")
 
 
 def current_call() -> Call:
-    """The operation that this task is in."""
+    """Return the operation that the current task is in."""
     return _call.get()
 
 
 @asynccontextmanager
 async def calling(
-    operation: str, path: str, *, seconds: float, entrance: Entrance
+    operation: str, path: str, *, seconds: float, target: StorageTarget
 ) -> AsyncIterator[Call]:
-    """Around everything that is asked of the SDK, retries included.
+    """Limit one operation of the SDK, retries included, to ``seconds``, and translate its errors.
 
-    :raises StoreError: of the kind that fits the SDK's exception.
+    :raises StoreError: the error that corresponds to the SDK's exception.
     """
     call = Call(operation, asyncio.get_running_loop().time() + seconds)
     outer = _call.set(call)
@@ -79,35 +80,34 @@ async def calling(
     except TimeoutError:
         raise StoreUnavailable(f"{operation} {path}: no answer in {seconds:g} s") from None
     except AzureError as error:
-        # The SDK's own text may quote URLs with signatures: neither shown nor chained.
-        raise _translated(error, operation, path, entrance) from None
+        # The SDK's text may contain signed URLs: it is neither shown nor chained.
+        raise _translate(error, operation, path, target) from None
     finally:
         _call.reset(outer)
 
 
 class NotSignedIn(StoreUnavailable):
-    """There is no token to ask storage with."""
+    """There is no token for storage."""
 
 
-def _translated(error: AzureError, operation: str, path: str, entrance: Entrance) -> StoreError:
-    what = f"{operation} {path}"
+def _translate(error: AzureError, operation: str, path: str, target: StorageTarget) -> StoreError:
+    call = f"{operation} {path}"
     if isinstance(error, SignInFailed):
         return NotSignedIn(error.message)
     if isinstance(error, ServiceRequestError):
-        return StoreUnavailable(
-            f"{what}: {error.message}"
-        )  # of the connection: says what is wrong with it
+        # An error of the connection: its text says what is wrong.
+        return StoreUnavailable(f"{call}: {error.message}")
     if not isinstance(error, HttpResponseError) or error.response is None:
-        return StoreUnavailable(f"{what}: {type(error).__name__}")
+        return StoreUnavailable(f"{call}: {type(error).__name__}")
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     status = error.response.status_code or 0
     code = headers.get("x-ms-error-code", "")
     request = headers.get("x-ms-request-id")
     if request is None:
-        return StoreUnavailable(f"{what}: {status}, and not from storage")
-    advice = entrance.advice(operation, code)
-    text = f"{what}: {status} {code} (request {request}){advice and f': {advice}'}"
+        return StoreUnavailable(f"{call}: {status}, but not from storage")
+    advice = target.advice(operation, code)
+    text = f"{call}: {status} {code} (request {request}){advice and f': {advice}'}"
     if status in (401, 403):
-        return Refused(text, reason=code)
+        return AccessDenied(text, reason=code)
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status, StoreUnavailable)
     return kind(text)

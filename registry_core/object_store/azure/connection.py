@@ -1,4 +1,4 @@
-"""The way to one container of Blob Storage: in whose name, and over which client."""
+"""The connection to one container of Blob Storage: its credentials, client and signatures."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from azure.core.exceptions import ResourceExistsError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
+from .access_denied import AccessDenied, StorageTarget
 from .calls import Call, calling
-from .identity import Identity, LateCredential
+from .identity import AzureIdentity, LazyCredential
 from .limits import Limits
-from .refusals import Entrance, Refused
 from .service import OnCall, make_service
 from .signing import DelegatedSigner, KeySigner, Signature, Signer, account_of
 
 T = TypeVar("T")
 
 _DEFAULT_LIMITS = Limits()
-_OWN = Identity()
+_OWN_IDENTITY = AzureIdentity()
 
 
 class Connection:
-    """Made by one of the ``from_`` constructors; to be closed in the end.
+    """Made by one of the ``from_`` constructors, and to be closed in the end.
 
-    ``on_call`` is told of every HTTP request. ``transport`` replaces the SDK's way to the network.
+    ``on_call`` is called for every HTTP request, ``transport`` replaces the SDK's transport.
     """
 
     def __init__(
-        self, service: BlobServiceClient, entrance: Entrance, signer: Signer, limits: Limits
+        self, service: BlobServiceClient, target: StorageTarget, signer: Signer, limits: Limits
     ) -> None:
         self._limits = limits
-        self._entrance = entrance
-        self._container = service.get_container_client(entrance.container)
+        self._target = target
+        self._container = service.get_container_client(target.container)
         self._signer = signer
         self._owned = AsyncExitStack()
         self._owned.push_async_callback(service.close)
@@ -45,15 +45,18 @@ class Connection:
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
-        """:raises ValueError: when it is no connection string, or one without an account key."""
+        """Connect with a connection string that has an account key.
+
+        :raises ValueError: the connection string is not valid or has no account key.
+        """
         try:
-            told = BlobServiceClient.from_connection_string(connection_string)
+            parsed = BlobServiceClient.from_connection_string(connection_string)
         except ValueError as error:
             raise ValueError(f"not a usable connection string: {error}") from None
-        key = getattr(told.credential, "account_key", None)
+        key = getattr(parsed.credential, "account_key", None)
         if key is None:
             raise ValueError("not a usable connection string: it has no AccountKey")
-        return cls.from_key(told.url, container, told.credential.account_name, key, **options)
+        return cls.from_key(parsed.url, container, parsed.credential.account_name, key, **options)
 
     @classmethod
     def from_key(
@@ -67,7 +70,7 @@ class Connection:
         limits: Limits = _DEFAULT_LIMITS,
         transport: AsyncHttpTransport[Any, Any] | None = None,
     ) -> Self:
-        """With the account's name and key, as they are found in the portal."""
+        """Connect with the account's name and key, as the portal shows them."""
         service = make_service(
             service_url,
             AzureNamedKeyCredential(account, key),
@@ -75,37 +78,39 @@ class Connection:
             on_call=on_call,
             transport=transport,
         )
-        entrance = Entrance(account, container)
-        return cls(service, entrance, KeySigner(service_url, account, key), limits)
+        target = StorageTarget(account, container)
+        return cls(service, target, KeySigner(service_url, account, key), limits)
 
     @classmethod
     def from_identity(
         cls,
         service_url: str,
         container: str,
-        identity: Identity = _OWN,
+        identity: AzureIdentity = _OWN_IDENTITY,
         *,
         on_call: OnCall | None = None,
         limits: Limits = _DEFAULT_LIMITS,
         transport: AsyncHttpTransport[Any, Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
-        """In the name of somebody whom Entra ID knows. No token is asked for before it is needed.
+        """Connect as an identity of Entra ID. No token is requested before it is needed.
 
-        ``clock`` counts as `time.time`, and says when tokens and keys are renewed.
+        ``clock``, like `time.time`, decides when tokens and keys are refreshed.
+
+        :raises ValueError: ``service_url`` is not an HTTPS URL.
         """
-        credential = LateCredential(identity, seconds=limits.sign_in, clock=clock)
+        credential = LazyCredential(identity, seconds=limits.sign_in, clock=clock)
         service = make_service(
             service_url, credential, limits=limits, on_call=on_call, transport=transport
         )
-        entrance = Entrance(account_of(service_url), container, str(identity))
-        signer = DelegatedSigner(service_url, service, entrance, seconds=limits.total, clock=clock)
-        store = cls(service, entrance, signer, limits)
+        target = StorageTarget(account_of(service_url), container, str(identity))
+        signer = DelegatedSigner(service_url, service, target, seconds=limits.total, clock=clock)
+        store = cls(service, target, signer, limits)
         store._owned.push_async_callback(credential.close)
         return store
 
     async def ensure_container(self) -> None:
-        """Create the container if it is not there."""
+        """Create the container unless it exists. One call."""
         async with self._calling("ensure_container", ""):
             try:
                 await self._container.create_container()
@@ -116,20 +121,20 @@ class Connection:
         return self._url(path, await self._sign(path, seconds))
 
     async def _sign(self, path: str, seconds: float) -> Signature:
-        return await self._signer.sign(self._entrance.container, path, seconds=seconds)
+        return await self._signer.sign(self._target.container, path, seconds=seconds)
 
     def _url(self, path: str, signature: Signature) -> str:
         return f"{self._container.url}/{quote(path)}?{signature.query}"
 
-    async def _reading(
+    async def _with_source(
         self, source: str, call: Callable[[str], Awaitable[T]], *, seconds: float
     ) -> T:
-        """``call`` with a signed URL of ``source``, and once more where its key is refused."""
+        """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""
         signature = await self._sign(source, seconds)
         try:
             return await call(self._url(source, signature))
-        except Refused as refused:
-            if not (refused.may_be_of_signature and self._signer.forget(signature)):
+        except AccessDenied as denied:
+            if not (denied.may_concern_signature and self._signer.discard(signature)):
                 raise
         return await call(self._url(source, await self._sign(source, seconds)))
 
@@ -142,6 +147,4 @@ class Connection:
     def _calling(
         self, operation: str, path: str, *, seconds: float | None = None
     ) -> AbstractAsyncContextManager[Call]:
-        return calling(
-            operation, path, seconds=seconds or self._limits.total, entrance=self._entrance
-        )
+        return calling(operation, path, seconds=seconds or self._limits.total, target=self._target)

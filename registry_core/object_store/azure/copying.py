@@ -1,15 +1,14 @@
-"""Copies larger than one call takes."""
+"""Copies of objects larger than storage copies in one call."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 
-from ...aio import together
+from ...aio import for_each
 from ..interface import BlockListInvalid, Condition, ConditionFailed, ObjectStore
 
-_AT_ONCE = 4
+_CONCURRENCY = 4
 
 
 async def copy_in_pieces(
@@ -23,22 +22,24 @@ async def copy_in_pieces(
     metadata: Mapping[str, str],
     condition: Condition,
 ) -> str:
-    """`ObjectStore.copy` as ranges of ``piece`` bytes, a few at once, and one commit."""
+    """Copy as `ObjectStore.copy` does, in ranges of ``piece`` bytes, and commit them.
+
+    One call for each range, a few at a time, and one for the commit.
+    """
     nonce = secrets.token_hex(8)
     offsets = range(0, size, piece)
     block_ids = [f"{nonce}-{index:06d}" for index in range(len(offsets))]
-    turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def stage_one(block_id: str, offset: int) -> None:
+    async def stage(block: tuple[str, int]) -> None:
+        block_id, offset = block
         length = min(piece, size - offset)
-        async with turn:
-            await store.stage_from(
-                path, block_id, source, offset=offset, length=length, source_etag=source_etag
-            )
+        await store.stage_from(
+            path, block_id, source, offset=offset, length=length, source_etag=source_etag
+        )
 
-    await together(map(stage_one, block_ids, offsets))
+    await for_each(zip(block_ids, offsets, strict=True), stage, limit=_CONCURRENCY)
     try:
         return await store.commit(path, block_ids, metadata=metadata, condition=condition)
     except BlockListInvalid as error:
-        # Whoever wrote the target meanwhile has dropped our blocks.
+        # Another writer of the target has dropped our blocks.
         raise ConditionFailed(str(error)) from None

@@ -1,6 +1,6 @@
-"""Signing in as an identity of Entra ID, with azure-identity: imported when a token is asked for.
+"""Signing in as an identity of Entra ID with azure-identity, which is imported on first use.
 
-It takes half a second to import, and much of what is asked first needs no storage.
+Its import takes half a second, and a first request may not need storage at all.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 from azure.core.exceptions import AzureError
 
-from .renewal import Renewed, Term
+from ...aio import Expiring, Refreshing
 
 _log = logging.getLogger(__name__)
 
 # The same in all clouds: learn.microsoft.com/azure/storage/blobs, "Authorize access to blobs"
 _SCOPE = "https://storage.azure.com/.default"
 
-_RENEWAL = 300.0
-"""Seconds before a token's end, where Entra ID names no time of its own."""
+_REFRESH_BEFORE = 300.0
+"""Seconds before its expiry that a token is refreshed, unless Entra ID says when."""
 _LEEWAY = 10.0
-"""Seconds: a token that is about to end may do so on its way."""
-_NEW = 5.0
-"""Seconds: of several calls whose token was refused, the first has fetched the next one for all."""
+"""Seconds before its expiry that a token is no longer used: it could expire in transit."""
+_MIN_AGE = 5.0
+"""Seconds for which a new token is not replaced: of several calls whose token was rejected, the
+first has fetched the next one for all."""
 
-# Of Entra ID's errors: learn.microsoft.com/entra/identity-platform/reference-error-codes
+# The codes of Entra ID's errors: learn.microsoft.com/entra/identity-platform/reference-error-codes
 _ENTRA_CODE = re.compile(r"AADSTS\d+")
 
 
 class SignInFailed(AzureError):
-    """There is no token. Its text says whose, and nothing of what azure-identity tried."""
+    """There is no token. The text names the identity, not what azure-identity tried."""
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who signs in.
+class AzureIdentity:
+    """The identity that the app signs in to storage with.
 
-    With a ``client_secret``: an application, in the tenant ``tenant_id``. Without: the process's
-    own identity, or the one called ``client_id`` where it has several. ``setting`` is the name of
-    what chooses it, for messages.
+    With a ``client_secret`` an application of the tenant ``tenant_id``. Without one the identity of
+    the process, the one with ``client_id`` if it has several. ``setting`` is the name of the
+    setting that selects it, for messages.
     """
 
     client_id: str | None = None
@@ -59,15 +60,15 @@ class Identity:
             return f"the application with the client id {self.client_id}"
         if self.client_id:
             return f"the identity with the client id {self.client_id}"
-        return f"the app's own identity ({self.setting} would name another)"
+        return f"the app's own identity ({self.setting} would select another)"
 
 
-Maker = Callable[[Identity], AsyncSupportsTokenInfo]
+CredentialFactory = Callable[[AzureIdentity], AsyncSupportsTokenInfo]
 
 
-def make_credential(identity: Identity) -> AsyncSupportsTokenInfo:
-    """azure-identity's credential. Slow: it imports what it is made of. No event loop is needed."""
-    # It writes of each attempt that fails; what comes of them all is told once, here.
+def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
+    """Return azure-identity's credential. Slow, as it imports it; needs no event loop."""
+    # It logs each attempt that fails; their outcome is logged once, here.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
     if identity.client_secret:
         from azure.identity.aio import ClientSecretCredential
@@ -77,42 +78,47 @@ def make_credential(identity: Identity) -> AsyncSupportsTokenInfo:
         )
     from azure.identity.aio import DefaultAzureCredential
 
-    # It would find AZURE_CLIENT_ID by itself, but takes None for an answer.
+    # It would read AZURE_CLIENT_ID by itself, but None would override that.
     chosen = {"managed_identity_client_id": identity.client_id} if identity.client_id else {}
     return DefaultAzureCredential(**chosen)
 
 
-class LateCredential:
-    """An `AsyncTokenCredential` for storage, and no other scope.
+class LazyCredential:
+    """An `AsyncTokenCredential` for storage, and for no other scope.
 
-    ``seconds`` bound one sign-in: azure-identity would try for minutes.
+    ``seconds`` limit one sign-in: azure-identity would try for minutes.
     """
 
     def __init__(
         self,
-        identity: Identity,
+        identity: AzureIdentity,
         *,
         seconds: float,
-        make: Maker = make_credential,
+        make: CredentialFactory = make_credential,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._identity = identity
         self._seconds = seconds
         self._make = make
         self._clock = clock
-        self._real: AsyncSupportsTokenInfo | None = None
-        self._token: Renewed[AccessTokenInfo] = Renewed("the token for storage", self._ask, clock)
+        self._credential: AsyncSupportsTokenInfo | None = None
+        self._token: Refreshing[AccessTokenInfo] = Refreshing(
+            "the token for storage", self._fetch, clock=clock
+        )
         self._last: AccessTokenInfo | None = None
         self._fetched = float("-inf")
-        self._refused = False
+        self._is_rejected = False
 
     async def get_token_info(
         self, *scopes: str, options: TokenRequestOptions | None = None
     ) -> AccessTokenInfo:
-        """:raises SignInFailed: with a reason."""
-        # The SDK has options when storage has just refused a token.
-        if options and self._last is not None and self._clock() >= self._fetched + _NEW:
-            self._refused = self._token.drop(self._last)
+        """Return a valid token.
+
+        :raises SignInFailed: there is none; the text says why.
+        """
+        # The SDK passes options when storage has just rejected a token.
+        if options and self._last is not None and self._clock() >= self._fetched + _MIN_AGE:
+            self._is_rejected = self._token.drop(self._last)
         self._last = await self._token.get()
         return self._last
 
@@ -124,7 +130,7 @@ class LateCredential:
         enable_cae: bool = False,
         **_: Any,
     ) -> AccessToken:
-        """The same in the SDK's older words."""
+        """Return a valid token, in the SDK's older protocol."""
         options: TokenRequestOptions = {"tenant_id": tenant_id} if tenant_id else {}
         if claims:
             options["claims"] = claims
@@ -133,7 +139,7 @@ class LateCredential:
 
     async def close(self) -> None:
         await self._token.close()
-        await self._let_go()
+        await self._drop_credential()
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,35 +152,36 @@ class LateCredential:
     ) -> None:
         await self.close()
 
-    async def _ask(self) -> Term[AccessTokenInfo]:
+    async def _fetch(self) -> Expiring[AccessTokenInfo]:
         try:
             async with asyncio.timeout(self._seconds):
-                if self._refused:  # azure-identity has it as well, and would give it again
-                    await self._let_go()
-                if self._real is None:
-                    self._real = await asyncio.to_thread(self._make, self._identity)
-                token = await self._real.get_token_info(_SCOPE)
+                if self._is_rejected:  # azure-identity caches it as well, and would return it
+                    await self._drop_credential()
+                if self._credential is None:
+                    self._credential = await asyncio.to_thread(self._make, self._identity)
+                token = await self._credential.get_token_info(_SCOPE)
         except TimeoutError:
             raise SignInFailed(f"no token for {self._identity} in {self._seconds:g} s") from None
         except (AzureError, ValueError) as error:
-            raise self._explained(error) from None
+            raise self._explain(error) from None
         self._fetched = self._clock()
-        ends = token.expires_on - _LEEWAY
-        renew = token.refresh_on or token.expires_on - _RENEWAL
-        # One that ends sooner is used up first: it would be asked for all the time.
-        return Term(token, renew=max(renew, (self._fetched + ends) / 2), ends=ends)
+        expires_at = token.expires_on - _LEEWAY
+        refresh_at = token.refresh_on or token.expires_on - _REFRESH_BEFORE
+        # A token that expires sooner is not refreshed at once: that would happen all the time.
+        refresh_at = max(refresh_at, (self._fetched + expires_at) / 2)
+        return Expiring(token, refresh_at, expires_at)
 
-    def _explained(self, error: Exception) -> SignInFailed:
+    def _explain(self, error: Exception) -> SignInFailed:
         text = " ".join(str(error).split())
         codes = " ".join(dict.fromkeys(_ENTRA_CODE.findall(text)))
         _log.warning("no token for %s: %s", self._identity, text)
         if self._identity.client_secret:
             advice = "check its client id, tenant and secret"
         else:
-            advice = "assign an identity to the app, and name it if it has several"
+            advice = "assign an identity to the app, and select one if it has several"
         return SignInFailed(f"no token for {self._identity}{codes and f' ({codes})'}: {advice}")
 
-    async def _let_go(self) -> None:
-        real, self._real, self._refused = self._real, None, False
-        if real is not None:
-            await real.close()
+    async def _drop_credential(self) -> None:
+        credential, self._credential, self._is_rejected = self._credential, None, False
+        if credential is not None:
+            await credential.close()

@@ -1,4 +1,4 @@
-"""How patient the registry is with storage."""
+"""Time limits, retries and sizes of calls to storage."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Limits:
-    """How long to wait and how often to try; times in seconds."""
+    """How long to wait, in seconds, and how often to retry."""
 
     connect: float = 5.0
     silence: float = 30.0
-    """Without a single byte from storage."""
+    """Without a byte from storage."""
     retries: int = 3
     first_delay: float = 0.2
-    """Before the first retry; doubled for each further one, and varied by half. Storage may ask for
-    more: then it gets that, or nothing if it is beyond ``total``."""
+    """Before the first retry; doubled for each further one, and varied by half. Storage may request
+    a longer delay; if it goes beyond ``total``, there is no retry."""
     sign_in: float = 30.0
-    """Until there is a token, where an identity is what lets us in."""
+    """To get a token, where an identity is used."""
     total: float = 100.0
-    """For one operation with its retries."""
+    """For one operation, retries included."""
     copy: float = 200.0
-    """In place of both for a copy on the server side, which is silent until it is done."""
+    """Instead of ``silence`` and ``total`` for a copy: storage is silent until it is done."""
     copy_whole: int = 256 * MIB
-    """In bytes. Copy Blob From URL takes no more in one call."""
+    """The largest object, in bytes, that Copy Blob From URL copies in one call."""
     copy_piece: int = 64 * MIB
-    """In bytes. Larger objects are copied in ranges: a call that fails loses little."""
+    """The size in bytes of the ranges of larger copies: a failed call loses little."""

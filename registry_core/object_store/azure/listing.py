@@ -1,4 +1,4 @@
-"""Listings, read from storage's XML by ourselves: the SDK takes 0.5 ms a row, on the event loop.
+"""Listings, parsed from storage's XML in a thread: the SDK takes 0.5 ms a row, on the event loop.
 
 learn.microsoft.com/rest/api/storageservices/list-blobs
 """
@@ -20,28 +20,31 @@ _EMPTY = '<EnumerationResults ServiceEndpoint="" ContainerName=""><Blobs/></Enum
 _SLICE = 2**16
 
 
-class Listed:
-    """Keeps the body of a listing's answer, and gives the SDK an empty listing in its place."""
+class ListingBody:
+    """Keeps the body of a listing's response, and passes an empty listing to the SDK."""
 
     def __init__(self) -> None:
         self._body = b""
 
     def keep(self, response: PipelineResponse[Any, Any]) -> None:
-        """To be the call's ``raw_response_hook``."""
+        """Keep the body: the ``raw_response_hook`` of the call."""
         if response.http_response.status_code == 200:
             self._body = response.http_response.body()
-            response.http_response = _Emptied(response.http_response)
+            response.http_response = _EmptyResponse(response.http_response)
 
     async def page(self) -> Page:
-        """What was kept. :raises AzureError: when that is no listing."""
+        """Return the page that was kept.
+
+        :raises AzureError: the body is not a listing.
+        """
         try:
             return await asyncio.to_thread(_parse, self._body)
         except (ET.ParseError, KeyError, ValueError) as error:
             raise AzureError("malformed listing") from error
 
 
-class _Emptied:
-    """An answer with all that it had but its body."""
+class _EmptyResponse:
+    """A response with its own status and headers, and an empty listing as its body."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
@@ -57,13 +60,13 @@ class _Emptied:
 
 
 def _parse(body: bytes) -> Page:
-    parser = ET.XMLParser()  # noqa: S314 - storage's own words
-    # In slices, so that other threads get their turn.
+    parser = ET.XMLParser()  # noqa: S314 - storage is trusted
+    # In slices, so that other threads can run.
     for start in range(0, len(body), _SLICE):
         parser.feed(body[start : start + _SLICE])
     root = parser.close()
     entries = [_entry(row) for row in root.iterfind("Blobs/*")]
-    # Folders may come apart from objects.
+    # Folders and objects may be listed separately.
     entries.sort(key=lambda entry: entry.path)
     return Page(entries, root.findtext("NextMarker") or None)
 
@@ -75,15 +78,15 @@ def _entry(row: ET.Element) -> Entry:
         path = unquote(path)
     if row.tag == "BlobPrefix":
         return Entry(path)
-    told = {item.tag: item.text or "" for item in row.iterfind("Properties/*")}
-    etag = told["Etag"]
+    properties = {item.tag: item.text or "" for item in row.iterfind("Properties/*")}
+    etag = properties["Etag"]
     return Entry(
         path,
         Properties(
             etag=etag if etag.endswith('"') else f'"{etag}"',
-            size=int(told["Content-Length"]),
-            last_modified=parsedate_to_datetime(told["Last-Modified"]),
+            size=int(properties["Content-Length"]),
+            last_modified=parsedate_to_datetime(properties["Last-Modified"]),
             metadata={item.tag.lower(): item.text or "" for item in row.iterfind("Metadata/*")},
-            is_append=told["BlobType"] == "AppendBlob",
+            is_append=properties["BlobType"] == "AppendBlob",
         ),
     )

@@ -1,4 +1,4 @@
-"""The SDK's client: one for each process, with bounded retries, every request counted."""
+"""The SDK's client, with our retries and every request counted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .limits import MIB, Limits
 from .retries import Retries
 from .transport import make_transport
 
-_MORE_THAN_ANY = 2**50
-_ALL = f"bytes=0-{_MORE_THAN_ANY - 1}"
+_MAX_BYTES = 2**50
+_WHOLE_RANGE = f"bytes=0-{_MAX_BYTES - 1}"
 
 OnCall = Callable[[str, str], None]
-"""Told of every HTTP request as it is sent, retries included: its method, and the operation."""
+"""Called for every HTTP request, retries included, with its method and the operation."""
 
 
 def make_service(
@@ -32,13 +32,13 @@ def make_service(
     on_call: OnCall | None,
     transport: AsyncHttpTransport[Any, Any] | None,
 ) -> BlobServiceClient:
-    """A client that connects when it is first used, keeps its connections, and is to be closed."""
-    # A line for each request is the request log's business.
+    """Return a client that connects on first use, keeps its connections, and must be closed."""
+    # The access log has a line for each request.
     logging.getLogger("azure").setLevel(logging.WARNING)
 
     def before_request(request: PipelineRequest[Any]) -> None:
         _make_body_streamed(request)
-        if request.http_request.headers.get("x-ms-range") == _ALL:
+        if request.http_request.headers.get("x-ms-range") == _WHOLE_RANGE:
             del request.http_request.headers["x-ms-range"]
         if on_call is not None:
             on_call(request.http_request.method, current_call().operation)
@@ -47,20 +47,21 @@ def make_service(
         service_url,
         credential,
         retry_policy=Retries(limits),
-        # Contents are never split: what is one call here is one request.
+        # Content is never split: one call is one request.
         max_single_put_size=5000 * MIB,
-        max_single_get_size=_MORE_THAN_ANY,
-        max_chunk_get_size=_MORE_THAN_ANY,
+        max_single_get_size=_MAX_BYTES,
+        max_chunk_get_size=_MAX_BYTES,
         raw_request_hook=before_request,
-        raw_response_hook=_complete_range,
+        raw_response_hook=_add_content_range,
         transport=transport or make_transport(connect=limits.connect, silence=limits.silence),
     )
 
 
-def _complete_range(response: PipelineResponse[Any, Any]) -> None:
-    """Storage refuses ranges of an empty blob, so all of a blob is asked for without one.
+def _add_content_range(response: PipelineResponse[Any, Any]) -> None:
+    """Add the ``Content-Range`` that the SDK reads the size from.
 
-    The SDK, which would have sent one, looks for the size where it is in the answer to a range.
+    It would have requested a range, which storage refuses for an empty blob, so a whole blob is
+    requested without one.
     """
     headers = response.http_response.headers
     if response.http_response.status_code == 200 and "x-ms-blob-type" in headers:
@@ -68,7 +69,7 @@ def _complete_range(response: PipelineResponse[Any, Any]) -> None:
 
 
 class Body:
-    """A request's body, sent in slices without a copy, from the beginning again for each retry."""
+    """A request body, sent in slices without a copy, from the beginning for each attempt."""
 
     _SLICE = MIB
 
@@ -81,7 +82,7 @@ class Body:
 
 
 def _make_body_streamed(request: PipelineRequest[Any]) -> None:
-    """Large bytes in one piece would hold up the event loop: aiohttp warns of that."""
+    """Send a large body in slices: in one piece it would block the event loop."""
     content = request.http_request.data
     if isinstance(content, bytes) and len(content) > MIB:
         request.http_request.data = Body(content)

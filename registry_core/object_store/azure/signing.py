@@ -1,4 +1,4 @@
-"""Shared access signatures: permission to read one blob for a while, as a query string.
+"""Shared access signatures: query strings that permit reading one blob for a while.
 
 learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature
 """
@@ -15,41 +15,44 @@ from urllib.parse import urlsplit
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient
 
+from ...aio import Expiring, Refreshing
+from .access_denied import SIGNING, StorageTarget
 from .calls import calling
-from .refusals import SIGNING, Entrance
-from .renewal import Renewed, Term
 
-# Clocks differ: what is valid from now on might not be valid yet.
+# Clocks differ: a signature valid from now on might not be valid yet.
 _LEEWAY = timedelta(seconds=10)
 
-# Storage makes delegation keys for 7 days at most. One is renewed after a day, and not used for its
-# last hour, which is as long as any URL holds: if renewing fails, there are days left to cure it.
+# Delegation keys last 7 days at most. One is refreshed after a day, and not used in its last hour,
+# the longest lifetime of a URL: if refreshing fails, days are left to repair it.
 _KEY_LIFETIME = timedelta(days=6)
-_KEY_RENEWAL = timedelta(days=1)
+_KEY_REFRESH = timedelta(days=1)
 _KEY_REST = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """``query`` lets its bearer read one blob; ``key`` made it, None where no other could."""
+    """``query`` lets its bearer read one blob. ``key`` made it, None for the account's only key."""
 
     query: str = field(repr=False)
     key: UserDelegationKey | None = field(default=None, repr=False)
 
 
 class Signer(Protocol):
+    """Signs URLs of blobs."""
+
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
-        """A signature that holds from just before now on."""
+        """Return a signature valid for ``seconds``, from just before now."""
 
-    def forget(self, signature: Signature) -> bool:
-        """Storage has refused it. Returns whether `sign` would now do it with another key."""
+    def discard(self, signature: Signature) -> bool:
+        """Discard the key of a rejected signature. Returns whether `sign` now uses another."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Stop refreshing keys."""
 
 
 @dataclass(frozen=True)
 class KeySigner:
-    """Signs with the account's key. No call."""
+    """Signs with the account key. No calls."""
 
     service_url: str
     account: str
@@ -62,7 +65,7 @@ class KeySigner:
             _query(self, container, path, start=start, expiry=end, account_key=self.key)
         )
 
-    def forget(self, signature: Signature) -> bool:
+    def discard(self, signature: Signature) -> bool:
         return False
 
     async def close(self) -> None:
@@ -70,59 +73,64 @@ class KeySigner:
 
 
 class DelegatedSigner:
-    """Signs with a user delegation key, which storage gives to Entra ID's users: one call a day.
+    """Signs with a user delegation key, which storage issues to identities: one call a day.
 
-    ``seconds`` bound that call; ``clock`` counts as `time.time`.
+    ``seconds`` limit that call; ``clock`` is like `time.time`.
     """
 
     def __init__(
         self,
         service_url: str,
         service: BlobServiceClient,
-        entrance: Entrance,
+        target: StorageTarget,
         *,
         seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.service_url = service_url
-        self.account = entrance.account
+        self.account = target.account
         self._service = service
-        self._entrance = entrance
+        self._target = target
         self._seconds = seconds
         self._clock = clock
-        self._keys: Renewed[UserDelegationKey] = Renewed("the signing key", self._fetch, clock)
+        self._keys: Refreshing[UserDelegationKey] = Refreshing(
+            "the signing key", self._fetch, clock=clock
+        )
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
         key, now = await self._keys.get(), self._now()
-        end = min(now + timedelta(seconds=seconds), _end_of(key))
+        end = min(now + timedelta(seconds=seconds), _expiry_of(key))
         query = _query(
             self, container, path, start=now - _LEEWAY, expiry=end, user_delegation_key=key
         )
         return Signature(query, key)
 
-    def forget(self, signature: Signature) -> bool:
+    def discard(self, signature: Signature) -> bool:
         return signature.key is not None and self._keys.drop(signature.key)
 
-    async def get_ready(self) -> None:
-        """Have a key. :raises StoreUnavailable: when storage gives none."""
+    async def prepare(self) -> None:
+        """Fetch a key unless there is one.
+
+        :raises StoreUnavailable: storage issues none.
+        """
         await self._keys.get()
 
     async def close(self) -> None:
         await self._keys.close()
 
-    async def _fetch(self) -> Term[UserDelegationKey]:
+    async def _fetch(self) -> Expiring[UserDelegationKey]:
         began, now = self._clock(), self._now()
-        async with calling(SIGNING, self.account, seconds=self._seconds, entrance=self._entrance):
+        async with calling(SIGNING, self.account, seconds=self._seconds, target=self._target):
             key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
-        ends = (_end_of(key) - _KEY_REST).timestamp()
-        return Term(key, renew=began + _KEY_RENEWAL.total_seconds(), ends=ends)
+        expires_at = (_expiry_of(key) - _KEY_REST).timestamp()
+        return Expiring(key, began + _KEY_REFRESH.total_seconds(), expires_at)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def _end_of(key: UserDelegationKey) -> datetime:
-    """As storage says it: it may give less than was asked for."""
+def _expiry_of(key: UserDelegationKey) -> datetime:
+    """Return when a key expires: storage may issue it for less time than requested."""
     return datetime.fromisoformat(key.signed_expiry or "")
 
 
@@ -139,11 +147,14 @@ def _query(signer: KeySigner | DelegatedSigner, container: str, path: str, **opt
 
 
 def _protocol(service_url: str) -> str:
-    # Only an emulator is reached without TLS.
+    # Only an emulator is used without TLS.
     return "https,http" if urlsplit(service_url).scheme == "http" else "https"
 
 
 def account_of(service_url: str) -> str:
-    """The account's name: `https://NAME.blob.core.windows.net`, or `http://127.0.0.1:10000/NAME`."""
+    """Return the account's name, NAME.
+
+    From `https://NAME.blob.core.windows.net` or `http://127.0.0.1:10000/NAME`.
+    """
     parts = urlsplit(service_url)
     return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""`ObjectStore` in the SDK's words. A method is one HTTP request, where nothing else is said."""
+"""`ObjectStore` on the SDK. A method is one HTTP request unless it says otherwise."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, cast
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline import PipelineResponse
-from azure.storage.blob import BlobBlock
+from azure.storage.blob import BlobBlock, BlobProperties, BlobType
 
 from ..interface import (
-    ANYWAY,
+    UNCONDITIONAL,
     Buffer,
     Condition,
     ConditionFailed,
@@ -26,28 +26,30 @@ from ..interface import (
     check_block_id,
     check_metadata,
     check_source_range,
+    exists,
 )
-from .access import CheckedConnection
+from .access_check import CheckedConnection
 from .copying import copy_in_pieces
-from .listing import Listed
-from .own_doing import find_own_commit, find_own_put, is_gone
-from .rows import properties_of, whole_size_of
+from .listing import ListingBody
+from .lost_answers import find_own_commit, find_own_put
 from .service import Body
 
 _COPY_SECONDS = 3600
 
 
 class AzureBlobStore(CheckedConnection):
-    """See `ObjectStore`. Any number of calls may be under way at once."""
+    """An `ObjectStore` in a container of Azure Blob Storage.
+
+    Made with `from_connection_string`, `from_key` or `from_identity` where an event loop runs, and
+    to be closed there. Any number of calls may be in progress at a time.
+    """
 
     async def head(self, path: str) -> Properties:
-        return await self._head(path, ANYWAY)
+        return await self._head(path, UNCONDITIONAL)
 
     async def _head(self, path: str, condition: Condition) -> Properties:
         async with self._calling("head", path):
-            return properties_of(
-                await self._blob(path).get_blob_properties(**_conditions(condition))
-            )
+            return _properties(await self._blob(path).get_blob_properties(**_conditions(condition)))
 
     async def get(
         self,
@@ -55,7 +57,7 @@ class AzureBlobStore(CheckedConnection):
         *,
         offset: int = 0,
         length: int | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> StoredObject:
         if length != 0:
             try:
@@ -63,7 +65,7 @@ class AzureBlobStore(CheckedConnection):
             except RangeNotSatisfiable:
                 if offset:
                     raise
-        # Storage knows no range of nothing, and none of an empty blob.
+        # Storage has no empty ranges, and no ranges of an empty blob.
         properties = await self._head(path, condition)
         if offset and offset >= properties.size:
             raise RangeNotSatisfiable(path)
@@ -78,10 +80,10 @@ class AzureBlobStore(CheckedConnection):
         async with self._calling("get", path):
             download = await self._blob(path).download_blob(**options)
             content = b"".join([chunk async for chunk in download.chunks()])
-        size = whole_size_of(download.properties)
+        size = _whole_size(download.properties)
         if offset and offset >= size:
-            raise RangeNotSatisfiable(path)  # Azurite has an empty range just behind the last byte
-        return StoredObject(properties_of(download.properties, size=size), content)
+            raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
+        return StoredObject(_properties(download.properties, size=size), content)
 
     async def put(
         self,
@@ -89,7 +91,7 @@ class AzureBlobStore(CheckedConnection):
         content: Buffer,
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         options = _conditions(condition, overwrite=True)
         try:
@@ -138,7 +140,7 @@ class AzureBlobStore(CheckedConnection):
                     read_timeout=self._limits.copy,
                 )
 
-        await self._reading(source, stage, seconds=_COPY_SECONDS)
+        await self._with_source(source, stage, seconds=_COPY_SECONDS)
 
     async def commit(
         self,
@@ -146,7 +148,7 @@ class AzureBlobStore(CheckedConnection):
         block_ids: Sequence[str],
         *,
         metadata: Mapping[str, str] | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         try:
             async with self._calling("commit", path) as call:
@@ -182,10 +184,10 @@ class AzureBlobStore(CheckedConnection):
         size: int,
         metadata: Mapping[str, str],
         source_etag: str | None = None,
-        condition: Condition = ANYWAY,
+        condition: Condition = UNCONDITIONAL,
     ) -> str:
         if not metadata:
-            raise ValueError("storage would copy the source's metadata: give some")
+            raise ValueError("a copy needs metadata of its own: storage would copy the source's")
         if size > self._limits.copy_whole:
             return await copy_in_pieces(
                 self,
@@ -210,21 +212,21 @@ class AzureBlobStore(CheckedConnection):
                     url, metadata=check_metadata(metadata), requires_sync=True, **options
                 )
 
-        answer = await self._reading(source, copy, seconds=_COPY_SECONDS)
-        # Nothing is readable there before; and who aborts what is pending leaves an empty object.
+        answer = await self._with_source(source, copy, seconds=_COPY_SECONDS)
+        # Nothing is readable before; aborting a pending copy would leave an empty object.
         if answer["copy_status"] != "success":
             raise StoreUnavailable(f"copy {path}: {answer['copy_status']}")
         return _etag(answer)
 
-    async def delete(self, path: str, *, condition: Condition = ANYWAY) -> None:
+    async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         try:
             async with self._calling("delete", path) as call:
                 await self._blob(path).delete_blob(**_conditions(condition))
         except NotFound:
             if not call.answer_lost:
                 raise
-        except ConditionFailed:  # Azurite's answer for what is gone
-            if not (call.answer_lost and await is_gone(self, path)):
+        except ConditionFailed:  # Azurite's answer for an object that does not exist
+            if not call.answer_lost or await exists(self, path):
                 raise
 
     async def list_page(
@@ -237,16 +239,16 @@ class AzureBlobStore(CheckedConnection):
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
-        if not (continuation or "").isprintable():  # storage would fail, not refuse
+        if not (continuation or "").isprintable():  # storage would answer with a server error
             raise ContinuationInvalid(prefix)
         walk = self._container.walk_blobs if by_folder else self._container.list_blobs
-        listed = Listed()
+        body = ListingBody()
         rows = walk(
             prefix,
             include=["metadata"] if metadata else None,
             start_from=start_from,
             results_per_page=limit,
-            raw_response_hook=listed.keep,
+            raw_response_hook=body.keep,
         ).by_page(continuation)
         async with self._calling("list", prefix):
             try:
@@ -255,11 +257,11 @@ class AzureBlobStore(CheckedConnection):
                 if continuation is not None and error.status_code == 400:
                     raise ContinuationInvalid(prefix) from None
                 raise
-            return await listed.page()
+            return await body.page()
 
 
 def _conditions(condition: Condition, **options: Any) -> dict[str, Any]:
-    """A condition in the SDK's parameters, beside other ``options``."""
+    """Return a condition as parameters of the SDK, with other ``options``."""
     if condition.if_match is not None:
         options |= {"etag": condition.if_match, "match_condition": MatchConditions.IfNotModified}
     if condition.if_absent:
@@ -270,3 +272,25 @@ def _conditions(condition: Condition, **options: Any) -> dict[str, Any]:
 def _etag(answer: Mapping[str, Any]) -> str:
     etag: str = answer["etag"]
     return etag
+
+
+def _properties(blob: BlobProperties, *, size: int | None = None) -> Properties:
+    """Return the SDK's properties as ours. ``size``: of the whole, if ``blob`` is a part."""
+    return Properties(
+        etag=_quote_etag(blob.etag or ""),
+        size=blob.size if size is None else size,
+        last_modified=blob.last_modified,
+        # Names come back in the case in which they were first written.
+        metadata={name.lower(): value for name, value in (blob.metadata or {}).items()},
+        is_append=blob.blob_type == BlobType.APPENDBLOB,
+    )
+
+
+def _whole_size(part: BlobProperties) -> int:
+    """Return the size in bytes of the whole blob that ``part`` was read from."""
+    return int((part.content_range or "/0").rpartition("/")[2])
+
+
+def _quote_etag(etag: str) -> str:
+    """Return an ETag in quotes, as headers have it; listings have it without."""
+    return etag if etag.endswith('"') else f'"{etag}"'

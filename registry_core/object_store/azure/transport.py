@@ -1,4 +1,4 @@
-"""The SDK's way to the network, on which every request that leaves is counted."""
+"""The SDK's connection to the network, on which every request sent is counted."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .calls import current_call
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any to mypy
-    """Tells the `Call` of each request.
+    """Counts each request in its `Call`.
 
     aiohttp repeats PUT and DELETE by itself, once, when a connection breaks (RFC 9112, 9.3.1): an
-    answer that is lost there must be known of, too.
+    answer lost there must be noticed, too.
     """
 
     _opened = False
@@ -42,7 +42,7 @@ class Transport(AioHttpTransport):  # type: ignore[misc] # exported late, so Any
         await super().open()
 
     def _connector(self) -> BaseConnector | None:
-        """Whom to trust and how to connect; None as aiohttp does it."""
+        """Return what connects to storage, None for aiohttp's default."""
         return None
 
 
@@ -54,5 +54,5 @@ async def _count(
 
 
 def make_transport(*, connect: float, silence: float) -> Any:
-    """``connect`` and ``silence`` as in `Limits`."""
+    """Return a transport; ``connect`` and ``silence`` as in `Limits`."""
     return Transport(connection_timeout=connect, read_timeout=silence)

@@ -1,19 +1,19 @@
-"""What every object store does. A test module subclasses these and gives the fixtures.
+"""The contract of object stores. A test module subclasses these classes and adds the fixtures.
 
-``store`` is an empty `ObjectStore`, ``append`` an async function that writes an append blob.
+``store`` is an empty `ObjectStore`, ``append`` an `Append` function.
 """
 
 from .append_blobs import AppendBlobContract
 from .blocks import Blocks
+from .common import CONTENT, Append, content_of, make_block_id, stage
 from .copies import Copies
 from .listings import Listings
 from .ranges import Ranges
 from .whole_objects import WholeObjects
-from .words import CONTENT, Append, content_of, named, stage
 
 
 class ObjectStoreContract(WholeObjects, Ranges, Blocks, Copies, Listings):
-    """All of it, but for what needs append blobs."""
+    """The whole contract, except for append blobs."""
 
 
 __all__ = [
@@ -23,6 +23,6 @@ __all__ = [
     "Copies",
     "ObjectStoreContract",
     "content_of",
-    "named",
+    "make_block_id",
     "stage",
 ]

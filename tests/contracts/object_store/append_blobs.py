@@ -1,4 +1,4 @@
-"""What happens where another registry has written append blobs, as Azure has it."""
+"""The contract for append blobs, which other registries write."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from registry_core.object_store.interface import (
     if_match,
 )
 
-from .words import CONTENT, STALE, Append, content_of, named, stage
+from .common import CONTENT, STALE, Append, content_of, make_block_id, stage
 
 
 class AppendBlobContract:
-    """What happens where another registry has written append blobs, as Azure does it."""
+    """Append blobs can be read, listed and deleted, but not overwritten, as in Azure."""
 
     pytestmark = pytest.mark.anyio
 
-    async def test_append_blobs_are_read_as_others_are(
+    async def test_append_blobs_are_read_like_block_blobs(
         self, store: ObjectStore, append: Append
     ) -> None:
         await append("a", b"01234", b"56789")
@@ -30,13 +30,11 @@ class AppendBlobContract:
         assert (await store.get("a", offset=4, length=2)).content == b"45"
         page = await store.list_page("")
         assert [entry.properties for entry in page.entries] == [found.properties]
-        await store.stage_from("b", named("1"), "a")
-        await store.commit("b", [named("1")])
+        await store.stage_from("b", make_block_id("1"), "a")
+        await store.commit("b", [make_block_id("1")])
         assert await content_of(store, "b") == CONTENT
 
-    async def test_an_append_blob_that_is_not_filled_yet_is_empty(
-        self, store: ObjectStore, append: Append
-    ) -> None:
+    async def test_a_new_append_blob_is_empty(self, store: ObjectStore, append: Append) -> None:
         await append("a")
         assert await content_of(store, "a") == b""
 
@@ -52,7 +50,7 @@ class AppendBlobContract:
         with pytest.raises(WrongKind):
             await stage(store, "a", "1", b"new")
         with pytest.raises(WrongKind):
-            await store.stage_from("a", named("1"), "a")
+            await store.stage_from("a", make_block_id("1"), "a")
         with pytest.raises(WrongKind):
             await store.commit("a", [])
         assert (await store.head("a")).etag == etag
@@ -64,7 +62,9 @@ class AppendBlobContract:
         with pytest.raises(WrongKind):
             await store.committed_blocks("a")
 
-    async def test_once_deleted_they_make_room(self, store: ObjectStore, append: Append) -> None:
+    async def test_a_deleted_append_blob_can_be_replaced(
+        self, store: ObjectStore, append: Append
+    ) -> None:
         await append("a", CONTENT)
         etag = (await store.head("a")).etag
         with pytest.raises(ConditionFailed):

@@ -1,4 +1,4 @@
-"""Blocks that are staged and committed."""
+"""The contract for blocks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from registry_core.object_store.interface import (
     list_all,
 )
 
-from .words import CONTENT, STALE, content_of, named, stage
+from .common import CONTENT, STALE, content_of, make_block_id, stage
 
 
 class Blocks:
-    """Stage and commit."""
+    """Blocks are staged and committed."""
 
     pytestmark = pytest.mark.anyio
 
-    async def test_staged_blocks_are_seen_by_nobody(self, store: ObjectStore) -> None:
+    async def test_staged_blocks_are_not_visible(self, store: ObjectStore) -> None:
         await stage(store, "a", "1", CONTENT)
         with pytest.raises(NotFound):
             await store.get("a")
@@ -33,16 +33,16 @@ class Blocks:
             await store.head("a")
         assert [entry async for entry in list_all(store, "")] == []
 
-    async def test_staged_blocks_leave_what_is_there_alone(self, store: ObjectStore) -> None:
+    async def test_staged_blocks_do_not_change_the_object(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT)
         await stage(store, "a", "1", b"new")
         assert (await store.head("a")).etag == etag
         assert await content_of(store, "a") == CONTENT
 
-    async def test_a_commit_puts_blocks_in_its_own_order(self, store: ObjectStore) -> None:
+    async def test_a_commit_joins_blocks_in_its_own_order(self, store: ObjectStore) -> None:
         for name in ("3", "1", "2"):
             await stage(store, "a", name, name.encode() * 3)
-        ids = [named("1"), named("2"), named("3")]
+        ids = [make_block_id("1"), make_block_id("2"), make_block_id("3")]
         etag = await store.commit("a", ids, metadata={"state": "x"})
         found = await store.get("a")
         assert found.content == b"111222333"
@@ -55,74 +55,74 @@ class Blocks:
     ) -> None:
         await stage(store, "a", "1", b"one")
         await stage(store, "a", "2", b"two")
-        await store.commit("a", [named("1")])
+        await store.commit("a", [make_block_id("1")])
         with pytest.raises(BlockListInvalid):
-            await store.commit("a", [named("1"), named("2")])
+            await store.commit("a", [make_block_id("1"), make_block_id("2")])
         assert await content_of(store, "a") == b"one"
 
-    async def test_a_commit_goes_on_from_committed_blocks(self, store: ObjectStore) -> None:
+    async def test_a_commit_may_reuse_committed_blocks(self, store: ObjectStore) -> None:
         await stage(store, "a", "1", b"one")
-        first = await store.commit("a", [named("1")], metadata={"state": "1"})
+        first = await store.commit("a", [make_block_id("1")], metadata={"state": "1"})
         await stage(store, "a", "2", b"two")
-        ids = [named("1"), named("2")]
+        ids = [make_block_id("1"), make_block_id("2")]
         second = await store.commit("a", ids, condition=if_match(first))
         assert await content_of(store, "a") == b"onetwo"
         assert await store.committed_blocks("a") == (second, ids)
         assert (await store.head("a")).metadata == {}
 
-    async def test_of_two_commits_from_the_same_state_one_wins(self, store: ObjectStore) -> None:
-        await stage(store, "a", "1", b"one")
-        etag = await store.commit("a", [named("1")])
-        await stage(store, "a", "2", b"two")
-        await stage(store, "a", "3", b"three")
-        await store.commit("a", [named("1"), named("2")], condition=if_match(etag))
-        with pytest.raises(ConditionFailed):
-            await store.commit("a", [named("1"), named("3")], condition=if_match(etag))
-        assert await content_of(store, "a") == b"onetwo"
-
-    async def test_a_commit_if_absent_meets_an_object_that_is_there(
+    async def test_one_of_two_commits_from_the_same_state_succeeds(
         self, store: ObjectStore
     ) -> None:
         await stage(store, "a", "1", b"one")
-        await store.commit("a", [named("1")], condition=IF_ABSENT)
+        etag = await store.commit("a", [make_block_id("1")])
+        await stage(store, "a", "2", b"two")
+        await stage(store, "a", "3", b"three")
+        await store.commit("a", [make_block_id("1"), make_block_id("2")], condition=if_match(etag))
+        with pytest.raises(ConditionFailed):
+            await store.commit(
+                "a", [make_block_id("1"), make_block_id("3")], condition=if_match(etag)
+            )
+        assert await content_of(store, "a") == b"onetwo"
+
+    async def test_a_commit_if_absent_fails_if_there_is_an_object(self, store: ObjectStore) -> None:
+        await stage(store, "a", "1", b"one")
+        await store.commit("a", [make_block_id("1")], condition=IF_ABSENT)
         await stage(store, "a", "2", b"two")
         with pytest.raises(ConditionFailed):
-            await store.commit("a", [named("2")], condition=IF_ABSENT)
+            await store.commit("a", [make_block_id("2")], condition=IF_ABSENT)
         assert await content_of(store, "a") == b"one"
 
-    async def test_a_commit_that_lost_keeps_its_blocks_staged(self, store: ObjectStore) -> None:
+    async def test_blocks_stay_staged_after_a_failed_commit(self, store: ObjectStore) -> None:
         await store.put("a", CONTENT)
         await stage(store, "a", "1", b"one")
         with pytest.raises(ConditionFailed):
-            await store.commit("a", [named("1")], condition=STALE)
-        await store.commit("a", [named("1")])
+            await store.commit("a", [make_block_id("1")], condition=STALE)
+        await store.commit("a", [make_block_id("1")])
         assert await content_of(store, "a") == b"one"
 
     async def test_a_commit_if_match_needs_an_object(self, store: ObjectStore) -> None:
         await stage(store, "a", "1", b"one")
         with pytest.raises(ConditionFailed):
-            await store.commit("a", [named("1")], condition=STALE)
+            await store.commit("a", [make_block_id("1")], condition=STALE)
 
-    async def test_a_block_that_was_never_staged_cannot_be_committed(
-        self, store: ObjectStore
-    ) -> None:
+    async def test_a_block_that_is_not_staged_cannot_be_committed(self, store: ObjectStore) -> None:
         await stage(store, "a", "1", b"one")
         with pytest.raises(BlockListInvalid):
-            await store.commit("a", [named("1"), named("2")])
+            await store.commit("a", [make_block_id("1"), make_block_id("2")])
         with pytest.raises(BlockListInvalid):
-            await store.commit("b", [named("1")])
+            await store.commit("b", [make_block_id("1")])
         with pytest.raises(NotFound):
             await store.head("a")
 
-    async def test_a_block_staged_again_is_the_newer_one(self, store: ObjectStore) -> None:
+    async def test_a_block_staged_again_replaces_the_first(self, store: ObjectStore) -> None:
         await stage(store, "a", "1", b"old")
         await stage(store, "a", "1", b"new")
-        await store.commit("a", [named("1")])
+        await store.commit("a", [make_block_id("1")])
         await stage(store, "a", "1", b"newest")
-        await store.commit("a", [named("1")])
+        await store.commit("a", [make_block_id("1")])
         assert await content_of(store, "a") == b"newest"
 
-    async def test_no_blocks_make_an_empty_object(self, store: ObjectStore) -> None:
+    async def test_a_commit_of_no_blocks_makes_an_empty_object(self, store: ObjectStore) -> None:
         etag = await store.commit("a", [])
         assert await content_of(store, "a") == b""
         assert await store.committed_blocks("a") == (etag, [])
@@ -133,12 +133,14 @@ class Blocks:
 
     async def test_a_block_with_another_md5_is_refused(self, store: ObjectStore) -> None:
         with pytest.raises(StoreUnavailable):
-            await store.stage("a", named("1"), CONTENT, md5=hashlib.md5(b"other").digest())
+            await store.stage("a", make_block_id("1"), CONTENT, md5=hashlib.md5(b"other").digest())
         with pytest.raises(BlockListInvalid):
-            await store.commit("a", [named("1")])
+            await store.commit("a", [make_block_id("1")])
 
     @pytest.mark.parametrize("block_id", ["", "short", "x" * 22, "x" * 24, "ä" * 23])
-    async def test_block_ids_are_all_equally_long(self, store: ObjectStore, block_id: str) -> None:
+    async def test_a_block_id_of_the_wrong_form_is_refused(
+        self, store: ObjectStore, block_id: str
+    ) -> None:
         md5 = hashlib.md5(CONTENT).digest()
         with pytest.raises(ValueError, match="block id"):
             await store.stage("a", block_id, CONTENT, md5=md5)

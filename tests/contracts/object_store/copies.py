@@ -1,4 +1,4 @@
-"""Copies on the server side, of whole objects and into blocks."""
+"""The contract for copies by storage."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from registry_core.object_store.interface import (
     if_match,
 )
 
-from .words import CONTENT, STALE, content_of, named, stage
+from .common import CONTENT, STALE, content_of, make_block_id, stage
 
 
 class Copies:
-    """Copies on the server side, of whole objects and into blocks."""
+    """Whole objects are copied, or parts of them staged as blocks."""
 
     pytestmark = pytest.mark.anyio
 
-    async def test_a_copy_has_the_content_and_metadata_of_its_own(self, store: ObjectStore) -> None:
+    async def test_a_copy_has_the_same_content_and_its_own_metadata(
+        self, store: ObjectStore
+    ) -> None:
         source = await store.put("source", CONTENT, metadata={"state": "secret"})
         etag = await store.copy("a", "source", size=10, metadata={"digest": "x"})
         found = await store.get("a")
@@ -34,7 +36,7 @@ class Copies:
     async def test_a_copy_of_committed_blocks_is_whole(self, store: ObjectStore) -> None:
         await stage(store, "source", "1", b"one")
         await stage(store, "source", "2", b"twelve")
-        etag = await store.commit("source", [named("1"), named("2")])
+        etag = await store.commit("source", [make_block_id("1"), make_block_id("2")])
         await store.copy("a", "source", size=9, metadata={"a": "b"}, source_etag=etag)
         assert await content_of(store, "a") == b"onetwelve"
 
@@ -48,11 +50,11 @@ class Copies:
         with pytest.raises(ValueError, match="metadata"):
             await store.copy("a", "source", size=10, metadata={})
 
-    async def test_a_source_that_is_not_there_is_not_found(self, store: ObjectStore) -> None:
+    async def test_a_missing_source_is_not_found(self, store: ObjectStore) -> None:
         with pytest.raises(NotFound):
             await store.copy("a", "source", size=10, metadata={"a": "b"})
         with pytest.raises(NotFound):
-            await store.stage_from("a", named("1"), "source")
+            await store.stage_from("a", make_block_id("1"), "source")
         with pytest.raises(NotFound):
             await store.head("a")
 
@@ -67,7 +69,7 @@ class Copies:
         assert await content_of(store, "a") == b"9876543210"
 
     @pytest.mark.parametrize("condition", [IF_ABSENT, STALE])
-    async def test_a_copy_spares_a_target_that_is_not_as_expected(
+    async def test_a_copy_does_not_overwrite_a_target_if_its_condition_fails(
         self, store: ObjectStore, condition: Condition
     ) -> None:
         await store.put("source", CONTENT)
@@ -76,7 +78,7 @@ class Copies:
             await store.copy("a", "source", size=10, metadata={"a": "b"}, condition=condition)
         assert (await store.head("a")).etag == etag
 
-    async def test_a_copy_is_made_where_its_condition_holds(self, store: ObjectStore) -> None:
+    async def test_a_copy_is_made_if_its_condition_holds(self, store: ObjectStore) -> None:
         await store.put("source", CONTENT)
         etag = await store.copy("a", "source", size=10, metadata={"a": "b"}, condition=IF_ABSENT)
         await store.put("source", b"9876543210")
@@ -85,26 +87,28 @@ class Copies:
 
     async def test_blocks_are_staged_from_other_objects(self, store: ObjectStore) -> None:
         etag = await store.put("source", CONTENT)
-        await store.stage_from("a", named("1"), "source", offset=8, length=2, source_etag=etag)
-        await store.stage_from("a", named("2"), "source")
+        await store.stage_from(
+            "a", make_block_id("1"), "source", offset=8, length=2, source_etag=etag
+        )
+        await store.stage_from("a", make_block_id("2"), "source")
         await stage(store, "a", "3", b"!")
         with pytest.raises(NotFound):
             await store.head("a")
-        await store.commit("a", [named("1"), named("2"), named("3")])
+        await store.commit("a", [make_block_id("1"), make_block_id("2"), make_block_id("3")])
         assert await content_of(store, "a") == b"890123456789!"
 
-    async def test_no_block_is_staged_from_a_source_that_changed(self, store: ObjectStore) -> None:
+    async def test_a_source_that_changed_is_not_staged(self, store: ObjectStore) -> None:
         etag = await store.put("source", CONTENT)
         await store.put("source", CONTENT)
         with pytest.raises(ConditionFailed):
-            await store.stage_from("a", named("1"), "source", source_etag=etag)
+            await store.stage_from("a", make_block_id("1"), "source", source_etag=etag)
         with pytest.raises(BlockListInvalid):
-            await store.commit("a", [named("1")])
+            await store.commit("a", [make_block_id("1")])
 
     @pytest.mark.parametrize("offset, length", [(1, None), (1, 0), (0, 0)])
-    async def test_a_part_of_the_source_has_both_ends(
+    async def test_a_part_of_the_source_needs_offset_and_length(
         self, store: ObjectStore, offset: int, length: int | None
     ) -> None:
         await store.put("source", CONTENT)
         with pytest.raises(ValueError, match="part of the source"):
-            await store.stage_from("a", named("1"), "source", offset=offset, length=length)
+            await store.stage_from("a", make_block_id("1"), "source", offset=offset, length=length)

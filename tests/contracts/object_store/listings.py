@@ -1,17 +1,14 @@
-"""Pages of what is there."""
+"""The contract for listings."""
 
 from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import (
-    ObjectStore,
-    list_all,
-)
+from registry_core.object_store.interface import ObjectStore, list_all
 
 
 class Listings:
-    """Pages of what is there."""
+    """Objects are listed in pages, in lexical order."""
 
     pytestmark = pytest.mark.anyio
 
@@ -22,11 +19,11 @@ class Listings:
         for path in reversed(self.PATHS):
             await store.put(path, path.encode(), metadata={"digest": path})
 
-    async def test_nothing_is_an_empty_page(self, store: ObjectStore) -> None:
+    async def test_a_listing_without_objects_is_one_empty_page(self, store: ObjectStore) -> None:
         page = await store.list_page("p/")
         assert (list(page.entries), page.continuation) == ([], None)
 
-    async def test_paths_come_in_lexical_order(self, store: ObjectStore) -> None:
+    async def test_paths_are_listed_in_lexical_order(self, store: ObjectStore) -> None:
         await self._fill(store)
         page = await store.list_page("")
         assert [entry.path for entry in page.entries] == list(self.PATHS)
@@ -39,13 +36,13 @@ class Listings:
         page = await store.list_page("p/a_")
         assert [entry.path for entry in page.entries] == ["p/a_b"]
 
-    async def test_rows_say_what_head_says(self, store: ObjectStore) -> None:
+    async def test_rows_have_the_same_properties_as_head(self, store: ObjectStore) -> None:
         await self._fill(store)
         page = await store.list_page("p/", metadata=True)
         for entry in page.entries:
             assert entry.properties == await store.head(entry.path)
 
-    async def test_metadata_come_when_asked_for(self, store: ObjectStore) -> None:
+    async def test_metadata_are_listed_on_request_only(self, store: ObjectStore) -> None:
         await self._fill(store)
         for by_folder in (False, True):
             page = await store.list_page("p/", by_folder=by_folder)
@@ -55,7 +52,9 @@ class Listings:
             assert found == {path: {"digest": path} for path in found}
             assert "p/a_b" in found
 
-    async def test_folders_and_objects_come_in_one_lexical_order(self, store: ObjectStore) -> None:
+    async def test_folders_and_objects_are_listed_in_one_lexical_order(
+        self, store: ObjectStore
+    ) -> None:
         await self._fill(store)
         page = await store.list_page("p/", by_folder=True)
         assert [entry.path for entry in page.entries] == list(self.FOLDERS)
@@ -65,7 +64,7 @@ class Listings:
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])
     @pytest.mark.parametrize("by_folder", [False, True])
-    async def test_pages_continue_where_the_last_one_ended(
+    async def test_each_page_continues_where_the_previous_one_ended(
         self, store: ObjectStore, limit: int, *, by_folder: bool
     ) -> None:
         await self._fill(store)
@@ -83,7 +82,7 @@ class Listings:
         assert continuation is None
         assert paths == list(self.FOLDERS if by_folder else self.PATHS[:-1])
 
-    async def test_a_page_that_is_followed_is_full(self, store: ObjectStore) -> None:
+    async def test_a_page_followed_by_another_is_full(self, store: ObjectStore) -> None:
         await self._fill(store)
         page = await store.list_page("p/", limit=3)
         assert [entry.path for entry in page.entries] == ["p/a", "p/a-b", "p/a.b"]
@@ -100,7 +99,7 @@ class Listings:
             ("p/c", ()),
         ],
     )
-    async def test_a_listing_starts_from_a_path_whether_it_is_there_or_not(
+    async def test_a_listing_starts_from_a_path_whether_it_exists_or_not(
         self, store: ObjectStore, start: str, paths: tuple[str, ...]
     ) -> None:
         await self._fill(store)
@@ -119,7 +118,7 @@ class Listings:
         assert [entry.path for entry in page.entries] == list(folders)
 
     @pytest.mark.parametrize("by_folder", [False, True])
-    async def test_what_started_from_a_path_continues_without_it(
+    async def test_a_listing_that_started_from_a_path_continues_without_it(
         self, store: ObjectStore, *, by_folder: bool
     ) -> None:
         await self._fill(store)
@@ -130,7 +129,7 @@ class Listings:
         behind = self.FOLDERS[3:] if by_folder else self.PATHS[3:-1]
         assert [entry.path for entry in rest.entries] == list(behind)
 
-    async def test_list_all_goes_through_every_page(self, store: ObjectStore) -> None:
+    async def test_list_all_yields_the_entries_of_every_page(self, store: ObjectStore) -> None:
         await self._fill(store)
         rows = [row async for row in list_all(store, "p/", by_folder=True, metadata=True)]
         assert [row.path for row in rows] == list(self.FOLDERS)

@@ -1,19 +1,16 @@
-"""Parts of an object."""
+"""The contract for parts of an object."""
 
 from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import (
-    ObjectStore,
-    RangeNotSatisfiable,
-)
+from registry_core.object_store.interface import ObjectStore, RangeNotSatisfiable
 
-from .words import CONTENT
+from .common import CONTENT
 
 
 class Ranges:
-    """Parts of an object."""
+    """Parts of an object are read."""
 
     pytestmark = pytest.mark.anyio
 
@@ -32,7 +29,7 @@ class Ranges:
             (0, 0, b""),
         ],
     )
-    async def test_a_range_is_what_lies_in_it(
+    async def test_a_range_returns_the_bytes_inside_it(
         self, store: ObjectStore, offset: int, length: int | None, expected: bytes
     ) -> None:
         await store.put("a", CONTENT, metadata={"digest": "x"})
@@ -42,7 +39,7 @@ class Ranges:
 
     @pytest.mark.parametrize("offset", [10, 11, 1000])
     @pytest.mark.parametrize("length", [None, 0, 1, 10])
-    async def test_behind_the_last_byte_there_is_no_range(
+    async def test_a_range_beyond_the_last_byte_is_not_satisfiable(
         self, store: ObjectStore, offset: int, length: int | None
     ) -> None:
         await store.put("a", CONTENT)
@@ -50,7 +47,7 @@ class Ranges:
             await store.get("a", offset=offset, length=length)
 
     @pytest.mark.parametrize("length", [None, 0, 8 * 2**20])
-    async def test_an_empty_object_is_got_from_its_start(
+    async def test_an_empty_object_can_be_read_from_its_start(
         self, store: ObjectStore, length: int | None
     ) -> None:
         await store.put("a", b"", metadata={"digest": "x"})

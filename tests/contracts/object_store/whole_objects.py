@@ -1,4 +1,4 @@
-"""Put, head, get, delete, and their conditions."""
+"""The contract for whole objects: put, head, get, delete, and their conditions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from registry_core.object_store.interface import (
     list_all,
 )
 
-from .words import CONTENT, PATHS, STALE, content_of, named
+from .common import CONTENT, PATHS, STALE, content_of, make_block_id
 
 
 class WholeObjects:
-    """Put, head, get, delete."""
+    """Objects are put, read and deleted whole."""
 
     pytestmark = pytest.mark.anyio
 
-    async def test_what_was_put_is_what_is_got(self, store: ObjectStore) -> None:
+    async def test_an_object_is_returned_as_it_was_put(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT, metadata={"digest": "sha256:x", "size": "10"})
         found = await store.get("a")
         assert found.content == CONTENT
@@ -44,8 +44,8 @@ class WholeObjects:
         content = bytes(range(256)) * 8192
         await store.put("put", kind(content))
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
-        await store.stage("staged", named("a"), kind(content), md5=md5)
-        await store.commit("staged", [named("a")])
+        await store.stage("staged", make_block_id("a"), kind(content), md5=md5)
+        await store.commit("staged", [make_block_id("a")])
         assert await content_of(store, "put") == content
         assert await content_of(store, "staged") == content
 
@@ -56,7 +56,7 @@ class WholeObjects:
         assert after != before
         assert (found.content, found.properties.metadata) == (b"new", {"new": "2"})
 
-    async def test_what_is_not_there_is_not_found(self, store: ObjectStore) -> None:
+    async def test_a_missing_object_is_not_found(self, store: ObjectStore) -> None:
         with pytest.raises(NotFound):
             await store.head("a")
         with pytest.raises(NotFound):
@@ -69,7 +69,9 @@ class WholeObjects:
             await store.committed_blocks("a")
 
     @pytest.mark.parametrize("path", PATHS)
-    async def test_a_path_goes_to_storage_as_it_is(self, store: ObjectStore, path: str) -> None:
+    async def test_a_path_is_passed_to_storage_unchanged(
+        self, store: ObjectStore, path: str
+    ) -> None:
         await store.put(path, CONTENT)
         assert await content_of(store, path) == CONTENT
         assert [entry.path async for entry in list_all(store, "")] == [path]
@@ -91,7 +93,7 @@ class WholeObjects:
             {"a": "x" * 8192},
         ],
     )
-    async def test_metadata_that_would_not_come_back_as_they_are_are_refused(
+    async def test_metadata_that_storage_would_change_are_refused(
         self, store: ObjectStore, metadata: dict[str, str]
     ) -> None:
         with pytest.raises(ValueError, match="metadata"):
@@ -99,19 +101,19 @@ class WholeObjects:
         with pytest.raises(NotFound):
             await store.head("a")
 
-    async def test_metadata_of_all_printable_characters_come_back(self, store: ObjectStore) -> None:
+    async def test_metadata_may_have_all_printable_characters(self, store: ObjectStore) -> None:
         metadata = {"text": "".join(map(chr, range(0x21, 0x7F))), "with_space": 'a "b"  c'}
         await store.put("a", CONTENT, metadata=metadata)
         assert (await store.head("a")).metadata == metadata
 
-    async def test_a_put_if_absent_meets_an_object_that_is_there(self, store: ObjectStore) -> None:
+    async def test_a_put_if_absent_fails_if_there_is_an_object(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT, condition=IF_ABSENT)
         with pytest.raises(ConditionFailed):
             await store.put("a", b"other", condition=IF_ABSENT)
         assert (await store.head("a")).etag == etag
         assert await content_of(store, "a") == CONTENT
 
-    async def test_a_put_if_match_needs_the_very_same_object(self, store: ObjectStore) -> None:
+    async def test_a_put_if_match_needs_the_same_object(self, store: ObjectStore) -> None:
         with pytest.raises(ConditionFailed):
             await store.put("a", CONTENT, condition=STALE)
         first = await store.put("a", CONTENT)
@@ -120,7 +122,7 @@ class WholeObjects:
             await store.put("a", b"third", condition=if_match(first))
         assert (await store.head("a")).etag == second
 
-    async def test_a_get_if_match_needs_the_very_same_object(self, store: ObjectStore) -> None:
+    async def test_a_get_if_match_needs_the_same_object(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT)
         assert (await store.get("a", condition=if_match(etag))).content == CONTENT
         assert (await store.get("a", offset=9, condition=if_match(etag))).content == b"9"
@@ -129,22 +131,22 @@ class WholeObjects:
         with pytest.raises(ConditionFailed):
             await store.get("a", offset=2, length=2, condition=STALE)
 
-    async def test_of_many_puts_if_absent_one_wins(self, store: ObjectStore) -> None:
+    async def test_one_of_many_concurrent_puts_if_absent_succeeds(self, store: ObjectStore) -> None:
         contents = [str(number).encode() for number in range(8)]
         puts = [store.put("a", content, condition=IF_ABSENT) for content in contents]
         results = await asyncio.gather(*puts, return_exceptions=True)
-        won = [index for index, result in enumerate(results) if isinstance(result, str)]
-        assert len(won) == 1
+        succeeded = [index for index, result in enumerate(results) if isinstance(result, str)]
+        assert len(succeeded) == 1
         assert sum(isinstance(result, ConditionFailed) for result in results) == 7
-        assert await content_of(store, "a") == contents[won[0]]
+        assert await content_of(store, "a") == contents[succeeded[0]]
 
-    async def test_a_deleted_object_is_gone(self, store: ObjectStore) -> None:
+    async def test_a_deleted_object_is_not_found(self, store: ObjectStore) -> None:
         await store.put("a", CONTENT)
         await store.delete("a")
         with pytest.raises(NotFound):
             await store.head("a")
 
-    async def test_a_delete_if_match_spares_what_was_written_since(
+    async def test_a_delete_if_match_does_not_delete_what_was_written_since(
         self, store: ObjectStore
     ) -> None:
         seen = await store.put("a", CONTENT)
@@ -154,13 +156,13 @@ class WholeObjects:
         assert await content_of(store, "a") == b"since"
         await store.delete("a", condition=if_match(written))
 
-    async def test_a_delete_if_match_does_not_find_what_is_gone(self, store: ObjectStore) -> None:
+    async def test_a_delete_if_match_of_a_missing_object_fails(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT)
         await store.delete("a")
         with pytest.raises((NotFound, ConditionFailed)):
             await store.delete("a", condition=if_match(etag))
 
-    async def test_of_two_deletes_at_once_one_wins(self, store: ObjectStore) -> None:
+    async def test_one_of_two_concurrent_deletes_succeeds(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT)
         deletes = [store.delete("a", condition=if_match(etag)) for _ in range(2)]
         results = await asyncio.gather(*deletes, return_exceptions=True)

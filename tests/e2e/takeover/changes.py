@@ -1,4 +1,4 @@
-"""What is done to the registry once it is ours."""
+"""Pushes and deletions after the takeover."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from registry_core.spec.digest import SHA512, Digest
+from tests.e2e.clients import ImageClient, Pulled
+from tests.e2e.images import PLATFORM_LAYERS
 from tests.e2e.takeover.contents import (
     AMD64,
     Images,
@@ -17,19 +19,17 @@ from tests.e2e.takeover.contents import (
     signature_of,
 )
 from tests.support.content import CONFIG, image_manifest
-from tests.support.e2e_clients import ImageClient, Pulled
-from tests.support.images import PLATFORM_LAYERS
 
 OUR_LAYER = b"a layer that was pushed by its sha512"
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What the registry has in the repositories that were pushed to or deleted from.
+    """The expected content of the changed repositories.
 
-    ``repositories`` are the new ones, ``gone`` repositories and references that were
-    deleted. ``signature`` is the digest of another manifest whose subject is changed/signed:v1,
-    ``sha512`` that of one pushed by it.
+    ``repositories`` are the new ones, ``gone`` the deleted references with their repositories.
+    ``signature`` is the digest of another manifest whose subject is changed/signed:v1, ``sha512``
+    that of one pushed by it.
     """
 
     pulled: Mapping[Named, Pulled]
@@ -41,7 +41,7 @@ class Changed:
 
 
 def change(authority: str, skopeo: ImageClient, images: Images) -> Changed:
-    """Push on top of what is there, and delete some of it."""
+    """Push to the registry and delete from it."""
     old, new = images.old, images.new
     for image, reference in (
         (new, "changed/app:moved"),
@@ -91,7 +91,7 @@ _REFERENCES: list[Named] = [
 
 
 def push_by_sha512(authority: str, repository: str) -> Digest:
-    """A manifest, and a layer of it, that are known by their sha512. Returns the manifest's."""
+    """Push a manifest and its layer by their sha512. Returns the manifest's digest."""
     push_blob(authority, repository, CONFIG)
     push_blob(authority, repository, OUR_LAYER, SHA512)
     layer = {

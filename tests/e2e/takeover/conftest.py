@@ -1,4 +1,4 @@
-"""A registry that distribution filled, and the same one taken over by ours in four ways."""
+"""A registry filled by distribution and taken over by ours, with four storage layouts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import httpx
 import pytest
 
 from registry_core.serve.azurite import Azurite
+from tests.e2e.clients import ImageClient
+from tests.e2e.images import LayoutImage, noise_image
 from tests.e2e.takeover.changes import Changed, change
 from tests.e2e.takeover.contents import Filled, Images, fill
+from tests.e2e.takeover.distribution import Distribution
+from tests.e2e.takeover.trees import load_tree, write_tree
 from tests.support.azure_answers import AzureAnswers
 from tests.support.azurite import create_container
-from tests.support.distribution import Distribution
-from tests.support.e2e_clients import ImageClient
 from tests.support.host import RunningHost, start_host
-from tests.support.images import LayoutImage, noise_image
-from tests.support.trees import load_tree, write_tree
 
 
 @dataclass(frozen=True)
 class Load:
-    """How distribution's files come into the container."""
+    """The form of distribution's files in the container."""
 
     root: str
     append: bool
@@ -40,7 +40,7 @@ LOADS = {
 
 @dataclass(frozen=True)
 class TakenOver:
-    """Our registry over what distribution wrote."""
+    """Our registry over a container that distribution filled."""
 
     host: RunningHost
     container: str
@@ -73,7 +73,7 @@ def filled(
     skopeo: ImageClient,
     images: Images,
 ) -> Filled:
-    """Filled by skopeo and docker. Nothing of it changes any more."""
+    """Fill distribution's registry by skopeo and docker. It does not change afterwards."""
     folder = tmp_path_factory.mktemp("takeover") / "distribution"
     folder.mkdir()
     with Distribution(folder) as authority:
@@ -84,9 +84,9 @@ def filled(
 def taken_over(
     request: pytest.FixtureRequest, azurite: Azurite, filled: Filled
 ) -> Iterator[TakenOver]:
-    """Our registry finds out by itself which form the names have.
+    """Run our registry, which detects the form of the names.
 
-    Where there are append blobs it meets Azure's answers to writing over them.
+    With append blobs, storage answers as Azure does when they are overwritten.
     """
     load = LOADS[request.param]
     container = create_container(azurite)
@@ -104,7 +104,7 @@ def taken_over(
 
 @dataclass(frozen=True)
 class ChangedRegistry:
-    """The same, after it was pushed to and deleted from."""
+    """A registry that was taken over, after pushes and deletions."""
 
     registry: TakenOver
     changes: Changed
@@ -116,13 +116,13 @@ class ChangedRegistry:
 
 @pytest.fixture(scope="session")
 def changed(taken_over: TakenOver, skopeo: ImageClient, images: Images) -> ChangedRegistry:
-    """What `filled` says of the registry is not changed, but for repositories named for it."""
+    """Push and delete; only repositories named `changed/...` differ from `filled`."""
     return ChangedRegistry(taken_over, change(taken_over.authority, skopeo, images))
 
 
 @dataclass(frozen=True)
 class GivenBack:
-    """What is in the container at last, as files for distribution."""
+    """The final content of the container, as files for distribution."""
 
     changes: Changed
     folder: Path

@@ -1,4 +1,4 @@
-"""What distribution is filled with before the takeover."""
+"""The content that distribution gets before the takeover."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import httpx
 
 from registry_core.spec import media_types
 from registry_core.spec.digest import SHA256, SHA512, Digest
-from tests.support.clients import program
+from tests.e2e.clients import ImageClient, Pulled
+from tests.e2e.images import PLATFORM_LAYERS, LayoutImage
 from tests.support.content import CONFIG, image_index, image_manifest
-from tests.support.e2e_clients import ImageClient, Pulled
-from tests.support.images import PLATFORM_LAYERS, LayoutImage
+from tests.support.programs import program
 from tests.support.wire import OCTETS
 
 ALONE = b"a blob of a repository without manifests"
@@ -30,7 +30,7 @@ AMD64, _ARM64 = PLATFORM_LAYERS
 
 @dataclass(frozen=True)
 class Images:
-    """Small ones, and an index of two platforms."""
+    """Two small images, and an index of two platforms."""
 
     old: LayoutImage
     new: LayoutImage
@@ -39,11 +39,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Filled:
-    """A folder that distribution has filled, and what it answered itself.
+    """A folder that distribution has filled, and distribution's own answers.
 
     ``schema_1`` is the digest of the manifest that schema/app:v1 names, ``signature`` that of the
     one whose subject is signed/app:v1 and changed/signed:v1, ``upload`` the id of an upload of
-    library/app that nobody finished.
+    library/app that was abandoned.
     """
 
     folder: Path
@@ -107,7 +107,7 @@ def _references(untagged: LayoutImage) -> list[Named]:
 def pull_all(
     skopeo: ImageClient, authority: str, references: Iterable[Named]
 ) -> dict[Named, Pulled]:
-    """What a registry has under these references; skopeo checks the hash of every blob."""
+    """Pull these references with skopeo, which verifies the digest of every blob."""
     return {
         (reference, platform): skopeo.pull(f"{authority}/{reference}", platform)
         for reference, platform in references
@@ -115,20 +115,20 @@ def pull_all(
 
 
 def tags_of(authority: str, repository: str) -> list[str]:
-    """In lexical order, which distribution 2.8 does not know."""
+    """Return the tags in lexical order, which distribution 2.8 does not guarantee."""
     answer = httpx.get(f"http://{authority}/v2/{repository}/tags/list").raise_for_status()
     return sorted(answer.json()["tags"])
 
 
 def head(authority: str, repository: str, reference: object) -> httpx.Response:
-    """What a registry says of a manifest, whatever its type."""
+    """Send a HEAD for a manifest of any type."""
     known = ", ".join((*media_types.MANIFESTS, "*/*"))
     url = f"http://{authority}/v2/{repository}/manifests/{reference}"
     return httpx.head(url, headers={"Accept": known})
 
 
 def push_schema_1(authority: str, reference: str, image: LayoutImage) -> None:
-    """A manifest of Docker's schema 1, as docker pushed them until 2016."""
+    """Push a manifest of Docker's schema 1, as docker did until 2016."""
     flags = ("--quiet", "--format=v2s1", "--dest-tls-verify=false")
     source, target = f"oci:{image.layout}:{image.tag}", f"docker://{authority}/{reference}"
     command = (program("skopeo"), "--insecure-policy", "copy", *flags, source, target)
@@ -154,7 +154,7 @@ def delete(authority: str, repository: str, reference: object) -> None:
 
 
 def leave_upload(authority: str, repository: str) -> str:
-    """Begin an upload. Returns its id."""
+    """Start an upload and return its id."""
     location = httpx.post(f"http://{authority}/v2/{repository}/blobs/uploads/").headers["Location"]
     answer = httpx.patch(location, content=b"the first half", headers=OCTETS).raise_for_status()
     return answer.headers["Docker-Upload-UUID"]

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from registry_core.spec.digest import SHA512, Digest
+from tests.e2e.clients import ImageClient, Pulled
 from tests.e2e.takeover.changes import OUR_LAYER
 from tests.e2e.takeover.conftest import GivenBack
 from tests.e2e.takeover.contents import ALONE, BY_SHA512, Filled, Named, head, pull_all, tags_of
-from tests.support.distribution import Distribution
-from tests.support.e2e_clients import ImageClient, Pulled
+from tests.e2e.takeover.distribution import Distribution
 
 # Each form of names, and each kind of blobs; both at once are files like any others.
 pytestmark = pytest.mark.parametrize("taken_over", ["v3-blocks", "v2-appends"], indirect=True)

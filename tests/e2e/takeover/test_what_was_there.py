@@ -9,6 +9,7 @@ import pytest
 
 from registry_core.spec import media_types
 from registry_core.spec.digest import SHA512, Digest
+from tests.e2e.clients import ImageClient
 from tests.e2e.takeover.conftest import TakenOver
 from tests.e2e.takeover.contents import (
     ALONE,
@@ -19,7 +20,6 @@ from tests.e2e.takeover.contents import (
     pull_all,
     tags_of,
 )
-from tests.support.e2e_clients import ImageClient
 
 
 def test_everything_is_pulled_as_from_distribution(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tests.e2e.clients import ImageClient
 from tests.e2e.takeover.conftest import ChangedRegistry
 from tests.e2e.takeover.contents import AMD64, Filled, Images, head, pull_all, tags_of
-from tests.support.e2e_clients import ImageClient
 
 
 def test_each_reference_names_what_was_pushed_last(

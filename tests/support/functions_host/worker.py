@@ -42,7 +42,8 @@ class Worker:
         self._server_tasks: set[asyncio.Task[Any]] = set()
         self.http_uri = ""
         self.http_functions: list[HttpFunction] = []
-        self.timers: dict[str, tuple[str, str]] = {}  # name: (function id, trigger's parameter)
+        # name: (function id, trigger's parameter, schedule)
+        self.timers: dict[str, tuple[str, str, str]] = {}
 
     @classmethod
     async def start(cls, app: Path) -> Worker:
@@ -89,7 +90,7 @@ class Worker:
 
     async def invoke_timer(self, name: str, invocation_id: str) -> None:
         """Fire a timer function once. :raises WorkerFailed: when the handler raised."""
-        function_id, trigger = self.timers[name]
+        function_id, trigger, _ = self.timers[name]
         due = TypedData(json=json.dumps({"IsPastDue": False, "Schedule": {}, "ScheduleStatus": {}}))
         await self._invoke(function_id, invocation_id, trigger, due)
 
@@ -129,6 +130,8 @@ class Worker:
             methods = ",".join(sorted(function.methods or ["all"]))
             route = function.route.strip("/")
             logger.info("Mapped function route '/%s' [%s] to '%s'", route, methods, function.name)
+        for name, (_, _, schedule) in sorted(self.timers.items()):
+            logger.info("Scheduled function '%s' by '%s'", name, schedule)
         if self.http_functions and not self.http_uri:
             raise WorkerFailed("HTTP streams are off: the extension was not imported by the app")
 
@@ -145,7 +148,11 @@ class Worker:
             self.http_functions.append(function)
         for binding in bindings:
             if binding["type"] == "timerTrigger":
-                self.timers[metadata.name] = (metadata.function_id, binding["name"])
+                self.timers[metadata.name] = (
+                    metadata.function_id,
+                    binding["name"],
+                    binding["schedule"],
+                )
 
     async def _until_listening(self) -> None:
         """The library announces its HTTP server before it listens."""

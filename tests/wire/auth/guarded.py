@@ -1,4 +1,4 @@
-"""A registry that takes the tokens of an issuer elsewhere, with a clock that the test sets."""
+"""A registry that accepts the tokens of an external issuer, with a clock that tests set."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import jwt
 
 from registry_core.aio import Lazy
 from registry_core.app import build_registry
-from registry_core.auth.access import access_of
-from registry_core.auth.key_url import KeysAtUrl
-from registry_core.auth.keys import KeySource, parse_jwks
-from registry_core.auth.token_authenticator import TokenAuthenticator
-from registry_core.auth.verification import TokenVerifier
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.tokens.claims import access_claim
+from registry_core.auth.tokens.keys import KeySource, parse_jwks
+from registry_core.auth.tokens.remote_keys import KeysAtUrl
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.context import ServerContext
-from registry_core.server.sessions import UploadTokens
+from registry_core.server.sessions import SessionSigner
 from registry_core.server.urls import Urls
 from registry_core.spec.scopes import Scope
 from tests.support.clock import Clock
@@ -38,7 +38,7 @@ _SETTINGS = Settings(AzureStorage("unused"), "a secret for tests", redirect=Fals
 
 @dataclass
 class Guarded:
-    """``key`` is the issuer's; ``store`` counts the calls of storage."""
+    """A registry and its issuer's ``key``. ``store`` counts the storage calls."""
 
     client: httpx.AsyncClient
     clock: Clock
@@ -46,15 +46,15 @@ class Guarded:
     key: SigningKey
 
     def token(self, *scopes: str, key: SigningKey | None = None, **changed: Any) -> str:
-        """Good for five minutes, for scopes such as ``repository:a:pull``."""
+        """Return a token for five minutes and for scopes such as ``repository:a:pull``."""
         now, key = int(self.clock()), key or self.key
-        access = access_of(tuple(map(Scope.parse, scopes)))
+        access = access_claim(tuple(map(Scope.parse, scopes)))
         usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "iat": now, "nbf": now}
         claims = {**usual, "exp": now + 5 * MINUTES, "access": access, **changed}
         return jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid})
 
     def wire(self, repository: str, token: str = "") -> Wire:
-        """The registry as who bears the token, or none, sees a repository."""
+        """Return a client of one repository, with a token or without."""
         # Each has headers of its own; the transport is the same.
         client = httpx.AsyncClient(transport=self.client._transport, base_url=self.client.base_url)
         if token:
@@ -62,7 +62,7 @@ class Guarded:
         return Wire(client, repository, set)
 
     def granted(self, repository: str, actions: str = "pull,push", **changed: Any) -> Wire:
-        """The registry as who may do ``actions`` there and nothing else sees it."""
+        """Return a client of one repository that may do ``actions`` there and nothing else."""
         return self.wire(repository, self.token(f"repository:{repository}:{actions}", **changed))
 
 
@@ -70,7 +70,7 @@ class Guarded:
 async def guarded(
     classes: frozenset[str] = frozenset(), keys_url: str = "", issuer: str = ISSUER
 ) -> AsyncIterator[Guarded]:
-    """A new and empty registry. ``keys_url``: where its issuer publishes its keys, if it does."""
+    """Yield an empty registry. ``keys_url``: the URL at which its issuer publishes its keys."""
     clock, key, store = Clock(), ec_key(), CountingStore(MemoryStore())
     keys: KeySource = parse_jwks({"keys": [key.jwk()]})
     if keys_url:
@@ -78,9 +78,9 @@ async def guarded(
     authenticator = TokenAuthenticator(
         TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE
     )
-    uploads = UploadTokens(_SETTINGS.http_secret, now=clock)
+    sessions = SessionSigner(_SETTINGS.http_secret, now=clock)
     context = ServerContext(
-        Lazy.of(build_registry(_SETTINGS, store)), uploads, Urls(), authenticator, classes
+        Lazy.of(build_registry(_SETTINGS, store)), sessions, Urls(), authenticator, classes
     )
     transport = httpx.ASGITransport(Application(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:

@@ -1,0 +1,132 @@
+"""Mode ``builtin``: the registry issues tokens itself, and accepts only these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..spec.errors import RegistryError
+from ..spec.scopes import REPOSITORY, Resource, Scope
+from .authenticators import TokenAuthenticator
+from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
+from .challenges import parse_bearer
+from .identity import ANONYMOUS, IdentitySource
+from .rules import Rules
+from .tokens.claims import identity_from_claim
+from .tokens.exchange import TokenExchange
+from .tokens.issuing import Issuer, RefreshTokens
+from .tokens.service import TokenService
+from .tokens.verification import TokenVerifier
+
+if TYPE_CHECKING:  # not every registry has a password file
+    from .sources.htpasswd import Htpasswd
+
+
+@dataclass(frozen=True)
+class BuiltinMode:
+    """The parts of the mode: what authenticates requests, and what issues tokens."""
+
+    authenticator: BuiltinAuthenticator
+    tokens: TokenService
+    exchange: TokenExchange
+
+    @classmethod
+    def assemble(
+        cls,
+        issuer: Issuer,
+        rules: Rules,
+        *,
+        refresh_seconds: int,
+        keys: IdentitySource | None = None,
+        entra: IdentitySource | None = None,
+        users: Htpasswd | None = None,
+    ) -> BuiltinMode:
+        """Put the parts together.
+
+        :param refresh_seconds: the lifetime of refresh tokens; 0 issues none.
+        :param keys: personal access keys.
+        :param entra: a tenant of Microsoft Entra ID.
+        :param users: the users of a password file.
+        """
+        refresh_tokens = RefreshTokens(issuer, refresh_seconds)
+        external = [*([entra] if entra else []), *_federated(rules)]
+        # In the order of their cost: checking a password takes longest.
+        sources = [*([keys] if keys else []), *external, *([users] if users else [])]
+        verifier = TokenVerifier(
+            issuer.key_set, issuer.service, issuer.service, {key.algorithm for key in issuer.keys}
+        )
+        return cls(
+            BuiltinAuthenticator(TokenAuthenticator(verifier, None, issuer.service), rules),
+            TokenService(sources, rules, issuer, refresh_tokens),
+            TokenExchange(external, refresh_tokens),
+        )
+
+
+def _federated(rules: Rules) -> list[IdentitySource]:
+    if not rules.federations:
+        return []
+    from .sources.federation import Federated
+
+    return [Federated(rules.federations)]
+
+
+@dataclass(frozen=True)
+class BuiltinAuthenticator:
+    """`Authenticator` by the registry's own tokens, without a call to anything else.
+
+    Requests without credentials may do what the rules allow everybody. They get a challenge where
+    that is not enough, and from the version check, which is where clients look for the token
+    service.
+    """
+
+    tokens: TokenAuthenticator
+    rules: Rules
+
+    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+        if authorization is None:
+            return Caller(permissions=_Anonymous(self.rules.permissions(ANONYMOUS)))
+        token = parse_bearer(authorization)
+        if not token:
+            return ANYBODY
+        verified = await self.tokens.verifier.verify(token, at)
+        permissions = Granted(verified.scopes)
+        if identity := verified.claims.get("identity"):
+            holder = self.rules.permissions(identity_from_claim(identity))
+            permissions = _GrantedCatalog(verified.scopes, holder)
+        return Caller(verified.subject, permissions, is_known=True)
+
+    def challenge(
+        self, caller: Caller | None, needed: Sequence[Scope], base_url: str
+    ) -> RegistryError:
+        return self.tokens.challenge(caller, needed, base_url)
+
+
+@dataclass(frozen=True)
+class _GrantedCatalog(Granted):
+    """`Permissions` of a token for the catalog, which shows what the token's holder may see."""
+
+    holder: Permissions = NOTHING
+
+    def sees(self, repository: str) -> bool:
+        return self.holder.sees(repository)
+
+
+@dataclass(frozen=True)
+class _Anonymous:
+    """`Permissions` that everybody has for repositories, without the catalog.
+
+    An anonymous request for the catalog gets a challenge. Otherwise clients that send credentials
+    only after a challenge would never see more than the public repositories.
+    """
+
+    everybody: Permissions
+
+    def allows(self, resource: Resource, action: str) -> bool:
+        return resource.type == REPOSITORY and self.everybody.allows(resource, action)
+
+    def reads_everything(self) -> bool:
+        return self.everybody.reads_everything()
+
+    def sees(self, repository: str) -> bool:
+        return self.everybody.sees(repository)

@@ -1,0 +1,164 @@
+"""Coverage: which globs match any repository name, which globs and rules include others.
+
+Globs are compared by running three automata side by side, one character at a time: the grammar of
+repository names and the two globs. Letters that no glob mentions behave alike, so one of them
+stands for all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+from ...globs import RepositoryGlobs, tokens
+from ...spec.names import NAME_MAX_LENGTH
+from .rule import Groups, Rule, Who
+
+# The grammar of spec/names.py as an automaton: state and kind of character to state.
+_START, _WORD, _DOT, _UNDERSCORE, _UNDERSCORES, _DASHES = range(6)
+_NAMES: Mapping[int, Mapping[str, int]] = {
+    _START: {"a": _WORD},
+    _WORD: {
+        "a": _WORD,
+        ".": _DOT,
+        "_": _UNDERSCORE,
+        "-": _DASHES,
+        "/": _START,
+    },
+    _DOT: {"a": _WORD},
+    _UNDERSCORE: {"a": _WORD, "_": _UNDERSCORES},
+    _UNDERSCORES: {"a": _WORD},
+    _DASHES: {"a": _WORD, "-": _DASHES},
+}
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_MOST_STEPS = 20_000
+
+_Positions: TypeAlias = frozenset[int]
+
+
+class _Glob:
+    """A glob as an automaton. A state is the set of positions that may have been reached."""
+
+    def __init__(self, glob: str) -> None:
+        self.signs = [
+            sign for token in tokens(glob) for sign in ([token] if token[0] in "*?" else token)
+        ]
+        self.start = self._closed({0})
+
+    def _closed(self, positions: set[int]) -> _Positions:
+        """Add the positions after wildcards, which may match nothing."""
+        closed = set(positions)
+        for reached in positions:
+            position = reached
+            while position < len(self.signs) and self.signs[position] in ("*", "**"):
+                position += 1
+                closed.add(position)
+        return frozenset(closed)
+
+    def after(self, positions: _Positions, character: str) -> _Positions:
+        following: set[int] = set()
+        for position in positions:
+            sign = self.signs[position] if position < len(self.signs) else ""
+            if sign == "**" or (sign == "*" and character != "/"):
+                following.add(position)
+            elif sign == character or (sign == "?" and character != "/"):
+                following.add(position + 1)
+        return self._closed(following)
+
+    def accepts(self, positions: _Positions) -> bool:
+        return len(self.signs) in positions
+
+
+def can_match(glob: str) -> bool:
+    """Whether the glob matches any valid repository name."""
+    machine = _Glob(glob)
+    return any(machine.accepts(positions) for positions, _ in _names(machine, machine))
+
+
+@lru_cache(4096)
+def covers(wide: str, narrow: str) -> bool:
+    """Whether ``wide`` matches all names that ``narrow`` does. False if that takes too long."""
+    if wide in ("**", narrow):
+        return True
+    if not set("*?") & set(narrow):
+        return RepositoryGlobs((wide,)).match(narrow)
+    if not _beginning(narrow).startswith(_beginning(wide)):
+        return False
+    machine, other = _Glob(narrow), _Glob(wide)
+    for steps, (positions, others) in enumerate(_names(machine, other)):
+        if steps > _MOST_STEPS or (machine.accepts(positions) and not other.accepts(others)):
+            return False
+    return True
+
+
+def _beginning(glob: str) -> str:
+    """Return the text that all names begin with which the glob matches."""
+    return "" if glob[0] in "*?" else tokens(glob)[0]
+
+
+def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Positions]]:
+    """Yield both states after each valid name that the first can still match, each pair once."""
+    mentioned = {sign for sign in machine.signs + other.signs if sign in _LETTERS}
+    unmentioned = next((letter for letter in _LETTERS if letter not in mentioned), "")
+    characters = [*sorted(mentioned), *unmentioned, ".", "_", "-", "/"]
+    states = {(_START, machine.start, other.start)}
+    seen = set(states)
+    for _ in range(NAME_MAX_LENGTH):
+        following = set()
+        for name, positions, others in states:
+            for character in characters:
+                kind = "a" if character in _LETTERS else character
+                if kind in _NAMES[name]:
+                    following.add(
+                        (
+                            _NAMES[name][kind],
+                            machine.after(positions, character),
+                            other.after(others, character),
+                        )
+                    )
+        states = {state for state in following - seen if state[1]}
+        seen |= states
+        yield from ((p, o) for name, p, o in states if name == _WORD)
+
+
+def redundant_rules(rules: Sequence[Rule], groups: Groups) -> Iterator[tuple[Rule, Rule]]:
+    """Yield each rule that adds nothing, with one of those that allow the same already.
+
+    Of two equal rules, the later one is redundant.
+    """
+    others = _RulesByWho(rules)
+    for rule in reversed(rules):
+        others.remove(rule)
+        found = [
+            others.covering(rule, who.wider(groups), glob) for who in rule.who for glob in rule.on
+        ]
+        if found and all(found):
+            yield rule, found[0][0]
+        else:
+            others.add(rule)
+
+
+class _RulesByWho:
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._by_who: dict[Who, dict[int, Rule]] = defaultdict(dict)
+        for rule in rules:
+            self.add(rule)
+
+    def add(self, rule: Rule) -> None:
+        for who in rule.who:
+            self._by_who[who][id(rule)] = rule
+
+    def remove(self, rule: Rule) -> None:
+        for who in rule.who:
+            del self._by_who[who][id(rule)]
+
+    def covering(self, rule: Rule, entries: Sequence[Who], glob: str) -> list[Rule]:
+        """Return rules that together allow all that ``rule`` does on ``glob``; none if not all."""
+        missing, found = set(rule.allowed), []
+        for other in (each for who in entries for each in self._by_who[who].values()):
+            if not missing.isdisjoint(other.allowed) and any(covers(g, glob) for g in other.on):
+                missing -= other.allowed
+                found.append(other)
+        return [] if missing else found

@@ -1,0 +1,39 @@
+"""The command line: ``moorage COMMAND``, or ``python -m registry_core COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .auth import add_auth
+from .doctor import add_doctor
+from .serve import add_serve
+
+CONSOLE_SCRIPT = "moorage"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    :param arguments: those of the process by default.
+    """
+    options = _parser().parse_args(arguments)
+    code: int = options.run(options, os.environ)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    is_console_script = Path(sys.argv[0]).stem == CONSOLE_SCRIPT
+    parser = argparse.ArgumentParser(
+        prog=CONSOLE_SCRIPT if is_console_script else "python -m registry_core",
+        description="A container registry without a server.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_serve(commands)
+    add_doctor(commands)
+    add_auth(commands)
+    return parser

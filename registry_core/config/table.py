@@ -1,0 +1,365 @@
+"""The table of settings: the name, type, default and meaning of each.
+
+Names are those of distribution's environment overrides wherever distribution has the setting. The
+readers take types and defaults from here, and docs/settings.md is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .settings import Mode
+
+PREFIX = "REGISTRY_"
+
+
+class Type(StrEnum):
+    """The form of a setting's value, as the documentation names it."""
+
+    TEXT = "text"
+    URL = "URL"
+    FLAG = "`true` or `false`"
+    NUMBER = "number"
+    CHOICE = "one of several words"
+    LIST = "list, separated by commas"
+    DOCUMENT = "path, or the text itself"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An environment variable that configures the registry.
+
+    :ivar description: one or more sentences for the documentation, in Markdown.
+    :ivar default: the value used if the variable is unset or blank; "" if there is none.
+    :ivar unset: for the documentation: what happens without a value, where there is no default.
+    :ivar choices: the values that a setting of type CHOICE may have.
+    """
+
+    name: str
+    description: str
+    type: Type = Type.TEXT
+    default: str = ""
+    unset: str = ""
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Settings that belong together.
+
+    ``modes`` are the modes of authentication that read them; empty: they are always read.
+    """
+
+    title: str
+    modes: tuple[Mode, ...] = ()
+    settings: list[Setting] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        description: str,
+        type: Type = Type.TEXT,  # noqa: A002 - the column's name
+        default: str = "",
+        *,
+        unset: str = "",
+        choices: tuple[str, ...] = (),
+    ) -> str:
+        """Add a setting (see `Setting`) and return its name."""
+        self.settings.append(Setting(name, description, type, default, unset, choices))
+        return name
+
+
+_STORAGE = Section("Storage")
+CONTAINER = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CONTAINER",
+    "Name of the Blob container that holds the registry.",
+    unset="required",
+)
+ACCOUNT_NAME = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_ACCOUNTNAME",
+    "Name of the storage account.",
+    unset="required, unless a connection string is set",
+)
+ACCOUNT_KEY = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_ACCOUNTKEY",
+    "Access key of the storage account. Without a key, storage is accessed with the identity of "
+    "the process (`DefaultAzureCredential`).",
+)
+CREDENTIALS_TYPE = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CREDENTIALS_TYPE",
+    "How storage is accessed: `default_credentials` is the identity of the process, "
+    "`client_secret` an application with a secret, `shared_key` an access key.",
+    Type.CHOICE,
+    unset="follows from the other settings",
+    choices=("default_credentials", "client_secret", "shared_key"),
+)
+CREDENTIALS_CLIENTID = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CREDENTIALS_CLIENTID",
+    "Client id of a user-assigned managed identity, or of the application.",
+    unset="`AZURE_CLIENT_ID`, if that is set",
+)
+CREDENTIALS_TENANTID = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CREDENTIALS_TENANTID",
+    "Tenant of the application.",
+    unset="required for `client_secret`",
+)
+CREDENTIALS_SECRET = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CREDENTIALS_SECRET",
+    "Secret of the application.",
+    unset="required for `client_secret`",
+)
+CONNECTION_STRING = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING",
+    "Account, key and address in one, instead of the settings above.",
+)
+SERVICE_URL = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_SERVICEURL",
+    "Address of the account's Blob service, if it differs from the usual one.",
+    Type.URL,
+    unset="`https://ACCOUNT.blob.REALM`",
+)
+REALM = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_REALM",
+    "Domain of the storage service in a national cloud.",
+    default="core.windows.net",
+)
+ROOT_DIRECTORY = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY",
+    "Folder of the registry in the container; `.` is the top of the container, `/` its top with "
+    "names that begin with a slash, as distribution v2 writes them.",
+    unset="found by looking into the container",
+)
+
+_CONTENT = Section("Content")
+DELETE_ENABLED = _CONTENT.add(
+    "REGISTRY_STORAGE_DELETE_ENABLED",
+    "Whether manifests, tags and blobs can be deleted; if not, deletions are answered with 405.",
+    Type.FLAG,
+    default="true",
+)
+READ_ONLY = _CONTENT.add(
+    "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
+    "Whether the registry is read-only; if it is, every write is answered with 405.",
+    Type.FLAG,
+    default="false",
+)
+TAGS_IMMUTABLE = _CONTENT.add(
+    "REGISTRY_TAGS_IMMUTABLE",
+    "Tags that can be set once, and not be moved or deleted (409): patterns of `repository:tag`, "
+    "such as `prod/**:v*, *:release-?`. `*` stops at a slash, `**` does not.",
+    Type.LIST,
+)
+VALIDATION_DISABLED = _CONTENT.add(
+    "REGISTRY_VALIDATION_DISABLED",
+    "Whether a manifest may reference blobs and manifests that the repository lacks.",
+    Type.FLAG,
+    default="false",
+)
+INDEX_PLATFORMS = _CONTENT.add(
+    "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS",
+    "Which manifests of an image index must be in the repository: `all`, or `none` of them.",
+    Type.CHOICE,
+    default="all",
+    choices=("all", "none"),
+)
+REPOSITORY_CLASSES = _CONTENT.add(
+    "REGISTRY_POLICY_REPOSITORY_CLASSES",
+    "Classes of manifests that may be pushed: `image`, `plugin` or both. Manifests of another "
+    "class, or of none, are refused (403).",
+    Type.LIST,
+    unset="all manifests",
+)
+
+_HTTP = Section("HTTP")
+HTTP_SECRET = _HTTP.add(
+    "REGISTRY_HTTP_SECRET",
+    "Random text of at least 16 characters that signs the URLs of uploads. It must be the same on "
+    "every instance.",
+    unset="required; generated by `moorage serve`",
+)
+HTTP_HOST = _HTTP.add(
+    "REGISTRY_HTTP_HOST",
+    "Public address of the registry, such as `https://registry.example.com`.",
+    Type.URL,
+    unset="taken from each request",
+)
+HTTP_RELATIVE_URLS = _HTTP.add(
+    "REGISTRY_HTTP_RELATIVEURLS",
+    "Whether `Location` headers leave out the scheme and the host.",
+    Type.FLAG,
+    default="false",
+)
+ACCESS_LOG_DISABLED = _HTTP.add(
+    "REGISTRY_LOG_ACCESSLOG_DISABLED",
+    "Whether to leave out the log line of each request.",
+    Type.FLAG,
+    default="false",
+)
+
+_SPEED = Section("Redirects and caches")
+REDIRECT_DISABLE = _SPEED.add(
+    "REGISTRY_STORAGE_REDIRECT_DISABLE",
+    "Whether the registry sends blobs itself. Otherwise it redirects clients to a signed URL of "
+    "storage.",
+    Type.FLAG,
+    default="false",
+)
+CACHE_MEMBERSHIP = _SPEED.add(
+    "REGISTRY_STORAGE_CACHE_MEMBERSHIP",
+    "How many seconds an instance caches that a repository has a blob or manifest; `0` turns this "
+    "cache off.",
+    Type.NUMBER,
+    default="30",
+)
+CACHE_MANIFESTS = _SPEED.add(
+    "REGISTRY_STORAGE_CACHE_MANIFESTS",
+    "How many bytes of manifests an instance caches in memory.",
+    Type.NUMBER,
+    default="33554432",
+)
+
+_AUTH = Section("Authentication")
+AUTH = _AUTH.add(
+    "REGISTRY_AUTH",
+    "How callers are authenticated. `none`: everybody may do everything; `htpasswd`: by name and "
+    "password; `token`: by tokens of an external issuer; `builtin`: by tokens that the registry "
+    "issues itself. Required in Azure.",
+    Type.CHOICE,
+    default="none",
+    choices=tuple(Mode),
+)
+
+_USERS = Section("Users and access rules", (Mode.HTPASSWD, Mode.BUILTIN))
+HTPASSWD_PATH = _USERS.add(
+    "REGISTRY_AUTH_HTPASSWD_PATH",
+    "Users and their bcrypt hashes, as `htpasswd -B` writes them.",
+    Type.DOCUMENT,
+    unset="required for `htpasswd`",
+)
+HTPASSWD_REALM = _USERS.add(
+    "REGISTRY_AUTH_HTPASSWD_REALM",
+    "Realm that the password prompt of `htpasswd` names.",
+    default="registry",
+)
+AUTH_RULES = _USERS.add(
+    "REGISTRY_AUTH_RULES",
+    "Access rules in TOML: who may do what on which repositories. See "
+    "[access-rules.md](access-rules.md).",
+    Type.DOCUMENT,
+    unset="authenticated callers may do everything, others nothing",
+)
+
+_TOKEN = Section("Tokens of an external issuer", (Mode.TOKEN,))
+TOKEN_REALM = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_REALM",
+    "URL of the issuer's token service.",
+    Type.URL,
+    unset="required, unless `..._AUTOREDIRECT` is `true`",
+)
+TOKEN_SERVICE = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_SERVICE",
+    "Name of this registry at the issuer: the `aud` of its tokens.",
+    unset="required",
+)
+TOKEN_ISSUER = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_ISSUER",
+    "Name of the issuer: the `iss` of its tokens.",
+    unset="required",
+)
+TOKEN_ROOTCERTBUNDLE = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE",
+    "Certificates of the issuer, or of the authorities that certify it, in PEM.",
+    Type.DOCUMENT,
+    unset="this or `..._JWKS` is required",
+)
+TOKEN_JWKS = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_JWKS",
+    "Keys of the issuer as a JWK set. It may also be given as a URL, which is fetched again when a "
+    "token names an unknown key.",
+    Type.DOCUMENT,
+    unset="this or `..._ROOTCERTBUNDLE` is required",
+)
+TOKEN_SIGNINGALGORITHMS = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS",
+    "Algorithms that may sign tokens: `EdDSA`, and `ES`, `PS` or `RS` followed by 256, 384 or 512.",
+    Type.LIST,
+    unset="all of these",
+)
+TOKEN_AUTOREDIRECT = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_AUTOREDIRECT",
+    "Whether the token service is at this registry's own address, instead of the realm.",
+    Type.FLAG,
+    default="false",
+)
+TOKEN_AUTOREDIRECTPATH = _TOKEN.add(
+    "REGISTRY_AUTH_TOKEN_AUTOREDIRECTPATH",
+    "Path of the token service at this registry's address.",
+    unset="`/auth/token`",
+)
+
+_BUILTIN = Section("The built-in token service", (Mode.BUILTIN,))
+BUILTIN_SIGNINGKEY = _BUILTIN.add(
+    "REGISTRY_AUTH_BUILTIN_SIGNINGKEY",
+    "Private key that signs tokens, in PEM (P-256 or Ed25519); `\\n` may stand for a line break. "
+    "`moorage auth token-key` generates one. It must be the same on every instance.",
+    Type.DOCUMENT,
+    unset="required; generated by `moorage serve`",
+)
+BUILTIN_PREVIOUSKEY = _BUILTIN.add(
+    "REGISTRY_AUTH_BUILTIN_PREVIOUSKEY",
+    "The signing key before the current one: its tokens stay valid until they expire. To rotate "
+    "keys, move the old key here.",
+    Type.DOCUMENT,
+)
+BUILTIN_SERVICE = _BUILTIN.add(
+    "REGISTRY_AUTH_BUILTIN_SERVICE",
+    "Name of the registry in tokens and challenges.",
+    default="registry",
+)
+BUILTIN_EXPIRATION = _BUILTIN.add(
+    "REGISTRY_AUTH_BUILTIN_EXPIRATION",
+    "Lifetime of an access token in seconds, from 60 to 86400: a revoked permission stays usable "
+    "for this long.",
+    Type.NUMBER,
+    default="300",
+)
+BUILTIN_REFRESHEXPIRATION = _BUILTIN.add(
+    "REGISTRY_AUTH_BUILTIN_REFRESHEXPIRATION",
+    "Lifetime of a `docker login` in seconds; with `0` no refresh tokens are issued.",
+    Type.NUMBER,
+    default="2592000",
+)
+ENTRA_TENANTID = _BUILTIN.add(
+    "REGISTRY_AUTH_ENTRA_TENANTID",
+    "Tenant of Microsoft Entra ID whose tokens are accepted at login.",
+)
+ENTRA_CLIENTID = _BUILTIN.add(
+    "REGISTRY_AUTH_ENTRA_CLIENTID",
+    "Client ids of the registry's app registration: the audiences of those tokens.",
+    Type.LIST,
+    unset="required with a tenant",
+)
+ENTRA_AUTHORITY = _BUILTIN.add(
+    "REGISTRY_AUTH_ENTRA_AUTHORITY",
+    "Address of Entra ID in another cloud.",
+    Type.URL,
+    unset="that of the public cloud",
+)
+
+_FUNCTIONS = Section("Azure Functions")
+BODY_LIMIT = _FUNCTIONS.add(
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    "The largest request body that the Functions host accepts, in bytes. The host reads this "
+    "setting too; the registry refuses larger bodies (413) before they are sent. Other hosts have "
+    "no limit.",
+    Type.NUMBER,
+    default="104857600",
+)
+
+SECTIONS = (_STORAGE, _CONTENT, _HTTP, _SPEED, _AUTH, _USERS, _TOKEN, _BUILTIN, _FUNCTIONS)
+
+SETTINGS: Mapping[str, Setting] = {
+    setting.name: setting for section in SECTIONS for setting in section.settings
+}

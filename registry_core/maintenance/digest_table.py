@@ -1,0 +1,82 @@
+"""Millions of digests in little memory, each with a number and a mark."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from ..spec.digest import Digest
+
+
+class DigestTable:
+    """A sorted table of digests: 41 bytes for a sha256, 73 for a sha512.
+
+    Digests must be added in lexical order, which is the order of listings.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+
+    def add(self, digest: Digest, number: int = 0) -> None:
+        """Append a digest, not marked.
+
+        :raises ValueError: ``digest`` does not come after the previous one of its algorithm.
+        """
+        key = bytes.fromhex(digest.hex)
+        column = self._columns.setdefault(digest.algorithm, _Column(len(key)))
+        if column.numbers and column.key(-1) >= key:
+            raise ValueError(f"{digest} is not in order")
+        column.keys += key
+        column.numbers.append(number)
+        column.marks.append(0)
+
+    def number(self, digest: Digest) -> int | None:
+        """Return the number added with a digest, None if the digest is not in the table."""
+        column, index = self._find(digest)
+        return column.numbers[index] if column else None
+
+    def mark(self, digest: Digest) -> None:
+        """Mark a digest; does nothing if it is not in the table."""
+        column, index = self._find(digest)
+        if column:
+            column.marks[index] = 1
+
+    def __contains__(self, digest: Digest) -> bool:
+        return self._find(digest)[0] is not None
+
+    def __iter__(self) -> Iterator[Digest]:
+        return (digest for digest, _, _ in self.rows())
+
+    def __len__(self) -> int:
+        return sum(len(column.numbers) for column in self._columns.values())
+
+    def rows(self) -> Iterator[tuple[Digest, int, bool]]:
+        """Yield each digest with its number and whether it is marked."""
+        for algorithm, column in self._columns.items():
+            for index, number in enumerate(column.numbers):
+                digest = Digest(algorithm, column.key(index).hex())
+                yield digest, number, bool(column.marks[index])
+
+    def _find(self, digest: Digest) -> tuple[_Column | None, int]:
+        column = self._columns.get(digest.algorithm)
+        if column is None:
+            return None, 0
+        key = bytes.fromhex(digest.hex)
+        index = bisect_left(range(len(column.numbers)), key, key=column.key)
+        is_found = index < len(column.numbers) and column.key(index) == key
+        return (column, index) if is_found else (None, 0)
+
+
+class _Column:
+    """The digests of one algorithm, ``width`` bytes each."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.keys = bytearray()
+        self.numbers = array("q")
+        self.marks = bytearray()
+
+    def key(self, index: int) -> bytes:
+        start = index % len(self.numbers) * self.width
+        return bytes(self.keys[start : start + self.width])

@@ -1,0 +1,50 @@
+"""A registry as an ASGI application, for programs that make the registry themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+
+from ..aio import Lazy
+from ..auth.caller import Authenticator, Open
+from ..registry import Registry
+from .application import Application, do_nothing
+from .context import ServerContext
+from .sessions import SessionSigner
+from .urls import Urls
+
+_SECRET_LENGTH = 16
+
+
+def asgi(
+    registry: Registry,
+    *,
+    secret: str,
+    authenticator: Authenticator | None = None,
+    public_url: str | None = None,
+    relative_urls: bool = False,
+    repository_classes: Collection[str] = (),
+    shutdown: Callable[[], Awaitable[None]] = do_nothing,
+) -> Application:
+    """Return an ASGI application that serves a registry.
+
+    :param secret: signs the URLs of uploads. Every process that serves the registry needs the same,
+        and after a restart too: an upload continues in any of them.
+    :param authenticator: authenticates callers. Without one, everybody may do everything.
+    :param public_url: scheme and host of the registry for clients, such as
+        ``https://registry.example.com``. By default they are taken from each request.
+    :param relative_urls: leave scheme and host out of ``Location`` headers.
+    :param repository_classes: the classes of manifests that may be pushed (``image``, ``plugin``);
+        empty: all manifests.
+    :param shutdown: called at the end of the ASGI lifespan, such as ``store.close``.
+    :raises ValueError: the secret is shorter than 16 characters.
+    """
+    if len(secret) < _SECRET_LENGTH:
+        raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
+    context = ServerContext(
+        Lazy.of(registry),
+        SessionSigner(secret),
+        Urls(public_url, relative_urls),
+        authenticator or Open(),
+        repository_classes,
+    )
+    return Application(context, shutdown=shutdown)

@@ -1,0 +1,48 @@
+"""Image configs: the platform of an image, and when it was created.
+
+Source: OCI image-spec, "OCI Image Configuration"; Docker's has the same fields.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+MAX_BYTES = 64 * 2**10
+"""Larger configs are not parsed: they are rare, and parsing takes CPU of the event loop."""
+
+# Characters: real values are far shorter, and these are stored as metadata.
+_LONGEST = 64
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The fields that describe an image in listings; None where the config does not have them.
+
+    ``created`` is a time as RFC 3339 writes it.
+    """
+
+    os: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    created: str | None = None
+
+
+def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
+    """Return the image config in ``content``, which may be any blob; None if it is none."""
+    if len(content) > MAX_BYTES or content[:1] != b"{":
+        return None
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    names = ("os", "architecture", "variant", "created")
+    config = ImageConfig(*(_text(document.get(name)) for name in names))
+    return config if config.os or config.architecture else None
+
+
+def _text(value: object) -> str | None:
+    is_short = isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
+    return str(value) if is_short else None

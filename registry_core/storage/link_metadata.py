@@ -1,0 +1,207 @@
+"""The metadata of links: what one HEAD or one listing says of a manifest, a config or a referrer.
+
+They are an index, never the truth: where they are missing, because another registry wrote the link
+or because they did not fit, the content itself is read.
+
+Source: OCI distribution-spec, "Listing Referrers", for the descriptors of referrers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote
+
+from ..object_store.interface import Properties
+from ..registry import ManifestInfo
+from ..spec.descriptor import Descriptor
+from ..spec.digest import Digest
+from ..spec.errors import DigestInvalid
+from ..spec.image_config import ImageConfig
+from ..spec.manifest import Manifest
+from .links import Link
+
+# Bytes. Storage takes 8 KiB in all; some room is left for how it counts.
+_LIMIT = 7 * 2**10
+
+# What headers, signatures and XML all leave as it is. Spaces are not: runs of them get shortened.
+_PLAIN = '{}[]":,/+=@()*!$;'
+
+_IMAGE_FIELDS = ("os", "architecture", "variant", "created")
+
+
+def image_metadata(image: ImageConfig | None) -> dict[str, str]:
+    """Return the metadata of a config's link, for the push of a manifest that names it."""
+    if image is None:
+        return {}
+    values = {name: getattr(image, name) for name in _IMAGE_FIELDS}
+    return {name: _escape(value) for name, value in values.items() if value}
+
+
+def read_image(metadata: Mapping[str, str]) -> ImageConfig | None:
+    """Return what `image_metadata` wrote; None where it wrote nothing."""
+    values = {name: unquote(metadata[name]) for name in _IMAGE_FIELDS if name in metadata}
+    return ImageConfig(**values) if values else None
+
+
+def tag_link(target: Descriptor, pushed: int) -> Link:
+    """Return the link of a tag that was set at ``pushed``, in Unix time."""
+    return Link.to(target, {"pushed": str(pushed)})
+
+
+def revision_link(
+    manifest: Manifest, image: ImageConfig | None, *, pushed: int, pushed_by: str
+) -> Link:
+    """Return the link of a manifest in its repository.
+
+    :param image: what the config says, where that is known.
+    :param pushed: Unix time. :param pushed_by: the caller's name, empty if anonymous.
+    """
+    document = manifest.document
+    config, subject = document.config, document.subject
+    fields = {
+        "artifacttype": _escape(document.artifact_type or ""),
+        "contentsize": str(_content_size(manifest)),
+        **image_metadata(image),
+        "configtype": _escape(config.media_type) if config else "",
+        "subject": str(subject.digest) if subject else "",
+        "pushed": str(pushed),
+        "pushedby": _escape(pushed_by),
+    }
+    return _with_extra(manifest.descriptor, fields)
+
+
+def _content_size(manifest: Manifest) -> int:
+    """Return the bytes of manifest, config and layers, each digest once."""
+    sizes = {blob.digest: blob.size for blob in manifest.document.blobs}
+    return manifest.descriptor.size + sum(sizes.values())
+
+
+def _with_extra(target: Descriptor, fields: Mapping[str, str]) -> Link:
+    """Return a link with those fields that are not empty, as long as they fit."""
+    extra: dict[str, str] = {}
+    room = _LIMIT - _size(Link.to(target).metadata)
+    for name, value in fields.items():
+        size = len(name) + len(value)
+        if value and size <= room:
+            extra[name] = value
+            room -= size
+    return Link.to(target, extra)
+
+
+def _size(metadata: Mapping[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in metadata.items())
+
+
+def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo | None:
+    """Return what a revision link says; None where the manifest itself has to be read."""
+    link = Link(digest).described_by(properties)
+    if link.descriptor is None:
+        return None
+    extra = link.extra
+    size = extra.get("contentsize", "")
+    return ManifestInfo(
+        digest,
+        link.media_type,
+        link.size,
+        artifact_type=_unescape(extra.get("artifacttype")),
+        config_type=_unescape(extra.get("configtype")),
+        content_size=int(size) if size.isdecimal() else None,
+        image=read_image(extra),
+        subject=parse_digest(extra.get("subject")),
+        pushed=pushed_at(properties),
+        pushed_by=_unescape(extra.get("pushedby")),
+    )
+
+
+def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
+    """Return what the manifest itself says, for a link that says nothing.
+
+    :raises ManifestInvalid: the manifest is not valid.
+    """
+    document = manifest.document
+    return ManifestInfo(
+        manifest.digest,
+        manifest.media_type,
+        manifest.descriptor.size,
+        artifact_type=document.artifact_type,
+        config_type=document.config.media_type if document.config else None,
+        content_size=_content_size(manifest),
+        subject=document.subject.digest if document.subject else None,
+        pushed=properties.last_modified,
+    )
+
+
+def pushed_at(properties: Properties) -> datetime:
+    """Return when a link was pushed: as its metadata say, else as storage does.
+
+    Storage's time changes whenever metadata are written anew.
+    """
+    seconds = properties.metadata.get("pushed", "")
+    if seconds.isdecimal() and len(seconds) < 12:  # more does not fit a datetime
+        return datetime.fromtimestamp(int(seconds), UTC)
+    return properties.last_modified
+
+
+def describe_referrer(manifest: Manifest) -> Descriptor:
+    """Return the descriptor of a manifest in a list of referrers.
+
+    :raises ManifestInvalid: the manifest is not valid.
+    """
+    document = manifest.document
+    # "If the artifactType is empty or missing in the image manifest, the value of artifactType
+    # MUST be set to the config descriptor mediaType value."
+    config_type = document.config.media_type if document.config else None
+    return Descriptor(
+        manifest.media_type,
+        manifest.digest,
+        manifest.descriptor.size,
+        annotations=document.annotations,
+        artifact_type=document.artifact_type or config_type or None,
+    )
+
+
+def referrer_link(referrer: Descriptor) -> Link:
+    """Return an entry of a list of referrers: with all of the descriptor, or none of it."""
+    extra = {"annotations": _escape(to_text(referrer.annotations))}
+    if referrer.artifact_type:
+        extra["artifacttype"] = _escape(referrer.artifact_type)
+    link = Link.to(referrer, extra)
+    return link if _size(link.metadata) <= _LIMIT else Link.to(referrer)
+
+
+def read_referrer(digest: Digest, properties: Properties) -> Descriptor | None:
+    """Return what `referrer_link` wrote; None where the manifest itself has to be read."""
+    link = Link(digest).described_by(properties)
+    annotations = link.extra.get("annotations")
+    if link.descriptor is None or annotations is None:
+        return None
+    return Descriptor(
+        link.descriptor.media_type,
+        digest,
+        link.descriptor.size,
+        annotations=json.loads(unquote(annotations)),
+        artifact_type=_unescape(link.extra.get("artifacttype")),
+    )
+
+
+def to_text(value: object) -> str:
+    """Return the shortest JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _escape(text: str) -> str:
+    return quote(text, safe=_PLAIN)
+
+
+def _unescape(text: str | None) -> str | None:
+    return unquote(text) if text else None
+
+
+def parse_digest(text: str | None) -> Digest | None:
+    """Return the digest in metadata; None where there is none, or no valid one."""
+    try:
+        return Digest.parse(text) if text else None
+    except DigestInvalid:
+        return None

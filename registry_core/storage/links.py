@@ -1,0 +1,181 @@
+"""Links and other small objects: each is a block blob, written whole in one put.
+
+Other registries write them as append blobs, in two steps: an empty link is read again. An append
+blob that is in the way of new content is replaced. One that is right already stays as it is, since
+nobody would find it between its deletion and the put.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..object_store.interface import (
+    IF_ABSENT,
+    ConditionFailed,
+    NotFound,
+    ObjectStore,
+    Properties,
+    StoreUnavailable,
+    WrongKind,
+    delete_if,
+    if_match,
+)
+from ..spec.descriptor import Descriptor
+from ..spec.digest import Digest
+from ..spec.errors import DigestInvalid, Unavailable
+
+REREAD_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds before each further look at an object that another registry may be about to complete."""
+
+# How often an append blob is replaced that somebody keeps writing anew.
+_REPLACEMENTS = 4
+
+_NAMES = frozenset({"digest", "mediatype", "size"})
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link: its target's digest, and what its metadata say of the target.
+
+    ``media_type`` and ``size`` (in bytes) are None for links that another registry wrote. ``extra``
+    are further metadata, as they are stored: see `link_metadata`.
+    """
+
+    digest: Digest
+    media_type: str | None = None
+    size: int | None = None
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def to(cls, target: Descriptor, extra: Mapping[str, str] | None = None) -> Link:
+        """Return a link to what the descriptor describes."""
+        return cls(target.digest, target.media_type, target.size, extra or {})
+
+    @property
+    def content(self) -> bytes:
+        """The object's content."""
+        return str(self.digest).encode()
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The object's metadata."""
+        metadata = {"digest": str(self.digest)}
+        if self.media_type is not None:
+            metadata["mediatype"] = self.media_type
+        if self.size is not None:
+            metadata["size"] = str(self.size)
+        return {**metadata, **self.extra}
+
+    @property
+    def descriptor(self) -> Descriptor | None:
+        """The target's descriptor; None where the link does not say enough."""
+        if self.media_type is None or self.size is None:
+            return None
+        return Descriptor(self.media_type, self.digest, self.size)
+
+    def described_by(self, properties: Properties) -> Link:
+        """Return the link with what its metadata say, unless they are of another digest."""
+        metadata = properties.metadata
+        size = metadata.get("size", "")
+        if metadata.get("digest") != str(self.digest) or not size.isdecimal():
+            return self
+        extra = {name: value for name, value in metadata.items() if name not in _NAMES}
+        return Link(self.digest, metadata.get("mediatype"), int(size), extra)
+
+
+async def read_link(store: ObjectStore, path: str) -> Link:
+    """Return the link at ``path``. One call, unless it is empty.
+
+    :raises NotFound: there is none, or none that holds a digest.
+    """
+    for delay in (*REREAD_DELAYS, None):
+        found = await store.get(path)
+        if found.content.strip():
+            return _parse_link(path, found.content).described_by(found.properties)
+        if delay is not None:
+            await asyncio.sleep(delay)
+    raise NotFound(f"{path} stays empty")
+
+
+def _parse_link(path: str, content: bytes) -> Link:
+    try:
+        return Link(Digest.parse(content.decode("ascii").strip()))
+    except (DigestInvalid, UnicodeDecodeError) as error:
+        raise NotFound(f"{path} holds no digest") from error
+
+
+async def put_link(store: ObjectStore, path: str, link: Link) -> None:
+    """Write a link whose path contains its digest. One call, unless an append blob is there."""
+    try:
+        await store.put(path, link.content, metadata=link.metadata)
+    except WrongKind:
+        if not await _holds(store, path, link.content):
+            await _replace(store, path, link)
+
+
+async def set_link(store: ObjectStore, path: str, link: Link) -> None:
+    """Write a link whatever is there. One call, unless an append blob is there."""
+    try:
+        await store.put(path, link.content, metadata=link.metadata)
+    except WrongKind:
+        await _replace(store, path, link)
+
+
+async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
+    """Write a link unless there is one; return the one that is there in the end. One call, or two.
+
+    :raises Unavailable: another writer is about to write it, or to delete it.
+    """
+    for _ in range(2):
+        try:
+            await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
+        except (ConditionFailed, WrongKind):
+            try:
+                return await read_link(store, path)
+            except NotFound:
+                await _delete_empty(store, path)
+        else:
+            return link
+    raise Unavailable(f"{path} is being written by another registry; try again")
+
+
+async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
+    try:
+        return (await store.get(path)).content.strip() == content
+    except NotFound:
+        return False
+
+
+async def _replace(store: ObjectStore, path: str, link: Link) -> None:
+    """Put a link over an append blob, which storage refuses: delete that first."""
+    for _ in range(_REPLACEMENTS):
+        await _delete_append_blob(store, path)
+        try:
+            await store.put(path, link.content, metadata=link.metadata)
+        except WrongKind:
+            continue  # another registry has written it anew
+        return
+    raise StoreUnavailable(f"{path} is written by another registry again and again")
+
+
+async def _delete_append_blob(store: ObjectStore, path: str) -> None:
+    properties = await _head(store, path)
+    if properties is not None and properties.is_append:
+        # If it has changed, another writer was quicker: the put meets what that one left.
+        await delete_if(store, path, if_match(properties.etag))
+
+
+async def _delete_empty(store: ObjectStore, path: str) -> None:
+    """Delete a link that stayed empty: its writer was cut off."""
+    properties = await _head(store, path)
+    if properties is not None and properties.size == 0:
+        await delete_if(store, path, if_match(properties.etag))
+
+
+async def _head(store: ObjectStore, path: str) -> Properties | None:
+    try:
+        return await store.head(path)
+    except NotFound:
+        return None

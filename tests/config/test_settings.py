@@ -1,0 +1,155 @@
+"""Each problem with the settings is one line: it names the setting and says what is right."""
+
+import base64
+import logging
+
+import pytest
+
+from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
+
+KEY = base64.b64encode(b"a key").decode()
+BY_ACCOUNT = {
+    table.ACCOUNT_NAME: "account",
+    table.CONTAINER: "registry",
+    table.HTTP_SECRET: "0123456789abcdef",
+}
+BY_CONNECTION_STRING = {
+    table.CONNECTION_STRING: f"AccountName=account;AccountKey={KEY};EndpointSuffix=x",
+    table.CONTAINER: "registry",
+    table.HTTP_SECRET: "0123456789abcdef",
+}
+
+
+def problems(environment: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        read_settings(environment)
+    assert str(error.value) == "\n".join(error.value.problems)
+    return error.value.problems
+
+
+def test_an_account_without_a_key_is_accessed_with_an_identity() -> None:
+    storage = read_settings(BY_ACCOUNT).storage
+    assert storage.service_url == "https://account.blob.core.windows.net"
+    assert (storage.account_key, storage.connection_string) == (None, None)
+
+
+def test_unset_settings_have_their_defaults() -> None:
+    settings = read_settings(BY_ACCOUNT)
+    assert settings == Settings(settings.storage, "0123456789abcdef")
+
+
+def test_every_setting_is_read() -> None:
+    settings = read_settings(
+        BY_ACCOUNT
+        | {
+            table.ACCOUNT_KEY: KEY,
+            table.REALM: "core.example.net",
+            table.ROOT_DIRECTORY: "some/folder",
+            table.REDIRECT_DISABLE: "True",
+            table.CACHE_MEMBERSHIP: "0",
+            table.CACHE_MANIFESTS: "1000",
+            table.HTTP_HOST: "https://registry.example.com",
+            table.HTTP_RELATIVE_URLS: "yes",
+            table.DELETE_ENABLED: "false",
+            table.READ_ONLY: "on",
+            table.INDEX_PLATFORMS: "none",
+            table.VALIDATION_DISABLED: "true",
+        }
+    )
+    assert settings.storage.service_url == "https://account.blob.core.example.net"
+    assert settings.storage.account_key == KEY
+    assert settings.root == "some/folder/"
+    assert settings.redirect is False
+    assert (settings.membership_seconds, settings.manifest_cache_bytes) == (0, 1000)
+    assert settings.public_url == "https://registry.example.com"
+    assert settings.relative_urls is True
+    assert (settings.delete, settings.read_only) == (False, True)
+    assert (settings.require_blobs, settings.require_children) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "text, root",
+    [
+        ("", None),
+        (".", ""),
+        ("/", "/"),
+        ("folder", "folder/"),
+        ("/folder/", "folder/"),
+        ("some/folder/", "some/folder/"),
+        ("//folder", "/folder/"),
+    ],
+)
+def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) -> None:
+    """Except "/", which is what distribution v2 uses. Unset means: found by looking."""
+    assert read_settings(BY_ACCOUNT | {table.ROOT_DIRECTORY: text}).root == root
+
+
+@pytest.mark.parametrize(
+    "change, named, advice",
+    [
+        ({table.HTTP_SECRET: ""}, table.HTTP_SECRET, "openssl rand"),
+        ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 16"),
+        ({table.CONTAINER: ""}, table.CONTAINER, "3 to 63"),
+        ({table.CONTAINER: "Upper"}, table.CONTAINER, "3 to 63"),
+        ({table.ACCOUNT_NAME: ""}, table.ACCOUNT_NAME, table.CONNECTION_STRING),
+        ({table.ACCOUNT_NAME: "my-account"}, table.ACCOUNT_NAME, "letters and digits"),
+        ({table.ACCOUNT_KEY: "%%%"}, table.ACCOUNT_KEY, "base64"),
+        ({table.SERVICE_URL: "account"}, table.SERVICE_URL, "https://"),
+        ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
+        ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
+        ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
+        ({table.DELETE_ENABLED: "never"}, table.DELETE_ENABLED, "true or false"),
+        ({table.INDEX_PLATFORMS: "some"}, table.INDEX_PLATFORMS, "all, none"),
+        ({table.CACHE_MEMBERSHIP: "-1"}, table.CACHE_MEMBERSHIP, "0 or more"),
+        ({table.CACHE_MANIFESTS: "32M"}, table.CACHE_MANIFESTS, "whole number"),
+        ({"REGISTRY_HTTP_SECRETS": "x"}, "REGISTRY_HTTP_SECRETS", table.HTTP_SECRET),
+        ({"REGISTRY_STORAGE_AZURE_CONTAINERNAME": "x"}, "CONTAINERNAME", table.CONTAINER),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_is_right(
+    change: dict[str, str], named: str, advice: str
+) -> None:
+    [problem] = problems(BY_ACCOUNT | change)
+    assert named in problem
+    assert advice in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize("name", [table.ACCOUNT_NAME, table.ACCOUNT_KEY, table.SERVICE_URL])
+def test_a_connection_string_excludes_other_credentials(name: str) -> None:
+    [problem] = problems(BY_CONNECTION_STRING | {name: "account"})
+    assert name in problem
+    assert table.CONNECTION_STRING in problem
+
+
+@pytest.mark.parametrize("text", ["nonsense", "AccountName=a", "BlobEndpoint=x;SharedAccess=y"])
+def test_a_connection_string_needs_name_and_key(text: str) -> None:
+    [problem] = problems(BY_CONNECTION_STRING | {table.CONNECTION_STRING: text})
+    assert "AccountKey" in problem
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    assert len(problems({})) == 3
+
+
+def test_secrets_appear_neither_in_problems_nor_in_representations() -> None:
+    lines = problems(BY_ACCOUNT | {table.ACCOUNT_KEY: "secret%", table.HTTP_SECRET: "secret"})
+    assert not any("secret" in line.replace(table.HTTP_SECRET, "").lower() for line in lines)
+    settings = read_settings(BY_CONNECTION_STRING)
+    assert KEY not in repr(settings)
+    assert settings.http_secret not in repr(settings)
+
+
+def test_a_setting_of_another_registry_is_ignored_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_settings(BY_ACCOUNT | {"REGISTRY_LOG_LEVEL": "debug", "OTHER": "x"})
+    [record] = caplog.records
+    assert "REGISTRY_LOG_LEVEL" in record.getMessage()
+
+
+def test_storage_is_configured_once_any_setting_locates_it() -> None:
+    assert not storage_is_configured({table.CONTAINER: "registry"})
+    for name in (table.CONNECTION_STRING, table.ACCOUNT_NAME, table.SERVICE_URL):
+        assert storage_is_configured({name: "x"})

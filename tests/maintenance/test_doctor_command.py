@@ -1,0 +1,289 @@
+"""`python -m registry_core doctor` as users and scripts run it, against Azurite."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from registry_core.cli.progress import format_quantity
+from registry_core.cli.storage_errors import explain
+from registry_core.config import AzureStorage
+from registry_core.serve.azurite import ACCOUNT, Azurite
+from registry_core.spec.digest import Digest
+from registry_core.storage.layout import Layout
+from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.azurite import container_client, everything_in, opened, write_append_blob
+from tests.support.content import image_manifest, push_image
+from tests.support.host import PROJECT
+
+pytestmark = pytest.mark.anyio
+
+LAYER = b"a layer"
+MANIFEST = Digest.of(image_manifest(LAYER))
+COMMAND = [sys.executable, "-m", "registry_core", "doctor"]
+WRONG_KEY = b64encode(bytes(64)).decode()
+
+
+@pytest.fixture
+def settings(azurite: Azurite, container_name: str) -> dict[str, str]:
+    """Settings of storage alone, without a secret."""
+    return {
+        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": container_name,
+    }
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
+    return {**inherited, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **settings}
+
+
+def run_doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def report_of(settings: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    """Return the JSON document that the command prints."""
+    document: dict[str, Any] = json.loads(run_doctor(settings, "--json", *arguments).stdout)
+    return document
+
+
+async def fill(azurite: Azurite, container: str, root: str = "") -> None:
+    async with opened(azurite, container) as store:
+        registry = StoredRegistry(store, root=root)
+        await push_image(registry, "a/b", "v1", [LAYER])
+        await push_image(registry, "c", "v1", [b"another"])
+
+
+async def test_an_empty_container_is_healthy(settings: dict[str, str]) -> None:
+    ran = run_doctor(settings)
+    container = settings["REGISTRY_STORAGE_AZURE_CONTAINER"]
+    assert (ran.returncode, ran.stdout, ran.stderr) == (
+        0,
+        f"container {container}: empty\nhealthy\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("root", ["", "/"])
+async def test_a_healthy_container_is_counted(
+    azurite: Azurite, container_name: str, settings: dict[str, str], root: str
+) -> None:
+    await fill(azurite, container_name, root)
+    ran = run_doctor(settings, "--verify")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    form = "with" if root else "without"
+    lines = ran.stdout.splitlines()
+    assert lines[0] == f"container {container_name}: names {form} a leading slash"
+    assert "repositories 2, manifests 2, tags 2" in lines
+    assert any(line.startswith("hashed: 5, ") for line in lines)
+    assert lines[-1] == "healthy"
+
+
+async def test_problems_are_found_and_repaired(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    """Append blobs in place of links, a missing marker and a torn link; a dangling tag remains."""
+    await fill(azurite, container_name)
+    layout = Layout()
+    with container_client(azurite, container_name) as client:
+        for path in (
+            layout.tag_link("a/b", "v1"),
+            layout.tag_index_link("a/b", "v1", MANIFEST),
+            layout.revision_link("a/b", MANIFEST),
+            layout.blob_link("a/b", Digest.of(LAYER)),
+        ):
+            content = client.download_blob(path).readall()
+            client.delete_blob(path)
+            write_append_blob(azurite, container_name, path, content)
+        client.delete_blob(layout.catalog_marker("c"))
+        client.upload_blob(layout.blob_link("c", Digest.of(b"another")), b"torn", overwrite=True)
+        client.upload_blob(layout.tag_link("c", "lost"), str(Digest.of(b"gone")).encode())
+    ran = run_doctor(settings)
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines()[-1] == "problems remaining: 7 (6 can be repaired with --repair)"
+
+    ran = run_doctor(settings, "--repair")
+    assert ran.returncode == 1
+    assert [line for line in ran.stdout.splitlines() if line.endswith("repaired")] == [
+        f"{name}: {found}, {found} repaired"
+        for name, found in (("link-torn", 1), ("link-append-blob", 4), ("marker-missing", 1))
+    ]
+    assert {blob.kind for blob in everything_in(azurite, container_name)} == {"BlobType.BLOCKBLOB"}
+
+    document = report_of(settings)
+    assert document["problems"] == {"tag-dangling": {"found": 1, "repaired": 0}}
+    assert (document["healthy"], document["complete"]) == (False, True)
+    [finding] = document["findings"]
+    assert finding["path"] == layout.tag_link("c", "lost")
+    assert finding["repository"] == "c"
+
+
+async def test_damaged_content_is_found_by_hashing(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    await fill(azurite, container_name)
+    path = Layout().content(Digest.of(LAYER))
+    with container_client(azurite, container_name) as client:
+        client.upload_blob(path, LAYER.upper(), overwrite=True)
+    document = report_of(settings, "--verify")
+    assert [finding["path"] for finding in document["findings"]] == [path]
+    assert document["verified"]["number"] == 5
+
+
+async def test_progress_bars_are_shown_on_a_terminal(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    """On standard error, so that the report can be piped."""
+    await fill(azurite, container_name)
+    terminal, end = pty.openpty()
+    ran = subprocess.run(
+        [*COMMAND, "--verify", "--json"],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=end,
+        check=True,
+    )
+    os.close(end)
+    drawn = b""
+    with contextlib.closing(os.fdopen(terminal, "rb", 0)) as reader, contextlib.suppress(OSError):
+        while piece := reader.read(4096):
+            drawn += piece
+    assert b"listing" in drawn
+    assert b"verifying" in drawn
+    assert json.loads(ran.stdout)["healthy"]
+
+
+async def test_a_missing_container_is_one_line(settings: dict[str, str]) -> None:
+    ran = run_doctor(settings | {"REGISTRY_STORAGE_AZURE_CONTAINER": "missing"})
+    assert (ran.returncode, ran.stdout, ran.stderr) == (
+        3,
+        "",
+        (
+            "registry: the storage account has no container 'missing': "
+            "create it, or correct REGISTRY_STORAGE_AZURE_CONTAINER\n"
+        ),
+    )
+
+
+async def test_a_wrong_key_is_one_line(azurite: Azurite, container_name: str) -> None:
+    ran = run_doctor(by_key(container_name, azurite.service_url))
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (3, "", 1)
+    assert ran.stderr.startswith(
+        "registry: storage denies access: check REGISTRY_STORAGE_AZURE_ACCOUNTKEY ("
+    )
+
+
+async def test_unreachable_storage_is_one_line_and_in_the_document() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = url_of(server)
+    ran = run_doctor(by_key("registry", url), "--json")
+    assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
+    document = json.loads(ran.stdout)
+    assert (document["complete"], document["healthy"]) == (False, False)
+    assert document["stopped"].startswith("storage cannot be reached: check ")
+    assert "REGISTRY_STORAGE_AZURE_SERVICEURL" in document["stopped"]
+
+
+@pytest.mark.parametrize(
+    "settings, arguments, message",
+    [
+        ({}, [], "REGISTRY_STORAGE_AZURE_CONTAINER='' must name a container"),
+        ({}, ["--grace", "soon"], "argument --grace: 'soon' is not a number"),
+        ({}, ["--repiar"], "unrecognized arguments: --repiar"),
+    ],
+)
+def test_wrong_usage_is_explained(
+    settings: dict[str, str], arguments: list[str], message: str
+) -> None:
+    ran = run_doctor(settings, *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+async def test_ctrl_c_ends_it_with_a_report_of_what_is_known_so_far() -> None:
+    """Storage has accepted the connection and does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        process = subprocess.Popen(
+            [*COMMAND, "--json"],
+            env=environment(by_key("registry", url_of(server))),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = server.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            printed, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "registry: interrupted\n")
+    assert json.loads(printed)["stopped"] == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "error, storage, advice",
+    [
+        ("list_page : 404 ContainerNotFound (request 1)", {}, "correct REGISTRY_STORAGE_AZURE_CON"),
+        (
+            "list_page : 403 AuthorizationPermissionMismatch (request 1)",
+            {},
+            "Blob Data Contributor",
+        ),
+        (
+            "list_page : 403 X (request 1)",
+            {"account_key": "k"},
+            "REGISTRY_STORAGE_AZURE_ACCOUNTKEY",
+        ),
+        ("list_page : 403 X (request 1)", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
+        ("no token for the identity", {}, "set REGISTRY_STORAGE_AZURE_ACCOUNTKEY"),
+        ("list_page : no answer in 100 s", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
+    ],
+)
+def test_every_storage_error_names_a_setting(
+    error: str, storage: dict[str, str], advice: str
+) -> None:
+    assert advice in explain(error, AzureStorage("registry", **storage))
+
+
+@pytest.mark.parametrize(
+    "number, unit, text",
+    [
+        (1234, "objects", "1,234 objects"),
+        (1023, "bytes", "1023 bytes"),
+        (1536, "bytes", "1.5 KiB"),
+        (5 * 2**50, "bytes", "5120.0 TiB"),
+    ],
+)
+def test_quantities_are_readable(number: int, unit: str, text: str) -> None:
+    assert format_quantity(number, unit) == text
+
+
+def by_key(container: str, url: str) -> dict[str, str]:
+    return {
+        "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": ACCOUNT,
+        "REGISTRY_STORAGE_AZURE_ACCOUNTKEY": WRONG_KEY,
+        "REGISTRY_STORAGE_AZURE_SERVICEURL": url,
+        "REGISTRY_STORAGE_AZURE_CONTAINER": container,
+    }
+
+
+def url_of(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}/{ACCOUNT}"

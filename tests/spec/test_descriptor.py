@@ -1,0 +1,55 @@
+"""Descriptors as JSON: parsing is the inverse of building."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_core.spec.descriptor import Descriptor
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import DigestInvalid
+from tests.spec.strategies import digests, texts
+
+DIGEST = Digest.of(b"content")
+DESCRIPTORS = st.builds(
+    Descriptor,
+    media_type=st.text("abc/+.", min_size=1),
+    digest=digests(),
+    size=st.integers(0, 2**63 - 1),
+    urls=st.lists(texts(), max_size=3).map(tuple),
+    annotations=st.none() | st.dictionaries(texts(), texts(), max_size=3),
+    artifact_type=st.none() | st.text("abc/+.", min_size=1),
+)
+
+
+@given(DESCRIPTORS)
+def test_parsing_is_the_inverse_of_building(descriptor: Descriptor) -> None:
+    assert Descriptor.of_json(json.loads(json.dumps(descriptor.to_json()))) == descriptor
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"mediaType": None}, "mediaType is missing"),
+        ({"mediaType": 1}, "mediaType is not a string"),
+        ({"digest": None}, "digest is missing"),
+        ({"size": "1"}, "size is not a number of bytes"),
+        ({"size": True}, "size is not a number of bytes"),
+        ({"size": -1}, "size is not a number of bytes"),
+        ({"urls": "https://example.com/"}, "urls is not a list of strings"),
+        ({"annotations": {"a": 1}}, "annotations is not a map of strings to strings"),
+        ({"artifactType": []}, "artifactType is not a string"),
+    ],
+)
+def test_a_malformed_descriptor_is_refused(change: dict[str, object], message: str) -> None:
+    document = Descriptor("a/b", DIGEST, 7).to_json() | change
+    with pytest.raises(ValueError, match=message):
+        Descriptor.of_json(document)
+
+
+def test_what_is_no_object_or_has_no_valid_digest_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a JSON object"):
+        Descriptor.of_json([])
+    with pytest.raises(DigestInvalid):
+        Descriptor.of_json(Descriptor("a/b", DIGEST, 7).to_json() | {"digest": "md5:1"})

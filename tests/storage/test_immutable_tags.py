@@ -1,0 +1,138 @@
+"""Immutable tags: set once, then neither moved nor deleted (`REGISTRY_TAGS_IMMUTABLE`)."""
+
+import asyncio
+
+import pytest
+
+from registry_core.globs import TagGlobs
+from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.errors import Denied, ManifestUnknown, Unavailable
+from registry_core.storage.layout import Layout
+from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.content import image_manifest, push_image, push_manifest
+from tests.support.counting import CountingStore
+
+pytestmark = pytest.mark.anyio
+
+LAYOUT = Layout()
+LINK = LAYOUT.tag_link("a", "v1")
+
+
+@pytest.fixture
+def registry(store: CountingStore) -> StoredRegistry:
+    return StoredRegistry(store, immutable_tags=TagGlobs.parse("a:v*"))
+
+
+async def test_an_immutable_tag_is_set_again_to_the_same_and_to_nothing_else(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    first = await push_image(registry, "a", "v1", [b"first"])
+    assert await push_image(registry, "a", "v1", [b"first"]) == first
+    await push_image(registry, "a", "latest", [b"second"])
+    before = dict(memory.objects)
+    with pytest.raises(Denied, match=f"v1 of a is immutable and points to {first.digest}") as no:
+        await push_manifest(registry, "a", "v1", image_manifest(b"second"))
+    assert no.value.http_status == 409
+    assert memory.objects == before
+    assert await registry.resolve_manifest("a", "v1") == first
+
+
+async def test_of_several_tags_one_that_is_taken_refuses_all(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await push_image(registry, "a", "v1", [b"first"])
+    await push_image(registry, "a", "latest", [b"second"])
+    before = dict(memory.objects)
+    manifest = image_manifest(b"second")
+    with pytest.raises(Denied):
+        await push_manifest(registry, "a", "v2", manifest, tags=["latest", "v1"])
+    assert memory.objects == before
+
+
+async def test_other_tags_and_the_tags_of_other_repositories_move(registry: StoredRegistry) -> None:
+    for repository, tag in (("a", "latest"), ("b", "v1")):
+        await push_image(registry, repository, tag, [b"first"])
+        second = await push_image(registry, repository, tag, [b"second"])
+        assert await registry.resolve_manifest(repository, tag) == second
+        await registry.delete_tag(repository, tag)
+
+
+async def test_an_immutable_tag_cannot_be_deleted_nor_its_manifest(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    first = await push_image(registry, "a", "v1", [b"first"])
+    second = await push_image(registry, "a", "latest", [b"second"])
+    before = dict(memory.objects)
+    with pytest.raises(Denied, match="tag v1 of a is immutable"):
+        await registry.delete_tag("a", "v1")
+    with pytest.raises(Denied, match="tag v1 of a is immutable"):
+        await registry.delete_manifest("a", first.digest)
+    assert memory.objects == before
+    await registry.delete_manifest("a", second.digest)
+    with pytest.raises(ManifestUnknown):
+        await registry.delete_tag("a", "v9")
+
+
+async def test_of_many_concurrent_pushes_of_a_tag_exactly_one_wins(memory: MemoryStore) -> None:
+    layers = [f"layer {number}".encode() for number in range(16)]
+
+    async def push(layer: bytes) -> bytes | None:
+        registry = StoredRegistry(YieldingStore(memory), immutable_tags=TagGlobs.parse("*:*"))
+        try:
+            await push_image(registry, "a", "v1", [layer])
+        except Denied:
+            return None
+        return layer
+
+    winners = [layer for layer in await asyncio.gather(*map(push, layers)) if layer]
+    assert len(winners) == 1
+    registry = StoredRegistry(memory)
+    assert (await registry.get_manifest("a", "v1")).content == image_manifest(winners[0])
+
+
+class YieldingStore(CountingStore):
+    """A store that lets other tasks run before every put."""
+
+    async def put(self, *args: object, **options: object) -> str:
+        await asyncio.sleep(0)
+        return await super().put(*args, **options)  # type: ignore[arg-type]
+
+
+async def test_a_link_that_distribution_wrote_counts(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    first = await push_image(registry, "a", "v1", [b"first"])
+    await memory.delete(LINK)
+    await memory.append(LINK, str(first.digest).encode())
+    assert await push_image(registry, "a", "v1", [b"first"]) == first
+    with pytest.raises(Denied):
+        await push_image(registry, "a", "v1", [b"second"])
+    assert (await memory.head(LINK)).is_append
+
+
+async def test_a_push_that_was_cut_off_does_not_set_an_immutable_tag(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    """The tag exists once its current link does: no client has seen it before."""
+    await push_image(registry, "a", "v1", [b"first"])
+    await memory.delete(LINK)
+    with pytest.raises(ManifestUnknown):
+        await registry.get_manifest("a", "v1")
+    second = await push_image(registry, "a", "v1", [b"second"])
+    assert await registry.resolve_manifest("a", "v1") == second
+
+
+async def test_a_link_that_stays_empty_is_overwritten(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await memory.append(LINK, b"")
+    first = await push_image(registry, "a", "v1", [b"first"])
+    assert await registry.resolve_manifest("a", "v1") == first
+
+
+async def test_a_link_without_a_digest_is_not_overwritten(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await memory.append(LINK, b"no digest")
+    with pytest.raises(Unavailable, match="another registry"):
+        await push_image(registry, "a", "v1", [b"first"])

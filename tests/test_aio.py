@@ -1,0 +1,81 @@
+"""asyncio helpers: what runs at the same time, in which order results come, how failures end."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from registry_core.aio import for_each, off_loop
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_results_come_in_the_order_of_the_items_and_only_so_many_run_at_once() -> None:
+    running, most = 0, 0
+
+    async def square(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(number % 3):
+            await asyncio.sleep(0)
+        running -= 1
+        return number**2
+
+    assert await for_each(range(20), square, limit=4) == [n**2 for n in range(20)]
+    assert most == 4
+    assert await for_each([], square, limit=4) == []
+
+
+async def test_items_are_taken_when_their_turn_comes() -> None:
+    taken: list[int] = []
+    let_go = asyncio.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            taken.append(number)
+            yield number
+
+    async def wait(number: int) -> int:
+        await let_go.wait()
+        return number
+
+    working = asyncio.create_task(for_each(items(), wait, limit=2))
+    await asyncio.sleep(0)
+    assert taken == [0, 1]
+    let_go.set()
+    await working
+    assert taken == [0, 1, 2, 3, 4]
+
+
+async def test_after_a_failure_no_call_begins_and_all_that_run_end_first() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+
+    async def fail_at_two(number: int) -> None:
+        begun.append(number)
+        if number == 2:
+            raise ValueError(number)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        ended.append(number)
+
+    with pytest.raises(ValueError, match="2"):
+        await for_each(range(10), fail_at_two, limit=3)
+    assert (begun, ended) == ([0, 1, 2], [0, 1])
+
+
+async def test_of_several_failures_that_of_the_first_item_is_raised() -> None:
+    async def fail(number: int) -> None:
+        for _ in range(3 - number):
+            await asyncio.sleep(0)
+        raise ValueError(f"item {number}")
+
+    with pytest.raises(ValueError, match="item 0"):
+        await for_each(range(3), fail, limit=3)
+
+
+async def test_work_on_much_input_runs_in_a_thread() -> None:
+    assert await off_loop(64 * 2**10, threading.current_thread) is threading.main_thread()
+    assert await off_loop(64 * 2**10 + 1, threading.current_thread) is not threading.main_thread()

@@ -1,0 +1,40 @@
+"""Globs of ``repository:tag``."""
+
+import pytest
+
+from registry_core.globs import NO_TAGS, TagGlobs
+
+
+@pytest.mark.parametrize(
+    "globs, matching, others",
+    [
+        ("app:v1", ["app:v1"], ["app:v11", "app:v2", "an/app:v1", "ap:v1"]),
+        ("app:v*", ["app:v", "app:v1.2-rc"], ["app:1", "app:V1"]),
+        ("*:v1", ["app:v1"], ["an/app:v1"]),
+        ("**:v1", ["app:v1", "an/app:v1"], ["app:v2"]),
+        ("prod/**:*", ["prod/a:v1", "prod/a/b:x"], ["prod:v1", "preprod/a:v1"]),
+        ("a?c:v?", ["abc:v1"], ["a/c:v1", "ac:v1", "abc:v"]),
+        ("a.c:1.0", ["a.c:1.0"], ["abc:1.0", "a.c:110"]),
+        ("a:1, b:2\n c:3", ["a:1", "b:2", "c:3"], ["a:2", "d:1"]),
+        ("", [], ["a:1"]),
+    ],
+)
+def test_a_glob_matches_all_of_repository_and_tag(
+    globs: str, matching: list[str], others: list[str]
+) -> None:
+    parsed = TagGlobs.parse(globs)
+    for text in matching:
+        assert parsed.match(*text.split(":")), text
+    for text in others:
+        assert not parsed.match(*text.split(":")), text
+
+
+def test_an_empty_collection_matches_nothing() -> None:
+    assert not NO_TAGS.match("a", "v1")
+
+
+@pytest.mark.parametrize("text", ["app", "app:", ":v1", "App:v1", "a:b:c", "a:b/c", "a[1]:v1"])
+def test_the_message_names_an_invalid_glob(text: str) -> None:
+    with pytest.raises(ValueError, match="not a glob of repository:tag") as error:
+        TagGlobs.parse(f"fine:v1 {text}")
+    assert repr(text) in str(error.value)

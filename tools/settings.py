@@ -1,0 +1,50 @@
+"""Generate docs/settings.md: ``python -m tools.settings > docs/settings.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from registry_core.config.table import SECTIONS, Section, Setting
+
+_HEAD = """\
+<!-- Generated from registry_core/config/table.py by `python -m tools.settings`. Do not edit. -->
+
+# Settings
+
+The registry is configured by environment variables: application settings in Azure, `Values` in
+`local.settings.json`. They have the names of CNCF distribution's environment overrides wherever
+distribution has the setting.
+
+A setting that is missing, misspelt, malformed or contradictory prevents the start. All problems are
+reported at once, each in a line that names the setting and says what is right.
+
+- **true or false**: also `yes`, `on`, `1` and `no`, `off`, `0`.
+- **list**: items separated by commas or blanks, with or without brackets around them.
+- **path, or the text itself**: Azure's application settings take the text; on a machine a path is
+  handier. Whether a relative path is found depends on the working directory.
+"""
+
+
+def render() -> str:
+    """Return the page, in Markdown."""
+    return "\n".join([_HEAD, *(_section(section) for section in SECTIONS)])
+
+
+def _section(section: Section) -> str:
+    modes = " and ".join(f"`{mode}`" for mode in section.modes)
+    lines = [f"## {section.title}", ""]
+    if modes:
+        lines += [f"Read if `REGISTRY_AUTH` is {modes.replace(' and ', ' or ')}.", ""]
+    lines += ["| setting | value | default | description |", "|---|---|---|---|"]
+    lines += [_row(setting) for setting in section.settings]
+    return "\n".join([*lines, ""])
+
+
+def _row(setting: Setting) -> str:
+    value = ", ".join(f"`{choice}`" for choice in setting.choices) or str(setting.type)
+    default = f"`{setting.default}`" if setting.default else setting.unset or "none"
+    return f"| `{setting.name}` | {value} | {default} | {setting.description} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
