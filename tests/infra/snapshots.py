@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from registry_core.auth.htpasswd_file import LEAST_COST, htpasswd_line
-from registry_core.auth.signing_key import SigningKey
+from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
+from registry_core.auth.tokens.keys import SigningKey
 from tests.support.bicep import bicep
 
 from .arm_expressions import Functions, resolve

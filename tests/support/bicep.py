@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.house.tree import PROJECT
 
-from .clients import program
+from .programs import program
 
 
 @cache
