@@ -1,1 +1,1 @@
-"""What is measured, and how to measure it again: `python -m benchmarks`, and README.md here."""
+"""Measurements of registries: `python -m benchmarks`. README.md has the other programs."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: a table on standard output, progress on standard error."""
+"""`python -m benchmarks`: print tables on standard output and progress on standard error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MEASURES: dict[str, Callable[[Run], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. Returns 1 when something could not be measured."""
+    """Measure and print. Returns 1 when a measurement failed."""
     options = read_options(arguments)
     with contextlib.ExitStack() as stack:
         try:

@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection that is kept open, and costs the client little.
+"""A persistent HTTP/1.1 connection with little overhead for the client.
 
-`http.client` sends what it is given and reads into a buffer: next to no CPU per megabyte, and no
-pool, redirect or retry that would hide what the registry does.
+`http.client` reads into a buffer at next to no CPU per megabyte, and has no pool, redirects or
+retries that would hide what the registry does.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _EXCERPT = 300
 
 
 class Unexpected(Exception):
-    """The answer is not one that a measure can go on with; the text says which, and to what."""
+    """An unexpected answer; the text has the request and the answer."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response whose body has been read; header names in lower case."""
+    """A response whose body was read, with header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,7 +34,7 @@ class Answer:
     """The body's beginning, up to 1 MiB."""
 
     def header(self, name: str) -> str:
-        """:raises Unexpected: when the response has no such header."""
+        """Return a header. :raises Unexpected: when the response does not have it."""
         try:
             return self.headers[name.lower()]
         except KeyError:
@@ -63,9 +63,9 @@ class Connection:
     ) -> Answer:
         """Send a request and read its answer to the end.
 
-        An iterator is sent as it is: `headers` must say how long it is, or that it is chunked.
+        An iterator is sent unchanged: `headers` must have its length or its chunked coding.
 
-        :raises Unexpected: when the status is none of `expect`.
+        :raises Unexpected: when the status is not in `expect`.
         :raises OSError, http.client.HTTPException: when the connection fails.
         """
         self._http.request(method, target, body, dict(headers or {}), encode_chunked=False)
@@ -85,7 +85,7 @@ class Connection:
         return Answer(response.status, headers, size, beginning)
 
     def close(self) -> None:
-        """The next request opens it again."""
+        """Close the connection; the next request opens it again."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""Blobs that nobody has seen before, made while they are sent, at next to no cost.
+"""Unique blobs, generated while they are sent, at next to no cost.
 
 One megabyte of noise is repeated; only the first piece differs, and with it the digest. The digest
-is computed when the content is made, so that no hashing falls into what is timed.
+is computed in advance, so that hashing is not timed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .scale import KIB, MIB
 
 _NOISE = random.Random(20260801).randbytes(MIB)
 _NONCE_SIZE = 32
-# docker's client copies a layer to the connection in pieces of this size, each its own HTTP chunk.
+# docker sends a layer in HTTP chunks of this size.
 _CHUNK = 32 * KIB
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -36,7 +36,7 @@ class Content:
     nonce: bytes
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes. All pieces but the first and the last are one and the same object."""
+        """Yield the bytes. All pieces but the first and the last are the same object."""
         if self.size == 0:
             return
         first = self.nonce + _NOISE[len(self.nonce) :]
@@ -47,7 +47,7 @@ class Content:
             yield _NOISE[: self.size % MIB]
 
     def chunked_pieces(self) -> Iterator[bytes]:
-        """The bytes in chunked coding (RFC 9112, section 7.1), in chunks as docker sends them."""
+        """Yield the bytes in chunked coding (RFC 9112, section 7.1), as docker sends them."""
         for piece in self.pieces():
             yield _noise_in_chunks() if piece is _NOISE else _in_chunks(piece)
         yield LAST_CHUNK
@@ -55,7 +55,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Image:
-    """A layer, a config and the manifest that names them."""
+    """A layer, a config and their manifest."""
 
     layer: Content
     config: Content
@@ -64,7 +64,7 @@ class Image:
 
 
 def new_content(size: int) -> Content:
-    """Content of `size` bytes that no registry has."""
+    """Return new content of `size` bytes, which no registry has."""
     unhashed = Content(size, "", os.urandom(_NONCE_SIZE))
     hasher = hashlib.sha256()
     for piece in unhashed.pieces():
@@ -73,7 +73,7 @@ def new_content(size: int) -> Content:
 
 
 def new_image(layer_size: int = 4 * KIB) -> Image:
-    """An image that no registry has."""
+    """Return a new image, which no registry has."""
     layer, config = new_content(layer_size), new_content(KIB)
     manifest = json.dumps(
         {

@@ -1,4 +1,4 @@
-"""How long the push of a small image takes: two blobs and a manifest, nobody else about."""
+"""The time to push a small image of two blobs and a manifest, without other load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _P90 = Row(GROUP, "push a new 2-blob image, 90th percentile", "ms")
 
 
 def measure(run: Run) -> None:
-    """One image after the other, each registry in turn; the first image of each is not counted."""
+    """Push one image after the other, each registry in turn; the first is not counted."""
     for number in range(run.scale.images + 1):
         for registry in run.registries:
             run.attempt(

@@ -1,7 +1,7 @@
-"""As many requests per second as a server answers: one request again and again.
+"""The maximum requests per second of a server, for one repeated request.
 
-The request is prepared once, and of an answer no more is looked at than tells where it ends, so
-that the client leaves the CPU to the server.
+The request is encoded once, and answers are parsed only as far as needed to find their end, so that
+the client leaves the CPU to the server.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Probe:
-    """A request that may be repeated, and the statuses that are right."""
+    """A repeatable request and its expected statuses."""
 
     url: str
-    """Scheme, host and port; anything after them is not looked at."""
+    """Scheme, host and port; the rest is ignored."""
     method: str
     target: str
     expect: Collection[int]
     accept: str = "*/*"
 
     def encoded(self) -> bytes:
-        """The request as it is sent."""
+        """Return the bytes of the request."""
         host = urlsplit(self.url).netloc
         return (
             f"{self.method} {self.target} HTTP/1.1\r\nHost: {host}\r\nAccept: {self.accept}\r\n\r\n"
@@ -44,7 +44,7 @@ class Probe:
 
 
 def requests_per_second(probe: Probe, concurrency: int, seconds: float) -> float:
-    """Send `probe` over `concurrency` connections for `seconds`, each one request at a time.
+    """Send `probe` over `concurrency` connections for `seconds`, one request at a time each.
 
     :raises Unexpected: when an answer has another status, or a connection breaks.
     :raises OSError: when no connection can be made.
@@ -77,7 +77,7 @@ async def _run(probe: Probe, concurrency: int, seconds: float) -> float:
 
 
 class _Repeater(asyncio.Protocol):
-    """One connection. `finished` gives the number of answers once the time is over."""
+    """One connection. `finished` is the number of answers, when the time is over."""
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
@@ -93,7 +93,7 @@ class _Repeater(asyncio.Protocol):
         self._transport = transport
 
     def start(self, until: float) -> None:
-        """Send the first request; go on until `time.perf_counter()` reaches `until`."""
+        """Send the first request; repeat until `time.perf_counter()` reaches `until`."""
         self._until = until
         self._send()
 
@@ -140,7 +140,7 @@ class _Repeater(asyncio.Protocol):
             )
 
     def close(self) -> None:
-        """Close the connection; a failure that nobody waits for any more is dropped."""
+        """Close the connection and ignore its failure."""
         self.finished.cancel()
         if self._transport is not None:
             self._transport.close()

@@ -1,4 +1,4 @@
-"""Peak memory of the serving process while large blobs go through it."""
+"""Peak memory of the serving process during pushes and pulls of large blobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PUSHES: dict[str, Callable[[RegistryClient, Content], None]] = {
 
 
 def measure(run: Run) -> None:
-    """The rows of every registry whose process is known, once."""
+    """Add the rows of every registry whose process is known."""
     for registry in run.registries:
         if registry.pid is None:
             continue
@@ -48,7 +48,7 @@ def _push(run: Run, registry: Registry, meter: ProcessMeter, way: str) -> None:
 
 
 def _pull(run: Run, registry: Registry) -> None:
-    """Through the instance that does not redirect; nothing is added when there is none."""
+    """Pull from the instance without redirects; add nothing if there is none."""
     url, pid = registry.streaming_url or registry.url, registry.pid
     if registry.streaming_url:
         pid = registry.streaming_pid

@@ -1,4 +1,4 @@
-"""What the command line says, as values."""
+"""The command line, parsed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ examples:
 
 @dataclass(frozen=True)
 class Options:
-    """`registries` in the order of the columns; ours comes first when it is served."""
+    """`registries` in the order of the columns; our own comes first."""
 
     registries: tuple[Registry, ...]
     groups: tuple[str, ...]
@@ -33,7 +33,7 @@ class Options:
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
-    """Ends the process with a line that says what is wrong when the command line makes no sense."""
+    """Parse the command line; exit with a message when it is invalid."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
@@ -42,34 +42,36 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     except ValueError as error:
         parser.error(str(error))
     if not registries and not given.serve:
-        parser.error("nothing to measure: name a --registry, or --serve ours")
+        parser.error("nothing to measure: add --registry, or --serve for our own")
     return Options(registries, groups, given.serve, given.quick, given.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure container registries side by side; benchmarks/README.md explains.",
+        description="Measure container registries side by side; see benchmarks/README.md.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--serve", action="store_true", help=f"start our own registry, called {SERVED}, and Azurite"
+        "--serve", action="store_true", help=f"run our own registry, called {SERVED}, on Azurite"
     )
     for flag, text in (
-        ("--registry", "NAME=URL: a registry to measure; may be repeated, as all that follow"),
-        ("--pid", "NAME=PID: its process, for memory and CPU"),
+        ("--registry", "NAME=URL: a registry to measure; may be repeated, like the next options"),
+        ("--pid", "NAME=PID: the serving process, for memory and CPU"),
         ("--storage-log", "NAME=FILE: the access log of its storage, for storage calls"),
-        ("--seed", "NAME=URL: another instance on the same storage, so that the first is cold"),
+        ("--seed", "NAME=URL: another instance on the same storage, to push what is read cold"),
         ("--streaming", "NAME=URL: another instance on the same storage, without redirects"),
-        ("--streaming-pid", "NAME=PID: the process of that one"),
+        ("--streaming-pid", "NAME=PID: the process of the instance without redirects"),
     ):
         metavar = text.partition(":")[0]
         parser.add_argument(flag, action="append", default=[], metavar=metavar, help=text)
-    parser.add_argument("--only", metavar="GROUP,...", help=f"of {', '.join(GROUPS)}")
-    parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser.add_argument(
+        "--only", metavar="GROUP,...", help=f"of {', '.join(GROUPS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: a smoke test")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file")
     return parser
 
 
@@ -81,12 +83,12 @@ def _registries(given: argparse.Namespace) -> tuple[Registry, ...]:
     streaming = _named("--streaming", given.streaming)
     streaming_pids = _named("--streaming-pid", given.streaming_pid)
     if given.serve and SERVED in urls:
-        raise ValueError(f"--serve calls our own registry {SERVED}: give yours another name")
+        raise ValueError(f"{SERVED} is the name of the registry of --serve; choose another name")
     for name in {*pids, *logs, *seeds, *streaming, *streaming_pids} - {*urls}:
         raise ValueError(f"{name} is not a --registry")
     for url in (*urls.values(), *seeds.values(), *streaming.values()):
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ValueError(f"{url!r} is not a URL like http://127.0.0.1:5000")
+            raise ValueError(f"{url!r} is not an HTTP URL such as http://127.0.0.1:5000")
     return tuple(
         Registry(
             name,
@@ -106,7 +108,7 @@ def _named(flag: str, values: Sequence[str]) -> dict[str, str]:
     for text in values:
         name, separator, value = text.partition("=")
         if not (name and separator and value):
-            raise ValueError(f"{flag} {text!r}: NAME=VALUE is wanted")
+            raise ValueError(f"{flag} {text!r}: expected NAME=VALUE")
         if name in named:
             raise ValueError(f"{flag} is given twice for {name}")
         named[name] = value
@@ -125,5 +127,5 @@ def _groups(only: str | None) -> tuple[str, ...]:
     chosen = only.split(",")
     for group in chosen:
         if group not in GROUPS:
-            raise ValueError(f"--only {group!r}: {', '.join(GROUPS)} are there")
+            raise ValueError(f"--only {group!r}: unknown group; known are {', '.join(GROUPS)}")
     return tuple(group for group in GROUPS if group in chosen)

@@ -1,4 +1,4 @@
-"""Requests per second of what clients ask for most, one at a time and many at once."""
+"""Requests per second of the most frequent requests, one at a time and concurrently."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Probes = dict[str, Probe]
 
 
 def measure(run: Run) -> None:
-    """Every probe at every concurrency, the registries and bare storage in turn."""
+    """Run every probe at every concurrency, registries and bare storage in turn."""
     probes: dict[str, Probes] = {}
     for registry in run.registries:
         run.attempt(registry.name, "prepare rates", partial(_prepare, run, registry, probes))

@@ -1,4 +1,4 @@
-"""One run: registries side by side, the sheet they fill, and what follows when a measure fails."""
+"""One run: the registries, their sheet of results, and the handling of failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILURES = (Unexpected, HTTPException, OSError)
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry to measure, and where to look besides its URL."""
+    """A registry to measure, and what is known of it besides its URL."""
 
     name: str
     url: str
@@ -30,19 +30,19 @@ class Registry:
     storage_log: Path | None = None
     """The access log of its storage."""
     seed_url: str | None = None
-    """Another instance on the same storage, which has seen what the measured one has not."""
+    """Another instance on the same storage, which pushes what the measured one reads cold."""
     streaming_url: str | None = None
     """Another instance on the same storage, which does not redirect."""
     streaming_pid: int | None = None
 
     def meter(self) -> ProcessMeter | None:
-        """The meter of the serving process, where it is known."""
+        """Return the meter of the serving process, if that is known."""
         return None if self.pid is None else ProcessMeter(self.pid)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What an action took: seconds by the clock, and of the serving process's CPU where known."""
+    """The wall-clock seconds of an action, and the CPU seconds of the serving process if known."""
 
     seconds: float
     cpu_seconds: float | None
@@ -50,14 +50,14 @@ class Timing:
 
 @dataclass
 class Run:
-    """Registries, and bare storage beside them, measured at one scale into one sheet."""
+    """Registries and bare storage, measured at one scale into one sheet."""
 
     registries: Sequence[Registry]
     scale: Scale
     storage: BareStorage | None = None
     sheet: Sheet = field(init=False)
     namespace: str = field(init=False)
-    """What the names of this run's repositories begin with."""
+    """The prefix of all repository names of this run."""
 
     def __post_init__(self) -> None:
         names = [registry.name for registry in self.registries]
@@ -67,9 +67,11 @@ class Run:
         self._deadline = time.monotonic() + self.scale.limit_seconds
 
     def attempt(self, column: str, what: str, measure: Callable[[], None]) -> None:
-        """Do `measure`; when it fails, or time is up, write that down and let the run go on."""
+        """Run `measure`; record a failure, or the end of the time limit, and continue."""
         if time.monotonic() > self._deadline:
-            self._problem(f"{what}, {column}: after {self.scale.limit_seconds:g} s, time was up")
+            self._problem(
+                f"{what}, {column}: over the time limit of {self.scale.limit_seconds:g} s"
+            )
             return
         try:
             measure()
@@ -77,7 +79,7 @@ class Run:
             self._problem(f"{what}, {column}: {type(error).__name__}: {error}")
 
     def add(self, row: Row, registry: Registry, value: float) -> None:
-        """A sample of `registry`."""
+        """Add a sample of `registry`."""
         self.sheet.add(row, registry.name, value)
 
     def _problem(self, text: str) -> None:
@@ -86,7 +88,7 @@ class Run:
 
 
 def timed(action: Callable[[], object], meter: ProcessMeter | None = None) -> Timing:
-    """Do `action` and say what it took."""
+    """Run `action` and return its timing."""
     cpu = meter.cpu_seconds() if meter else 0.0
     started = time.perf_counter()
     action()

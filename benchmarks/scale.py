@@ -1,4 +1,4 @@
-"""How large and how often: everything that bounds a run."""
+"""The sizes and repetitions of a run."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True)
 class Scale:
-    """The sizes, in bytes unless said otherwise, and the repetitions of every measure."""
+    """The sizes (in bytes) and repetitions of all measurements."""
 
     rounds: int = 3
-    """How often calls, throughput and rates are measured; the table shows medians."""
+    """The repetitions of calls, throughput and rates; tables show medians."""
     layer: int = 256 * MIB
-    """What throughput pushes and pulls, and what each of several pushes at once carries."""
+    """The blob of throughput, and of each concurrent push."""
     large: int = 1024 * MIB
-    """What the memory of one push or pull is measured with."""
+    """The blob of which the memory of one push or pull is measured."""
     pushes_at_once: int = 8
     counted_layer: int = 16 * MIB
     tags: int = 200
     rate_seconds: float = 2.0
     images: int = 40
-    """How many small images the latency of a push is taken from."""
+    """The number of small images for the latency of a push."""
     limit_seconds: float = 3600.0
-    """After this, what has not been measured is left out and reported as such."""
+    """The time limit; later measurements are skipped and reported."""
 
 
 QUICK = Scale(
@@ -41,7 +41,7 @@ QUICK = Scale(
 
 
 def size_text(size: int) -> str:
-    """A whole number of GiB, MiB or KiB, in words of one unit."""
+    """Format a size as a whole number of GiB, MiB or KiB."""
     for unit, factor in (("GiB", 1024 * MIB), ("MiB", MIB), ("KiB", KIB)):
         if size % factor == 0:
             return f"{size // factor} {unit}"

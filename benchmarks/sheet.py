@@ -1,4 +1,4 @@
-"""What was measured: rows of measures, columns of registries, and how it is written down."""
+"""The results: rows of measures and columns of registries, as Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Row:
-    """One measure. Rows of one group are shown in one table."""
+    """One measure. Rows of the same group form a table."""
 
     group: str
     name: str
@@ -18,28 +18,28 @@ class Row:
 
 @dataclass
 class Sheet:
-    """Samples by row and column. Rows appear in the order in which they were first filled."""
+    """Samples by row and column, with rows in the order of their first sample."""
 
     columns: Sequence[str]
     compared: Sequence[str] = ()
-    """The columns that are registries: where they are two, a ratio is shown."""
+    """The columns that are registries; of two, a ratio is shown."""
     samples: dict[Row, dict[str, list[float]]] = field(default_factory=dict)
     details: dict[Row, dict[str, list[str]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def add(self, row: Row, column: str, value: float, detail: Sequence[str] = ()) -> None:
-        """One more sample; `detail`, what it is made of, is kept for the latest."""
+        """Add a sample; the `detail` of the latest one is kept."""
         self.samples.setdefault(row, {}).setdefault(column, []).append(value)
         if detail:
             self.details.setdefault(row, {})[column] = list(detail)
 
     def value(self, row: Row, column: str) -> float | None:
-        """The median of the samples; None where there are none."""
+        """Return the median of the samples, or None without samples."""
         samples = self.samples.get(row, {}).get(column)
         return statistics.median(samples) if samples else None
 
     def markdown(self) -> str:
-        """A table per group, and below them what could not be measured."""
+        """Return a table per group, and the list of problems."""
         groups = dict.fromkeys(row.group for row in self.samples)
         parts = [self._table(group) for group in groups]
         if self.problems:
@@ -47,7 +47,7 @@ class Sheet:
         return "\n\n".join(parts)
 
     def as_json(self) -> dict[str, object]:
-        """Every sample."""
+        """Return every sample."""
         rows = [
             {
                 "group": row.group,

@@ -1,6 +1,6 @@
-"""Bare storage, measured as the registries are: what they are judged beside.
+"""Bare storage, measured like the registries for comparison.
 
-Speaks to Azure Blob Storage or Azurite with an account SAS, so that no request need be signed
+Uses Azure Blob Storage or Azurite with an account SAS, so that requests need no signature
 (learn.microsoft.com/rest/api/storageservices/create-account-sas).
 """
 
@@ -28,7 +28,7 @@ _SAS_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a blob: its Base64 id, its Base64 MD5, its bytes."""
+    """A block of a blob: its Base64 id, Base64 MD5 and bytes."""
 
     id: str
     md5: str
@@ -36,7 +36,7 @@ class Block:
 
 
 class BareStorage:
-    """One container, made when it is not there."""
+    """One container."""
 
     def __init__(self, name: str, connection_string: str, container: str) -> None:
         pairs = (part.partition("=") for part in connection_string.split(";") if part)
@@ -48,23 +48,23 @@ class BareStorage:
         self._sas = _account_sas(settings["AccountName"], settings["AccountKey"])
 
     def create_container(self) -> None:
-        """:raises Unexpected: when it is refused."""
+        """Create the container unless it exists. :raises Unexpected: when storage refuses."""
         with Connection(self.url) as connection:
             target = f"{self._path}?restype=container&{self._sas}"
             connection.request("PUT", target, expect=[201, 409])
 
     def target(self, blob: str, **query: str) -> str:
-        """Path and query of a blob, with the right to use it."""
+        """Return the path and query of a blob, with the SAS."""
         return f"{self._path}/{blob}?{urlencode(query)}{'&' if query else ''}{self._sas}"
 
     def put(self, blob: str, body: bytes) -> None:
-        """Put Blob."""
+        """Send Put Blob."""
         headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": _VERSION}
         with Connection(self.url) as connection:
             connection.request("PUT", self.target(blob), body=body, headers=headers, expect=[201])
 
     def put_blocks(self, blob: str, blocks: list[Block]) -> None:
-        """Put Block for each, a few at once, then Put Block List."""
+        """Send Put Block for each, a few at a time, then Put Block List."""
         with ThreadPoolExecutor(BLOCKS_AT_ONCE) as pool:
             shares = (blocks[start::BLOCKS_AT_ONCE] for start in range(BLOCKS_AT_ONCE))
             list(pool.map(lambda share: self._stage(blob, share), shares))
@@ -86,15 +86,15 @@ class BareStorage:
                 connection.request("PUT", target, body=block.data, headers=headers, expect=[201])
 
     def get(self, blob: str, size: int) -> None:
-        """Get Blob, all of it. :raises Unexpected: when it has another size."""
+        """Send Get Blob and read it all. :raises Unexpected: when it has another size."""
         with Connection(self.url) as connection:
             answer = connection.request("GET", self.target(blob), expect=[200])
         if answer.size != size:
-            raise Unexpected(f"{answer.size} bytes came where {size} were put")
+            raise Unexpected(f"received {answer.size} bytes of {size}")
 
 
 def blocks_of(content: Content) -> list[Block]:
-    """The content in blocks of 8 MiB, ready to be sent."""
+    """Split content into blocks of 8 MiB."""
     return [
         Block(_base64(b"%08d" % number), _base64(hashlib.md5(data).digest()), data)
         for number, data in enumerate(_batches(content))
@@ -113,7 +113,7 @@ def _batches(content: Content) -> Iterator[bytes]:
 
 
 def new_blob_name() -> str:
-    """A name that no blob has."""
+    """Return a new blob name."""
     return f"benchmark-{os.urandom(8).hex()}"
 
 

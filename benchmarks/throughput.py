@@ -1,4 +1,4 @@
-"""Megabytes per second of one large blob, pushed and pulled over one connection."""
+"""Throughput of one large blob, pushed and pulled over one connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU_GROUP = "CPU of the registry for one large blob (less is better)"
 
 
 def measure(run: Run) -> None:
-    """Every registry in turn, then bare storage, round by round."""
+    """Measure each registry in turn, then bare storage, round by round."""
     for _ in range(run.scale.rounds):
         for registry in run.registries:
             run.attempt(registry.name, "throughput", partial(_registry, run, registry))

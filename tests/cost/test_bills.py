@@ -1,4 +1,4 @@
-"""Bills: what is free is free, what is included is included, and the arithmetic is Azure's."""
+"""Bills: free grants, included storage, tiers, and break-even points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tools.cost.measured import read_measured
-from tools.cost.plans import MEMORIES, PLANS, Bill, Office, break_even
+from tools.cost.plans import MEMORIES, PLANS, Bill, Calculator, break_even
 from tools.cost.prices import Price, Tier, read_prices
 from tools.cost.traffic import Assumptions, Minimum, Traffic
 from tools.cost.usage import Model
@@ -15,13 +15,13 @@ from tools.cost.usage import Model
 PRICES = read_prices()
 
 
-def office(traffic: Traffic, **assumptions: object) -> Office:
+def calculator(traffic: Traffic, **assumptions: object) -> Calculator:
     assumed = replace(Assumptions(), **assumptions)  # type: ignore[arg-type]
-    return Office(Model(traffic, assumed, read_measured()), PRICES)
+    return Calculator(Model(traffic, assumed, read_measured()), PRICES)
 
 
 def amounts(bill: Bill) -> dict[str, float]:
-    """What costs something."""
+    """Return the lines that are not free."""
     return {line.price.name: line.amount for line in bill.lines if line.amount}
 
 
@@ -30,7 +30,7 @@ def price(**fields: object) -> Price:
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
-def test_a_price_is_of_so_many_units_beyond_the_free_ones() -> None:
+def test_free_units_are_not_billed() -> None:
     assert price(per=10, free=100).amount(150) == 10
     assert price(per=10, free=100).amount(100) == 0
 
@@ -43,62 +43,61 @@ def test_a_tier_is_filled_before_the_next_begins() -> None:
 
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_idle_costs_the_storage_alone(memory: int) -> None:
-    bill = office(Traffic(gib=50)).flex(memory)
+    bill = calculator(Traffic(gib=50)).flex(memory)
     assert amounts(bill) == {"storage_gib": pytest.approx(50 * 0.0208)}
 
 
-def test_always_ready_instances_cost_something_when_idle_too() -> None:
-    bill = office(Traffic(gib=0), always_ready=2).flex(2048)
+def test_always_ready_instances_cost_something_when_idle() -> None:
+    bill = calculator(Traffic(gib=0), always_ready=2).flex(2048)
     assert amounts(bill) == {
         "flex_always_ready_baseline": pytest.approx(2 * 2 * 730 * 3600 * 0.000004)
     }
 
 
 def test_a_little_traffic_stays_within_the_free_grants() -> None:
-    bill = office(Traffic(pulls=1000, pushes=100)).flex(2048)
+    bill = calculator(Traffic(pulls=1000, pushes=100)).flex(2048)
     assert not {"flex_execution_time", "flex_executions", "log_gb"} & amounts(bill).keys()
 
 
 def test_execution_time_is_memory_times_seconds() -> None:
-    """And what is twice as large costs twice as much where each burst is a second anyhow."""
     traffic = Traffic(pulls=100_000, missing_layers=3)
-    seconds = office(traffic).model.instance_seconds(MEMORIES[2048])
-    [line] = [one for one in office(traffic).flex(2048).lines if one.price.unit == "GB-s"]
+    seconds = calculator(traffic).model.instance_seconds(MEMORIES[2048])
+    [line] = [one for one in calculator(traffic).flex(2048).lines if one.price.unit == "GB-s"]
     assert line.quantity == 2 * seconds
     assert line.amount == pytest.approx((2 * seconds - 100_000) * 0.000026)
 
 
-def test_the_dearest_reading_is_what_the_option_gives() -> None:
+def test_the_amount_by_request_is_that_of_the_option() -> None:
     traffic = Traffic(pulls=100_000)
-    chosen = office(traffic, minimum=Minimum.REQUEST).flex(2048)
-    assert office(traffic).flex(2048).dearest == pytest.approx(chosen.amount)
-    assert chosen.amount > office(traffic).flex(2048).amount
+    chosen = calculator(traffic, minimum=Minimum.REQUEST).flex(2048)
+    assert calculator(traffic).flex(2048).by_request == pytest.approx(chosen.amount)
+    assert chosen.amount > calculator(traffic).flex(2048).amount
 
 
 @pytest.mark.parametrize(
     "tier, gib, beyond", [("basic", 10, 0), ("basic", 50, 40), ("standard", 120, 20)]
 )
 def test_container_registry_includes_some_storage(tier: str, gib: float, beyond: float) -> None:
-    found = amounts(office(Traffic(gib=gib)).container_registry(tier))
+    found = amounts(calculator(Traffic(gib=gib)).container_registry(tier))
     assert found.get("acr_gib", 0) == pytest.approx(beyond * 0.10)
     assert found[f"acr_{tier}"] == pytest.approx(730 / 24 * PRICES[f"acr_{tier}"].tiers[0].usd)
 
 
 @pytest.mark.parametrize("gib, disk", [(0, 32), (24, 32), (25, 64), (1000, 1024), (1017, 2048)])
-def test_a_machine_has_a_disk_that_the_layers_fit_on(gib: float, disk: int) -> None:
-    found = amounts(office(Traffic(gib=gib)).machine("b1s"))
+def test_a_machine_has_a_disk_that_fits_the_layers(gib: float, disk: int) -> None:
+    found = amounts(calculator(Traffic(gib=gib)).machine("b1s"))
     assert found["disk_gib"] == pytest.approx(disk * 0.075)
 
 
 def test_bytes_that_leave_the_region_cost_the_same_in_every_plan() -> None:
-    bills = office(Traffic(pulls=10_000, outside=1)).all_bills()
+    bills = calculator(Traffic(pulls=10_000, outside=1)).all_bills()
     [egress] = {amounts(bill)["egress_gb"] for bill in bills}
     assert egress > 0
 
 
 def test_a_redirect_saves_execution_time_and_costs_a_read() -> None:
     redirected, streamed = (
-        office(Traffic(pulls=100_000, missing_layers=3, layer_mib=100, streamed=streamed)).model
+        calculator(Traffic(pulls=100_000, missing_layers=3, layer_mib=100, streamed=streamed)).model
         for streamed in (False, True)
     )
     assert redirected.instance_seconds(1) < streamed.instance_seconds(1) / 2
@@ -110,11 +109,11 @@ def test_a_redirect_saves_execution_time_and_costs_a_read() -> None:
 
 
 def test_every_plan_has_its_name() -> None:
-    assert tuple(bill.name for bill in office(Traffic()).all_bills()) == PLANS
+    assert tuple(bill.name for bill in calculator(Traffic()).all_bills()) == PLANS
 
 
 def test_at_the_break_even_the_bills_are_equal() -> None:
-    here = office(Traffic(pushes=1000, gib=50))
+    here = calculator(Traffic(pushes=1000, gib=50))
     pulls = break_even(
         here,
         lambda other: other.flex(512).amount,
@@ -123,8 +122,10 @@ def test_at_the_break_even_the_bills_are_equal() -> None:
     assert pulls
     ours, theirs = (
         [
-            office(Traffic(pulls=number, pushes=1000, gib=50)).flex(512).amount,
-            office(Traffic(pulls=number, pushes=1000, gib=50)).container_registry("basic").amount,
+            calculator(Traffic(pulls=number, pushes=1000, gib=50)).flex(512).amount,
+            calculator(Traffic(pulls=number, pushes=1000, gib=50))
+            .container_registry("basic")
+            .amount,
         ]
         for number in (pulls, pulls + 1)
     )
@@ -133,6 +134,6 @@ def test_at_the_break_even_the_bills_are_equal() -> None:
 
 
 def test_there_may_be_no_break_even() -> None:
-    here = office(Traffic(gib=50))
+    here = calculator(Traffic(gib=50))
     assert break_even(here, lambda _: 1.0, lambda _: 2.0) is None
     assert break_even(here, lambda _: 2.0, lambda _: 1.0) == 0

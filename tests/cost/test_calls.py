@@ -1,4 +1,4 @@
-"""measured.toml tells the truth about storage calls: each kind of request, counted on Azurite."""
+"""The storage calls in measured.toml, compared with those of each request on Azurite."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ STREAMING = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
 
 @dataclass(frozen=True)
 class Scene:
-    """A request of an instance that has seen nothing, and the same one again."""
+    """A request to a new instance, which is sent twice."""
 
     prepare: Callable[[Wire], Awaitable[object]]
-    """By another instance."""
-    ask: Callable[[Wire], Awaitable[int]]
-    """The request that is counted. Returns the status."""
+    """Run by another instance."""
+    send: Callable[[Wire], Awaitable[int]]
+    """Send the counted request; return the status."""
     status: int
     blobs: int = 0
 
 
-def asking(method: str, path: str) -> Callable[[Wire], Awaitable[int]]:
-    async def ask(wire: Wire) -> int:
+def sending(method: str, path: str) -> Callable[[Wire], Awaitable[int]]:
+    async def send(wire: Wire) -> int:
         answer = await wire.client.request(method, path.replace("{base}", wire.base))
         return answer.status_code
 
-    return ask
+    return send
 
 
 async def nothing(_wire: Wire) -> None:
-    """No preparation."""
+    """Prepare nothing."""
 
 
 async def image(wire: Wire) -> None:
@@ -76,7 +76,7 @@ NUMBERS = count()
 
 
 async def push_manifest(wire: Wire) -> int:
-    """A new one each time, of blobs that are there."""
+    """Push a new manifest of existing blobs."""
     manifest = image_manifest(SMALL, annotations={"number": str(next(NUMBERS))})
     return (await wire.put_manifest("v2", manifest)).status_code
 
@@ -84,15 +84,15 @@ async def push_manifest(wire: Wire) -> int:
 MANIFEST_PATH = f"{{base}}/manifests/{Digest.of(MANIFEST)}"
 SMALL_PATH, LARGE_PATH = (f"{{base}}/blobs/{Digest.of(blob)}" for blob in (SMALL, LARGE))
 SCENES = {
-    "ask": Scene(nothing, asking("GET", "/v2/"), 200),
-    "head_manifest_by_tag": Scene(image, asking("HEAD", "{base}/manifests/v1"), 200),
-    "get_manifest_by_tag": Scene(image, asking("GET", "{base}/manifests/v1"), 200),
-    "get_manifest_by_digest": Scene(image, asking("GET", MANIFEST_PATH), 200),
-    "head_blob": Scene(image, asking("HEAD", SMALL_PATH), 200),
-    "head_missing_blob": Scene(nothing, asking("HEAD", SMALL_PATH), 404),
-    "get_blob": Scene(image, asking("GET", SMALL_PATH), 307),
-    "stream_blob": Scene(large_blob, asking("GET", LARGE_PATH), 200),
-    "start_upload": Scene(nothing, asking("POST", "{base}/blobs/uploads/"), 202),
+    "ask": Scene(nothing, sending("GET", "/v2/"), 200),
+    "head_manifest_by_tag": Scene(image, sending("HEAD", "{base}/manifests/v1"), 200),
+    "get_manifest_by_tag": Scene(image, sending("GET", "{base}/manifests/v1"), 200),
+    "get_manifest_by_digest": Scene(image, sending("GET", MANIFEST_PATH), 200),
+    "head_blob": Scene(image, sending("HEAD", SMALL_PATH), 200),
+    "head_missing_blob": Scene(nothing, sending("HEAD", SMALL_PATH), 404),
+    "get_blob": Scene(image, sending("GET", SMALL_PATH), 307),
+    "stream_blob": Scene(large_blob, sending("GET", LARGE_PATH), 200),
+    "start_upload": Scene(nothing, sending("POST", "{base}/blobs/uploads/"), 202),
     "put_manifest": Scene(image, push_manifest, 201, blobs=2),
 }
 
@@ -104,8 +104,8 @@ async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
 
 
 @pytest.mark.parametrize("name", SCENES)
-async def test_a_request_asks_of_storage_what_the_file_says(stack: Stack, name: str) -> None:
-    """Cold is the first time that an instance is asked, warm the second."""
+async def test_a_request_makes_the_calls_in_the_file(stack: Stack, name: str) -> None:
+    """The first request to an instance is cold, the second warm."""
     scene, kind = SCENES[name], KINDS[name]
     await scene.prepare(stack.new_instance())
     if name == "stream_blob":
@@ -113,20 +113,18 @@ async def test_a_request_asks_of_storage_what_the_file_says(stack: Stack, name: 
     wire = stack.new_instance()
     each = list(kind.each) * math.ceil(SIZES.get(name, 0) / kind.each_bytes)
 
-    cold, status = await counting(stack, scene.ask(wire))
+    cold, status = await counting(stack, scene.send(wire))
     assert status == scene.status
     assert Counter(cold) == Counter([*kind.cold, *each, *list(kind.each_blob) * scene.blobs])
 
-    warm, status = await counting(stack, scene.ask(wire))
+    warm, status = await counting(stack, scene.send(wire))
     assert status == scene.status
     assert Counter(warm) == Counter([*kind.warm, *each])
 
 
 @pytest.mark.parametrize("size, suffix", [(len(SMALL), "small"), (len(LARGE), "large")])
-async def test_an_upload_asks_of_storage_what_the_file_says(
-    stack: Stack, size: int, suffix: str
-) -> None:
-    """By PATCH and PUT, as docker does it; an instance that has seen an upload saves nothing."""
+async def test_an_upload_makes_the_calls_in_the_file(stack: Stack, size: int, suffix: str) -> None:
+    """By PATCH and PUT, as docker uploads; warm caches save nothing."""
     wire = stack.new_instance()
     patched, closed = KINDS[f"patch_{suffix}"], KINDS[f"close_{suffix}"]
     for seed in range(2):
@@ -143,7 +141,7 @@ async def test_an_upload_asks_of_storage_what_the_file_says(
         assert Counter(calls) == Counter(closed.warm if seed else closed.cold)
 
 
-async def test_a_token_asks_of_storage_what_the_file_says(
+async def test_a_token_request_makes_the_calls_in_the_file(
     azurite: Azurite, container_name: str
 ) -> None:
     builtin = {
@@ -155,11 +153,11 @@ async def test_a_token_asks_of_storage_what_the_file_says(
     async with counted(azurite, container_name, read_settings(OPEN | builtin)) as stack:
         client = stack.new_instance(keys=True).client
         for expected in (KINDS["token"].cold, KINDS["token"].warm):
-            ask = client.get(
+            request = client.get(
                 f"/auth/token?service={SERVICE}&scope=repository:a/b:pull",
                 headers={"Authorization": basic("reader", password("reader"))},
             )
-            calls, answer = await counting(stack, ask)
+            calls, answer = await counting(stack, request)
             assert answer.json()["token"]
             assert Counter(calls) == Counter(expected)
 
@@ -170,7 +168,7 @@ def test_every_kind_is_counted() -> None:
 
 
 def test_every_call_that_the_store_makes_has_a_class() -> None:
-    """Storage calls by the names that `azure_blob` gives them; none is left from earlier days."""
+    """By the names that `object_store/azure` gives them; the file has no others."""
     made = {
         name
         for path in (PROJECT / "registry_core/object_store/azure").glob("*.py")
@@ -182,7 +180,7 @@ def test_every_call_that_the_store_makes_has_a_class() -> None:
 
 
 async def counting(stack: Stack, request: Awaitable[T]) -> tuple[Sequence[str], T]:
-    """The calls that a request makes, and its answer."""
+    """Await a request; return its storage calls and its answer."""
     stack.calls.clear()
     answer = await request
     return list(stack.calls), answer

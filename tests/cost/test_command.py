@@ -1,17 +1,15 @@
-"""`python -m registry_core cost` as people and scripts use it."""
+"""`python -m tools.cost` on the command line."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from registry_core.cli.main import main
 from tests.support.host import PROJECT
+from tools.cost.__main__ import main
 from tools.cost.plans import PLANS
 
 OWN_PRICES = PROJECT / "tools/cost/prices.toml"
@@ -28,21 +26,21 @@ confirmed = true
 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    assert main(["cost", "--json", *arguments]) == 0
+    assert main(["--json", *arguments]) == 0
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return printed
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that tells what is wrong."""
-    assert main(["cost", *arguments]) == 2
+    """Run the command with invalid arguments; return its one-line message."""
+    assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     return captured.err
 
 
-def test_the_document_has_the_sum_of_each_plans_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_has_the_sum_of_each_plans_lines(capsys: pytest.CaptureFixture[str]) -> None:
     printed = document(capsys, "--pulls", "300000", "--pushes", "2000", "--gib", "50")
     assert [plan["plan"] for plan in printed["plans"]] == list(PLANS)
     for plan in printed["plans"]:
@@ -52,32 +50,32 @@ def test_the_document_has_the_sum_of_each_plans_lines(capsys: pytest.CaptureFixt
     assert all(price["date"] and price["source"] for price in printed["prices"].values())
 
 
-def test_the_table_and_the_document_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["--pulls", "1000000", "--gib", "50"]
-    printed = document(capsys, *asked)
-    assert main(["cost", *asked]) == 0
+def test_the_table_and_the_json_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--pulls", "1000000", "--gib", "50"]
+    printed = document(capsys, *arguments)
+    assert main(arguments) == 0
     rows = [row.split() for row in capsys.readouterr().out.splitlines() if row.startswith("Flex ")]
     totals = [row[-1] for row in rows if len(row) == 3 + 6]
     expected = [f"{plan['amount']:,.2f}" for plan in printed["plans"][:3]]
     assert totals == expected
 
 
-def test_the_arithmetic_is_shown_of_the_plans_that_are_asked_for(
+def test_the_arithmetic_of_the_selected_plans_is_shown(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["cost", "--gib", "50", "--explain", "flex-512,acr-basic"]) == 0
+    assert main(["--gib", "50", "--explain", "flex-512,acr-basic"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "  storage_gib                  50 GiB-month x 0.0208 = 1.04" in lines
     assert "  acr_gib                      40 GiB-month x 0.1 = 4.00" in lines
     assert not any("premium_vcpu" in line for line in lines)
-    assert main(["cost", "--gib", "50", "--explain"]) == 0
+    assert main(["--gib", "50", "--explain"]) == 0
     assert "premium_vcpu" in capsys.readouterr().out
 
 
-def test_own_prices_take_the_place_of_ours(
+def test_prices_in_a_file_replace_the_built_in_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Those that are not in the file stay."""
+    """Prices that are not in the file stay."""
     file = tmp_path / "prices.toml"
     file.write_text(B2S)
     plans = {plan["plan"]: plan for plan in document(capsys, "--prices", str(file))["plans"]}
@@ -85,64 +83,65 @@ def test_own_prices_take_the_place_of_ours(
     assert plans["vm-b1s"]["lines"][0]["amount"] == pytest.approx(730 * 0.0104)
 
 
-def test_a_price_that_nobody_has_confirmed_is_marked(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert main(["cost"]) == 0
+def test_an_unconfirmed_price_is_marked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main([]) == 0
     printed = capsys.readouterr().out
-    assert "* nobody has confirmed these prices: vm_b2s" in printed
+    assert "* unconfirmed prices: vm_b2s" in printed
     file = tmp_path / "prices.toml"
     file.write_text(B2S)
-    assert main(["cost", "--prices", str(file)]) == 0
+    assert main(["--prices", str(file)]) == 0
     assert "*" not in capsys.readouterr().out
 
 
-def test_our_own_file_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
-    """So it can be copied and changed."""
+def test_the_built_in_file_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it can be copied and changed."""
     assert document(capsys, "--prices", str(OWN_PRICES)) == document(capsys)
 
 
 @pytest.mark.parametrize(
     "change, complaint",
     [
-        (("[vm_b2s]", "[vm_b3s]"), "there is no price 'vm_b3s'"),
+        (("[vm_b2s]", "[vm_b3s]"), "unknown price 'vm_b3s'"),
         (('"hours"', '"days"'), "vm_b2s must be per hours"),
         (("usd = 1.0", "usd = -1.0"), "vm_b2s must have a number 'usd', 0 or more"),
         (("usd = 1.0", 'usd = "1"'), "vm_b2s must have a number 'usd', 0 or more"),
         (("usd = 1.0", "usd = 1.0\nper = 0"), "vm_b2s: 'per' must be more than 0"),
         (("usd = 1.0", ""), "vm_b2s must have either 'usd' or 'tiers'"),
         (("usd = 1.0", "tiers = []"), "vm_b2s: 'tiers' must be a list of tables"),
-        (("usd = 1.0", "tiers = [{ usd = 1, size = 1 }]"), "vm_b2s: the last tier has no 'size'"),
+        (
+            ("usd = 1.0", "tiers = [{ usd = 1, size = 1 }]"),
+            "vm_b2s: the last tier must not have a 'size'",
+        ),
         (("usd = 1.0", "usd = 1.0\nprice = 2"), "vm_b2s has an unknown field 'price'"),
         (('source = "the price list"', ""), "vm_b2s must have a text 'source'"),
-        (("confirmed = true", ""), "vm_b2s must say whether it is 'confirmed'"),
+        (("confirmed = true", ""), "vm_b2s must have a boolean 'confirmed'"),
         (("[vm_b2s]", "vm_b2s = 1\n[x]"), "vm_b2s must be a table"),
         (("usd = 1.0", "usd = "), "Invalid value"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_prices_that_cannot_be_are_refused(
+def test_invalid_prices_are_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, change: tuple[str, str], complaint: str
 ) -> None:
-    """In one line that names the file and the price."""
+    """The message names the file and the price."""
     file = tmp_path / "prices.toml"
     file.write_text(B2S.replace(*change))
-    assert f"registry: {file}: {complaint}" in refusal(capsys, "--prices", str(file))
+    assert f"cost: {file}: {complaint}" in refusal(capsys, "--prices", str(file))
 
 
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["--new-layers", "9"], "--new-layers 9 is more than the 8 --layers"),
-        (["--layers", "2", "--missing-layers", "3"], "--missing-layers 3 is more than the 2"),
-        (["--explain", "flex"], "--explain 'flex': the plans are flex-512, flex-2048"),
+        (["--new-layers", "9"], "--new-layers 9 is more than --layers 8"),
+        (["--layers", "2", "--missing-layers", "3"], "--missing-layers 3 is more than --layers 2"),
+        (["--explain", "flex"], "--explain 'flex': unknown plan; known are flex-512, flex-2048"),
         (["--prices", "nowhere.toml"], "nowhere.toml: No such file or directory"),
     ],
 )
-def test_what_contradicts_itself_is_refused(
+def test_contradictory_options_are_refused(
     capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
-    assert refusal(capsys, *arguments).startswith(f"registry: {complaint}")
+    assert refusal(capsys, *arguments).startswith(f"cost: {complaint}")
 
 
 @pytest.mark.parametrize(
@@ -159,31 +158,17 @@ def test_what_contradicts_itself_is_refused(
         (["--pull", "1"], "unrecognized arguments: --pull"),
     ],
 )
-def test_a_number_that_cannot_be_is_refused(
+def test_an_invalid_number_is_refused(
     capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["cost", *arguments])
+        main(arguments)
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
 
 
-def test_few_layers_are_sent_and_fetched_as_far_as_there_are_any(
+def test_an_image_with_one_layer_has_one_layer_to_send_and_fetch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     traffic = document(capsys, "--layers", "1")["traffic"]
     assert (traffic["new_layers"], traffic["missing_layers"]) == (1, 1)
-
-
-def test_other_commands_do_not_wait_for_the_calculator() -> None:
-    """Only its options are imported, and no SDK."""
-    program = (
-        "import json, sys, registry_core.__main__\n"
-        "print(json.dumps([name for name in sys.modules"
-        " if name.startswith('tools.cost.') or name.startswith('azure.')]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    expected = ["tools.cost.command", "tools.cost.traffic"]
-    assert sorted(json.loads(done.stdout)) == expected

@@ -1,47 +1,63 @@
-"""docs/cost.md shows what the command prints, names its options, and the prices as they are."""
+"""docs/cost.md shows what its commands print; docs/cost-model.md has every option and price.
+
+`python -m tests.cost.test_document` updates the output in the document.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import shlex
 
 import pytest
 
+from tests.support.host import PROJECT
+from tools.cost.__main__ import main
 from tools.cost.prices import read_prices
 from tools.cost.traffic import Assumptions, Traffic
 
-from .document import FILE, Shown, shown
-
-TEXT = FILE.read_text()
-
-
-def test_the_three_worked_examples_are_there() -> None:
-    """Nothing at all, a small team, and a million pulls."""
-    pulls = [re.findall(r"--pulls (\d+)", one.command) for one in shown()]
-    assert [] in pulls
-    assert ["50000"] in pulls
-    assert ["1000000"] in pulls
+FILE = PROJECT / "docs/cost.md"
+MODEL = (PROJECT / "docs/cost-model.md").read_text()
+_PROMPT = "$ python -m tools.cost"
+_BLOCK = re.compile(rf"```console\n{re.escape(_PROMPT)}(.*)\n((?:.*\n)*?)```\n")
 
 
-@pytest.mark.parametrize("one", shown(), ids=lambda one: one.command)
-def test_a_command_prints_what_the_document_shows(one: Shown) -> None:
-    """When it does not any more, `python -m tests.cost.document` puts it right."""
-    assert one.prints() == one.output
+def output(arguments: str) -> str:
+    """Return what the command prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(shlex.split(arguments)) == 0
+    return printed.getvalue()
 
 
-def test_every_option_is_in_a_table_with_what_it_is_unless_told_otherwise() -> None:
-    rows = dict(re.findall(r"(?m)^\| `--([a-z-]+)` \|([^|]*)\|", TEXT))
+def update() -> None:
+    """Replace the output of the commands in the document."""
+
+    def block(match: re.Match[str]) -> str:
+        return f"```console\n{_PROMPT}{match[1]}\n{output(match[1])}```\n"
+
+    FILE.write_text(_BLOCK.sub(block, FILE.read_text()))
+
+
+@pytest.mark.parametrize("arguments, shown", _BLOCK.findall(FILE.read_text()))
+def test_a_command_prints_what_the_document_shows(arguments: str, shown: str) -> None:
+    assert output(arguments) == shown
+
+
+def test_every_option_is_in_a_table_with_its_default() -> None:
+    rows = dict(re.findall(r"(?m)^\| `--([a-z-]+)` \|([^|]*)\|", MODEL))
     switches = {"streamed": "", "login": ""}
-    follow = {"new_layers": "2", "missing_layers": "all"}
+    derived = {"new_layers": "2", "missing_layers": "all"}
     values = {**vars(Traffic()), **vars(Assumptions())}
     expected = {name: f"{value:g}" for name, value in values.items() if name != "minimum"}
-    expected |= {**switches, **follow, "minimum": str(Assumptions().minimum)}
+    expected |= {**switches, **derived, "minimum": str(Assumptions().minimum)}
     expected["no_login"] = expected.pop("login")
     assert {name.replace("-", "_"): text.strip() for name, text in rows.items()} == expected
 
 
-def test_every_price_is_listed_with_what_is_known_of_it() -> None:
-    """A price that nobody has confirmed says so there."""
-    rows = re.findall(r"(?m)^\| `([a-z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", TEXT)
+def test_every_price_is_listed_with_its_date_and_confirmation() -> None:
+    rows = re.findall(r"(?m)^\| `([a-z0-9_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|", MODEL)
     listed = {name: (usd.strip(), date.strip(), sure.strip()) for name, usd, date, sure in rows}
     expected = {
         name: (
@@ -52,3 +68,7 @@ def test_every_price_is_listed_with_what_is_known_of_it() -> None:
         for name, price in read_prices().items()
     }
     assert listed == expected
+
+
+if __name__ == "__main__":
+    update()

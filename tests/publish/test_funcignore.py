@@ -62,7 +62,7 @@ def test_to_core_tools_an_exclamation_mark_beats_all_that_follows() -> None:
 
 
 def reachable(root: Path, start: str) -> Iterator[str]:
-    """The files of ``start`` and all that it imports, and those import, in functions too."""
+    """Yield the files of a module and of all that it imports, directly or not, at once or later."""
     seen: set[str] = set()
     waiting = [start]
     while waiting:
@@ -77,8 +77,20 @@ def reachable(root: Path, start: str) -> Iterator[str]:
 
 
 def imported(path: Path, package: str) -> Iterator[str]:
-    """The absolute names of what a file imports; of `from a import b` both `a` and `a.b`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Yield the absolute names of a file's imports; of `from a import b` both `a` and `a.b`.
+
+    Imports for type checkers alone are left out.
+    """
+    tree = ast.parse(path.read_text())
+    for_checkers = [
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+    ]
+    for node in ast.walk(tree):
+        if node in for_checkers:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

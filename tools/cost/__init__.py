@@ -1,9 +1,6 @@
-"""`cost`: what a month of the registry costs on Azure, beside a VM and Container Registry.
+"""`python -m tools.cost`: the monthly bill of the registry on Azure, and of its alternatives.
 
-`traffic` says what a pull and a push ask for, `measured` what each request takes, `usage` what that
-is in a month, `prices` what Azure asks for it, and `plans` writes the bills. docs/cost.md explains.
+`traffic` turns a month of pulls and pushes into requests, `measured` has the cost of each request,
+`usage` adds them up, `prices` has Azure's prices, and `plans` computes the bills. docs/cost.md
+explains the model.
 """
-
-from .command import add_cost
-
-__all__ = ["add_cost"]

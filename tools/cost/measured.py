@@ -1,4 +1,4 @@
-"""What a request costs, as counted and measured: measured.toml, which explains its own fields."""
+"""The cost of each kind of request, read from measured.toml, which documents its fields."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from typing import Any
 
 FILE = Path(__file__).with_name("measured.toml")
 CLASSES = ("write", "list", "read", "other", "free")
-"""How Azure bills storage calls."""
+"""Azure's billing classes of storage calls."""
 
 MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Temperatures:
-    """One quantity of an instance that has not seen what is asked for, and of one that has."""
+    """A quantity for an instance with cold caches, and for one with warm caches."""
 
     cold: float
     warm: float
 
     def mixed(self, warm: float) -> float:
-        """The average, where ``warm`` (0 to 1) of the requests meet an instance that has."""
+        """Return the average when a share ``warm`` (0 to 1) of the requests meets warm caches."""
         return warm * self.warm + (1 - warm) * self.cold
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request. Calls are named as `ObjectStore` names its methods."""
+    """A kind of request. Calls are named like the methods of `ObjectStore`.
+
+    ``each`` are calls for each ``each_bytes`` of the body, ``each_blob`` those for each blob of a
+    manifest that is not cached.
+    """
 
     what: str
     cold: Sequence[str]
@@ -46,9 +50,9 @@ class Kind:
     """Bytes."""
 
     def answered_after(self, warm: float, blobs: int = 0) -> Mapping[str, float]:
-        """Storage calls that the answer waits for, on average: those without the body's own.
+        """Return the average storage calls that the answer waits for, without those of the body.
 
-        ``warm``: see `Temperatures.mixed`. ``blobs``: how many a manifest names.
+        ``warm``: see `Temperatures.mixed`. ``blobs``: the number of blobs of a manifest.
         """
         calls: dict[str, float] = defaultdict(float)
         for names, times in (
@@ -61,7 +65,7 @@ class Kind:
         return calls
 
     def calls(self, warm: float, blobs: int = 0, mib: float = 0) -> Mapping[str, float]:
-        """All storage calls, on average, with a body of ``mib`` MiB."""
+        """Return the average number of storage calls with a body of ``mib`` MiB."""
         calls = dict(self.answered_after(warm, blobs))
         for name in self.each:
             calls[name] = calls.get(name, 0) + math.ceil(mib * MIB / self.each_bytes)
@@ -70,7 +74,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Measured:
-    """``classes`` has the class of every storage call; ``kinds`` are by name."""
+    """The parsed file: kinds of requests by name, and the class of every storage call."""
 
     kinds: Mapping[str, Kind]
     classes: Mapping[str, str]

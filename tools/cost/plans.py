@@ -1,4 +1,4 @@
-"""The bill of each way to have a registry, line by line."""
+"""The bill of each hosting plan, line by line."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .usage import Model, Usage
 
 _DAYS = HOURS / 24
 _SECONDS = HOURS * 3600
-_SYSTEM_GIB = 8  # what a virtual machine's own system takes of its disk
+_SYSTEM_GIB = 8  # the system's part of a virtual machine's disk
 _SMALLEST_DISK = 32
 _EP1_MEMORY = 3.5
 
 MEMORIES = {512: 0.25, 2048: 1.0, 4096: 2.0}
-"""Flex Consumption's instance sizes in MB, and their CPU cores (the latter from memory, check)."""
+"""Flex Consumption's instance sizes in MB, and their CPU cores (unconfirmed)."""
 
 MACHINES = ("b1s", "b2s")
 
 ACR = {"basic": 10, "standard": 100, "premium": 500}
-"""Container Registry's tiers, and the GiB that each includes."""
+"""Container Registry's tiers, and the included GiB of each."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """So many units of something at its price."""
+    """A quantity at a price."""
 
     price: Price
     quantity: float
@@ -38,12 +38,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Bill:
-    """A month of one plan. ``dearest``: the amount by `Minimum.REQUEST`, where it matters."""
+    """A month of one plan. ``by_request``: the amount by `Minimum.REQUEST`, where it matters."""
 
     name: str
     plan: str
     lines: Sequence[Line]
-    dearest: float = 0
+    by_request: float = 0
 
     @property
     def amount(self) -> float:
@@ -51,14 +51,14 @@ class Bill:
 
 
 @dataclass(frozen=True)
-class Office:
-    """Writes bills. ``prices`` are by name."""
+class Calculator:
+    """Computes the bills of a model with ``prices`` by name."""
 
     model: Model
     prices: Mapping[str, Price]
 
     def all_bills(self) -> Sequence[Bill]:
-        """Of every plan, side by side."""
+        """Return the bill of every plan."""
         return [
             *(self.flex(memory) for memory in MEMORIES),
             self.premium(),
@@ -67,14 +67,14 @@ class Office:
         ]
 
     def flex(self, memory: int) -> Bill:
-        """Functions Flex Consumption with instances of ``memory`` MB."""
+        """Return the bill of Functions Flex Consumption with instances of ``memory`` MB."""
         usage = self.model.usage()
-        lines, dearest = (
-            [*self._flex(memory, usage, minimum), *self._around(usage)]
+        lines, lines_by_request = (
+            [*self._flex(memory, usage, minimum), *self._common(usage)]
             for minimum in (None, Minimum.REQUEST)
         )
-        amount = sum(line.amount for line in dearest)
-        return Bill(f"flex-{memory}", f"Flex {memory:,} MB", lines, amount)
+        by_request = sum(line.amount for line in lines_by_request)
+        return Bill(f"flex-{memory}", f"Flex {memory:,} MB", lines, by_request)
 
     def _flex(self, memory: int, usage: Usage, minimum: Minimum | None) -> Iterator[Line]:
         seconds = self.model.instance_seconds(MEMORIES[memory], minimum)
@@ -89,14 +89,14 @@ class Office:
             yield self._line("flex_executions", usage.requests)
 
     def premium(self) -> Bill:
-        """Functions Premium, one EP1 instance all month."""
+        """Return the bill of Functions Premium with one EP1 instance all month."""
         usage = self.model.usage()
         vcpu = self._line("premium_vcpu", HOURS)
         memory = self._line("premium_memory", HOURS * _EP1_MEMORY)
-        return Bill("premium-ep1", "Premium EP1", [vcpu, memory, *self._around(usage)])
+        return Bill("premium-ep1", "Premium EP1", [vcpu, memory, *self._common(usage)])
 
     def machine(self, size: str) -> Bill:
-        """A registry on a virtual machine, with its layers on the machine's disk."""
+        """Return the bill of a virtual machine that stores layers on its own disk."""
         disk = _SMALLEST_DISK
         while disk < self.model.traffic.gib + _SYSTEM_GIB:
             disk *= 2
@@ -112,13 +112,13 @@ class Office:
         )
 
     def container_registry(self, tier: str) -> Bill:
-        """Azure Container Registry."""
+        """Return the bill of Azure Container Registry."""
         beyond = max(0.0, self.model.traffic.gib - ACR[tier])
         days, gib = self._line(f"acr_{tier}", _DAYS), self._line("acr_gib", beyond)
         return Bill(f"acr-{tier}", f"ACR {tier.capitalize()}", [days, gib, self._egress()])
 
-    def _around(self, usage: Usage) -> Iterator[Line]:
-        """What this registry uses in every plan."""
+    def _common(self, usage: Usage) -> Iterator[Line]:
+        """Yield the lines that every plan of this registry has."""
         yield self._line("storage_gib", self.model.traffic.gib)
         for name in ("write", "list", "read", "other"):
             yield self._line(f"storage_{name}", usage.calls[name])
@@ -139,22 +139,24 @@ PLANS = (
     *(f"vm-{size}" for size in MACHINES),
     *(f"acr-{tier}" for tier in ACR),
 )
-"""The names of all, in the order of their bills."""
+"""The names of all plans, in the order of the bills."""
 
 MOST_PULLS = 10**9
 
 
 def break_even(
-    office: Office, ours: Callable[[Office], float], theirs: Callable[[Office], float]
+    calculator: Calculator,
+    ours: Callable[[Calculator], float],
+    theirs: Callable[[Calculator], float],
 ) -> int | None:
-    """The pulls a month up to which our bill, in USD, is not higher, all else as it is.
+    """Return the monthly pulls up to which our bill is not higher, with everything else equal.
 
-    0 where it is higher without any pull; None where it is not up to `MOST_PULLS`.
+    0 when it is higher without any pull; None when it is not higher up to `MOST_PULLS`.
     """
 
     def dearer(pulls: int) -> bool:
-        traffic = replace(office.model.traffic, pulls=pulls)
-        other = replace(office, model=replace(office.model, traffic=traffic))
+        traffic = replace(calculator.model.traffic, pulls=pulls)
+        other = replace(calculator, model=replace(calculator.model, traffic=traffic))
         return ours(other) > theirs(other)
 
     low, high = 0, MOST_PULLS

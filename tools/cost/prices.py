@@ -1,4 +1,4 @@
-"""What Azure asks for, as data: prices.toml tells what each price is and where it was found."""
+"""Azure's prices, read from prices.toml, which has the meaning and source of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _KNOWN = frozenset({*_TEXTS, "usd", "per", "free", "tiers", "confirmed"})
 
 
 class PricesInvalid(Exception):
-    """A file of prices that cannot be used; the message names the file and the price."""
+    """An invalid file of prices; the message names the file and the price."""
 
 
 @dataclass(frozen=True)
 class Tier:
-    """``usd`` for each of ``size`` units; the last tier has no end."""
+    """A price per unit for the first ``size`` units; the last tier has no end."""
 
     usd: float
     size: float = float("inf")
@@ -27,7 +27,7 @@ class Tier:
 
 @dataclass(frozen=True)
 class Price:
-    """``tiers`` hold the price of ``per`` units, beyond the first ``free`` of a month."""
+    """A price for ``per`` units, in ``tiers``, beyond the first ``free`` units of a month."""
 
     name: str
     tiers: Sequence[Tier]
@@ -41,11 +41,11 @@ class Price:
     free: float = 0
 
     def billed(self, quantity: float) -> float:
-        """How many of so many units cost something."""
+        """Return how many of the units are not free."""
         return max(0.0, quantity - self.free)
 
     def terms(self, quantity: float) -> Iterator[tuple[float, float]]:
-        """Of what is billed, how many units are at which price."""
+        """Yield billed units with their price, tier by tier."""
         left = self.billed(quantity)
         for tier in self.tiers:
             if units := min(left, tier.size):
@@ -53,19 +53,22 @@ class Price:
             left -= units
 
     def amount(self, quantity: float) -> float:
-        """USD for so many units in a month."""
+        """Return the USD for a quantity in a month."""
         return sum(units / self.per * usd for units, usd in self.terms(quantity))
 
 
 def read_prices(file: Path | None = None) -> Mapping[str, Price]:
-    """Ours by name, with those of ``file`` in their place. :raises PricesInvalid:"""
+    """Read the built-in prices by name; those of ``file`` replace them.
+
+    :raises PricesInvalid: when the file cannot be read or has an invalid price.
+    """
     own = _read(_OWN)
     if file is None:
         return own
     theirs = _read(file)
     for name in theirs:
         if name not in own:
-            raise PricesInvalid(f"{file}: there is no price {name!r}; known are {', '.join(own)}")
+            raise PricesInvalid(f"{file}: unknown price {name!r}; known are {', '.join(own)}")
         if theirs[name].unit != own[name].unit:
             raise PricesInvalid(f"{file}: {name} must be per {own[name].unit}")
     return {**own, **theirs}
@@ -92,7 +95,7 @@ def _price(file: Path, name: str, table: Any) -> Price:
             raise PricesInvalid(f"{where} must have a text {field!r}")
     confirmed = table.get("confirmed")
     if not isinstance(confirmed, bool):
-        raise PricesInvalid(f"{where} must say whether it is 'confirmed'")
+        raise PricesInvalid(f"{where} must have a boolean 'confirmed'")
     per = _number(where, table, "per", 1)
     if not per:
         raise PricesInvalid(f"{where}: 'per' must be more than 0")
@@ -111,7 +114,7 @@ def _tiers(where: str, table: Mapping[str, Any]) -> Sequence[Tier]:
         raise PricesInvalid(f"{where}: 'tiers' must be a list of tables")
     *sized, last = rows
     if "size" in last:
-        raise PricesInvalid(f"{where}: the last tier has no 'size', as it has no end")
+        raise PricesInvalid(f"{where}: the last tier must not have a 'size'")
     tiers = [Tier(_number(where, row, "usd"), _number(where, row, "size")) for row in sized]
     return (*tiers, Tier(_number(where, last, "usd")))
 

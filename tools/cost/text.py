@@ -1,10 +1,10 @@
-"""Bills as text: a table of plans, the arithmetic of each, and where they cost the same."""
+"""Bills as text: a table of plans, the arithmetic of each, and break-even points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from .plans import Bill, Line, Office, break_even
+from .plans import Bill, Calculator, Line, break_even
 from .traffic import Traffic, pull_of, push_of
 from .usage import Usage, per_operation
 
@@ -19,16 +19,16 @@ _COMPARED_MEMORIES = (512, 2048)
 _BY_REQUEST = ", by request"
 
 
-def render(office: Office, bills: Sequence[Bill], explain: Container[str] = ()) -> str:
-    """``explain``: the plans whose lines are shown, with their arithmetic."""
-    parts = [_asked(office), _table(bills)]
+def render(calculator: Calculator, bills: Sequence[Bill], explain: Container[str] = ()) -> str:
+    """Return the text; ``explain`` names the plans whose arithmetic is shown."""
+    parts = [_inputs(calculator), _table(bills)]
     parts += ["\n".join(_arithmetic(bill)) for bill in bills if bill.name in explain]
-    parts += ["\n".join(_break_evens(office)), _footnotes(office, bills)]
+    parts += ["\n".join(_break_evens(calculator)), _footnotes(calculator, bills)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _asked(office: Office) -> str:
-    traffic, usage = office.model.traffic, office.model.usage()
+def _inputs(calculator: Calculator) -> str:
+    traffic, usage = calculator.model.traffic, calculator.model.usage()
     return "\n".join([*_traffic(traffic), *_usage(usage, traffic)])
 
 
@@ -45,8 +45,8 @@ def _traffic(traffic: Traffic) -> Iterator[str]:
         f"{traffic.new_layers}, a pull fetches {traffic.missing_layers}, {how}"
     )
     yield (
-        f"{traffic.warm:.0%} of the requests meet an instance that knows what is asked for; "
-        f"{traffic.outside:.0%} of the bytes leave the region"
+        f"{traffic.warm:.0%} of the requests meet a warm cache; "
+        f"{traffic.outside:.0%} of the pulled bytes leave the region"
     )
 
 
@@ -80,7 +80,7 @@ def _column(bill: Bill, prefixes: tuple[str, ...]) -> float:
 
 
 def _arithmetic(bill: Bill) -> Iterator[str]:
-    """Without the lines of what is not used."""
+    """Lines without a quantity are left out."""
     yield bill.plan
     for line in bill.lines:
         if line.quantity:
@@ -89,7 +89,7 @@ def _arithmetic(bill: Bill) -> Iterator[str]:
 
 
 def _product(line: Line) -> str:
-    """Quantity times price, as one would type it."""
+    """Return quantity times price, as a formula."""
     price = line.price
     quantity = f"{_plain(line.quantity)} {price.unit}"
     if not price.billed(line.quantity):
@@ -105,44 +105,44 @@ def _product(line: Line) -> str:
 
 
 def _plain(number: float) -> str:
-    """Without an exponent; large ones whole, small ones with as many digits as they have."""
+    """Format a number without an exponent and trailing zeros."""
     digits = f"{number:,.2f}" if number >= 1 else f"{number:.8f}"
     return digits.rstrip("0").rstrip(".")
 
 
-def _break_evens(office: Office) -> Iterator[str]:
-    """Nothing where there are no pulls and pushes to compare."""
-    if not office.model.traffic.pulls and not office.model.traffic.pushes:
+def _break_evens(calculator: Calculator) -> Iterator[str]:
+    """Yield the break-even table, unless there is no traffic to compare."""
+    if not calculator.model.traffic.pulls and not calculator.model.traffic.pushes:
         return
-    yield "All else as it is, it costs no more than ... up to so many pulls a month:"
-    compared: Mapping[str, Callable[[Office], float]] = {
+    yield "It is not dearer than the alternative up to this many pulls a month:"
+    compared: Mapping[str, Callable[[Calculator], float]] = {
         "ACR Basic": lambda other: other.container_registry("basic").amount,
         "ACR Standard": lambda other: other.container_registry("standard").amount,
         "VM B1s": lambda other: other.machine("b1s").amount,
     }
     yield f"{'':34}" + "".join(f"{name:>14}" for name in compared)
     for memory in _COMPARED_MEMORIES:
-        ours: Mapping[str, Callable[[Office], float]] = {
+        ours: Mapping[str, Callable[[Calculator], float]] = {
             "": lambda other, memory=memory: other.flex(memory).amount,  # type: ignore[misc]
-            _BY_REQUEST: lambda other, memory=memory: other.flex(memory).dearest,  # type: ignore[misc]
+            _BY_REQUEST: lambda other, memory=memory: other.flex(memory).by_request,  # type: ignore[misc]
         }
         for reading, amount in ours.items():
-            found = [break_even(office, amount, theirs) for theirs in compared.values()]
+            found = [break_even(calculator, amount, theirs) for theirs in compared.values()]
             cells = ["always" if pulls is None else f"{pulls:,}" for pulls in found]
             yield f"Flex {memory:,} MB{reading}".ljust(34) + "".join(f"{c:>14}" for c in cells)
 
 
-def _footnotes(office: Office, bills: Sequence[Bill]) -> str:
+def _footnotes(calculator: Calculator, bills: Sequence[Bill]) -> str:
     notes = []
-    if office.model.traffic.pulls or office.model.traffic.pushes:
-        dearest = [bill for bill in bills if bill.dearest]
+    if calculator.model.traffic.pulls or calculator.model.traffic.pushes:
+        by_request = [bill for bill in bills if bill.by_request]
         notes += [
-            "Flex bills an instance for a second at least whenever it has something to do. If each",
-            "request counts for itself, although others come within that second, a month is",
-            ", ".join(f"{bill.plan} {bill.dearest:,.2f}" for bill in dearest) + " USD.",
+            "Flex bills at least one second for each active period of an instance. If each request",
+            "were a period of its own, the month would cost (USD)",
+            ", ".join(f"{bill.plan}: {bill.by_request:,.2f}" for bill in by_request) + ".",
         ]
     if names := sorted({name for bill in bills for name in _unconfirmed(bill)}):
-        notes.append(f"* nobody has confirmed these prices: {', '.join(names)}")
+        notes.append(f"* unconfirmed prices: {', '.join(names)}")
     return "\n".join(notes)
 
 

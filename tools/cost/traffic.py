@@ -1,4 +1,4 @@
-"""A month's traffic: what people say of it, and the requests that follow from that."""
+"""A month's traffic, and the requests that it causes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 HOURS = 730
-"""Of a month, as Azure's price lists have it."""
+"""The hours of a month in Azure's price lists."""
 
 AT_ONCE = 3
-"""Layers that docker and containerd fetch at the same time, unless told otherwise."""
+"""The layers that docker and containerd fetch at the same time by default."""
 
 SMALL_MIB = 8
-"""An upload up to this size is kept in memory and put in one call (docs/cost.md)."""
+"""An upload up to this size is kept in memory and put by one call."""
 
 _CONFIG_MIB = 0.01
 
 
 class Minimum(StrEnum):
-    """What Azure's least charge of one second of an instance is counted for.
+    """What the minimum charge of one second of an instance applies to.
 
-    Microsoft says: for each period in which an instance executes something. It does not say whether
-    requests that follow each other within that second begin a period each.
+    Microsoft's documentation says: each period in which an instance executes something. It does not
+    say whether requests within the same second are separate periods.
     """
 
     BURST = "burst"
@@ -31,13 +31,13 @@ class Minimum(StrEnum):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What happens in a month.
+    """The traffic of a month.
 
     Of the ``layers`` of an image, a push sends ``new_layers`` and a pull fetches
     ``missing_layers``; each has ``layer_mib`` MiB. ``gib`` are stored. ``warm`` and ``outside`` are
-    shares, 0 to 1: of requests that meet an instance which knows what is asked for, and of pulled
-    bytes that leave Azure's region. ``streamed``: blobs are not fetched from storage by redirect.
-    ``login``: clients ask for a token by a password first (`REGISTRY_AUTH=builtin`).
+    shares (0 to 1): of requests that meet a warm cache, and of pulled bytes that leave the Azure
+    region. ``streamed``: blobs are not redirected to storage. ``login``: clients request a token
+    with a password first (`REGISTRY_AUTH=builtin`).
     """
 
     pulls: int = 0
@@ -54,19 +54,18 @@ class Traffic:
 
     @property
     def pulled_gib(self) -> float:
-        """What clients fetch of layers."""
+        """The GiB of layers that clients fetch."""
         return self.pulls * self.missing_layers * self.layer_mib / 1024
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What nobody here could measure, each an option of the command.
+    """Values that were not measured; each is an option of the command.
 
-    ``host_ms`` is what Functions adds to a request beside the registry's own CPU, ``storage_ms``
-    the time of a storage call, ``client_mbit`` megabits a second that a client sends or takes.
-    ``busy_hours`` of the month are those in which the traffic comes, evenly; ``concurrency`` is how
-    many requests an instance takes at a time. ``log_bytes`` are ingested for each request,
-    ``vault_reads`` made in a month.
+    ``host_ms`` is the overhead of Functions per request, ``storage_ms`` the duration of a storage
+    call, ``client_mbit`` the bandwidth of a client in Mbit/s. The traffic is spread evenly over
+    ``busy_hours`` of the month; an instance serves ``concurrency`` requests at a time.
+    ``log_bytes`` are ingested per request, ``vault_reads`` made in a month.
     """
 
     host_ms: float = 5
@@ -81,8 +80,8 @@ class Assumptions:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Requests of one kind of measured.toml; each has a body of ``mib`` and names ``blobs``."""
+class Requests:
+    """Requests of one kind in measured.toml, each with a body of ``mib`` or so many ``blobs``."""
 
     kind: str
     times: int = 1
@@ -90,20 +89,20 @@ class Asked:
     blobs: int = 0
 
 
-Burst = Sequence[Asked]
-"""Requests that follow each other at once, so that an instance has no rest in between."""
+Burst = Sequence[Requests]
+"""Requests in immediate succession, without an idle period of the instance."""
 
 
 def pull_of(traffic: Traffic) -> Sequence[Burst]:
-    """What docker asks for in a pull. Layers beyond those fetched at once wait for a download.
+    """Return docker's requests for a pull; layers beyond the first `AT_ONCE` wait for a download.
 
-    containerd leaves out the first request where no login is needed (tests/e2e/test_requests.py).
+    containerd omits the first request when no login is needed (tests/e2e/test_requests.py).
     """
     missing = traffic.missing_layers
     first = [
         *_login(traffic),
-        Asked("head_manifest_by_tag"),
-        Asked("get_manifest_by_digest"),
+        Requests("head_manifest_by_tag"),
+        Requests("get_manifest_by_digest"),
         _fetch(traffic, 1, _CONFIG_MIB),
     ]
     if traffic.streamed:  # the instance is busy all the while
@@ -114,36 +113,36 @@ def pull_of(traffic: Traffic) -> Sequence[Burst]:
 
 
 def push_of(traffic: Traffic) -> Sequence[Burst]:
-    """What docker asks for in a push: one burst, as the layers' bodies keep the instance busy.
+    """Return docker's requests for a push: one burst, as bodies keep the instance busy.
 
-    It asks for the layers that it knows to be there, sends the others, looks for each afterwards,
-    and does the same for the config, of which it asks before as well.
+    It checks layers that it has pushed before, sends the others and checks each afterwards. The
+    config is checked before and after.
     """
     sent = traffic.new_layers
     burst = [
         *_login(traffic),
-        Asked("head_blob", traffic.layers - sent),
+        Requests("head_blob", traffic.layers - sent),
         *_upload(sent, traffic.layer_mib),
-        Asked("head_missing_blob"),
+        Requests("head_missing_blob"),
         *_upload(1, _CONFIG_MIB),
-        Asked("put_manifest", blobs=traffic.layers + 1),
+        Requests("put_manifest", blobs=traffic.layers + 1),
     ]
-    return [[asked for asked in burst if asked.times]]
+    return [[requests for requests in burst if requests.times]]
 
 
-def _login(traffic: Traffic) -> Iterator[Asked]:
-    yield Asked("ask")
+def _login(traffic: Traffic) -> Iterator[Requests]:
+    yield Requests("ask")
     if traffic.login:
-        yield Asked("token")
+        yield Requests("token")
 
 
-def _fetch(traffic: Traffic, times: int, mib: float) -> Asked:
-    return Asked("stream_blob", times, mib) if traffic.streamed else Asked("get_blob", times)
+def _fetch(traffic: Traffic, times: int, mib: float) -> Requests:
+    return Requests("stream_blob", times, mib) if traffic.streamed else Requests("get_blob", times)
 
 
-def _upload(times: int, mib: float) -> Iterator[Asked]:
+def _upload(times: int, mib: float) -> Iterator[Requests]:
     size = "small" if mib <= SMALL_MIB else "large"
-    yield Asked("start_upload", times)
-    yield Asked(f"patch_{size}", times, mib)
-    yield Asked(f"close_{size}", times)
-    yield Asked("head_blob", times)
+    yield Requests("start_upload", times)
+    yield Requests(f"patch_{size}", times, mib)
+    yield Requests(f"close_{size}", times)
+    yield Requests("head_blob", times)

@@ -1,4 +1,4 @@
-"""What a month's traffic uses: requests, storage calls, seconds of instances, bytes."""
+"""The usage of a month: requests, storage calls, instance seconds and bytes."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .measured import CLASSES, MIB, Measured
-from .traffic import Asked, Assumptions, Burst, Minimum, Traffic, pull_of, push_of
+from .traffic import Assumptions, Burst, Minimum, Requests, Traffic, pull_of, push_of
 
 LEAST_SECONDS = 1.0
 ROUNDED_TO = 0.1
-"""An active period is billed for a second at least, and then in tenths (docs/cost.md)."""
+"""An active period is billed for at least one second, in steps of a tenth."""
 
 _GB = 1e9
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one month. ``calls`` are by Azure's classes; ``log_gb`` and ``out_gb`` in 10^9 bytes."""
+    """The usage of a month: ``calls`` by billing class, ``log_gb`` and ``out_gb`` in 10^9 bytes."""
 
     requests: float
     calls: Mapping[str, float]
     cpu_seconds: float
     log_gb: float
     out_gb: float
-    """That leaves the region, from the registry or from storage: at the same price."""
+    """The bytes that leave the region, from the registry or from storage."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Traffic and assumptions, and what was measured. Every figure of a bill comes from here."""
+    """Traffic, assumptions and measurements, from which every figure of a bill is computed."""
 
     traffic: Traffic
     assumptions: Assumptions
     measured: Measured
 
     def bursts(self) -> Iterator[tuple[int, Burst]]:
-        """Each burst of a pull and of a push, with how often it happens."""
+        """Yield each burst of a pull and of a push with its monthly number."""
         for times, bursts in (
             (self.traffic.pulls, pull_of(self.traffic)),
             (self.traffic.pushes, push_of(self.traffic)),
@@ -46,32 +46,32 @@ class Model:
             yield from ((times, burst) for burst in bursts)
 
     def usage(self) -> Usage:
-        requests, cpu, answers = 0.0, 0.0, 0.0
+        total, cpu, answers = 0.0, 0.0, 0.0
         calls = dict.fromkeys(CLASSES, 0.0)
         for times, burst in self.bursts():
-            for asked in burst:
-                number = times * asked.times
-                requests += number
-                cpu += number * self._cpu_seconds(asked)
-                answers += number * self.measured.kinds[asked.kind].answer
-                for name, count in self._calls(asked).items():
+            for requests in burst:
+                number = times * requests.times
+                total += number
+                cpu += number * self._cpu_seconds(requests)
+                answers += number * self.measured.kinds[requests.kind].answer
+                for name, count in self._calls(requests).items():
                     calls[self.measured.classes[name]] += number * count
-                if asked.kind == "get_blob":
+                if requests.kind == "get_blob":
                     calls["read"] += number  # the client's own, where it was redirected to
         layers = self.traffic.pulled_gib * 1024 * MIB
         return Usage(
-            requests=requests,
+            requests=total,
             calls=calls,
             cpu_seconds=cpu,
-            log_gb=requests * self.assumptions.log_bytes / _GB,
+            log_gb=total * self.assumptions.log_bytes / _GB,
             out_gb=self.traffic.outside * (layers + answers) / _GB,
         )
 
     def instance_seconds(self, cores: float, minimum: Minimum | None = None) -> float:
-        """What is billed of instances with so many cores."""
+        """Return the billed seconds of instances with so many cores."""
         alone, busy = 0.0, 0.0
         for times, burst in self.bursts():
-            walls = [(asked.times, self.seconds(asked, cores)) for asked in burst]
+            walls = [(requests.times, self.seconds(requests, cores)) for requests in burst]
             if (minimum or self.assumptions.minimum) is Minimum.REQUEST:
                 alone += times * sum(number * billed(wall) for number, wall in walls)
                 busy += times * sum(number * wall for number, wall in walls)
@@ -79,54 +79,54 @@ class Model:
                 seconds = billed(sum(number * wall for number, wall in walls))
                 alone += times * seconds
                 busy += times * seconds
-        return alone * self._share_of_its_own(busy)
+        return alone * self._overlap_factor(busy)
 
-    def _share_of_its_own(self, busy: float) -> float:
-        """How much of what would be billed for each period alone is left, as periods overlap.
+    def _overlap_factor(self, busy: float) -> float:
+        """Return the factor by which overlapping periods reduce the bill.
 
-        ``busy`` is the length of all of them in seconds. Where they begin by chance (Poisson) and
-        ``load`` of them are under way on an instance on average, it is active 1 - e^-load of the
-        time: M/G/infinity, busy period. Instances are as many as the load needs.
+        ``busy`` is the total length of all periods in seconds. If they start at random (Poisson)
+        and ``load`` of them run on an instance on average, it is active 1 - e^-load of the time
+        (busy period of an M/G/infinity queue). There are as many instances as the load requires.
         """
         everywhere = busy / (self.assumptions.busy_hours * 3600)
         instances = max(1, math.ceil(everywhere / self.assumptions.concurrency))
         load = everywhere / instances
         return -math.expm1(-load) / load if load else 1.0
 
-    def seconds(self, asked: Asked, cores: float) -> float:
-        """How long an instance with so many cores is busy with one such request.
+    def seconds(self, requests: Requests, cores: float) -> float:
+        """Return how long one such request keeps an instance with so many cores busy.
 
-        What it computes, then the storage calls that the answer waits for, one after the other; a
-        body takes as long as the client takes for it, or the CPU if that takes longer. Calls that
-        go with the body are made meanwhile.
+        That is the CPU time, then the storage calls that the answer waits for, one after the other,
+        and the body: the client's transfer time, or the CPU time if that is longer. Storage calls
+        for the body run in parallel.
         """
-        kind = self.measured.kinds[asked.kind]
-        waiting = sum(kind.answered_after(self.traffic.warm, asked.blobs).values())
+        kind = self.measured.kinds[requests.kind]
+        waiting = sum(kind.answered_after(self.traffic.warm, requests.blobs).values())
         cpu = kind.cpu_ms.mixed(self.traffic.warm) / 1000 / cores
-        body = asked.mib * MIB * 8 / (self.assumptions.client_mbit * 1e6)
-        work = asked.mib * kind.cpu_mib / 1000 / cores
+        body = requests.mib * MIB * 8 / (self.assumptions.client_mbit * 1e6)
+        work = requests.mib * kind.cpu_mib / 1000 / cores
         fixed = self.assumptions.host_ms + waiting * self.assumptions.storage_ms
         return fixed / 1000 + cpu + max(body, work)
 
-    def _cpu_seconds(self, asked: Asked) -> float:
-        kind = self.measured.kinds[asked.kind]
-        return (kind.cpu_ms.mixed(self.traffic.warm) + asked.mib * kind.cpu_mib) / 1000
+    def _cpu_seconds(self, requests: Requests) -> float:
+        kind = self.measured.kinds[requests.kind]
+        return (kind.cpu_ms.mixed(self.traffic.warm) + requests.mib * kind.cpu_mib) / 1000
 
-    def _calls(self, asked: Asked) -> Mapping[str, float]:
-        kind = self.measured.kinds[asked.kind]
-        return kind.calls(self.traffic.warm, asked.blobs, asked.mib)
+    def _calls(self, requests: Requests) -> Mapping[str, float]:
+        kind = self.measured.kinds[requests.kind]
+        return kind.calls(self.traffic.warm, requests.blobs, requests.mib)
 
 
 def billed(seconds: float) -> float:
-    """An active period as it is billed."""
+    """Return the billed seconds of an active period."""
     tenths = math.ceil(round(seconds / ROUNDED_TO, 6))
     return max(LEAST_SECONDS, tenths * ROUNDED_TO)
 
 
 def per_operation(bursts: Sequence[Burst]) -> Mapping[str, int]:
-    """How many requests of each kind they hold."""
+    """Return the number of requests of each kind."""
     counted: Counter[str] = Counter()
     for burst in bursts:
-        for asked in burst:
-            counted[asked.kind] += asked.times
+        for requests in burst:
+            counted[requests.kind] += requests.times
     return counted

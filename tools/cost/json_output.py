@@ -1,4 +1,4 @@
-"""Bills as one JSON document, for scripts."""
+"""Bills as one JSON document."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .plans import Bill, Office
+from .plans import Bill, Calculator
 
 
-def to_json(office: Office, bills: Sequence[Bill]) -> Mapping[str, Any]:
-    """What was asked, what is used, each plan's bill with its lines, and the prices in them."""
+def to_json(calculator: Calculator, bills: Sequence[Bill]) -> Mapping[str, Any]:
+    """Return traffic, assumptions, usage, the bill of each plan, and the prices in them."""
     used = {line.price.name: line.price for bill in bills for line in bill.lines}
-    measured = office.model.measured
+    measured = calculator.model.measured
     return {
         "currency": "USD",
-        "traffic": asdict(office.model.traffic),
-        "assumptions": asdict(office.model.assumptions),
+        "traffic": asdict(calculator.model.traffic),
+        "assumptions": asdict(calculator.model.assumptions),
         "measured": {"date": measured.date, "machine": measured.machine},
-        "usage": asdict(office.model.usage()),
+        "usage": asdict(calculator.model.usage()),
         "plans": [_bill(bill) for bill in bills],
         "prices": {
             name: {
@@ -38,11 +38,11 @@ def to_json(office: Office, bills: Sequence[Bill]) -> Mapping[str, Any]:
 
 
 def _bill(bill: Bill) -> Mapping[str, Any]:
-    """Amounts are not rounded. ``by_request``: null where nobody bills by the second."""
+    """Amounts are not rounded. ``by_request`` is null for plans that are not billed by time."""
     return {
         "plan": bill.name,
         "amount": bill.amount,
-        "by_request": bill.dearest or None,
+        "by_request": bill.by_request or None,
         "lines": [
             {"price": line.price.name, "quantity": line.quantity, "amount": line.amount}
             for line in bill.lines
