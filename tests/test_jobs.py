@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from starlette.types import Message
 
-from registry_core.app import RegistryApp
+from registry_core.app import RegistryApp, asgi_from_environment
 from registry_core.config import read_settings
 from registry_core.jobs import JOBS, Job, JobContext, run_jobs
 from registry_core.object_store.memory import MemoryStore
+from registry_core.server.application import Application
 from registry_core.storage.layout import Layout
 
 pytestmark = pytest.mark.anyio
@@ -206,8 +207,8 @@ async def test_a_long_run_is_not_joined_by_another() -> None:
     assert most == 1
 
 
-async def lifespan(app: RegistryApp, inside: Callable[[], Awaitable[object]]) -> None:
-    """Take the application of ``app`` through its lifespan, as an ASGI server does."""
+async def lifespan(app: Application, inside: Callable[[], Awaitable[object]]) -> None:
+    """Take an application through its lifespan, as an ASGI server does."""
     messages = iter(["lifespan.startup", "lifespan.shutdown"])
     sent = []
 
@@ -220,7 +221,7 @@ async def lifespan(app: RegistryApp, inside: Callable[[], Awaitable[object]]) ->
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app.application({"type": "lifespan"}, receive, send)
+    await app({"type": "lifespan"}, receive, send)
     assert sent == [
         {"type": "lifespan.startup.complete"},
         {"type": "lifespan.shutdown.complete"},
@@ -246,13 +247,25 @@ async def test_jobs_run_for_the_lifespan_and_end_before_storage_is_closed() -> N
     store = Store()
     app = RegistryApp(read_settings(SETTINGS), lambda _: store, jobs=[Job("sample", SOON, run)])
     async with asyncio.timeout(20):
-        await lifespan(app, began.wait)
+        await lifespan(app.application, began.wait)
     assert events == ["cancelled", "closed"]
 
 
-async def test_jobs_do_not_run_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_application_for_any_host_runs_jobs_only_if_asked_to(
+    monkeypatch: pytest.MonkeyPatch, *, asked: bool
+) -> None:
+    """Its replicas come and go, and would all do the same work."""
     runs = Runs()
-    monkeypatch.setattr("registry_core.jobs.JOBS", (Job("sample", SOON, runs),))
-    app = RegistryApp(read_settings(SETTINGS), lambda _: MemoryStore())
-    await lifespan(app, lambda: asyncio.sleep(5 * SOON.total_seconds()))
-    assert runs.contexts == []
+    monkeypatch.setattr("registry_core.app.JOBS", (Job("sample", SOON, runs),))
+    # The store is opened without a call then.
+    settings = {
+        "REGISTRY_STORAGE_AZURE_ACCOUNTKEY": "dW51c2Vk",
+        "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": ".",
+    }
+    for name, value in (SETTINGS | settings).items():
+        monkeypatch.setenv(name, value)
+    app = asgi_from_environment(jobs=True) if asked else asgi_from_environment()
+    wait = runs.reach(1) if asked else asyncio.sleep(5 * SOON.total_seconds())
+    await lifespan(app, lambda: wait)
+    assert bool(runs.contexts) == asked

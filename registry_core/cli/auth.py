@@ -6,11 +6,9 @@ import argparse
 import getpass
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from .auth_explain import add_explain
 from .auth_keys import add_keys
-from .auth_rules import read_rules
+from .auth_rules import add_check, add_explain
 from .options import Commands, number
 
 DONE, PROBLEMS = 0, 1
@@ -39,38 +37,11 @@ def add_auth(commands: Commands) -> None:
         allow_abbrev=False,
     )
     subcommands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_check(subcommands)
+    add_check(subcommands)
     add_explain(subcommands)
     _add_hash(subcommands)
     _add_token_key(subcommands)
     add_keys(subcommands)
-
-
-def _add_check(subcommands: Commands) -> None:
-    parser = subcommands.add_parser(
-        "check",
-        help="check a rules document",
-        description="Print all problems of a rules document, with lines. The exit code is 1 if "
-        "there are any; warnings do not count.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("rules", type=Path, metavar="RULES_FILE")
-    parser.set_defaults(run=_check)
-
-
-def _check(arguments: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    rules = read_rules(arguments.rules)
-    if rules is None:
-        return PROBLEMS
-    for warning in rules.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    verdict = _count(len(rules.warnings), "warning") if rules.warnings else "no problems found"
-    print(f"{arguments.rules}: {_count(len(rules.rules), 'rule')}, {verdict}")
-    return DONE
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _add_hash(subcommands: Commands) -> None:

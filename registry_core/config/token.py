@@ -6,9 +6,9 @@ import json
 from urllib.parse import urlsplit
 
 from ..auth.authenticators import TOKEN_PATH
+from ..auth.secure_urls import is_secure_url
 from ..auth.tokens.certificates import Bundle
 from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
-from ..auth.tokens.remote_keys import is_fetchable
 from .reader import Reader
 from .settings import Document, TokenAuth
 from .table import (
@@ -92,7 +92,7 @@ def _jwks(reader: Reader) -> tuple[KeySet | None, str]:
     """Return the keys of a document, or the URL of one."""
     text = reader.text(TOKEN_JWKS)
     if text.startswith(("https://", "http://")) and "\n" not in text:
-        if not is_fetchable(text):
+        if not is_secure_url(text):
             reader.problems.append(f"{TOKEN_JWKS}={text!r} must begin with https://")
         return None, text
     document = reader.document(TOKEN_JWKS)

@@ -26,7 +26,7 @@ from typing import Self
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-DEFAULT_TOOLS = Path(__file__).parents[2] / ".local" / "tools"
+_TOOLS = Path(".local", "tools")
 OLDEST_NODE = 22
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -90,6 +90,12 @@ def find_azurite(tools: Path) -> Path:
     return program
 
 
+def default_tools() -> Path:
+    """Return `.local/tools` of the clone that this runs from, or else of the working directory."""
+    clone = Path(__file__).parents[2] / _TOOLS
+    return clone if clone.exists() else _TOOLS
+
+
 class Azurite:
     """An Azurite on loopback that keeps its data in a folder. As a context manager it runs inside.
 
@@ -109,14 +115,14 @@ class Azurite:
 
         :param location: the folder of its data.
         :param port: 0 picks a free one, known after the start.
-        :param tools: the folder that npm installed it in.
+        :param tools: the folder that npm installed it in; `default_tools` by default.
         :param arguments: further arguments of Azurite's command line.
         :param access_log: write a line to `log` for each request.
         """
         self.location = location
         self.port = port
         self.arguments = (*arguments, *(() if access_log else ("--silent",)))
-        self._tools = tools or DEFAULT_TOOLS
+        self._tools = tools or default_tools()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

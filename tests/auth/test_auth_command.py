@@ -1,4 +1,4 @@
-"""`python -m registry_core auth` as people and scripts run it."""
+"""`python -m registry_core auth`, run as a process."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def auth(*arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
-    """Exit code, output, and errors."""
+    """Run the command. Return exit code, output and errors."""
     command = [sys.executable, "-m", "registry_core", "auth", *map(str, arguments)]
     done = subprocess.run(command, cwd=PROJECT, input=stdin, capture_output=True, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def test_check_tells_that_nothing_is_wrong_or_all_that_is(file: Path) -> None:
+def test_check_prints_all_problems_if_there_are_any(file: Path) -> None:
     assert auth("check", file) == (0, f"{file}: 2 rules, no problems found\n", "")
     file.write_text(RULES.replace("push", "psh").replace('"anonymous"', '"nobody"'))
     code, output, errors = auth("check", file)
@@ -59,7 +59,7 @@ def test_check_tells_that_nothing_is_wrong_or_all_that_is(file: Path) -> None:
     assert auth("check", file / "x")[2] == f"registry: {file}/x: Not a directory\n"
 
 
-def test_check_prints_warnings_of_harmless_rules(file: Path) -> None:
+def test_check_prints_warnings(file: Path) -> None:
     file.write_text(RULES + '[[rule]]\nwho = ["user:alice"]\nmay = ["pull"]\non = ["team/app"]\n')
     code, output, errors = auth("check", file)
     assert (code, output) == (0, f"{file}: 3 rules, 1 warning\n")
@@ -68,7 +68,7 @@ def test_check_prints_warnings_of_harmless_rules(file: Path) -> None:
     )
 
 
-def test_explain_tells_that_they_may_and_by_which_rule(file: Path) -> None:
+def test_explain_names_the_rule_that_allows_an_action(file: Path) -> None:
     assert auth("explain", "--rules", file, "--user", "alice", "push", "team/app") == (
         0,
         (
@@ -103,7 +103,7 @@ def test_explain_tells_that_they_may_and_by_which_rule(file: Path) -> None:
         (ON_MAIN, "push", "team/app", 1, "accepts no token with that subject"),
     ],
 )
-def test_explain_tells_of_everybody(
+def test_explain_covers_all_kinds_of_callers(
     *, who: list[str], action: str, name: str, code: int, says: str, file: Path
 ) -> None:
     answered, output, errors = auth("explain", "--rules", file, *who, action, name)
@@ -125,14 +125,14 @@ def test_explain_tells_of_everybody(
         (["pull", "team"], "is required"),
     ],
 )
-def test_explain_refuses_what_makes_no_sense(arguments: list[str], says: str, file: Path) -> None:
+def test_explain_refuses_contradictory_options(arguments: list[str], says: str, file: Path) -> None:
     code, output, errors = auth("explain", "--rules", file, *arguments)
     assert (code, output) == (2, "")
     assert says in errors
 
 
-def test_hash_makes_a_line_of_a_password_file() -> None:
-    """Of the first line of what it reads: an argument would stand in lists of processes."""
+def test_hash_prints_a_line_of_a_password_file() -> None:
+    """The password comes from standard input: an argument would appear in process lists."""
     code, output, _ = auth("hash", "--cost", "4", "zoë", stdin="pä ss\nmore\n".encode())
     name, _, hashed = output.rstrip("\n").partition(":")
     assert (code, name, hashed[:7]) == (0, "zoë", "$2b$04$")
@@ -148,14 +148,16 @@ def test_hash_makes_a_line_of_a_password_file() -> None:
         ("a:b", b"secret", "contains a colon"),
     ],
 )
-def test_hash_refuses_what_would_not_let_the_user_in(user: str, password: bytes, says: str) -> None:
+def test_hash_refuses_credentials_that_could_not_be_used(
+    user: str, password: bytes, says: str
+) -> None:
     code, output, errors = auth("hash", user, stdin=password)
     assert (code, output) == (1, "")
     assert says in errors
     assert "Traceback" not in errors
 
 
-def test_token_key_makes_another_key_each_time() -> None:
+def test_token_key_prints_a_new_key_each_time() -> None:
     keys = [SigningKey.parse(auth("token-key")[1]) for _ in range(2)]
     assert [key.algorithm for key in keys] == ["ES256", "ES256"]
     assert keys[0].id != keys[1].id

@@ -1,4 +1,4 @@
-"""``REGISTRY_AUTH=htpasswd``: who is let in, and what others are told."""
+"""``REGISTRY_AUTH=htpasswd``: which callers are authenticated, and what others get."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def basic(text: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-async def test_a_user_with_their_password_is_known_and_without_rules_may_do_everything(
+async def test_a_user_with_their_password_may_do_everything_without_rules(
     scheme: str,
 ) -> None:
     caller = await authenticator().authenticate(basic("alice:secret").replace("Basic", scheme))
@@ -53,7 +53,7 @@ async def test_a_user_with_their_password_is_known_and_without_rules_may_do_ever
     assert caller.permissions.reads_everything()
 
 
-async def test_without_rules_who_shows_nothing_may_do_nothing() -> None:
+async def test_without_rules_an_anonymous_caller_may_do_nothing() -> None:
     caller = await authenticator().authenticate(None)
     assert (caller.name, caller.is_known) == ("", False)
     pull = repository_scope("public/app", "pull")
@@ -61,10 +61,10 @@ async def test_without_rules_who_shows_nothing_may_do_nothing() -> None:
 
 
 @pytest.mark.parametrize("header", [None, basic(":")])
-async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody(
+async def test_rules_for_everybody_apply_to_anonymous_callers(
     header: str | None,
 ) -> None:
-    """Some clients without a login send an empty name and password."""
+    """Some clients without credentials send an empty name and password."""
     caller = await authenticator(RULES).authenticate(header)
     assert not caller.is_known
     assert not caller.lacks([repository_scope("public/app", "pull")])
@@ -88,13 +88,13 @@ async def test_rules_give_to_who_shows_nothing_what_they_give_to_everybody(
         "",
     ],
 )
-async def test_what_proves_nothing_is_refused_even_where_nothing_need_be_shown(header: str) -> None:
+async def test_invalid_credentials_are_refused_even_where_none_are_needed(header: str) -> None:
     with pytest.raises(CredentialsInvalid) as error:
         await authenticator(RULES).authenticate(header)
     assert "secret" not in str(error.value)
 
 
-async def test_who_is_unknown_is_asked_who_they_are() -> None:
+async def test_an_unknown_caller_gets_a_challenge() -> None:
     """The realm is quoted."""
     caller = await authenticator().authenticate(None)
     for who in (caller, None):
@@ -103,8 +103,8 @@ async def test_who_is_unknown_is_asked_who_they_are() -> None:
         assert refusal.headers == {"WWW-Authenticate": r'Basic realm="My \"own\""'}
 
 
-async def test_who_is_known_and_may_not_is_denied_and_not_asked_again() -> None:
-    """401 would make clients ask for another password. What they lack is told, nothing else is."""
+async def test_a_known_caller_without_permission_is_denied() -> None:
+    """401 would make clients ask for another password. The error lists only the missing scopes."""
     caller = await authenticator(RULES).authenticate(basic("bob:secret"))
     refusal = authenticator().challenge(caller, [PUSH], BASE)
     assert isinstance(refusal, Denied)

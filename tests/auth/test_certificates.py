@@ -1,4 +1,4 @@
-"""A token may bring the chain of its key's certificate: it must lead to the bundle."""
+"""The certificate chain in a token must lead to the trusted bundle."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ def thumbprint(certified: Certified) -> str:
         [certify("says nothing of itself", ROOT, authority=None)],
     ],
 )
-def test_a_chain_to_the_bundle_gives_the_key_of_its_beginning(chain: list[Certified]) -> None:
+def test_a_chain_to_the_bundle_returns_the_key_of_its_first_certificate(
+    chain: list[Certified],
+) -> None:
     key = BUNDLE.verify([certified.x5c for certified in chain])
     assert key.thumbprint == thumbprint(chain[0])
 
 
-def test_a_certificate_in_the_bundle_needs_no_authority() -> None:
-    """Distribution's users put the self-signed certificate of their token service there."""
+def test_a_certificate_in_the_bundle_need_not_be_an_authority() -> None:
+    """With distribution, people put the self-signed certificate of their token service there."""
     alone = certify("alone", authority=None)
     assert Bundle.parse(alone.pem).verify([alone.x5c]).thumbprint == thumbprint(alone)
 
@@ -54,8 +56,8 @@ def _refused() -> dict[str, tuple[Certified, ...]]:
     return {
         "a link is missing": (LEAF,),
         "the links are of another chain": (LEAF, certify("between", ROOT, authority=True)),
-        "certified by who is no authority": (certify("leaf", no_authority), no_authority),
-        "certified by who does not say": (certify("leaf", silent), silent),
+        "certified by one that is not an authority": (certify("leaf", no_authority), no_authority),
+        "certified by one that does not say it is an authority": (certify("leaf", silent), silent),
         "a root of the same name": (certify("leaf", namesake), namesake),
         "certified by itself": (certify("alone"),),
         "ended": (certify("leaf", ROOT, ends=-HOUR / 2),),
@@ -70,37 +72,37 @@ REFUSED = _refused()
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_another_chain_is_refused(what: str) -> None:
+def test_other_chains_are_refused(what: str) -> None:
     with pytest.raises(CredentialsInvalid):
         BUNDLE.verify([certified.x5c for certified in REFUSED[what]])
 
 
-def test_a_certificate_of_the_bundle_ends_too() -> None:
+def test_a_certificate_in_the_bundle_expires_too() -> None:
     ended = certify("alone", ends=-HOUR / 2)
     with pytest.raises(CredentialsInvalid):
         Bundle.parse(ended.pem).verify([ended.x5c])
 
 
 @pytest.mark.parametrize("x5c", [None, [], "text", [None], [1], ["%"], [ROOT.x5c[:-8]], {"a": 1}])
-async def test_what_is_no_chain_is_refused(x5c: object) -> None:
+async def test_a_malformed_chain_is_refused(x5c: object) -> None:
     with pytest.raises(CredentialsInvalid):
         await TrustedKeys(BUNDLE).find({"x5c": x5c})
 
 
-async def test_a_chain_that_fails_is_final() -> None:
-    """That ``jwk`` or ``kid`` name a trusted key does not help."""
+async def test_no_other_key_is_tried_after_an_untrusted_chain() -> None:
+    """Even if ``jwk`` or ``kid`` name a trusted key."""
     header = {"x5c": [certify("alone").x5c], "kid": thumbprint(ROOT), "jwk": ec_key().jwk()}
     with pytest.raises(CredentialsInvalid):
         await TrustedKeys(BUNDLE).find(header)
 
 
-async def test_without_a_bundle_no_chain_is_taken() -> None:
+async def test_without_a_bundle_no_chain_is_trusted() -> None:
     with pytest.raises(CredentialsInvalid):
         await TrustedKeys().find({"x5c": [ROOT.x5c]})
 
 
-async def test_the_keys_of_the_bundle_have_names() -> None:
-    """By RFC 7638, as distribution v3 files them, and by libtrust, as v2 did."""
+async def test_the_keys_of_the_bundle_are_found_by_their_ids() -> None:
+    """By thumbprint (RFC 7638) as in distribution v3, and by libtrust's id as in v2."""
     key = Key.of(ROOT.key.public_key())
     assert await TrustedKeys(BUNDLE).find({"kid": key.thumbprint}) == key
     assert await TrustedKeys(BUNDLE).find({"kid": libtrust_id(key)}) == key
@@ -122,6 +124,6 @@ def _jwk(certified: Certified) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("pem", ["", "text", ROOT.pem[:-60], ROOT.pem.replace("M", "%")])
-def test_what_is_no_bundle_is_refused(pem: str) -> None:
+def test_a_malformed_bundle_is_refused(pem: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         Bundle.parse(pem)

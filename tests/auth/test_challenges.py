@@ -1,4 +1,4 @@
-"""Challenges are written as they are read, whoever wrote them. RFC 9110, section 11.6.1."""
+"""The parser of challenges is the inverse of writing them. RFC 9110, section 11.6.1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHALLENGES = st.builds(Challenge, NAMES, st.dictionaries(NAMES, TEXTS, max_size=
 
 
 @given(st.lists(CHALLENGES, max_size=3))
-def test_what_was_written_is_read(challenges: list[Challenge]) -> None:
+def test_written_challenges_are_parsed_to_the_same_values(challenges: list[Challenge]) -> None:
     assert parse_challenges(", ".join(map(str, challenges))) == challenges
 
 
@@ -47,7 +47,7 @@ def test_what_was_written_is_read(challenges: list[Challenge]) -> None:
         ),
     ],
 )
-def test_challenges_of_others_are_read(header: str, challenges: list[Challenge]) -> None:
+def test_challenges_of_other_servers_are_parsed(header: str, challenges: list[Challenge]) -> None:
     assert parse_challenges(header) == challenges
 
 

@@ -1,4 +1,4 @@
-"""What globs of subjects and claims fit, and what they must not."""
+"""Which subjects and claims a glob matches."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from registry_core.auth.rules.federation import ClaimGlobs
         ("a.b+c[d]", "a.b+c[d]"),
     ],
 )
-def test_fits(glob: str, text: str) -> None:
+def test_a_glob_matches(glob: str, text: str) -> None:
     assert ClaimGlobs([glob]).match(text)
 
 
@@ -39,14 +39,14 @@ def test_fits(glob: str, text: str) -> None:
         ("[ab]", "a"),
     ],
 )
-def test_does_not_fit(glob: str, text: str) -> None:
+def test_a_glob_does_not_match(glob: str, text: str) -> None:
     assert not ClaimGlobs([glob]).match(text)
 
 
 @pytest.mark.parametrize("claim", [None, [], {}, 1.5, [["a"]], {"a": "a"}])
-def test_what_is_no_text_fits_not_even_everything(claim: object) -> None:
+def test_claims_without_text_match_no_glob(claim: object) -> None:
     assert not ClaimGlobs(["**"]).match(claim)
 
 
-def test_without_a_glob_nothing_fits() -> None:
+def test_without_globs_nothing_matches() -> None:
     assert not ClaimGlobs([]).match("")

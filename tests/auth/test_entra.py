@@ -1,4 +1,4 @@
-"""Access tokens of one Entra ID tenant prove who somebody is, and nothing else does."""
+"""Access tokens of one Entra ID tenant prove an identity; other tokens prove nothing."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ USER = "690222be-ff1a-4d56-abd1-7e4f7d38e474"
 
 @pytest.fixture
 def authority() -> Iterator[OidcIssuer]:
-    """Where tenants are: each has a discovery document for either version of tokens."""
+    """The authority of two tenants, each with a discovery document for both token versions."""
     with OidcIssuer(rsa_key()) as authority:
         for tenant in (TENANT, OTHER_TENANT):
             authority.announce(f"/{tenant}", issuer=f"{authority.url}/{tenant}/")
@@ -33,7 +33,7 @@ def authority() -> Iterator[OidcIssuer]:
 
 
 def claims_v2(authority: OidcIssuer) -> dict[str, Any]:
-    """What a v2.0 access token of a user says."""
+    """Return the claims of a user's v2.0 access token."""
     return {
         "ver": "2.0",
         "iss": f"{authority.url}/{TENANT}/v2.0",
@@ -48,7 +48,7 @@ def claims_v2(authority: OidcIssuer) -> dict[str, Any]:
 
 
 def claims_v1(authority: OidcIssuer) -> dict[str, Any]:
-    """What a v1.0 access token of a managed identity says."""
+    """Return the claims of a managed identity's v1.0 access token."""
     return {
         "ver": "1.0",
         "iss": f"{authority.url}/{TENANT}/",
@@ -66,21 +66,21 @@ def entra(authority: OidcIssuer) -> Entra:
 
 
 async def identify(authority: OidcIssuer, **claims: object) -> Identity | None:
-    """Who a user's v2.0 token is about, with some claims changed."""
+    """Return the identity of a user's v2.0 token, with some claims changed."""
     token = authority.token(**{**claims_v2(authority), **claims})
     return await identity_of(entra(authority), TOKEN_USER, token)
 
 
-async def test_a_user_is_known_by_object_id(authority: OidcIssuer) -> None:
+async def test_a_user_is_identified_by_object_id(authority: OidcIssuer) -> None:
     assert await identify(authority) == Identity(USER, "entra")
 
 
-async def test_a_managed_identity_is_known_by_object_id(authority: OidcIssuer) -> None:
+async def test_a_managed_identity_is_identified_by_object_id(authority: OidcIssuer) -> None:
     token = authority.token(**claims_v1(authority))
     assert await identity_of(entra(authority), TOKEN_USER, token) == Identity(USER, "entra")
 
 
-async def test_the_tenant_is_the_same_in_capital_letters(authority: OidcIssuer) -> None:
+async def test_the_case_of_the_tenant_id_does_not_matter(authority: OidcIssuer) -> None:
     source = Entra(TENANT.upper(), [CLIENT], authority.url + "/")
     assert await identity_of(source, TOKEN_USER, authority.token(**claims_v2(authority)))
 
@@ -111,13 +111,15 @@ def test_each_cloud_has_its_issuers(authority: str, v1: str, v2: str) -> None:
 
 
 @pytest.mark.parametrize("audience", [CLIENT, f"api://{CLIENT}", "api://registry.example.com"])
-async def test_an_app_has_an_id_and_uris(authority: OidcIssuer, audience: str) -> None:
+async def test_the_audience_is_the_client_id_or_an_application_id_uri(
+    authority: OidcIssuer, audience: str
+) -> None:
     source = Entra(TENANT, [CLIENT, "api://registry.example.com"], authority.url)
     token = authority.token(**{**claims_v2(authority), "aud": audience})
     assert await identity_of(source, TOKEN_USER, token)
 
 
-async def test_groups_and_roles_are_those_of_the_token(authority: OidcIssuer) -> None:
+async def test_groups_and_roles_come_from_the_token(authority: OidcIssuer) -> None:
     identity = await identify(authority, groups=["g1", "g2", 3], roles=["Registry.Push"])
     assert identity is not None
     assert identity.groups == {"g1", "g2"}
@@ -133,7 +135,7 @@ async def test_groups_and_roles_are_those_of_the_token(authority: OidcIssuer) ->
     ],
     ids=["implicit", "implicit as text", "elsewhere"],
 )
-async def test_groups_that_the_token_leaves_out_are_reported_and_not_guessed(
+async def test_groups_that_do_not_fit_the_token_are_reported(
     authority: OidcIssuer, claims: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     identity = await identify(authority, roles=["Registry.Push"], **claims)
@@ -143,7 +145,7 @@ async def test_groups_that_the_token_leaves_out_are_reported_and_not_guessed(
     assert "app roles" in warning
 
 
-async def test_no_groups_are_nothing_to_report(
+async def test_a_token_without_groups_is_not_reported(
     authority: OidcIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     await identify(authority, _claim_names={"wids": "src1"}, hasgroups=False)
@@ -170,14 +172,12 @@ async def test_no_groups_are_nothing_to_report(
     ],
     ids=repr,
 )
-async def test_a_token_for_something_else_proves_nothing(
-    authority: OidcIssuer, claims: dict[str, Any]
-) -> None:
+async def test_other_tokens_prove_nothing(authority: OidcIssuer, claims: dict[str, Any]) -> None:
     assert await identify(authority, **claims) is None
 
 
-async def test_another_tenants_token_is_not_looked_into(authority: OidcIssuer) -> None:
-    """Its keys are the same as ours: Microsoft signs for all tenants with them."""
+async def test_a_token_of_another_tenant_is_not_verified(authority: OidcIssuer) -> None:
+    """Microsoft signs the tokens of all tenants with the same keys."""
     for issuer in (f"{authority.url}/{OTHER_TENANT}/v2.0", f"{authority.url}/{OTHER_TENANT}/"):
         assert await identify(authority, iss=issuer, tid=OTHER_TENANT) is None
     assert authority.requested == []
@@ -191,15 +191,15 @@ async def test_another_issuer_that_names_our_tenant_proves_nothing(authority: Oi
                 assert await identity_of(entra(authority), TOKEN_USER, token) is None
 
 
-async def test_only_rs256_is_taken(authority: OidcIssuer) -> None:
-    """A key of another kind in the tenant's own set is not what Entra ID signs with."""
+async def test_only_rs256_is_accepted(authority: OidcIssuer) -> None:
+    """Entra ID does not sign with keys of other kinds, even if the tenant's key set has one."""
     other = ec_key()
     authority.publish(authority.key, other)
     token = authority.token(key=other, **claims_v2(authority))
     assert await identity_of(entra(authority), TOKEN_USER, token) is None
 
 
-async def test_a_tenant_that_cannot_be_asked_is_told_from_a_wrong_token(
+async def test_an_unreachable_tenant_is_not_an_invalid_token(
     authority: OidcIssuer,
 ) -> None:
     authority.documents.clear()
@@ -216,7 +216,7 @@ async def test_both_versions_need_their_own_discovery(authority: OidcIssuer) -> 
     assert authority.requested[1:] == [f"/{TENANT}{WELL_KNOWN}", KEYS]
 
 
-async def test_the_log_says_who_an_object_id_is_and_holds_no_token(
+async def test_the_log_has_the_name_of_an_identity_and_no_token(
     authority: OidcIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Tokens of OpenID Connect issuers prove who a workload is, and nothing else does."""
+"""Tokens of trusted OpenID Connect issuers prove an identity; other tokens prove nothing."""
 
 import json
 import logging
@@ -26,13 +26,15 @@ def issuer() -> Iterator[OidcIssuer]:
         yield issuer
 
 
-async def test_a_job_is_known_by_its_federation_and_subject(issuer: OidcIssuer) -> None:
+async def test_a_job_is_identified_by_its_federation_and_subject(issuer: OidcIssuer) -> None:
     token = issuer.token(sub=MAIN, aud="registry")
     assert await identify(issuer, token) == Identity(MAIN, "federated:github")
 
 
 @pytest.mark.parametrize("key", [rsa_key(), ec_key()], ids=["RS256", "ES256"])
-async def test_an_issuer_signs_with_rsa_or_a_curve(issuer: OidcIssuer, key: SigningKey) -> None:
+async def test_an_issuer_may_sign_with_rsa_or_elliptic_curves(
+    issuer: OidcIssuer, key: SigningKey
+) -> None:
     issuer.key = key
     issuer.publish(issuer.key)
     assert await identify(issuer, issuer.token(sub=MAIN, aud=["other", "registry"]))
@@ -57,21 +59,19 @@ async def test_an_issuer_signs_with_rsa_or_a_curve(issuer: OidcIssuer, key: Sign
     ],
     ids=repr,
 )
-async def test_a_token_for_something_else_proves_nothing(
-    issuer: OidcIssuer, claims: dict[str, Any]
-) -> None:
+async def test_other_tokens_prove_nothing(issuer: OidcIssuer, claims: dict[str, Any]) -> None:
     usual: dict[str, Any] = {"sub": MAIN, "aud": "registry"}
     assert await identify(issuer, issuer.token(**{**usual, **claims})) is None
 
 
-async def test_an_issuers_name_with_a_slash_more_is_another_issuer(issuer: OidcIssuer) -> None:
+async def test_an_issuer_with_a_trailing_slash_is_another_issuer(issuer: OidcIssuer) -> None:
     assert await identify(issuer, issuer.token(iss=issuer.url + "/", sub=MAIN, aud="registry")) is (
         None
     )
-    assert issuer.requested == [], "an issuer that nobody configured was asked for its keys"
+    assert issuer.requested == [], "the keys of an unknown issuer were fetched"
 
 
-async def test_a_token_of_an_issuer_that_is_not_configured_is_not_looked_into(
+async def test_a_token_of_an_unknown_issuer_is_not_verified(
     issuer: OidcIssuer,
 ) -> None:
     with OidcIssuer() as other:
@@ -80,7 +80,7 @@ async def test_a_token_of_an_issuer_that_is_not_configured_is_not_looked_into(
         assert other.requested == []
 
 
-async def test_who_claims_to_be_another_issuer_is_checked_with_that_ones_keys(
+async def test_a_token_is_verified_with_the_keys_of_the_issuer_that_it_names(
     issuer: OidcIssuer,
 ) -> None:
     with OidcIssuer() as other:
@@ -114,7 +114,7 @@ async def test_a_token_signed_with_the_public_key_as_a_shared_secret_proves_noth
     assert await identify(issuer, forged) is None
 
 
-async def test_a_key_that_the_token_brings_along_is_not_trusted(issuer: OidcIssuer) -> None:
+async def test_a_key_in_the_token_is_not_trusted(issuer: OidcIssuer) -> None:
     own = ec_key()
     with OidcIssuer(own) as other:
         for header in ({"jwk": own.jwk()}, {"jku": other.url + KEYS}, {"kid": "../../keys"}):
@@ -126,14 +126,12 @@ async def test_a_key_that_the_token_brings_along_is_not_trusted(issuer: OidcIssu
 @pytest.mark.parametrize(
     "text", ["", "password", "a.b", "a.b.c", "....", "e30.e30.", "x" * 40_000 + "..", "é.é.é"]
 )
-async def test_a_password_that_is_no_token_is_somebody_elses_to_check(
-    issuer: OidcIssuer, text: str
-) -> None:
+async def test_a_password_that_is_not_a_token_is_ignored(issuer: OidcIssuer, text: str) -> None:
     assert await identify(issuer, text) is None
     assert issuer.requested == []
 
 
-async def test_a_token_is_of_the_first_federation_that_it_fits(issuer: OidcIssuer) -> None:
+async def test_a_token_belongs_to_the_first_federation_that_it_matches(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer, "main"), github(issuer, "any", subjects=("repo:org/**",))])
     token = issuer.token(sub=MAIN, aud="registry")
     branch = issuer.token(sub="repo:org/app:ref:refs/heads/b", aud="registry")
@@ -144,8 +142,8 @@ async def test_a_token_is_of_the_first_federation_that_it_fits(issuer: OidcIssue
 
     assert await federation("oidc", token) == "federated:main"
     assert await federation("oidc", branch) == "federated:any"
-    assert await federation("any", token) == "federated:any", "the user name chooses"
-    assert await federation("main", branch) is None, "the user name chooses"
+    assert await federation("any", token) == "federated:any", "the user name selects the federation"
+    assert await federation("main", branch) is None, "the user name selects the federation"
 
 
 async def test_federations_of_one_issuer_differ_by_audience(issuer: OidcIssuer) -> None:
@@ -155,7 +153,7 @@ async def test_federations_of_one_issuer_differ_by_audience(issuer: OidcIssuer) 
     assert await identity_of(source, "one", token) is None
 
 
-async def test_all_claims_have_to_fit(issuer: OidcIssuer) -> None:
+async def test_all_claims_must_match(issuer: OidcIssuer) -> None:
     claims = {"repository_owner_id": "42", "environment": "prod-*", "verified": "true"}
     source = Federated([github(issuer, claims=claims)])
     right: dict[str, Any] = {

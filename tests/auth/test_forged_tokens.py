@@ -1,4 +1,4 @@
-"""Tokens that somebody else than the issuer made, or altered: none is taken."""
+"""Tokens that were not made by the issuer, or were altered, are refused."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ pytestmark = pytest.mark.anyio
     "algorithm", ["none", "None", "NONE", "", "HS256", "nonsense", None, 1, []]
 )
 async def test_an_unsigned_token_is_refused(algorithm: object) -> None:
-    """Whatever the setting says."""
+    """Even if the settings list the algorithm."""
     token = by_hand({"alg": algorithm, "kid": KEY.kid}, claims())
     await refuses(token)
     await refuses(token, algorithms={"none", "None", "HS256", "nonsense", "ES256"})
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-async def test_the_public_key_is_no_secret(algorithm: str) -> None:
-    """Signed with what everybody can read."""
+async def test_a_public_key_is_not_accepted_as_a_shared_secret(algorithm: str) -> None:
+    """Anybody can read it and sign with it."""
     public = RSA.private.public_key()
     hashed = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[algorithm]
     for form in (Encoding.PEM, Encoding.DER):
@@ -43,15 +43,15 @@ async def test_the_public_key_is_no_secret(algorithm: str) -> None:
         await refuses(token, algorithms={algorithm})
 
 
-async def test_the_algorithm_fits_the_key() -> None:
-    """A key set may leave one algorithm of several; an RSA key does nothing of elliptic curves."""
+async def test_the_algorithm_must_fit_the_key() -> None:
+    """A key set may restrict a key to one algorithm; RSA keys have no elliptic curves."""
     for algorithm in ("PS256", "RS512"):
         token = jwt.encode(claims(), RSA.private, algorithm, headers={"kid": RSA.kid})
         await refuses(token)
     await refuses(by_hand({"alg": "RS256", "kid": KEY.kid}, claims(), b"x" * 256))
 
 
-async def test_a_key_that_the_token_brings_is_not_trusted() -> None:
+async def test_a_key_in_the_token_is_not_trusted() -> None:
     other = certify("attacker")
     jwk = ec_key()
     for header in (
@@ -68,7 +68,7 @@ async def test_a_key_that_the_token_brings_is_not_trusted() -> None:
         await refuses(jwt.encode(claims(), key, "ES256", headers=header))
 
 
-async def test_a_token_that_is_altered_is_refused() -> None:
+async def test_an_altered_token_is_refused() -> None:
     head, _, signature = signed().split(".")
     payload = base64.urlsafe_b64encode(json.dumps(claims(sub="root")).encode()).decode()
     await refuses(f"{head}.{payload.rstrip('=')}.{signature}")
@@ -92,12 +92,12 @@ async def test_a_token_that_is_altered_is_refused() -> None:
         pytest.param("x" * 10_000_000, id="huge"),
     ],
 )
-async def test_what_is_no_token_is_refused(token: str) -> None:
+async def test_malformed_tokens_are_refused(token: str) -> None:
     with pytest.raises(CredentialsInvalid):
         await verifier().verify(token)
 
 
-async def test_claims_are_an_object() -> None:
+async def test_claims_must_be_an_object() -> None:
     for payload in (b"[]", b"1", b"\xff", b"[" * 20_000, b""):
         token = jwt.PyJWS().encode(payload, KEY.private, "ES256", headers={"kid": KEY.kid})
         await refuses(token)

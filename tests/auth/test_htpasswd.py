@@ -1,4 +1,4 @@
-"""Users of a password file."""
+"""The users of a password file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def line(user: str, password: str, rounds: int = 4) -> str:
 
 
 def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The hashes that are compared with from now on."""
+    """Return a list of the hashes that are checked from now on."""
     compared = []
     check = bcrypt.checkpw
 
@@ -44,7 +44,7 @@ def count_hashing(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.mark.parametrize("marker", ["$2a$", "$2b$", "$2y$"])
-async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None:
+async def test_a_user_logs_in_with_the_right_password_only(marker: str) -> None:
     users = Htpasswd(line("alice", "secret").replace("$2b$", marker))
     assert await identity_of(users, "alice", "secret") == ALICE
     for name, secret in [
@@ -60,20 +60,20 @@ async def test_a_user_is_let_in_by_the_right_password_alone(marker: str) -> None
         assert await identity_of(users, name, secret) is None, (name, secret)
 
 
-async def test_names_and_passwords_may_be_of_any_letters() -> None:
-    """UTF-8; the password may hold colons."""
+async def test_names_and_passwords_may_have_any_letters() -> None:
+    """In UTF-8; the password may contain colons."""
     users = Htpasswd(f"# the team\n\n{line('zoë', 'pä:ss:wörd')}\r\n")
     assert await identity_of(users, "zoë", "pä:ss:wörd") == Identity("zoë", "htpasswd")
 
 
-async def test_of_a_password_beyond_bcrypts_length_the_beginning_counts() -> None:
-    """As under Apache and distribution, whose files are taken as they are."""
+async def test_only_the_first_72_bytes_of_a_password_count() -> None:
+    """As with Apache and distribution, whose files are accepted unchanged."""
     users = Htpasswd(line("alice", "x" * 72))
     assert await identity_of(users, "alice", "x" * 72 + "y")
     assert not await identity_of(users, "alice", "x" * 71)
 
 
-def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
+def test_a_line_is_refused_for_a_password_that_is_too_long_or_empty() -> None:
     with pytest.raises(ValueError, match="73 bytes"):
         line("alice", "ü" * 36 + "x")
     with pytest.raises(ValueError, match="empty"):
@@ -81,13 +81,13 @@ def test_no_line_is_made_of_what_bcrypt_would_cut_off() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a:b", "#a", " a", "a\nb"])
-def test_no_line_is_made_for_a_name_that_could_not_be_read_back(user: str) -> None:
+def test_a_line_is_refused_for_a_name_that_could_not_be_parsed(user: str) -> None:
     with pytest.raises(ValueError, match="cannot be a user name"):
         line(user, "secret")
 
 
-def test_all_that_is_wrong_with_a_file_is_told_with_its_lines() -> None:
-    """MD5, SHA-1, crypt and plain text are refused as well as what is malformed; none is quoted."""
+def test_all_problems_of_a_file_are_reported_with_their_lines() -> None:
+    """MD5, SHA-1, crypt and plain text are refused, and malformed lines. None is quoted."""
     fine = line("fine", "secret").partition(":")[2]
     text = "\n".join(
         [
@@ -120,7 +120,7 @@ def test_a_file_without_users_is_refused(text: str) -> None:
         Htpasswd(text)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(HtpasswdInvalid, match="missing: No such file"):
         Htpasswd.from_file(tmp_path / "missing")
     (tmp_path / "latin").write_bytes(b"\xe4:x")
@@ -128,10 +128,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Htpasswd.from_file(tmp_path / "latin")
 
 
-async def test_an_unknown_user_costs_as_much_as_a_wrong_password(
+async def test_an_unknown_user_costs_one_hash_like_a_wrong_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A hash is computed for nobody, of the highest cost in the file."""
+    """The hash has the highest cost in the file."""
     users = Htpasswd(f"{line('alice', 'secret', 6)}\n{line('bob', 'secret', 4)}")
     compared = count_hashing(monkeypatch)
     assert await identity_of(users, "mallory", "secret") is None
@@ -139,8 +139,8 @@ async def test_an_unknown_user_costs_as_much_as_a_wrong_password(
     assert [hashed[:7] for hashed in compared] == [b"$2b$06$", b"$2b$06$"]
 
 
-async def test_the_time_does_not_tell_who_is_a_user() -> None:
-    """The cheapest of several tries of each cost about as much; this process alone is measured."""
+async def test_the_time_does_not_reveal_who_is_a_user() -> None:
+    """The fastest of several attempts take about the same CPU time of this process."""
     users = Htpasswd(line("alice", "secret", 9))
 
     async def cheapest(name: str) -> float:
@@ -155,7 +155,7 @@ async def test_the_time_does_not_tell_who_is_a_user() -> None:
     assert 0.5 < known / unknown < 2
 
 
-async def test_who_was_let_in_is_remembered_and_who_was_not_is_not(
+async def test_successful_checks_are_cached_and_failed_ones_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users = Htpasswd(line("alice", "secret"))
@@ -168,14 +168,14 @@ async def test_who_was_let_in_is_remembered_and_who_was_not_is_not(
     assert len(compared) == 4
 
 
-async def test_nothing_that_is_remembered_is_a_password() -> None:
+async def test_the_cache_contains_no_password() -> None:
     users = Htpasswd(line("alice", "secret"))
     await identity_of(users, "alice", "secret")
     checks = users._checks
     assert b"secret" not in repr((vars(checks), vars(checks._passed))).encode()
 
 
-async def test_the_same_login_many_times_at_once_is_checked_once(
+async def test_equal_logins_at_the_same_time_share_one_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users = Htpasswd(line("alice", "secret", 8))
@@ -185,10 +185,10 @@ async def test_the_same_login_many_times_at_once_is_checked_once(
     assert len(compared) == 1
 
 
-async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_again(
+async def test_a_flood_of_wrong_passwords_is_refused_with_retry_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Who was let in before is not kept waiting by it."""
+    """Cached logins do not wait for it."""
     monkeypatch.setattr(module, "WAITING", 8)
     users = Htpasswd(line("alice", "secret", 10))
     assert await identity_of(users, "alice", "secret")
@@ -203,7 +203,7 @@ async def test_a_flood_of_wrong_passwords_takes_few_threads_and_is_told_to_come_
     assert refused[0].headers == {"Retry-After": "2"}
 
 
-async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
+async def test_a_cancelled_login_does_not_cancel_the_check_of_another() -> None:
     users = Htpasswd(line("alice", "secret", 8))
     first = asyncio.create_task(identity_of(users, "alice", "secret"))
     second = asyncio.create_task(identity_of(users, "alice", "secret"))
@@ -212,7 +212,7 @@ async def test_who_hangs_up_does_not_end_the_check_of_another() -> None:
     assert await second == ALICE
 
 
-async def test_a_file_that_changes_is_read_again_and_what_was_remembered_is_forgotten(
+async def test_a_changed_file_is_read_again_and_cached_checks_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
@@ -226,7 +226,7 @@ async def test_a_file_that_changes_is_read_again_and_what_was_remembered_is_forg
     assert await identity_of(users, "bob", "secret")
 
 
-async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
+async def test_a_check_that_was_running_when_the_file_changed_is_not_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RELOAD_SECONDS", 0)
@@ -250,7 +250,7 @@ async def test_a_check_under_way_while_the_file_changes_is_not_remembered(
 
 
 @pytest.mark.parametrize("broken", ["alice:plain", None])
-async def test_a_file_that_becomes_invalid_leaves_the_users_as_they_were(
+async def test_the_users_stay_as_they_were_when_the_file_becomes_invalid(
     broken: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -267,7 +267,7 @@ async def test_a_file_that_becomes_invalid_leaves_the_users_as_they_were(
     assert await identity_of(users, "bob", "secret")
 
 
-async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
+async def test_the_file_is_not_checked_with_each_request(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "htpasswd"
@@ -278,7 +278,7 @@ async def test_a_file_that_stays_the_same_is_not_looked_at_with_each_request(
 
 
 def replace(file: Path, text: str | None) -> None:
-    """Another file in its place, as a mounted secret changes; None removes it."""
+    """Replace the file by another, as happens with mounted secrets; None removes it."""
     if text is None:
         file.unlink()
         return

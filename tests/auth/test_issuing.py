@@ -1,4 +1,4 @@
-"""Tokens that the registry signs itself."""
+"""Tokens that the registry issues itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verifier(issuer: Issuer, now: float = NOW) -> TokenVerifier:
 
 
 @pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
-async def test_a_token_is_verified_by_the_published_keys(key: SigningKey) -> None:
+async def test_a_token_is_verified_with_the_published_keys(key: SigningKey) -> None:
     issuer = replace(ISSUER, key=key)
     scopes = (repository_scope("a/b", "pull", "push"),)
     verified = await verifier(issuer).verify(issuer.issue("alice", scopes))
@@ -45,7 +45,7 @@ async def test_a_token_is_verified_by_the_published_keys(key: SigningKey) -> Non
     assert (verified.begins, verified.expires) == (NOW, NOW + 300)
 
 
-async def test_a_token_of_the_previous_key_holds_and_new_ones_are_signed_with_the_new() -> None:
+async def test_tokens_of_the_previous_key_are_valid_and_new_ones_use_the_new_key() -> None:
     rotated = replace(ISSUER, previous=OLD_KEY)
     earlier = replace(ISSUER, key=OLD_KEY).issue("alice")
     assert (await verifier(rotated).verify(earlier)).subject == "alice"
@@ -54,7 +54,7 @@ async def test_a_token_of_the_previous_key_holds_and_new_ones_are_signed_with_th
         await verifier(ISSUER).verify(earlier)
 
 
-def test_what_is_published_is_public() -> None:
+def test_only_public_keys_are_published() -> None:
     keys = replace(ISSUER, previous=OLD_KEY).jwks["keys"]
     assert [key["kid"] for key in keys] == [KEY.id, OLD_KEY.id]
     assert [key["alg"] for key in keys] == ["ES256", "EdDSA"]
@@ -62,7 +62,7 @@ def test_what_is_published_is_public() -> None:
 
 
 @pytest.mark.parametrize("key", [KEY, OLD_KEY], ids=lambda key: key.algorithm)
-def test_a_key_is_the_same_when_read_back(key: SigningKey) -> None:
+def test_a_key_is_parsed_from_its_own_pem(key: SigningKey) -> None:
     assert SigningKey.parse(key.pem()).jwk == key.jwk
 
 
@@ -80,13 +80,13 @@ def test_a_key_is_the_same_when_read_back(key: SigningKey) -> None:
     ],
     ids=["empty", "text", "P-384", "Ed448"],
 )
-def test_another_kind_of_key_is_refused_and_not_quoted(pem: str) -> None:
+def test_other_kinds_of_keys_are_refused_and_not_quoted(pem: str) -> None:
     with pytest.raises(ValueError, match=r"^must be") as refused:
         SigningKey.parse(pem)
     assert len(str(refused.value)) < 100
 
 
-async def test_a_refresh_token_gives_back_the_login() -> None:
+async def test_a_refresh_token_contains_the_login() -> None:
     token = REFRESH.issue(ALICE)
     assert token is not None
     assert await REFRESH.read(token) == ALICE
@@ -95,7 +95,7 @@ async def test_a_refresh_token_gives_back_the_login() -> None:
     )
 
 
-async def test_a_refresh_token_is_no_access_token_nor_the_reverse() -> None:
+async def test_refresh_and_access_tokens_are_not_interchangeable() -> None:
     with pytest.raises(CredentialsInvalid):
         await verifier(ISSUER).verify(REFRESH.issue(ALICE) or "")
     with pytest.raises(CredentialsInvalid):
@@ -103,7 +103,7 @@ async def test_a_refresh_token_is_no_access_token_nor_the_reverse() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "." * 100_000])
-async def test_what_is_no_token_is_refused(token: str) -> None:
+async def test_malformed_tokens_are_refused(token: str) -> None:
     with pytest.raises(CredentialsInvalid):
         await REFRESH.read(token)
 
@@ -119,7 +119,7 @@ async def test_a_refresh_token_expires() -> None:
                 await later.read(token)
 
 
-def test_a_login_may_end_sooner_than_refresh_tokens_do_or_have_none() -> None:
+def test_a_login_may_shorten_its_refresh_token_or_have_none() -> None:
     token = REFRESH.issue(replace(ALICE, refresh_seconds=3600)) or ""
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 3600
@@ -127,5 +127,5 @@ def test_a_login_may_end_sooner_than_refresh_tokens_do_or_have_none() -> None:
     assert replace(REFRESH, seconds=0).issue(ALICE) is None
 
 
-def test_keys_do_not_show_where_objects_are_printed() -> None:
+def test_private_keys_are_not_part_of_the_repr() -> None:
     assert "PrivateKey" not in repr(ISSUER)

@@ -1,4 +1,4 @@
-"""Keys of an issuer: which are taken, what they are called, and what they may be used with."""
+"""The keys of an issuer: which are accepted, their ids, and their algorithms."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def jwks(*keys: object) -> dict[str, object]:
     return {"keys": list(keys)}
 
 
-def test_the_thumbprint_is_that_of_the_rfc() -> None:
+def test_the_thumbprint_is_as_in_the_rfc() -> None:
     assert thumbprint(RFC_7638) == RFC_7638_THUMBPRINT
     assert parse_jwks(jwks(RFC_7638)).named[RFC_7638_THUMBPRINT].thumbprint == RFC_7638_THUMBPRINT
 
 
-def test_the_libtrust_id_is_that_of_libtrust() -> None:
-    """48 letters and digits of base 32, in groups of four."""
+def test_the_libtrust_id_has_the_form_of_libtrusts() -> None:
+    """48 characters of base 32, in groups of four."""
     key = Key.of(ec_key().private.public_key())
     groups = libtrust_id(key).split(":")
     assert [len(group) for group in groups] == [4] * 12
@@ -81,8 +81,8 @@ def test_a_key_is_used_with_the_algorithms_of_its_kind(
         b"a secret",
     ],
 )
-def test_a_key_of_another_kind_is_not_taken(public: object) -> None:
-    """Too short, on an unusual curve, private, or shared."""
+def test_other_kinds_of_keys_are_refused(public: object) -> None:
+    """Too short, on an unusual curve, private, or a shared secret."""
     with pytest.raises(KeyUnusable):
         Key.of(public)
 
@@ -92,7 +92,9 @@ def test_no_algorithm_is_symmetric() -> None:
 
 
 @pytest.mark.parametrize("signing", [rsa_key(), ec_key()])
-async def test_a_key_is_found_by_its_id_its_thumbprint_and_itself(signing: SigningKey) -> None:
+async def test_a_key_is_found_by_id_by_thumbprint_and_by_the_key_itself(
+    signing: SigningKey,
+) -> None:
     keys = parse_jwks(jwks(SECRET, signing.jwk()))
     for header in (
         {"kid": signing.kid},
@@ -121,20 +123,20 @@ async def test_a_key_is_found_by_its_id_its_thumbprint_and_itself(signing: Signi
     ],
 )
 async def test_no_other_key_is_found(header: dict[str, Any]) -> None:
-    """Neither one that the token brings along, nor one that it says where to get."""
+    """Neither one in the token, nor one at a URL in the token."""
     with pytest.raises(CredentialsInvalid):
         await parse_jwks(jwks(ec_key().jwk())).find(header)
 
 
-async def test_a_key_in_the_header_comes_before_its_name() -> None:
-    """That ``kid`` is trusted does not make the key beside it so."""
+async def test_a_key_in_the_header_takes_precedence_over_its_id() -> None:
+    """A trusted ``kid`` does not make the key beside it trusted."""
     trusted = ec_key()
     with pytest.raises(CredentialsInvalid):
         await parse_jwks(jwks(trusted.jwk())).find({"kid": trusted.kid, "jwk": ec_key().jwk()})
 
 
-async def test_what_a_key_set_says_of_a_key_holds() -> None:
-    """``alg`` leaves one algorithm, ``use`` may exclude all."""
+async def test_a_key_set_may_restrict_a_key() -> None:
+    """``alg`` to one algorithm, ``use`` to other purposes."""
     signing = rsa_key()
     narrow = await parse_jwks(jwks(signing.jwk())).find({"kid": signing.kid})
     assert narrow.algorithms == {"RS256"}
@@ -156,7 +158,7 @@ assert isinstance(PRIVATE_EC, ec.EllipticCurvePrivateKey)
         (OKPAlgorithm.to_jwk(ED25519, as_dict=True), ED25519.public_key()),
     ],
 )
-async def test_of_a_private_key_the_public_half_is_taken(
+async def test_only_the_public_half_of_a_private_key_is_used(
     jwk: dict[str, Any], public: object
 ) -> None:
     assert "d" in jwk
@@ -182,6 +184,6 @@ async def test_of_a_private_key_the_public_half_is_taken(
         jwks({**RFC_7638, "n": "%"}),
     ],
 )
-def test_what_has_no_usable_key_is_no_key_set(document: object) -> None:
+def test_a_key_set_needs_a_usable_key(document: object) -> None:
     with pytest.raises(ValueError, match=r"not a JWK set|no usable key"):
         parse_jwks(document)

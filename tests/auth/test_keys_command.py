@@ -1,4 +1,4 @@
-"""`python -m registry_core auth keys`, on a real container."""
+"""`python -m registry_core auth keys`, with a real container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.azurite import container_client
 
 @pytest.fixture
 def container(azurite: Azurite, container_name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The environment is that of an operator, who has storage's settings and none but those."""
+    """The environment of an operator, with the settings of storage and no others."""
     for name, value in {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container_name,
@@ -29,10 +29,10 @@ def run(*arguments: str) -> int:
     return main(["auth", "keys", *arguments])
 
 
-def test_a_key_is_made_shown_once_listed_and_revoked(
+def test_a_key_is_created_printed_once_listed_and_revoked(
     azurite: Azurite, container: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Storage has no more of it than a hash."""
+    """Only its hash is stored."""
     scope = "repository:team/**:pull"
     assert run("create", "--name", "ci", "--user", "alice", "--scope", scope) == 0
     key = capsys.readouterr().out.strip()
@@ -51,8 +51,8 @@ def test_a_key_is_made_shown_once_listed_and_revoked(
     assert capsys.readouterr().err.splitlines()[-1] == "registry: there is no key 'ci'"
 
 
-def test_keys_are_where_the_registry_is(azurite: Azurite, container: str) -> None:
-    """In a container whose names begin with a slash, too."""
+def test_keys_are_stored_below_the_root_of_the_registry(azurite: Azurite, container: str) -> None:
+    """Also in a container whose names begin with a slash."""
     with container_client(azurite, container) as client:
         client.upload_blob("/docker/registry/v2/repositories/a/_uploads/x/data", b"")
         assert run("create", "--name", "ci") == 0
@@ -60,19 +60,19 @@ def test_keys_are_where_the_registry_is(azurite: Azurite, container: str) -> Non
 
 
 @pytest.mark.parametrize("expires", ["", "0d", "90", "9999999d", "2020-01-01", "2027-13-01"])
-def test_a_key_ends_on_a_day_to_come(expires: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_expiry_must_be_in_the_future(expires: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("create", "--name", "ci", "--expires", expires)
     assert "--expires" in capsys.readouterr().err
 
 
-def test_a_scope_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_malformed_scope_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("create", "--name", "ci", "--scope", "team/**")
     assert "is not a scope" in capsys.readouterr().err
 
 
-def test_without_storage_it_says_which_setting_is_missing(
+def test_a_missing_storage_setting_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("REGISTRY_STORAGE_AZURE_CONTAINER", raising=False)

@@ -1,4 +1,4 @@
-"""The keys of an issuer are found where it says, kept, and asked for again when they change."""
+"""The keys of an issuer are found by discovery, cached, and fetched again when they change."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def issuer() -> Iterator[OidcIssuer]:
         yield issuer
 
 
-async def test_a_key_that_two_issuers_share_does_not_make_them_one(issuer: OidcIssuer) -> None:
+async def test_issuers_that_share_a_key_are_still_different(issuer: OidcIssuer) -> None:
     """Entra ID signs for all tenants with the same keys."""
     tokens = IssuedTokens("https://other.example", discovered_keys(issuer.url))
     with pytest.raises(CredentialsInvalid, match="another issuer"):
@@ -42,7 +42,7 @@ async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer
     assert issuer.requested == [WELL_KNOWN, KEYS]
 
 
-async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) -> None:
+async def test_a_rotated_key_is_found_without_a_restart(issuer: OidcIssuer) -> None:
     clock = [0.0]
 
     def keys(name: str) -> KeysAtUrl:
@@ -54,10 +54,10 @@ async def test_a_new_key_is_found_while_the_registry_runs(issuer: OidcIssuer) ->
     issuer.rotate()
     clock[0] += 60
     assert await identity_of(source, "oidc", issuer.token(sub=MAIN, aud="registry"))
-    assert await identity_of(source, "oidc", old) is None, "a key that was taken out still counts"
+    assert await identity_of(source, "oidc", old) is None, "a withdrawn key is still trusted"
 
 
-async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
+async def test_unknown_keys_do_not_cause_a_fetch_each_time(
     issuer: OidcIssuer,
 ) -> None:
     source = Federated([github(issuer)])
@@ -66,7 +66,7 @@ async def test_unknown_keys_do_not_make_the_registry_ask_again_and_again(
     assert issuer.requested == [WELL_KNOWN, KEYS] * 2
 
 
-async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_so(
+async def test_the_keys_may_be_on_another_host(
     issuer: OidcIssuer,
 ) -> None:
     with OidcIssuer(issuer.key) as other:
@@ -75,7 +75,7 @@ async def test_keys_on_another_host_are_taken_where_the_discovery_document_says_
         assert other.requested == [KEYS]
 
 
-async def test_a_discovery_document_of_another_issuer_leads_to_no_keys(issuer: OidcIssuer) -> None:
+async def test_a_discovery_document_of_another_issuer_is_refused(issuer: OidcIssuer) -> None:
     issuer.announce(issuer="https://elsewhere.example")
     with pytest.raises(Unavailable):
         await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
@@ -97,7 +97,7 @@ async def test_a_discovery_document_of_another_issuer_leads_to_no_keys(issuer: O
     ],
     ids=["empty", "HTML", "list", "without", "number", "plain", "file", "deep", "huge"],
 )
-async def test_a_discovery_document_that_is_none_is_told_from_a_wrong_token(
+async def test_an_invalid_discovery_document_is_not_an_invalid_token(
     issuer: OidcIssuer, document: bytes
 ) -> None:
     url = json.dumps(issuer.url).encode()
@@ -107,7 +107,7 @@ async def test_a_discovery_document_that_is_none_is_told_from_a_wrong_token(
     assert issuer.requested == [WELL_KNOWN]
 
 
-async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
+async def test_an_issuer_that_does_not_answer_is_not_an_invalid_token(
     issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(oidc, "_FETCH_SECONDS", 0.1)
@@ -117,10 +117,10 @@ async def test_an_issuer_that_does_not_answer_is_told_from_a_wrong_token(
     for _ in range(3):
         with pytest.raises(Unavailable):
             await identity_of(source, "oidc", token)
-    assert issuer.requested == [WELL_KNOWN], "each token made the registry wait anew"
+    assert issuer.requested == [WELL_KNOWN], "each token waited for another fetch"
 
 
-async def test_known_keys_serve_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
+async def test_known_keys_are_used_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:
     source = Federated([github(issuer)])
     token = issuer.token(sub=MAIN, aud="registry")
     assert await identity_of(source, "oidc", token)

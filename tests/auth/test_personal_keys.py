@@ -1,4 +1,4 @@
-"""Personal access keys, and what is kept of them."""
+"""Personal access keys, and what is stored of them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def new_key(name: str = "ci", user: str = "alice") -> tuple[str, PersonalKey]:
     return PersonalKey.make(name, user, created=NOW, expires=TOMORROW)
 
 
-def test_a_key_says_what_it_is_and_its_name() -> None:
+def test_a_key_contains_its_kind_and_its_name() -> None:
     text, key = new_key("build.bot-1")
     assert text.startswith("regk_build.bot-1_")
     assert key_name(text) == key.name == "build.bot-1"
     assert new_key()[0] != new_key()[0]
 
 
-def test_only_a_hash_is_kept() -> None:
+def test_only_a_hash_is_stored() -> None:
     text, key = new_key()
     stored = json.loads(key.to_json())
     assert stored["sha256"] == hashlib.sha256(text.encode()).hexdigest()
@@ -49,19 +49,19 @@ def test_only_a_hash_is_kept() -> None:
 
 
 @pytest.mark.parametrize("limits", [None, parse_limits(["repository:a/**:pull"])])
-def test_what_is_kept_is_read_back(limits: tuple[Scope, ...] | None) -> None:
+def test_a_stored_key_is_parsed_to_the_same_value(limits: tuple[Scope, ...] | None) -> None:
     key = replace(new_key()[1], limits=limits)
     assert PersonalKey.of_json(key.to_json()) == key
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"name": 1, "user": ""}'])
-def test_what_is_damaged_is_no_key(content: bytes) -> None:
+def test_a_damaged_key_is_refused(content: bytes) -> None:
     with pytest.raises(KeyUnreadable):
         PersonalKey.of_json(content)
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "../a", "a/b", "-a", "a--b", "a" * 65, "a\n"])
-def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
+def test_an_ambiguous_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not a valid key name"):
         new_key(name)
 
@@ -69,17 +69,17 @@ def test_a_name_that_could_be_misread_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "secret", "regk_ci", "regk_ci_short", "regk_../x_" + "a" * 43, "x" + new_key()[0]]
 )
-def test_other_passwords_are_not_taken_for_keys(text: str) -> None:
+def test_other_passwords_are_not_parsed_as_keys(text: str) -> None:
     assert key_name(text) is None
 
 
 @pytest.mark.parametrize("text", ["x", "repository:A:pull", "repository:a:", "repository:a b:pull"])
-def test_a_limit_that_could_never_match_is_refused(text: str) -> None:
+def test_a_limit_that_can_never_match_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|names no"):
         parse_limits([text])
 
 
-async def test_a_login_costs_one_call_and_another_password_none() -> None:
+async def test_a_login_costs_one_call_and_other_passwords_none() -> None:
     store = CountingStore(MemoryStore())
     keys = PersonalKeys(store, Layout())
     source = PersonalKeySource(keys.find, now=lambda: NOW)
@@ -95,7 +95,7 @@ async def test_a_login_costs_one_call_and_another_password_none() -> None:
     assert len(store.calls) == 2
 
 
-async def test_a_key_lets_in_until_it_expires() -> None:
+async def test_a_key_is_valid_until_it_expires() -> None:
     keys = PersonalKeys(MemoryStore(), Layout())
     text, key = new_key()
     await keys.add(key)
@@ -104,7 +104,7 @@ async def test_a_key_lets_in_until_it_expires() -> None:
         assert (await source.log_in("alice", text) is not None) is holds
 
 
-async def test_a_key_that_differs_in_one_letter_lets_nobody_in() -> None:
+async def test_a_key_that_differs_in_one_letter_is_refused() -> None:
     keys = PersonalKeys(MemoryStore(), Layout())
     source = PersonalKeySource(keys.find, now=lambda: NOW)
     text, key = new_key()
@@ -114,8 +114,8 @@ async def test_a_key_that_differs_in_one_letter_lets_nobody_in() -> None:
     assert await source.log_in("", text) is None
 
 
-async def test_a_key_object_under_another_name_lets_nobody_in() -> None:
-    """Nor does one that cannot be read."""
+async def test_a_key_stored_under_another_name_is_refused() -> None:
+    """So is an unreadable one."""
     store, layout = MemoryStore(), Layout()
     source = PersonalKeySource(PersonalKeys(store, layout).find, now=lambda: NOW)
     text, key = new_key()
@@ -125,7 +125,7 @@ async def test_a_key_object_under_another_name_lets_nobody_in() -> None:
     assert await source.log_in("alice", text) is None
 
 
-async def test_keys_are_listed_by_name_and_a_name_is_taken_once() -> None:
+async def test_keys_are_listed_by_name_and_names_are_unique() -> None:
     keys = PersonalKeys(MemoryStore(), Layout())
     made = [new_key(name)[1] for name in ("b", "a")]
     for key in made:

@@ -1,4 +1,4 @@
-"""What rules allow, and whom."""
+"""What the rules allow, and to whom."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def may(identity: Identity, action: str, name: str, rules: Rules = RULES) -> boo
         (ALICE, "push", ["team/old-1"], ["public/a"]),
     ],
 )
-def test_everybody_may_do_what_some_rule_allows(
+def test_an_identity_may_do_what_any_rule_allows(
     identity: Identity, action: str, allowed: list[str], others: list[str]
 ) -> None:
     for name in allowed:
@@ -80,7 +80,7 @@ def test_everybody_may_do_what_some_rule_allows(
         ),
     ],
 )
-def test_each_kind_of_identity_has_rules_of_its_own(identity: Identity, action: str) -> None:
+def test_each_kind_of_identity_has_its_own_entries(identity: Identity, action: str) -> None:
     assert may(identity, action, "team/old-1")
 
 
@@ -100,8 +100,8 @@ def test_each_kind_of_identity_has_rules_of_its_own(identity: Identity, action: 
         Identity("1-2", "htpasswd"),
     ],
 )
-def test_nobody_becomes_another_by_what_a_token_of_elsewhere_says(identity: Identity) -> None:
-    """Names count for their own source, roles and object ids for Entra ID's tokens only."""
+def test_a_name_of_another_source_matches_nothing(identity: Identity) -> None:
+    """Roles and object ids match tokens of Entra ID only."""
     assert not may(identity, "push", "team/old-1")
     assert not may(identity, "delete", "team/old-1")
     assert may(identity, "pull", "public/a")
@@ -110,20 +110,20 @@ def test_nobody_becomes_another_by_what_a_token_of_elsewhere_says(identity: Iden
 @pytest.mark.parametrize(
     "name", ["public/../team/a", "public//a", "public/A", "public/a/", "public/a\n", "PUBLIC/a", ""]
 )
-def test_what_is_no_name_may_not_be_touched(name: str) -> None:
+def test_invalid_repository_names_are_refused(name: str) -> None:
     assert not may(ALICE, "pull", name)
     assert not may(ALICE, "pull", name, EVERYONE_KNOWN)
 
 
-def test_nothing_but_known_actions_is_allowed() -> None:
-    """``*`` is all of them, as clients ask for it that delete."""
+def test_only_known_actions_are_allowed() -> None:
+    """``*`` means all of them; some clients request it in order to delete."""
     for action in ("", "admin", "PULL", "pull,push"):
         assert not may(ALICE, action, "team/a", EVERYONE_KNOWN)
     assert may(ALICE, "*", "team/old-1")
     assert not may(ALICE, "*", "team/a")
 
 
-def test_whoever_may_do_anything_with_a_repository_finds_it_in_the_catalog() -> None:
+def test_the_catalog_shows_repositories_for_which_any_action_is_allowed() -> None:
     seen = {
         identity.name: [
             name
@@ -140,7 +140,7 @@ def test_whoever_may_do_anything_with_a_repository_finds_it_in_the_catalog() -> 
     }
 
 
-def test_the_catalog_is_for_whoever_finds_something_in_it() -> None:
+def test_the_catalog_needs_a_repository_that_may_be_listed() -> None:
     [catalog], [action] = [WHOLE_CATALOG.resource], WHOLE_CATALOG.actions
     private = Rules.parse('[[rule]]\nwho=["user:alice"]\nmay=["list"]\non=["a"]')
     assert private.permissions(ALICE).allows(catalog, action)
@@ -150,7 +150,7 @@ def test_the_catalog_is_for_whoever_finds_something_in_it() -> None:
     assert not EVERYONE_KNOWN.permissions(ANONYMOUS).allows(catalog, action)
 
 
-def test_who_may_pull_all_that_there_is_reads_everything() -> None:
+def test_pulling_all_repositories_is_reading_everything() -> None:
     assert EVERYONE_KNOWN.permissions(BOB).reads_everything()
     assert not EVERYONE_KNOWN.permissions(ANONYMOUS).reads_everything()
     assert not RULES.permissions(ALICE).reads_everything()
@@ -158,7 +158,7 @@ def test_who_may_pull_all_that_there_is_reads_everything() -> None:
     assert not only_listed.permissions(ALICE).reads_everything()
 
 
-def test_an_answer_is_explained_by_the_rules_that_give_it() -> None:
+def test_a_decision_is_explained_by_its_rules() -> None:
     team = repository_scope("team/a").resource
     allowed = RULES.explain(ALICE, team, "pull")
     assert (allowed.allowed, [rule.line for rule in allowed.allowing]) == (True, [21])

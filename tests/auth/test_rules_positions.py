@@ -1,4 +1,4 @@
-"""Where in a TOML document each key and value stands."""
+"""The lines of the keys and values of a TOML document."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 
 @given(st.lists(st.sampled_from(TRICKY.splitlines(keepends=True))).map("".join))
-def test_whatever_tomllib_reads_has_a_line(text: str) -> None:
+def test_every_value_that_tomllib_reads_has_a_line(text: str) -> None:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError:

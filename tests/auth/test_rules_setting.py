@@ -1,4 +1,4 @@
-"""``REGISTRY_AUTH_RULES``: what is wrong stops the start, what is harmless is logged."""
+"""``REGISTRY_AUTH_RULES``: problems stop the start, warnings are logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in by a token, and what the others are told."""
+"""Callers with a token, and the challenges that others get."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def challenge(
     return error.headers["WWW-Authenticate"]
 
 
-async def test_a_token_names_its_bearer() -> None:
+async def test_a_token_names_the_caller() -> None:
     caller = await AUTHENTICATOR.authenticate(f"Bearer {signed()}")
     assert (caller.name, caller.is_known) == ("alice", True)
     assert caller.lacks([repository_scope("a/b", "pull", "push")]) == []
@@ -36,7 +36,7 @@ async def test_a_token_names_its_bearer() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
-async def test_the_scheme_is_written_in_any_way(scheme: str) -> None:
+async def test_the_case_of_the_scheme_does_not_matter(scheme: str) -> None:
     """RFC 9110, section 11.1: "case-insensitive"."""
     assert (await AUTHENTICATOR.authenticate(f"{scheme} {signed()}")).is_known
 
@@ -56,13 +56,13 @@ async def test_the_scheme_is_written_in_any_way(scheme: str) -> None:
         "Bearer\ta.b.c",
     ],
 )
-async def test_without_a_token_one_is_nobody(header: str | None) -> None:
-    """They get the challenge, without an error, as if they had shown nothing."""
+async def test_without_a_token_the_caller_is_anonymous(header: str | None) -> None:
+    """They get the challenge without an error, as without credentials."""
     assert await AUTHENTICATOR.authenticate(header) == ANYBODY
 
 
 @pytest.mark.parametrize("header", ["Bearer a b", "Bearer x", "Bearer ,", "Bearer Bearer a.b.c"])
-async def test_a_token_that_is_none_is_refused(header: str) -> None:
+async def test_a_malformed_token_is_refused(header: str) -> None:
     with pytest.raises(CredentialsInvalid):
         await AUTHENTICATOR.authenticate(header)
 
@@ -71,7 +71,7 @@ async def test_a_token_that_is_none_is_refused(header: str) -> None:
     "name", ["a", "a/b/c", "A/B", "a/B", "a/b/", "/a/b", "a/./b", "a/*", "a/b:pull", "", "*"]
 )
 async def test_a_grant_is_for_its_repository_only(name: str) -> None:
-    """Not for what begins alike, or is written alike."""
+    """Not for similar names."""
     access = [{"type": "repository", "name": name, "actions": ["*"]}]
     caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=access)}")
     assert caller.lacks([repository_scope("a/b", "pull")])
@@ -99,7 +99,7 @@ async def test_a_grant_is_for_its_type_and_actions_only(
     assert caller.lacks([resource]) == [resource]
 
 
-async def test_a_star_is_every_action() -> None:
+async def test_a_star_grants_every_action() -> None:
     access = [
         {"type": "repository", "name": "a/b", "actions": ["*"]},
         {"type": "registry", "name": "catalog", "actions": ["*"]},
@@ -109,15 +109,15 @@ async def test_a_star_is_every_action() -> None:
 
 
 async def test_several_grants_of_one_repository_add_up() -> None:
-    """Whatever class they name: that is looked at when a manifest is pushed."""
+    """Whatever class they name: the class is checked when a manifest is pushed."""
     entry = {"type": "repository", "name": "a/b"}
     access = [{**entry, "actions": ["pull"]}, {**entry, "class": "plugin", "actions": ["push"]}]
     caller = await AUTHENTICATOR.authenticate(f"Bearer {signed(access=access)}")
     assert caller.lacks([repository_scope("a/b", "pull", "push")]) == []
 
 
-def test_the_challenge_says_where_for_whom_and_for_what() -> None:
-    """As distribution writes it."""
+def test_the_challenge_has_realm_service_and_scopes() -> None:
+    """In the form that distribution uses."""
     needed = (repository_scope("a", "pull", "push"), repository_scope("b", "pull"))
     assert challenge(AUTHENTICATOR, ANYBODY, *needed) == (
         f'Bearer realm="{REALM}",service="{SERVICE}",'
@@ -133,15 +133,15 @@ def test_the_challenge_of_the_version_check_has_no_scope() -> None:
     "caller, error",
     [(None, "invalid_token"), (Caller("a", Granted(), is_known=True), "insufficient_scope")],
 )
-def test_the_challenge_says_what_was_wrong_with_a_token(caller: Caller | None, error: str) -> None:
+def test_the_challenge_has_the_error_of_a_token(caller: Caller | None, error: str) -> None:
     assert challenge(AUTHENTICATOR, caller, WHOLE_CATALOG).endswith(
         f',scope="registry:catalog:*",error="{error}"'
     )
 
 
 @pytest.mark.parametrize("path", ["/auth/token", "/elsewhere"])
-def test_the_token_service_may_be_at_the_registry_itself(path: str) -> None:
-    """At the address that the client knows it by."""
+def test_the_realm_may_be_at_the_registry_itself(path: str) -> None:
+    """At the address that the client uses."""
     authenticator = TokenAuthenticator(verifier(), None, SERVICE, path)
     assert f'realm="{HERE}{path}"' in challenge(authenticator, ANYBODY)
     assert f'realm="http://other{path}"' in challenge(
@@ -149,8 +149,8 @@ def test_the_token_service_may_be_at_the_registry_itself(path: str) -> None:
     )
 
 
-def test_a_resource_is_asked_for_once() -> None:
-    """A mount from the repository itself, say."""
+def test_a_challenge_lists_each_resource_once() -> None:
+    """For example, in a mount from the repository itself."""
     scopes = [
         repository_scope("a", "pull", "push"),
         repository_scope("a", "pull"),
@@ -161,7 +161,7 @@ def test_a_resource_is_asked_for_once() -> None:
 
 @pytest.mark.parametrize("text", ['a"b', "a\\b", 'a\\"', "a,b=c", ""])
 def test_values_are_quoted(text: str) -> None:
-    """RFC 9110, section 5.6.4: what a client reads is what was meant."""
+    """RFC 9110, section 5.6.4."""
     made = bearer_challenge(text, text, (), ChallengeError.INVALID_TOKEN)
     read = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)', made.removeprefix("Bearer "))
     values = {name: re.sub(r"\\(.)", r"\1", value) for name, value in read}

@@ -1,4 +1,4 @@
-"""Who gets a token, and what it lets them do."""
+"""Who gets a token, and what it grants."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def verified(token: str) -> VerifiedToken:
 
 
 async def granted(login: Login, asked: str) -> str:
-    """What a token says that was asked for."""
+    """Return the scopes of a requested token."""
     grant = SERVED.grant(login, parse_scopes([asked]))
     token = await verified(grant.token)
     assert token.scopes == grant.scopes
@@ -117,11 +117,11 @@ async def granted(login: Login, asked: str) -> str:
         ("repository(plugin):team/a:pull", "repository(plugin):team/a:pull"),
     ],
 )
-async def test_what_is_asked_and_allowed_is_granted(asked: str, expected: str) -> None:
+async def test_requested_scopes_are_granted_if_allowed(asked: str, expected: str) -> None:
     assert await granted(await SERVED.log_in("alice", "secret"), asked) == expected
 
 
-async def test_nobody_in_particular_is_granted_what_everybody_may_do() -> None:
+async def test_an_anonymous_token_grants_what_everybody_may_do() -> None:
     asked = "repository:public/a/b:pull,push repository:team/a:pull"
     assert await granted(ANONYMOUS_LOGIN, asked) == "repository:public/a/b:pull"
 
@@ -135,7 +135,7 @@ async def test_wrong_credentials_are_refused_and_not_quoted(name: str, secret: s
     assert str(refused.value) == "unknown user or wrong password"
 
 
-async def test_a_refresh_token_is_given_to_who_asks_and_is_somebody() -> None:
+async def test_a_refresh_token_is_issued_on_request_except_to_anonymous_callers() -> None:
     login = await SERVED.log_in("alice", "secret")
     assert SERVED.grant(login, ()).refresh_token is None
     assert SERVED.grant(ANONYMOUS_LOGIN, (), offline=True).refresh_token is None
@@ -149,19 +149,19 @@ async def test_a_refresh_token_is_given_to_who_asks_and_is_somebody() -> None:
 @pytest.mark.parametrize(
     "later", [users(alice="another"), users(bob="secret")], ids=["changed", "gone"]
 )
-async def test_a_refresh_token_ends_with_the_password(later: Htpasswd) -> None:
+async def test_a_refresh_token_is_invalid_after_the_password_changes(later: Htpasswd) -> None:
     login = await SERVED.log_in("alice", "secret")
     token = SERVED.grant(login, (), offline=True).refresh_token or ""
     with pytest.raises(CredentialsInvalid, match="changed or revoked"):
         await service(later).renew(token)
 
 
-async def test_what_cannot_be_asked_about_later_leaves_no_refresh_token() -> None:
+async def test_a_source_may_exclude_refresh_tokens() -> None:
     login = await SERVED.log_in("job", "job")
     assert SERVED.grant(login, (), offline=True).refresh_token is None
 
 
-async def test_a_refresh_token_of_a_source_that_is_gone_is_refused() -> None:
+async def test_a_refresh_token_of_a_removed_source_is_refused() -> None:
     token = SERVED.refresh_tokens.issue(Login(Identity("x", "entra"), "entra")) or ""
     with pytest.raises(CredentialsInvalid):
         await SERVED.renew(token)
@@ -189,7 +189,7 @@ async def test_a_key_of_a_user_may_do_what_the_user_may() -> None:
         await service(HTPASSWD, store).log_in("bob", key)
 
 
-async def test_a_key_of_its_own_may_do_what_rules_say_of_it() -> None:
+async def test_a_key_without_a_user_has_its_own_rules() -> None:
     store = MemoryStore()
     key = await make(store, "ci")
     login = await service(HTPASSWD, store).log_in("ci", key)
@@ -198,7 +198,7 @@ async def test_a_key_of_its_own_may_do_what_rules_say_of_it() -> None:
     assert login.identity.subject == "key:ci"
 
 
-async def test_a_key_with_limits_may_do_no_more_than_they_say() -> None:
+async def test_limits_bound_what_a_key_may_do() -> None:
     store = MemoryStore()
     key = await make(store, "reader", "alice", "repository:team/a*:pull")
     login = await service(HTPASSWD, store).log_in("alice", key)
@@ -225,10 +225,10 @@ async def remove_user(_store: MemoryStore) -> Htpasswd:
 
 
 @pytest.mark.parametrize("end", [revoke, make_again, remove_user])
-async def test_a_key_and_its_refresh_tokens_end_at_once(
+async def test_a_key_and_its_refresh_tokens_become_invalid_at_once(
     end: Callable[[MemoryStore], Awaitable[Htpasswd]],
 ) -> None:
-    """When it is revoked, when another has its name, when its user is gone."""
+    """When it is revoked, when another key takes its name, when its user is removed."""
     store = MemoryStore()
     key = await make(store, "laptop", "alice")
     login = await service(HTPASSWD, store).log_in("alice", key)
@@ -251,8 +251,8 @@ AUTHENTICATOR = BuiltinAuthenticator(
 )
 
 
-async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -> None:
-    """But for the catalog: who asks for that is asked who they are."""
+async def test_an_anonymous_caller_may_do_what_everybody_may() -> None:
+    """Except list the catalog, which gets a challenge."""
     caller = await AUTHENTICATOR.authenticate(None)
     assert not caller.is_known
     assert not caller.lacks(parse_scopes(["repository:public/a:pull"]))
@@ -261,13 +261,13 @@ async def test_who_shows_no_token_may_do_what_everybody_may_and_is_not_known() -
 
 
 @pytest.mark.parametrize("header", ["", "Basic YWxpY2U6c2VjcmV0", "Bearer "])
-async def test_who_shows_something_else_than_a_token_is_asked_for_one(header: str) -> None:
+async def test_other_credentials_than_a_token_get_a_challenge(header: str) -> None:
     caller = await AUTHENTICATOR.authenticate(header)
     assert not caller.is_known
     assert caller.lacks(parse_scopes(["repository:public/a:pull"]))
 
 
-async def test_who_shows_a_token_may_do_what_it_says_and_sees_what_they_may_see() -> None:
+async def test_a_token_grants_its_scopes_and_the_catalog_of_its_holder() -> None:
     login = await SERVED.log_in("alice", "secret")
     asked: list[Scope] = [WHOLE_CATALOG, *parse_scopes(["repository:team/a:pull"])]
     caller = await AUTHENTICATOR.authenticate(f"bearer {SERVED.grant(login, asked).token}")

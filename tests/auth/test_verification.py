@@ -1,4 +1,4 @@
-"""Tokens of an issuer elsewhere: what holds, and what proves nothing."""
+"""Which tokens of an external issuer are valid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tokens import ISSUER, KEY, KEYS, RSA, SERVICE, claims, refuses, signed, ve
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_good_token_says_who_and_what() -> None:
+async def test_a_valid_token_has_a_subject_and_scopes() -> None:
     verified = await verifier().verify(signed())
     assert verified.subject == "alice"
     assert list(map(str, verified.scopes)) == ["repository:a/b:pull,push"]
@@ -33,7 +33,7 @@ async def test_the_audience_is_the_service_or_lists_it(audience: object) -> None
 
 
 @pytest.mark.parametrize("access", [None, []])
-async def test_a_token_may_be_of_nobody_and_for_nothing(access: object) -> None:
+async def test_a_token_may_have_neither_subject_nor_scopes(access: object) -> None:
     verified = await verifier().verify(signed(sub=None, access=access))
     assert (verified.subject, verified.scopes) == ("", ())
 
@@ -68,7 +68,7 @@ async def test_a_token_may_be_of_nobody_and_for_nothing(access: object) -> None:
         {"access": [{"name": "a", "actions": ["pull"]}]},
     ],
 )
-async def test_a_token_that_claims_otherwise_is_refused(changed: Mapping[str, Any]) -> None:
+async def test_a_token_with_other_claims_is_refused(changed: Mapping[str, Any]) -> None:
     key, header = KEY.private, {"kid": KEY.kid}
     payload = json.dumps(claims(**changed)).encode()
     await refuses(jwt.PyJWS().encode(payload, key, "ES256", headers=header))
@@ -85,7 +85,7 @@ async def test_a_token_that_claims_otherwise_is_refused(changed: Mapping[str, An
 async def test_clocks_may_differ_by_a_minute(
     changed: Mapping[str, Any], holds_for: tuple[float, ...]
 ) -> None:
-    """Exp and nbf, with 60 s leeway, as distribution has it."""
+    """``exp`` and ``nbf`` have 60 s of leeway, the same as distribution's."""
     clock = Clock()
     checks = verifier(now=clock)
     token = signed(**changed)
@@ -98,8 +98,8 @@ async def test_clocks_may_differ_by_a_minute(
                 await checks.verify(token)
 
 
-async def test_an_earlier_moment_counts_for_the_end_only() -> None:
-    """So an upload goes on with the token it began with, or with a newer one."""
+async def test_an_earlier_time_counts_for_the_expiry_only() -> None:
+    """An upload continues with the token that it began with, or with a newer one."""
     clock = Clock(2000)
     checks = verifier(now=clock)
     ended, newer = signed(exp=1000), signed(exp=3000, nbf=1990)
@@ -126,7 +126,7 @@ EVERY = _every_algorithm()
 
 
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
-async def test_every_asymmetric_algorithm_is_taken(algorithm: str) -> None:
+async def test_every_asymmetric_algorithm_is_accepted(algorithm: str) -> None:
     private: Any = EVERY[algorithm]
     keys = KeySet({KEY.kid: Key.of(private.public_key())})
     token = signed(private, algorithm)
@@ -134,8 +134,8 @@ async def test_every_asymmetric_algorithm_is_taken(algorithm: str) -> None:
     await refuses(token, keys=keys, algorithms=ALGORITHMS - {algorithm})
 
 
-async def test_a_token_has_a_size() -> None:
-    """32 KiB: no more comes through Azure's front end."""
+async def test_the_length_of_a_token_is_limited() -> None:
+    """To 32 KiB: Azure's front end accepts no more."""
     good = signed(pad="x" * (TOKEN_LIMIT * 3 // 4 - 1000))
     assert len(good) <= TOKEN_LIMIT
     await verifier().verify(good)
@@ -143,7 +143,7 @@ async def test_a_token_has_a_size() -> None:
 
 
 class Counted:
-    """Keys that count how often one is looked for: once for each signature that is checked."""
+    """A `KeySource` that counts its calls: one for each signature that is verified."""
 
     def __init__(self) -> None:
         self.found = 0
@@ -153,8 +153,8 @@ class Counted:
         return await KEYS.find(header)
 
 
-async def test_a_signature_is_checked_once() -> None:
-    """Then for five minutes only the times are looked at."""
+async def test_a_signature_is_verified_once_in_five_minutes() -> None:
+    """Until then only the times of the token are checked."""
     keys, clock = Counted(), Clock()
     checks = TokenVerifier(keys, ISSUER, SERVICE, now=clock)
     token = signed(exp=clock() + 10_000)
@@ -166,8 +166,8 @@ async def test_a_signature_is_checked_once() -> None:
     assert keys.found == 2
 
 
-async def test_what_is_remembered_is_bounded() -> None:
-    """By the length of the tokens: the oldest go first."""
+async def test_the_cache_is_bounded_by_the_length_of_the_tokens() -> None:
+    """The least recently used tokens are dropped first."""
     keys, tokens = Counted(), [signed(number=number) for number in range(4)]
     room = sum(map(len, tokens[1:]))
     checks = TokenVerifier(keys, ISSUER, SERVICE, cache_bytes=room)

@@ -1,4 +1,4 @@
-"""An issuer's keys, its tokens, and what verifies them."""
+"""An issuer's keys and tokens, and a verifier for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verifier(
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    """Those of a good token; what is given as None is left out."""
+    """Return the claims of a valid token. Those given as None are left out."""
     usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "exp": time.time() + 300}
     return {k: v for k, v in {**usual, "access": ACCESS, **changed}.items() if v is not None}
 
@@ -44,7 +44,7 @@ def by_hand(header: Mapping[str, Any], payload: object, signature: bytes = b"") 
 
 
 async def refuses(token: str, **also: Any) -> str:
-    """Why the token proves nothing."""
+    """Check that the token is refused. Return the reason."""
     with pytest.raises(CredentialsInvalid) as error:
         await verifier(**also).verify(token)
     assert token not in str(error.value)

@@ -1,4 +1,4 @@
-"""What the tests of Microsoft's runtime share."""
+"""Fixtures for the tests under Microsoft's runtime."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """`start_functions_host`, where it can run."""
+    """Return `start_functions_host`, or skip the test if the runtime cannot run here."""
     require_runtime()
     return start_functions_host
 
@@ -40,7 +40,7 @@ def sample(start: Start) -> Iterator[RunningHost]:
 
 @pytest.fixture(scope="session")
 def settings(azurite: Azurite) -> dict[str, str]:
-    """The registry's app settings, with a container of its own in Azurite."""
+    """The registry's settings, with a container in Azurite."""
     return {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
@@ -50,7 +50,7 @@ def settings(azurite: Azurite) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def host(settings: dict[str, str]) -> Iterator[RunningHost]:
-    """The project's function_app under the runtime. Nothing in it may fail or be left hanging."""
+    """The project's function_app under the runtime. No invocation in it may fail or hang."""
     with registry_under(FUNCTIONS, settings) as host:
         yield host
 

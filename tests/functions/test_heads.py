@@ -1,4 +1,4 @@
-"""What the host refuses or corrects in the head of a request before it looks for a function."""
+"""What the host refuses or corrects in the head of a request before it selects a function."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.functions_host.head import as_azures_front_ends_say, refusal
+from tests.support.functions_host.head import apply_front_end_headers, refusal
 from tests.support.host import RunningHost
 
 
@@ -47,11 +47,11 @@ def test_a_hundred_headers_of_32_kib_pass_and_more_are_431() -> None:
         ([(b"x-forwarded-proto", b"")], b"app.example", "http"),
     ],
 )
-def test_azures_front_ends_tell_name_and_scheme(
+def test_the_headers_of_azures_front_ends_set_host_and_scheme(
     sent: list[tuple[bytes, bytes]], host: bytes, scheme: str
 ) -> None:
     scope = head(headers=[(b"host", b"app.example"), *sent])
-    as_azures_front_ends_say(scope)
+    apply_front_end_headers(scope)
     assert [value for name, value in scope["headers"] if name == b"host"] == [host]
     assert scope["scheme"] == scheme
 

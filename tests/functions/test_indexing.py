@@ -1,4 +1,4 @@
-"""Microsoft's runtime takes function_app as it is, and finds in it what it should."""
+"""Microsoft's runtime indexes function_app: its functions, routes and methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ METHODS = "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT"
 
 
 def test_the_functions_are_indexed_with_their_routes_and_every_method(host: RunningHost) -> None:
-    """Without the prefix `api`, and no route that would take what is FastAPI's."""
+    """Without the prefix `api`, and without a route that would hide pages of FastAPI."""
     mapped = [line.partition("Mapped ")[2] for line in host.log().splitlines() if "Mapped " in line]
     assert mapped == [
         f"function route '/auth/{{*path}}' [{METHODS}] to 'auth'",

@@ -1,4 +1,4 @@
-"""What Functions' worker keeps of requests is let go of, and what waits in vain is ended."""
+"""The worker's references to requests are released, and abandoned invocations are ended."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Reference:
 
 
 @pytest.fixture
-def references(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The references_ of a worker, one invocation with its request and one without."""
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The references that a worker keeps: an invocation with its request, and one without."""
     there = Reference()
     there.http_request_available_event.set()
-    kept: dict[str, Any] = {"with": there, "without": Reference()}
-    worker = SimpleNamespace(http_coordinator=SimpleNamespace(_context_references=kept))
+    references: dict[str, Any] = {"with": there, "without": Reference()}
+    worker = SimpleNamespace(http_coordinator=SimpleNamespace(_context_references=references))
     monkeypatch.setitem(sys.modules, "azure_functions_runtime.http_v2", worker)
-    return kept
+    return references
 
 
 def request(**headers: str) -> Request:
@@ -40,50 +40,50 @@ def request(**headers: str) -> Request:
     return Request({"type": "http", "headers": raw})
 
 
-async def test_what_is_over_is_let_go_of(references: dict[str, Any]) -> None:
+async def test_a_finished_request_is_released(kept: dict[str, Any]) -> None:
     InvocationReferences().release(request(x_ms_invocation_id="with"))
-    assert set(references) == {"without"}
+    assert set(kept) == {"without"}
 
 
-async def test_what_is_not_the_workers_is_left_alone(references: dict[str, Any]) -> None:
+async def test_references_of_other_requests_are_kept(kept: dict[str, Any]) -> None:
     InvocationReferences().release(request())
     InvocationReferences().release(request(x_ms_invocation_id="of another"))
-    assert set(references) == {"with", "without"}
+    assert set(kept) == {"with", "without"}
 
 
-async def test_who_waits_in_vain_is_woken_and_then_forgotten(references: dict[str, Any]) -> None:
+async def test_an_abandoned_invocation_is_woken_and_then_released(kept: dict[str, Any]) -> None:
     clock = Clock()
-    references_ = InvocationReferences(clock)
-    event = references["without"].http_request_available_event
-    references_.end_abandoned()
+    references = InvocationReferences(clock)
+    event = kept["without"].http_request_available_event
+    references.end_abandoned()
     clock.pass_by(PATIENCE - 1)
-    references_.end_abandoned()
+    references.end_abandoned()
     assert not event.is_set()
     clock.pass_by(2)
-    references_.end_abandoned()
+    references.end_abandoned()
     assert event.is_set()
-    assert set(references) == {"with", "without"}
-    references_.end_abandoned()
-    assert set(references) == {"with"}
+    assert set(kept) == {"with", "without"}
+    references.end_abandoned()
+    assert set(kept) == {"with"}
 
 
-async def test_a_request_that_comes_late_is_not_given_up(references: dict[str, Any]) -> None:
+async def test_an_invocation_whose_request_comes_late_is_kept(kept: dict[str, Any]) -> None:
     clock = Clock()
-    references_ = InvocationReferences(clock)
-    references_.end_abandoned()
-    references["without"].http_request_available_event.set()
+    references = InvocationReferences(clock)
+    references.end_abandoned()
+    kept["without"].http_request_available_event.set()
     clock.pass_by(PATIENCE + 1)
-    references_.end_abandoned()
-    references_.end_abandoned()
-    assert set(references) == {"with", "without"}
+    references.end_abandoned()
+    references.end_abandoned()
+    assert set(kept) == {"with", "without"}
 
 
-@pytest.mark.parametrize("kept", [None, [], SimpleNamespace()])
-async def test_a_worker_that_keeps_its_books_elsewhere_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, kept: object
+@pytest.mark.parametrize("other", [None, [], SimpleNamespace()])
+async def test_a_worker_with_other_references_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, other: object
 ) -> None:
-    worker = SimpleNamespace(http_coordinator=SimpleNamespace(_context_references=kept))
+    worker = SimpleNamespace(http_coordinator=SimpleNamespace(_context_references=other))
     monkeypatch.setitem(sys.modules, "azure_functions_runtime.http_v2", worker)
-    references_ = InvocationReferences()
-    references_.release(request(x_ms_invocation_id="with"))
-    references_.end_abandoned()
+    references = InvocationReferences()
+    references.release(request(x_ms_invocation_id="with"))
+    references.end_abandoned()

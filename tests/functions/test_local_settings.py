@@ -1,4 +1,4 @@
-"""`func start` with local.settings.example.json, as far as it can be had without `func`."""
+"""`func start` with local.settings.example.json, as far as possible without `func`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USUAL_PORT = "127.0.0.1:10000/"
 def test_the_registry_runs_with_the_example_of_local_settings(
     start: Start, azurite: Azurite
 ) -> None:
-    """All values are the example's, but that Azurite listens at another port here."""
+    """All values are those of the example, except for the port of Azurite."""
     connection = VALUES["REGISTRY_STORAGE_AZURE_CONNECTIONSTRING"]
     assert USUAL_PORT in connection
     here = connection.replace(USUAL_PORT, f"127.0.0.1:{azurite.port}/")
@@ -37,7 +37,7 @@ def test_the_registry_runs_with_the_example_of_local_settings(
 
 
 def test_the_example_is_complete() -> None:
-    """Core Tools needs to know the language; timers and keys want storage; bodies must stream."""
+    """Core Tools needs the language, timers and keys need storage, and bodies must stream."""
     assert VALUES["FUNCTIONS_WORKER_RUNTIME"] == "python"
     assert VALUES["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
     assert VALUES["PYTHON_ENABLE_INIT_INDEXING"] == "1"

@@ -1,4 +1,4 @@
-"""An app whose identity lacks a role says so when it starts, not to the first who pulls."""
+"""An app whose identity lacks a role reports it at its start, not at the first pull."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_first_answer_is_not_late_and_the_next_one_names_the_role(
     *,
     for_key: bool,
 ) -> None:
-    """Once the role has arrived, the same instance serves."""
+    """Once the role is effective, the same instance serves."""
     with DenyingStorage(secure_azurite) as storage:
         # A Reader may list and read.
         storage.deny = lambda request: (
@@ -48,6 +48,6 @@ def test_the_first_answer_is_not_late_and_the_next_one_names_the_role(
                 assert role in assert_error(http.get(path), 503, "UNAVAILABLE")
             assert "Traceback" not in host.log()
             storage.deny = lambda _: None
-            # A key that was refused is not asked for again by each request.
+            # A key that was refused is not requested again by each request.
             until(lambda: http.get("/v2/").status_code == 200)
             assert http.get("/v2/a/manifests/v1").status_code == 404

@@ -1,6 +1,6 @@
-"""No request leaves its invocation hanging: in Azure that would wait for `functionTimeout`.
+"""No request leaves its invocation hanging: in Azure it would wait for `functionTimeout`.
 
-The host of these tests fails at its end when one does, or when anything leaves a traceback.
+The host of these tests fails at its end if one does, or if anything logs a traceback.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ ODD_PATHS = [
 
 
 def executed(host: RunningHost) -> tuple[int, int]:
-    """How many invocations have begun, and how many have ended."""
+    """Return how many invocations have begun, and how many have ended."""
     log = host.log()
     return len(re.findall("Executing 'Fun", log)), len(re.findall("Executed 'Fun", log))
 
 
 def all_have_ended(host: RunningHost) -> None:
-    """Wait until each invocation that has begun is over."""
+    """Wait until each invocation that has begun has ended."""
     deadline = time.monotonic() + 20
     while len(set(executed(host))) > 1:
         assert time.monotonic() < deadline, host.log()[-5000:]

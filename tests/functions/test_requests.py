@@ -1,4 +1,4 @@
-"""The registry answers through Microsoft's runtime as it does anywhere: a first round."""
+"""Pushes and pulls through Microsoft's runtime: the registry answers as it does anywhere."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def pushed(host: RunningHost) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v2"])
-def test_the_api_says_that_it_is_there(registry: httpx.Client, path: str) -> None:
+def test_the_api_announces_itself(registry: httpx.Client, path: str) -> None:
     answer = registry.get(path)
     assert answer.status_code == 200
     assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
 
 
 def test_the_root_says_what_this_is(registry: httpx.Client) -> None:
-    """Functions would show its own page there, were the route not `/`."""
+    """If the route were not `/`, Functions would show its own page there."""
     answer = registry.get("/")
     assert answer.status_code == 200
     assert "registry" in answer.text
@@ -80,10 +80,10 @@ def test_upload_locations_show_the_public_name(registry: httpx.Client) -> None:
     assert answer.headers["location"].startswith("http://registry.example/v2/team/app/")
 
 
-def test_in_azure_clients_are_told_the_public_name_and_scheme(
+def test_in_azure_urls_have_the_public_name_and_scheme(
     settings: dict[str, str], azurite: Azurite
 ) -> None:
-    """In where to upload, and in where to ask for a token. Azure's front ends end TLS."""
+    """Those of uploads and of the token service. Azure's front ends terminate TLS."""
     in_azure = {
         **settings,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
@@ -119,7 +119,7 @@ def test_a_manifest_is_pulled_by_tag_and_by_digest(
         assert answer.headers["docker-content-digest"] == digest
 
 
-def test_head_tells_length_and_digest_without_a_body(registry: httpx.Client, pushed: bytes) -> None:
+def test_head_has_length_and_digest_and_no_body(registry: httpx.Client, pushed: bytes) -> None:
     for path, content in [
         ("manifests/1", pushed),
         (f"blobs/{Digest.of(LAYER)}", LAYER),
@@ -172,7 +172,7 @@ def test_eight_layers_are_pushed_at_once(registry: httpx.Client) -> None:
         ("GET", "/v2/team/a%0Ap/tags/list", 404, "NAME_UNKNOWN"),
     ],
 )
-def test_what_is_not_there_is_answered_with_the_specs_json(
+def test_errors_are_answered_with_the_json_of_the_specification(
     registry: httpx.Client, method: str, path: str, status: int, code: str | None
 ) -> None:
     answer = registry.request(method, path)

@@ -1,4 +1,4 @@
-"""Which function the host gives a request to, and the path that reaches it."""
+"""Which function the host calls for a request, and the path that the function sees."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_templates_match_as_in_aspnet(
     assert match_template(template, path) == parameters
 
 
-def test_a_template_that_is_not_understood_is_refused_when_the_app_is_loaded() -> None:
+def test_an_unsupported_template_is_refused_when_the_app_is_loaded() -> None:
     with pytest.raises(UnsupportedRoute, match="maxlength"):
         http_function("f", "id", [{**TRIGGER, "route": "{x:maxlength(0)?}"}], "")
 
@@ -56,7 +56,7 @@ def test_an_empty_route_stands_for_the_name_of_the_function() -> None:
     assert function.match("GET", "/home") == {}
 
 
-def test_only_named_methods_match_and_any_where_none_is_named() -> None:
+def test_only_listed_methods_match_and_all_if_none_is_listed() -> None:
     named = http_function("f", "id", [{**TRIGGER, "route": "a", "methods": ["GET"]}], "")
     unnamed = http_function("f", "id", [{**TRIGGER, "route": "a"}], "")
     assert named is not None
@@ -97,6 +97,6 @@ def test_paths_are_decoded_and_encoded_again_but_for_the_slash(
     assert forwarded(decoded(sent)) == passed_on
 
 
-def test_an_encoded_nul_is_no_path() -> None:
+def test_an_encoded_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
         decoded("/v2/%00")

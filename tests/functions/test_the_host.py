@@ -1,4 +1,4 @@
-"""The stand-in for the Functions host does what the host does, seen through an app of its own."""
+"""The stand-in for the Functions host behaves as the host does, seen through a sample app."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def http(sample: RunningHost) -> Iterator[httpx.Client]:
 
 
 def seen(http: httpx.Client) -> list[str]:
-    """What the sample app noted of requests whose client was gone, and of timers."""
+    """Return what the sample app noted about disconnected clients and timers."""
     noted: list[str] = http.get("/seen").json()
     return noted
 
 
 def mebibytes(count: int) -> Iterator[bytes]:
-    """A body of known content, in pieces, so that httpx sends it chunked."""
+    """Yield a body of known content in pieces, so that httpx sends it chunked."""
     for number in range(count):
         yield number.to_bytes(4, "big") * (MIB // 4)
 
 
 def peak_memory(host: RunningHost) -> int:
-    """The largest resident size of the host's process so far, in MiB."""
+    """Return the largest resident size of the host's process so far, in MiB."""
     status = Path(f"/proc/{host.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
@@ -131,7 +131,7 @@ def test_large_bodies_pass_both_ways_with_little_memory(
 
 
 def test_many_requests_are_served_at_once(http: httpx.Client) -> None:
-    """Each waits in the function until all have come."""
+    """Each one waits in the function until all have arrived."""
     with ThreadPoolExecutor(50) as clients:
         answers = list(clients.map(lambda _: http.get("/meet/50"), range(50)))
     assert {(answer.status_code, answer.text) for answer in answers} == {(200, "all 50 are here")}
@@ -147,13 +147,13 @@ def test_an_upload_that_breaks_off_reaches_the_function(
     until(lambda: "an upload broke off" in seen(http))
 
 
-def test_a_download_whose_client_is_gone_ends(http: httpx.Client) -> None:
+def test_a_download_ends_when_its_client_disconnects(http: httpx.Client) -> None:
     with http.stream("GET", "/download/1000") as download:
         next(download.iter_raw())
     until(lambda: "a download broke off" in seen(http))
 
 
-def test_a_function_can_see_that_its_client_is_gone(
+def test_a_function_can_see_that_its_client_has_disconnected(
     sample: RunningHost, http: httpx.Client
 ) -> None:
     with Wire(sample.url) as wire:
@@ -169,7 +169,7 @@ def test_an_answer_that_does_not_wait_for_the_body_saves_the_upload(sample: Runn
         assert wire.until(b"\r\n\r\n").startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_function_that_reads_the_body_asks_for_it(sample: RunningHost) -> None:
+def test_reading_the_body_sends_100_continue(sample: RunningHost) -> None:
     with Wire(sample.url) as wire:
         wire.head("POST /digest", Transfer_Encoding="chunked", Expect="100-continue")
         assert wire.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
@@ -205,7 +205,7 @@ def test_an_answer_that_fails_half_way_breaks_off(http: httpx.Client) -> None:
         http.get("/fail_late")
 
 
-def test_what_the_extension_answers_by_itself_is_found_hanging(
+def test_an_invocation_hangs_if_the_extension_answers_by_itself(
     sample: RunningHost, http: httpx.Client
 ) -> None:
     """FastAPI has a page at `/docs`; in Azure the invocation would wait until `functionTimeout`."""
@@ -213,7 +213,7 @@ def test_what_the_extension_answers_by_itself_is_found_hanging(
     until(lambda: "Hanging 'Functions.docs'" in sample.log())
 
 
-def test_timers_fire_when_asked_to(http: httpx.Client) -> None:
+def test_timers_fire_on_request(http: httpx.Client) -> None:
     assert http.post("/admin/functions/nightly").status_code == 202
     until(lambda: "the timer fired, past due: False" in seen(http))
     assert http.post("/admin/functions/weekly").status_code == 404

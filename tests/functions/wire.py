@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand: for exchanges in which it matters what is sent when, or that are broken off."""
+"""HTTP/1.1 by hand: for exchanges that break off, or in which the order of bytes matters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 class Wire:
-    """A connection to a host, closed at the end of its `with`."""
+    """A connection to a host, as a context manager."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -30,7 +30,10 @@ class Wire:
         self._socket.sendall(data)
 
     def until(self, text: bytes) -> bytes:
-        """Receive until this text came. Returns all that has come; fails when the host closes."""
+        """Receive until this text arrives, and return everything received.
+
+        Fails if the host closes the connection.
+        """
         while text not in self.received:
             data = self._socket.recv(1 << 16)
             assert data, f"closed after {self.received!r}"

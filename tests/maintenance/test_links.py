@@ -187,9 +187,9 @@ class InterruptedStore(CountingStore):
 async def test_an_interrupted_replacement_is_completed_by_the_next_repair(
     memory: MemoryStore, path: str
 ) -> None:
-    """Whatever kind of link it was: nothing else may reference it."""
-    content = (await memory.get(path)).content
-    await overwrite(memory, path, content, append=True)
+    """Whatever kind of link it was, as nothing else may reference it; with all its metadata."""
+    before = await memory.get(path)
+    await overwrite(memory, path, before.content, append=True)
     with pytest.raises(StoreUnavailable):
         await examine_store(InterruptedStore(memory), repair=True)
     assert path not in memory.objects
@@ -198,7 +198,9 @@ async def test_an_interrupted_replacement_is_completed_by_the_next_repair(
 
     assert report.repaired[Problem.REPLACEMENT_UNFINISHED] == 1
     assert report.remaining == 0
-    assert (await memory.get(path)).content == content
+    after = await memory.get(path)
+    assert after.content == before.content
+    assert after.properties.metadata.keys() == before.properties.metadata.keys()
     await expect_problems(memory)
 
 

@@ -163,7 +163,15 @@ def _environment(folder: Path, *packages: str | Path) -> Path:
     """Make a virtual environment with these packages, and return its Python."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    _pip(python, "install", "--quiet", "--constraint", PROJECT / "constraints.txt", *packages)
+    _pip(
+        python,
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--constraint",
+        PROJECT / "constraints.txt",
+        *packages,
+    )
     return python
 
 

@@ -125,7 +125,7 @@ async def test_a_method_that_no_endpoint_has_is_405(client: httpx.AsyncClient) -
     assert answer.headers["Allow"] == "GET"
 
 
-async def test_a_lifespan_ends_with_the_release_of_what_the_application_holds(
+async def test_a_lifespan_begins_with_startup_and_ends_with_shutdown(
     context: ServerContext,
 ) -> None:
     events: list[str] = []
@@ -137,12 +137,18 @@ async def test_a_lifespan_ends_with_the_release_of_what_the_application_holds(
     async def send(message: Message) -> None:
         events.append(message["type"])
 
-    async def shutdown() -> None:
-        events.append("released")
+    async def startup() -> None:
+        events.append("startup")
 
-    application = Application(context, shutdown=shutdown)
+    async def shutdown() -> None:
+        events.append("shutdown")
+
+    application = Application(context, startup=startup, shutdown=shutdown)
     await application({"type": "lifespan"}, receive, send)
-    assert events == ["lifespan.startup.complete", "released", "lifespan.shutdown.complete"]
+    assert events == [
+        *("startup", "lifespan.startup.complete"),
+        *("shutdown", "lifespan.shutdown.complete"),
+    ]
 
 
 async def test_a_websocket_is_not_served(context: ServerContext) -> None:

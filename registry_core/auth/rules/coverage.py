@@ -42,8 +42,8 @@ class _Glob:
     """A glob as an automaton. A state is the set of positions that may have been reached."""
 
     def __init__(self, glob: str) -> None:
-        self.signs = [
-            sign for token in tokens(glob) for sign in ([token] if token[0] in "*?" else token)
+        self.symbols = [
+            symbol for token in tokens(glob) for symbol in ([token] if token[0] in "*?" else token)
         ]
         self.start = self._closed({0})
 
@@ -52,7 +52,7 @@ class _Glob:
         closed = set(positions)
         for reached in positions:
             position = reached
-            while position < len(self.signs) and self.signs[position] in ("*", "**"):
+            while position < len(self.symbols) and self.symbols[position] in ("*", "**"):
                 position += 1
                 closed.add(position)
         return frozenset(closed)
@@ -60,15 +60,15 @@ class _Glob:
     def after(self, positions: _Positions, character: str) -> _Positions:
         following: set[int] = set()
         for position in positions:
-            sign = self.signs[position] if position < len(self.signs) else ""
-            if sign == "**" or (sign == "*" and character != "/"):
+            symbol = self.symbols[position] if position < len(self.symbols) else ""
+            if symbol == "**" or (symbol == "*" and character != "/"):
                 following.add(position)
-            elif sign == character or (sign == "?" and character != "/"):
+            elif symbol == character or (symbol == "?" and character != "/"):
                 following.add(position + 1)
         return self._closed(following)
 
     def accepts(self, positions: _Positions) -> bool:
-        return len(self.signs) in positions
+        return len(self.symbols) in positions
 
 
 def can_match(glob: str) -> bool:
@@ -100,7 +100,7 @@ def _beginning(glob: str) -> str:
 
 def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Positions]]:
     """Yield both states after each valid name that the first can still match, each pair once."""
-    mentioned = {sign for sign in machine.signs + other.signs if sign in _LETTERS}
+    mentioned = {symbol for symbol in machine.symbols + other.symbols if symbol in _LETTERS}
     unmentioned = next((letter for letter in _LETTERS if letter not in mentioned), "")
     characters = [*sorted(mentioned), *unmentioned, ".", "_", "-", "/"]
     states = {(_START, machine.start, other.start)}

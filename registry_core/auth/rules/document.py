@@ -6,11 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from ...globs import RepositoryGlobs
+from ..secure_urls import is_secure_url
 from .coverage import can_match, redundant_rules
 from .federation import Federation
 from .positions import find_lines
@@ -135,25 +134,8 @@ def _read_claims(table: Table) -> Mapping[str, str]:
 
 
 def _is_issuer(text: str) -> bool:
-    """Whether this is an issuer's URL (OpenID Connect Core 1.0): HTTPS, no query, no fragment.
-
-    Plain HTTP is accepted for this machine.
-    """
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    if "?" in text or "#" in text or not host:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Whether this is the URL of an issuer: OpenID Connect Core 1.0, "Issuer Identifier"."""
+    return is_secure_url(text) and "?" not in text and "#" not in text
 
 
 @dataclass(frozen=True)

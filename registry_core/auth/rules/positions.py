@@ -20,7 +20,7 @@ _TOKEN = re.compile(
       (?P<blank> [\ \t\r]+ | \#[^\n]* )
     | (?P<string> \"{3} (?: \\. | [^\\] )*? \"{3,5} | '{3} .*? '{3,5}
                 | " (?: \\. | [^"\\] )* " | ' [^']* ' )
-    | (?P<sign> [\[\]{},=.\n] )
+    | (?P<symbol> [\[\]{},=.\n] )
     | (?P<bare> [^\s\[\]{},=."'\#]+ )
     """,
     re.VERBOSE | re.DOTALL,
@@ -52,9 +52,9 @@ class _Scanner:
         table: Path = ()
         while self._next is not None:
             line = self._next.line
-            if self._skips("\n"):
+            if self._accept("\n"):
                 continue
-            if self._skips("["):
+            if self._accept("["):
                 table = self._header()
                 yield table, line
             else:
@@ -65,7 +65,7 @@ class _Scanner:
 
         ``[a.b]`` is in the last one.
         """
-        is_array = self._skips("[")
+        is_array = self._accept("[")
         *parents, last = self._key()
         path: Path = ()
         for key in parents:
@@ -73,8 +73,8 @@ class _Scanner:
         path = (*path, last)
         if is_array:
             self._counts[path] = self._counts.get(path, 0) + 1
-        self._skips("]")
-        self._skips("]")
+        self._accept("]")
+        self._accept("]")
         return self._in_last(path)
 
     def _in_last(self, path: Path) -> Path:
@@ -82,7 +82,7 @@ class _Scanner:
 
     def _key(self) -> list[str]:
         parts = [_plain(self._take())]
-        while self._skips("."):
+        while self._accept("."):
             parts.append(_plain(self._take()))
         return parts
 
@@ -90,15 +90,15 @@ class _Scanner:
         line = self._take_line()
         path = (*table, *self._key())
         yield path, line
-        self._skips("=")
+        self._accept("=")
         yield from self._value(path)
 
     def _value(self, path: Path) -> Iterator[tuple[Path, int]]:
-        if self._skips("["):
+        if self._accept("["):
             yield from self._array(path)
-        elif self._skips("{"):
-            while not self._skips("}"):
-                if not self._skips(",") and not self._skips("\n"):
+        elif self._accept("{"):
+            while not self._accept("}"):
+                if not self._accept(",") and not self._accept("\n"):
                     yield from self._pair(path)
         else:
             self._take()
@@ -108,8 +108,8 @@ class _Scanner:
 
     def _array(self, path: Path) -> Iterator[tuple[Path, int]]:
         index = 0
-        while not self._skips("]"):
-            if self._skips(",") or self._skips("\n"):
+        while not self._accept("]"):
+            if self._accept(",") or self._accept("\n"):
                 continue
             yield (*path, index), self._take_line()
             yield from self._value((*path, index))
@@ -125,8 +125,8 @@ class _Scanner:
         assert self._next is not None, "a valid document does not end here"
         return self._next.line
 
-    def _skips(self, sign: str) -> bool:
-        if self._next is None or self._next.kind != "sign" or self._next.text != sign:
+    def _accept(self, symbol: str) -> bool:
+        if self._next is None or self._next.kind != "symbol" or self._next.text != symbol:
             return False
         self._take()
         return True

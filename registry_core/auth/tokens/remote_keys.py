@@ -7,14 +7,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from ...aio import Expiring, Refreshing
 from ...spec.errors import Unavailable
+from ..secure_urls import is_secure_url
 from .keys import Key, KeySet, parse_jwks
 
 _log = logging.getLogger(__name__)
@@ -22,25 +21,6 @@ _log = logging.getLogger(__name__)
 
 class FetchFailed(Exception):
     """The document could not be fetched, or is not as expected. The text has the URL and why."""
-
-
-def is_fetchable(url: str) -> bool:
-    """Whether nobody on the way could alter the answer: HTTPS, or HTTP on this machine."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    return bool(host) and (
-        parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def fetch_json(
@@ -54,7 +34,7 @@ async def fetch_json(
     :raises FetchFailed: no JSON object arrived in ``timeout`` seconds, or it is longer than
         ``limit_bytes``.
     """
-    if not is_fetchable(url):
+    if not is_secure_url(url):
         raise FetchFailed(f"{url} is not fetched: the URL must begin with https://")
     try:
         document = json.loads(await _fetch(url, timeout, limit_bytes))

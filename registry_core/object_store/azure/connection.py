@@ -27,9 +27,11 @@ _OWN_IDENTITY = AzureIdentity()
 
 
 class Connection:
-    """Made by one of the ``from_`` constructors, and to be closed in the end.
+    """A connection to one container, opened on first use.
 
-    ``on_call`` is called for every HTTP request, ``transport`` replaces the SDK's transport.
+    Make one with a ``from_`` method, where an event loop runs, and close it there. Their options:
+    ``on_call`` is called for every HTTP request, ``limits`` bound time, retries and copies,
+    ``transport`` replaces the SDK's transport.
     """
 
     def __init__(
@@ -45,17 +47,17 @@ class Connection:
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
-        """Connect with a connection string that has an account key.
+        """Connect with a connection string that has an account key; ``options`` as for `from_key`.
 
         :raises ValueError: the connection string is not valid or has no account key.
         """
         try:
             parsed = BlobServiceClient.from_connection_string(connection_string)
         except ValueError as error:
-            raise ValueError(f"not a usable connection string: {error}") from None
+            raise ValueError(f"the connection string is not valid: {error}") from None
         key = getattr(parsed.credential, "account_key", None)
         if key is None:
-            raise ValueError("not a usable connection string: it has no AccountKey")
+            raise ValueError("the connection string has no AccountKey")
         return cls.from_key(parsed.url, container, parsed.credential.account_name, key, **options)
 
     @classmethod
@@ -70,7 +72,7 @@ class Connection:
         limits: Limits = _DEFAULT_LIMITS,
         transport: AsyncHttpTransport[Any, Any] | None = None,
     ) -> Self:
-        """Connect with the account's name and key, as the portal shows them."""
+        """Connect with the name and a key of the storage account."""
         service = make_service(
             service_url,
             AzureNamedKeyCredential(account, key),

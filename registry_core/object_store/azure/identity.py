@@ -67,7 +67,7 @@ CredentialFactory = Callable[[AzureIdentity], AsyncSupportsTokenInfo]
 
 
 def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
-    """Return azure-identity's credential. Slow, as it imports it; needs no event loop."""
+    """Return a credential of azure-identity. Slow, as it imports that; needs no event loop."""
     # It logs each attempt that fails; their outcome is logged once, here.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
     if identity.client_secret:

@@ -102,6 +102,7 @@ def _is_from_storage(answer: Any) -> bool:
 
 
 def _is_fault(answer: Any) -> bool:
+    """Return whether another attempt may get a better response."""
     source = answer.headers.get("x-ms-copy-source-error-code")
     return (
         not _is_from_storage(answer)
@@ -111,6 +112,6 @@ def _is_fault(answer: Any) -> bool:
 
 
 def _is_throttled(answer: Any) -> bool:
-    """Return whether storage says that it did nothing."""
+    """Return whether storage throttled the request, which then did not take place."""
     busy = answer.headers.get("x-ms-error-code") == "ServerBusy"
     return _is_from_storage(answer) and (busy or answer.status_code == 429)

@@ -26,12 +26,12 @@ _LEEWAY = timedelta(seconds=10)
 # the longest lifetime of a URL: if refreshing fails, days are left to repair it.
 _KEY_LIFETIME = timedelta(days=6)
 _KEY_REFRESH = timedelta(days=1)
-_KEY_REST = timedelta(hours=1)
+_KEY_RESERVE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """``query`` lets its bearer read one blob. ``key`` made it, None for the account's only key."""
+    """``query`` lets its bearer read one blob; ``key`` made it, None if the account key did."""
 
     query: str = field(repr=False)
     key: UserDelegationKey | None = field(default=None, repr=False)
@@ -122,7 +122,7 @@ class DelegatedSigner:
         began, now = self._clock(), self._now()
         async with calling(SIGNING, self.account, seconds=self._seconds, target=self._target):
             key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
-        expires_at = (_expiry_of(key) - _KEY_REST).timestamp()
+        expires_at = (_expiry_of(key) - _KEY_RESERVE).timestamp()
         return Expiring(key, began + _KEY_REFRESH.total_seconds(), expires_at)
 
     def _now(self) -> datetime:

@@ -40,8 +40,8 @@ _COPY_SECONDS = 3600
 class AzureBlobStore(CheckedConnection):
     """An `ObjectStore` in a container of Azure Blob Storage.
 
-    Made with `from_connection_string`, `from_key` or `from_identity` where an event loop runs, and
-    to be closed there. Any number of calls may be in progress at a time.
+    Make one with `from_connection_string`, `from_key` or `from_identity`, where an event loop runs,
+    and close it there. Any number of calls may be in progress at a time.
     """
 
     async def head(self, path: str) -> Properties:

@@ -1,6 +1,6 @@
-"""A Functions app for the tests of the stand-in host; it shares nothing with the registry."""
+"""A Functions app for the tests of the stand-in host, independent of the registry."""
 
-# ruff: noqa: ARG001 - the runtime wants the parameter, used or not
+# ruff: noqa: ARG001 - the runtime requires the parameter, used or not
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-seen: list[str] = []  # requests whose client was gone, and timers that fired
+seen: list[str] = []  # clients that disconnected, and timers that fired
 waiting: list[bool] = []
 everybody = asyncio.Event()
 
@@ -46,9 +46,9 @@ async def inspect(req: Request) -> Response:
 
 
 class Echo(Response):
-    """Sends each piece of the body back as it comes.
+    """Sends each piece of the body back as it arrives.
 
-    Starlette's `StreamingResponse` cannot: it listens for a disconnect and would swallow pieces.
+    Starlette's `StreamingResponse` cannot: it listens for a disconnect and would consume pieces.
     """
 
     def __init__(self, request: Request) -> None:
@@ -71,7 +71,7 @@ async def echo(req: Request) -> Response:
 
 @app.route(route="digest", methods=["POST", "PUT", "PATCH"])
 async def digest(req: Request) -> Response:
-    """Counts and hashes the body in the function itself."""
+    """Count and hash the body in the function itself."""
     size, sha256 = 0, hashlib.sha256()
     try:
         async for chunk in req.stream():
@@ -85,7 +85,7 @@ async def digest(req: Request) -> Response:
 
 @app.route(route="download/{mib}", methods=["GET", "HEAD"])
 async def download(req: Request) -> Response:
-    """A body of so many MiB of zeros, with its length."""
+    """Send so many MiB of zeros, with their length."""
     mib = int(req.path_params["mib"])
     headers = {"Content-Length": str(mib << 20)}
     return StreamingResponse(_zeros(mib), headers=headers)
@@ -103,7 +103,7 @@ async def _zeros(mib: int) -> AsyncIterator[bytes]:
 
 @app.route(route="refuse", methods=["POST"])
 async def refuse(req: Request) -> Response:
-    """401 without a look at the body."""
+    """Answer 401 without reading the body."""
     return Response(status_code=401, headers={"WWW-Authenticate": 'Bearer realm="here"'})
 
 
@@ -124,7 +124,7 @@ async def nothing(req: Request) -> Response:
 
 @app.route(route="fail_late", methods=["GET"])
 async def fail_late(req: Request) -> Response:
-    """Fails when half of the answer is sent."""
+    """Fail when half of the answer is sent."""
     return StreamingResponse(_half())
 
 
@@ -135,7 +135,7 @@ async def _half() -> AsyncIterator[bytes]:
 
 @app.route(route="meet/{count}", methods=["GET"])
 async def meet(req: Request) -> Response:
-    """Waits until so many requests are here at the same time."""
+    """Wait until so many requests are in progress at the same time."""
     count = int(req.path_params["count"])
     waiting.append(everybody.is_set())
     if len(waiting) == count:
@@ -146,13 +146,13 @@ async def meet(req: Request) -> Response:
 
 @app.route(route="docs", methods=["GET"])
 async def docs(req: Request) -> Response:
-    """Never called: the extension's FastAPI has a page at this path."""
+    """Never called: FastAPI in the extension has a page at this path."""
     return PlainTextResponse("our own page")
 
 
 @app.route(route="wait", methods=["GET"])
 async def wait(req: Request) -> Response:
-    """Waits until its client is gone, and says so in `/seen`."""
+    """Wait until the client disconnects, and note it."""
     while not await req.is_disconnected():  # noqa: ASYNC110 - Starlette has no event for it
         await asyncio.sleep(0.02)
     seen.append("the client of /wait is gone")

@@ -7,12 +7,12 @@ registry in module globals.
 
     protos.py       the gRPC messages that the library constructs and reads, as plain objects
     worker.py       drives the library: index, load, invoke
-    head.py         what the host refuses or corrects in a request's head. Pure
-    routes.py       which function a request belongs to, and how the host rewrites its path. Pure
-    invocations.py  the invocations under way, and the log of how they ended
-    body.py         a request's body: read whole first, or streamed
-    relay.py        forwards a request to the worker's own HTTP server, and its answer back
+    head.py         what the host refuses or corrects in the head of a request
+    routes.py       which function a request belongs to, and how the host rewrites its path
+    invocations.py  the invocations in progress, and the log of how they ended
+    body.py         the body of a request: read whole first, or streamed
+    relay.py        forwards a request to the worker's own HTTP server, and relays the answer
     front.py        the HTTP front end: one invocation and one forwarded request per request
     __main__.py     the program
-    process.py      the program as tests start it, wait for it and stop it
+    process.py      how tests start the program
 """

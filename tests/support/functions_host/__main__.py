@@ -1,4 +1,4 @@
-"""One app under Microsoft's runtime, until SIGTERM."""
+"""Serve one app under Microsoft's runtime until SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _STOP_SECONDS = 10
 
 
 async def serve(app: Path, port: int) -> None:
-    """Serve the app in a folder until SIGTERM or SIGINT; port 0 is any free one.
+    """Serve the app in a folder until SIGTERM or SIGINT; port 0 picks a free one.
 
-    :raises WorkerFailed: when the app cannot be indexed.
+    :raises WorkerFailed: the app cannot be indexed.
     """
     listener = socket.create_server((LOOPBACK, port))
     worker = await Worker.start(app)
@@ -48,7 +48,7 @@ async def serve(app: Path, port: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and takes the signals that the worker's own uvicorn claims too."""
+    """Prints a line when it is ready, and handles the signals instead of the worker's uvicorn."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -62,10 +62,10 @@ class _Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Run the program. Returns its exit code: 1 when the app cannot be indexed."""
+    """Run the program and return its exit code: 1 if the app cannot be indexed."""
     parser = argparse.ArgumentParser(prog="functions_host", description=__doc__)
     parser.add_argument("--app", type=Path, required=True, help="folder of function_app.py")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, is any free one")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, picks a free one")
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -1,7 +1,7 @@
-"""A request's body on its way through the host.
+"""The body of a request on its way through the host.
 
-The host first reads a body that announces its length as a whole, into memory and then a temporary
-file, before the worker hears of the request; a chunked one streams. Source:
+The host first reads a body that has a `Content-Length` whole, into memory and then a temporary
+file, before it forwards the request; a chunked body is streamed. Source:
 `HttpTriggerAttributeBindingProvider.IsRequestPayloadReadable` (Azure/azure-webjobs-sdk-extensions).
 """
 
@@ -14,12 +14,12 @@ from typing import IO, Any
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-_MEMORY = 1 << 20  # of a body that is read whole, what is kept in memory
+_MEMORY = 1 << 20  # how much of a body that is read whole is kept in memory
 _PIECE = 1 << 16
 
 
 class ClientGone(Exception):
-    """The client closed its connection before the exchange was over."""
+    """The client closed its connection before the answer was complete."""
 
 
 class BodyTooLarge(Exception):
@@ -27,7 +27,7 @@ class BodyTooLarge(Exception):
 
 
 class RequestBody:
-    """The body of one request. Only this object calls ASGI's `receive`."""
+    """The body of one request. Nothing else calls ASGI's `receive`."""
 
     def __init__(self, headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> None:
         self._receive = receive
@@ -35,11 +35,11 @@ class RequestBody:
         self._length = int(headers.get(b"content-length", b"0"))
         self._chunked = b"transfer-encoding" in headers
         self._whole: IO[bytes] | None = None
-        self._taken = asyncio.Event()  # nothing but a disconnect is left to be received
+        self._received = asyncio.Event()  # only a disconnect can follow
         self.failure: Exception | None = None
 
     async def prepare(self) -> None:
-        """Read a body of known length whole. :raises ClientGone: :raises BodyTooLarge:"""
+        """Read a body of known length whole. :raises ClientGone, BodyTooLarge:"""
         if self._length > self._limit:
             raise BodyTooLarge
         if not self._chunked and self._length:
@@ -47,30 +47,30 @@ class RequestBody:
             async for chunk in self._stream():
                 self._whole.write(chunk)
         elif not self._chunked:
-            self._taken.set()
+            self._received.set()
 
     def chunks(self) -> AsyncIterator[bytes] | None:
-        """What is sent to the worker; None for a request without a body.
+        """Return what is sent to the worker; None for a request without a body.
 
-        Reading a streamed one may raise ClientGone or BodyTooLarge; `failure` is that then.
+        Reading a streamed body may raise ClientGone or BodyTooLarge, which `failure` then holds.
         """
         if self._whole is not None:
             return self._replay(self._whole)
         return self._stream() if self._chunked else None
 
     @property
-    def taken(self) -> bool:
-        """Whether the whole body has come from the client."""
-        return self._taken.is_set()
+    def is_received(self) -> bool:
+        """Whether the client has sent the whole body."""
+        return self._received.is_set()
 
     async def until_gone(self) -> None:
-        """Return when the client has closed its connection: noticed once the body is taken."""
-        await self._taken.wait()
+        """Wait until the client closes its connection, which is noticed after the body only."""
+        await self._received.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     def close(self) -> None:
-        """Let go of what was buffered."""
+        """Remove the buffered body."""
         if self._whole is not None:
             self._whole.close()
 
@@ -88,7 +88,7 @@ class RequestBody:
             more = message.get("more_body", False)
             if chunk:
                 yield chunk
-        self._taken.set()
+        self._received.set()
 
     @staticmethod
     async def _replay(whole: IO[bytes]) -> AsyncIterator[bytes]:

@@ -1,8 +1,8 @@
-"""The HTTP front end: what the Functions host does between a client and the worker.
+"""The HTTP front end: the Functions host between a client and the worker.
 
-For each request: find the function, start an invocation, forward the request to the worker's own
-HTTP server at the same time, relay the answer as it comes. Source: `DefaultHttpProxyService` and
-its neighbours (Azure/azure-functions-host).
+For each request it selects the function, starts an invocation, forwards the request to the worker's
+own HTTP server at the same time, and relays the answer as it arrives. Source:
+`DefaultHttpProxyService` and its neighbours (Azure/azure-functions-host).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Self
 
 from .body import ClientGone, Receive, RequestBody
-from .head import as_azures_front_ends_say, refusal
+from .head import apply_front_end_headers, refusal
 from .invocations import Invocations, Run
 from .relay import Relay, Scope, Send, worker_client
 from .routes import HttpFunction, decoded
@@ -21,15 +21,15 @@ from .worker import Worker
 
 DEFAULT_BODY_LIMIT = 100 * 1024 * 1024
 _ADMIN = "/admin/functions/"
-_FAILED_SECONDS = 5.0  # how long the worker's own 500 may take once an invocation failed
+_FAILED_SECONDS = 5.0  # time for the worker's own 500 after an invocation failed
 
 logger = logging.getLogger(__name__)
 
 
 class FrontEnd:
-    """The ASGI application in front of a worker. It is an async context manager.
+    """The ASGI application in front of a worker, and an async context manager.
 
-    ``in_azure``: behind Azure's own front ends, as on Flex Consumption.
+    ``in_azure``: behind Azure's front ends, as on Flex Consumption.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class FrontEnd:
             await _answer(send, status)
             return
         if self._in_azure:
-            as_azures_front_ends_say(scope)
+            apply_front_end_headers(scope)
         try:
             scope["path"] = decoded(scope["raw_path"].decode("latin-1"))
         except ValueError:
@@ -71,9 +71,10 @@ class FrontEnd:
         await _answer(send, 404)
 
     async def _start(self, name: str, send: Send) -> None:
-        """The host's administration endpoint: run a timer now.
+        """Run a timer now: the host's administration endpoint.
 
-        For tests also an HTTP function, without a request, as when that could not be forwarded.
+        Tests also start an HTTP function, which then gets no request, as if it could not be
+        forwarded.
         """
         runs: dict[str, Run] = {
             function.name: partial(self._worker.invoke_http, function, {})
@@ -103,7 +104,7 @@ class FrontEnd:
             if relay.started:  # uvicorn breaks the connection off, so that the client sees it
                 raise
             logger.exception("%s %s could not be forwarded", scope["method"], scope["path"])
-            # Not 413 where the body is too large: azure-functions-host issue 10519.
+            # Also for a body that is too large, not 413: azure-functions-host issue 10519.
             await _answer(send, 500)
         finally:
             body.close()
@@ -111,7 +112,7 @@ class FrontEnd:
     async def _exchange(
         self, function: HttpFunction, parameters: dict[str, str], relay: Relay, body: RequestBody
     ) -> None:
-        """One invocation, and at the same time its HTTP request. Raises what ended them early."""
+        """Run an invocation and its HTTP request at the same time. Raises what ended them early."""
         run = partial(self._worker.invoke_http, function, parameters)
         invocation_id, invocation = self._invocations.start(function.name, run)
         forwarding = asyncio.create_task(relay.run(invocation_id))
@@ -141,7 +142,7 @@ async def _cancelled(*tasks: asyncio.Task[None]) -> None:
 
 
 async def _answer(send: Send, status: int) -> None:
-    """What the host answers by itself has no body."""
+    """Send one of the host's own answers, which have no body."""
     await send(
         {"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]}
     )

@@ -1,4 +1,4 @@
-"""The head of a request before the host looks for its function. Pure.
+"""The head of a request before the host selects its function. Pure.
 
 Sources: `KestrelServerLimits`, whose defaults the host leaves (dotnet/aspnetcore);
 `AppServiceHeaderFixupMiddleware`, which is there on Flex Consumption (Azure/azure-functions-host).
@@ -16,7 +16,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 def refusal(scope: MutableMapping[str, Any]) -> int:
-    """The status by which Kestrel refuses a head by itself, 0 when it takes it."""
+    """Return the status with which Kestrel itself refuses a head, or 0."""
     target = scope["raw_path"] + (b"?" if scope["query_string"] else b"") + scope["query_string"]
     if len(f"{scope['method']}  HTTP/1.1\r\n") + len(target) > _LINE:
         return 414
@@ -25,8 +25,8 @@ def refusal(scope: MutableMapping[str, Any]) -> int:
     return 431 if len(headers) > _HEADERS or size > _HEADERS_SIZE else 0
 
 
-def as_azures_front_ends_say(scope: MutableMapping[str, Any]) -> None:
-    """Take host and scheme from what Azure's front ends tell: TLS ends at them."""
+def apply_front_end_headers(scope: MutableMapping[str, Any]) -> None:
+    """Set host and scheme from the headers of Azure's front ends, which terminate TLS."""
     disguised = _first(scope["headers"], b"disguised-host")
     if disguised:
         others = [(name, value) for name, value in scope["headers"] if name != b"host"]

@@ -1,4 +1,4 @@
-"""The invocations under way, and what the host's log says of them."""
+"""The invocations in progress, and what the host logs about them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .worker import WorkerFailed
 logger = logging.getLogger(__name__)
 
 Run = Callable[[str], Coroutine[None, None, None]]
-"""An invocation: from its id to its end."""
+"""An invocation, given its id."""
 
-# An invocation ends before its answer is sent: one that is still there after this long was never
-# given its request.
+# An invocation ends before its answer is sent: one that is still running after this time never got
+# its request.
 _HANGING_SECONDS = 2.0
 
 
@@ -26,7 +26,7 @@ class Invocations:
         self._running: dict[asyncio.Task[bool], str] = {}
 
     def start(self, function: str, run: Run) -> tuple[str, asyncio.Task[bool]]:
-        """Run an invocation under a new id. The task says whether it succeeded; it never raises."""
+        """Run an invocation under a new id. The task returns whether it succeeded; never raises."""
         invocation_id = str(uuid.uuid4())
         label = f"'Functions.{function}' (Id={invocation_id})"
         task = asyncio.create_task(_run(label, run(invocation_id)))
@@ -35,16 +35,16 @@ class Invocations:
         return invocation_id, task
 
     def exchange_over(self, task: asyncio.Task[bool]) -> None:
-        """Say that the HTTP exchange of an invocation is over, so that it must end now.
+        """Expect an invocation to end, because its HTTP request has been answered.
 
-        One that does not would wait for `functionTimeout` in Azure: something answered in the
-        function's place.
+        If it does not, something answered instead of the function, and in Azure the invocation
+        would wait for `functionTimeout`.
         """
         if not task.done():
             asyncio.get_running_loop().call_later(_HANGING_SECONDS, self._give_up, task)
 
     async def close(self) -> None:
-        """Cancel what is still running, and say so."""
+        """Cancel the invocations that are still running, and log them."""
         tasks = list(self._running)
         for task in tasks:
             self._give_up(task)
@@ -68,10 +68,10 @@ async def _run(label: str, run: Coroutine[None, None, None]) -> bool:
     except asyncio.CancelledError as cancelled:
         if (task := asyncio.current_task()) is None or task.cancelling():
             raise
-        # Raised by the function itself: the library lets it pass, and its request waits for ever.
+        # Raised by the function itself: the library does not handle it, and its request waits.
         logger.error("Executed %s: Failed\n%r", label, cancelled)  # noqa: TRY400 - it is all there is
         return False
-    except Exception:  # the library itself failed; the request must not wait for it
+    except Exception:  # the library itself failed; do not let the request wait
         logger.exception("Executed %s: Failed in the runtime", label)
         return False
     logger.info("Executed %s: Succeeded", label)

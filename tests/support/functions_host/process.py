@@ -1,4 +1,4 @@
-"""The program as tests start it. It runs under this Python, which must be 3.13 or newer.
+"""How tests start the program. It runs under this Python, which must be 3.13 or newer.
 
 with start_functions_host(PROJECT, environment) as host:
     httpx.get(f"{host.url}/v2/")
@@ -23,7 +23,7 @@ _READY = re.compile(r"^functions host ready at (\S+)", re.MULTILINE)
 
 
 def what_is_missing() -> str:
-    """Why the runtime cannot run here; empty when it can."""
+    """Return why the runtime cannot run here; empty if it can."""
     version: tuple[int, ...] = sys.version_info[:2]
     if version < (3, 13):
         return f"azure-functions-runtime needs Python 3.13, this is {'.'.join(map(str, version))}"
@@ -39,11 +39,11 @@ def start_functions_host(
     port: int = 0,
     seconds: float = 60,
 ) -> RunningHost:
-    """Serve the app in a folder, and wait until it is ready. ``port`` 0 is any free one.
+    """Serve the app in a folder, and wait until it is ready. ``port`` 0 picks a free one.
 
-    ``environment`` is added to this process's own, less what configures a registry or its host.
+    ``environment`` is added to this process's own, without settings of a registry or its host.
 
-    :raises HostFailed: when it ends first, with what it said of the app, or takes too long.
+    :raises HostFailed: it ended before it was ready, or took too long. The message has its log.
     """
     configuring = ("REGISTRY_", "FUNCTIONS_", "WEBSITE_")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(configuring)}

@@ -1,8 +1,8 @@
-"""The messages between the Functions host and its worker, as far as the library touches them.
+"""The messages between the Functions host and its worker, as far as the library uses them.
 
-In Azure these are generated from `FunctionRpc.proto`, of which the library is handed the module. It
-only constructs messages, reads attributes, compares two enumerations and calls `WhichOneof`, so
-attribute bags do, and neither grpc nor protobuf is needed.
+In Azure these are generated from `FunctionRpc.proto`, and the library is given the module. It only
+constructs messages, reads attributes, compares two enumerations and calls `WhichOneof`, so plain
+objects suffice, without grpc and protobuf.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class Message:
-    """An attribute bag: what is passed by keyword is there, anything else is an AttributeError."""
+    """An object with the attributes that are passed by keyword, and no others."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -25,7 +25,7 @@ class Message:
 
 
 class StatusResult(Message):
-    """How a request to the worker ended."""
+    """The outcome of a request to the worker."""
 
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
@@ -49,7 +49,7 @@ class DataType(IntEnum):
 
 
 class BindingInfo(Message):
-    """One binding of a function. The library compares with these members, by the proto's names."""
+    """One binding of a function. The library compares with these members; their names are fixed."""
 
     out = Direction.OUT
     inout = Direction.INOUT
@@ -57,10 +57,10 @@ class BindingInfo(Message):
 
 
 class OneOf(Message):
-    """A message of which one field is set: `OneOf(json="{}")`."""
+    """A message with exactly one field: `OneOf(json="{}")`."""
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802 - protobuf's name
-        """The name of the one field that is set, if any."""
+        """Return the name of the field that is set, if any."""
         return next(iter(self.__dict__), None)
 
 
@@ -72,12 +72,12 @@ class InputBinding(Message):
     """`ParameterBinding` with its value in `data`."""
 
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
-        """Always `data`: shared memory is not offered."""
+        """Return `data` always: shared memory is not supported."""
         return "data"
 
 
 class Protos:
-    """What the library takes for the generated module; other messages are bags made on demand."""
+    """The stand-in for the generated module; other messages are made on demand."""
 
     StatusResult = StatusResult
     BindingInfo = BindingInfo

@@ -1,7 +1,7 @@
-"""Forwards a request to the worker and relays the answer, both as they come.
+"""Forward a request to the worker and relay the answer, both as they arrive.
 
 Sources for the headers: `DefaultHttpProxyService` (invocation id), YARP's `HttpTransformer.Default`
-(`X-Forwarded-*`, loopback `Host`; what the client sent under these names is replaced).
+(`X-Forwarded-*`, loopback `Host`; they replace those of the client).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _HOP_BY_HOP = frozenset(
 
 
 def worker_client(http_uri: str) -> aiohttp.ClientSession:
-    """A client for the worker: it adds nothing to requests and takes nothing from answers."""
+    """Return an HTTP client that passes requests and answers on unchanged."""
     return aiohttp.ClientSession(
         http_uri,
         auto_decompress=False,
-        # The worker drops a connection that was idle for 5 s: let go of it before.
+        # The worker closes connections that were idle for 5 s; close them before.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -47,7 +47,7 @@ def worker_client(http_uri: str) -> aiohttp.ClientSession:
 
 
 class Relay:
-    """The HTTP half of an invocation. `started` says whether an answer has begun to be relayed."""
+    """The HTTP half of an invocation. `started`: the relay of the answer has begun."""
 
     def __init__(
         self, client: aiohttp.ClientSession, scope: Scope, body: RequestBody, send: Send
@@ -59,11 +59,9 @@ class Relay:
         self.started = False
 
     async def run(self, invocation_id: str) -> None:
-        """Forward the request and relay its answer.
+        """Forward the request and relay the answer. Cancellation closes the worker's connection.
 
-        Cancelled, it closes the worker's connection.
-
-        :raises aiohttp.ClientError: when the worker breaks off.
+        :raises aiohttp.ClientError: the worker broke the connection off.
         """
         answer = await self._client.request(
             self._scope["method"],
@@ -75,9 +73,9 @@ class Relay:
         try:
             await self._relay(answer)
         finally:
-            if self._body.taken:
+            if self._body.is_received:
                 answer.release()
-            else:  # answered before the body was taken: nobody waits for the rest
+            else:  # answered before the whole body was received: drop the rest
                 answer.close()
 
     def _chunks(self) -> AsyncIterator[bytes] | None:
@@ -114,14 +112,14 @@ class Relay:
 
 
 def _upgrade(received: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """YARP passes on the wish for another protocol, unlike all else that ends at a hop."""
+    """YARP forwards `Upgrade`, unlike the other hop-by-hop headers."""
     for name, value in received:
         if name.lower() == "upgrade":
             yield from (("Connection", "Upgrade"), (name, value))
 
 
 async def _behind_head(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """YARP sends the head at once, not with the first bytes of the body; so does aiohttp then."""
+    """Make aiohttp send the head at once, as YARP does, not with the first bytes of the body."""
     yield b""
     async for chunk in chunks:
         yield chunk

@@ -1,4 +1,4 @@
-"""Which function a request belongs to, and the path under which the worker sees it. Pure.
+"""Which function a request belongs to, and which path the worker sees. Pure.
 
 Sources: `WebScriptHostHttpRoutesManager` and `WebJobsRouteBuilder` (routes of functions), ASP.NET
 Core's `TemplateMatcher` (matching), Kestrel's `PathDecoder` and YARP's `RequestUtilities`
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-# What YARP leaves as it is in a path: unreserved and sub-delims of RFC 3986, and `:`, `@`, `/`.
+# What YARP does not encode in a path: unreserved and sub-delims of RFC 3986, and `:`, `@`, `/`.
 _PATH_CHARACTERS = "/-._~!$&'()*+,;=:@"
 _PARAMETER = re.compile(r"\{(?P<all>\*{0,2})(?P<name>\w+)(?P<optional>\??)\}")
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 class UnsupportedRoute(ValueError):
-    """A route template with what this stand-in does not understand: constraints, for example."""
+    """A route template that this stand-in does not support: with constraints, for example."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class HttpFunction:
     methods: frozenset[str] | None  # none: every method
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The route parameters if this function takes the request, else None."""
+        """Return the route parameters if the request belongs to this function, else None."""
         if self.methods is not None and method.upper() not in self.methods:
             return None
         return match_template(self.route, path)
@@ -44,10 +44,10 @@ class HttpFunction:
 def http_function(
     name: str, function_id: str, bindings: Iterable[Mapping[str, object]], prefix: str
 ) -> HttpFunction | None:
-    """The HTTP function that these raw bindings describe, or None if its trigger is another.
+    """Return the HTTP function that raw bindings describe, or None if its trigger is another.
 
-    An empty route is replaced by the function's name, as the host does: `route=""` is not the root,
-    `route="/"` is.
+    As in the host, an empty route is replaced by the function's name: the root is `route="/"`, not
+    `route=""`.
 
     :raises UnsupportedRoute:
     """
@@ -60,20 +60,20 @@ def http_function(
             frozenset(str(m).upper() for m in methods) if isinstance(methods, Sequence) else None
         )
         full = f"{prefix}/{route}" if prefix else route
-        match_template(full, "/")  # an unsupported template fails here, at the start
+        match_template(full, "/")  # an unsupported template fails at the start
         return HttpFunction(name, function_id, str(binding["name"]), full, named or None)
     return None
 
 
 def route_prefix(app: Path) -> str:
-    """`extensions.http.routePrefix` of the app's host.json; `api` where it says nothing."""
+    """Return `extensions.http.routePrefix` of the app's host.json; `api` by default."""
     host_json = app / "host.json"
     settings = json.loads(host_json.read_text()) if host_json.exists() else {}
     return str(settings.get("extensions", {}).get("http", {}).get("routePrefix", "api")).strip("/")
 
 
 def match_template(template: str, path: str) -> dict[str, str] | None:
-    """Route parameters of a decoded path under a template such as `v2/{*path}`, if it matches.
+    """Return the parameters of a decoded path that matches a template such as `v2/{*path}`.
 
     :raises UnsupportedRoute:
     """
@@ -97,9 +97,9 @@ def match_template(template: str, path: str) -> dict[str, str] | None:
 
 
 def decoded(raw_path: str) -> str:
-    """The path as Kestrel hands it to the host: decoded but for `%2F`, dot segments removed.
+    """Return the path as Kestrel decodes it: all but `%2F`, and without dot segments.
 
-    :raises ValueError: for what Kestrel answers 400: an encoded NUL.
+    :raises ValueError: it has an encoded NUL, which Kestrel answers with 400.
     """
     kept = _ENCODED_SLASH.sub(lambda slash: "%25" + slash[0][1:], raw_path)
     try:
@@ -112,12 +112,12 @@ def decoded(raw_path: str) -> str:
 
 
 def forwarded(path: str) -> str:
-    """The path as YARP sends it to the worker: encoded again, a kept `%2F` as `%252F`."""
+    """Return the path as YARP sends it to the worker: encoded again, `%2F` as `%252F`."""
     return quote(path, safe=_PATH_CHARACTERS)
 
 
 def _without_dot_segments(path: str) -> str:
-    """RFC 3986, 5.2.4; empty segments stay."""
+    """Apply RFC 3986, 5.2.4, but keep empty segments."""
     if "/." not in path:
         return path
     segments = path.split("/")

@@ -1,6 +1,6 @@
-"""Drives `azure-functions-runtime`: what the production worker's gRPC loop does, without gRPC.
+"""Drive `azure-functions-runtime` as the production worker's gRPC loop does, without gRPC.
 
-The library is module globals throughout: one `Worker` per process. It needs Python 3.13.
+The library keeps its state in module globals: one `Worker` per process. It needs Python 3.13.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _STOP_SECONDS = 5.0
 
 
 class WorkerFailed(RuntimeError):
-    """The library reported a failure: of indexing the app, or of an invocation."""
+    """The library reported a failure to index the app, or of an invocation."""
 
 
 class Worker:
-    """An indexed app. Make it with `Worker.start`, inside the event loop that is to serve it."""
+    """An indexed app. `Worker.start` makes it, in the event loop that serves it."""
 
     def __init__(self, app: Path) -> None:
         self._app = app
@@ -47,9 +47,9 @@ class Worker:
 
     @classmethod
     async def start(cls, app: Path) -> Worker:
-        """Index and load the app in that folder; the worker's HTTP server takes connections then.
+        """Index and load the app in a folder, and wait until the worker's HTTP server listens.
 
-        :raises WorkerFailed: with the library's message and traceback, when indexing fails.
+        :raises WorkerFailed: indexing failed; with the library's message and traceback.
         """
         os.chdir(app)
         sys.path.insert(0, str(app))
@@ -75,11 +75,11 @@ class Worker:
     async def invoke_http(
         self, function: HttpFunction, route_parameters: dict[str, str], invocation_id: str
     ) -> None:
-        """Run one invocation. Its HTTP request must come to `http_uri` with the same id meanwhile.
+        """Run one invocation, until the handler has returned its response.
 
-        Ends when the handler has returned its response object.
+        Meanwhile the HTTP request with the same id must be sent to `http_uri`.
 
-        :raises WorkerFailed: when the handler raised.
+        :raises WorkerFailed: the handler raised.
         """
         request = Message(
             method="", url="", headers={}, query={}, body=TypedData(), params=route_parameters
@@ -89,7 +89,7 @@ class Worker:
         )
 
     async def invoke_timer(self, name: str, invocation_id: str) -> None:
-        """Fire a timer function once. :raises WorkerFailed: when the handler raised."""
+        """Fire a timer function once. :raises WorkerFailed: the handler raised."""
         function_id, trigger, _ = self.timers[name]
         due = TypedData(json=json.dumps({"IsPastDue": False, "Schedule": {}, "ScheduleStatus": {}}))
         await self._invoke(function_id, invocation_id, trigger, due)
@@ -155,7 +155,7 @@ class Worker:
                 )
 
     async def _until_listening(self) -> None:
-        """The library announces its HTTP server before it listens."""
+        """Wait for the HTTP server, which the library announces before it listens."""
         if not self.http_uri:
             return
         port = urlsplit(self.http_uri).port
@@ -170,12 +170,12 @@ class Worker:
             else:
                 writer.close()
                 await writer.wait_closed()
-                # The library keeps no handle to its uvicorn, but that has asked for SIGTERM.
+                # The library keeps no reference to its uvicorn, but that handles SIGTERM.
                 self._server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
                 return
 
     def _message(self, **request: Message) -> Message:
-        """The envelope in which the worker's gRPC loop hands every request to the library."""
+        """Return the envelope in which the worker's gRPC loop passes a request to the library."""
         return Message(
             request=Message(**request), properties={"host": LOOPBACK, "protos": self._protos}
         )

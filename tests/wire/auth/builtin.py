@@ -1,4 +1,4 @@
-"""A registry in mode `builtin`, in this process: its people, its rules, its clients."""
+"""A registry in mode `builtin`, in this process: its users, its rules, its clients."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def settings(**others: str) -> Settings:
 
 
 def connect(store: CountingStore, **others: str) -> httpx.AsyncClient:
-    """A client of an instance that keeps what it has in ``store``."""
+    """Return a client of a registry instance over the store."""
     read = settings(**others)
     application = build_application(read, build_registry(read, store), store)
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url=URL)
 
 
 async def token_for(client: httpx.AsyncClient, *scopes: str, auth: object = None) -> str:
-    """By GET, as docker does."""
+    """Request a token by GET, as docker does."""
     answer = await client.get(
         "/auth/token",
         params={"service": "registry", "scope": scopes},
@@ -67,7 +67,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def push_public(client: httpx.AsyncClient) -> None:
-    """An image in a repository that everybody may pull."""
+    """Push an image to a repository that everybody may pull."""
     token = await token_for(client, "repository:public/app:pull,push", auth=ALICE)
     client.headers.update(bearer(token))
     await Wire(client, "public/app", set).push_image("v1", b"layer")

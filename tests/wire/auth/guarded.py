@@ -1,4 +1,4 @@
-"""A registry that takes the tokens of an issuer elsewhere, with a clock that the test sets."""
+"""A registry that accepts the tokens of an external issuer, with a clock that tests set."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SETTINGS = Settings(AzureStorage("unused"), "a secret for tests", redirect=Fals
 
 @dataclass
 class Guarded:
-    """``key`` is the issuer's; ``store`` counts the calls of storage."""
+    """A registry and its issuer's ``key``. ``store`` counts the storage calls."""
 
     client: httpx.AsyncClient
     clock: Clock
@@ -46,7 +46,7 @@ class Guarded:
     key: SigningKey
 
     def token(self, *scopes: str, key: SigningKey | None = None, **changed: Any) -> str:
-        """Good for five minutes, for scopes such as ``repository:a:pull``."""
+        """Return a token for five minutes and for scopes such as ``repository:a:pull``."""
         now, key = int(self.clock()), key or self.key
         access = access_claim(tuple(map(Scope.parse, scopes)))
         usual = {"iss": ISSUER, "aud": SERVICE, "sub": "alice", "iat": now, "nbf": now}
@@ -54,7 +54,7 @@ class Guarded:
         return jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid})
 
     def wire(self, repository: str, token: str = "") -> Wire:
-        """The registry as who bears the token, or none, sees a repository."""
+        """Return a client of one repository, with a token or without."""
         # Each has headers of its own; the transport is the same.
         client = httpx.AsyncClient(transport=self.client._transport, base_url=self.client.base_url)
         if token:
@@ -62,7 +62,7 @@ class Guarded:
         return Wire(client, repository, set)
 
     def granted(self, repository: str, actions: str = "pull,push", **changed: Any) -> Wire:
-        """The registry as who may do ``actions`` there and nothing else sees it."""
+        """Return a client of one repository that may do ``actions`` there and nothing else."""
         return self.wire(repository, self.token(f"repository:{repository}:{actions}", **changed))
 
 
@@ -70,7 +70,7 @@ class Guarded:
 async def guarded(
     classes: frozenset[str] = frozenset(), keys_url: str = "", issuer: str = ISSUER
 ) -> AsyncIterator[Guarded]:
-    """A new and empty registry. ``keys_url``: where its issuer publishes its keys, if it does."""
+    """Yield an empty registry. ``keys_url``: the URL at which its issuer publishes its keys."""
     clock, key, store = Clock(), ec_key(), CountingStore(MemoryStore())
     keys: KeySource = parse_jwks({"keys": [key.jwk()]})
     if keys_url:

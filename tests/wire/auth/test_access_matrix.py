@@ -1,4 +1,4 @@
-"""Every request of the API, by everybody, to every repository, in every mode: expected and seen."""
+"""Every request of the API, by every kind of caller, to every kind of repository, in every mode."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ PEOPLE = [(mode, who) for mode in MODES for who in mode.callers]
 OUTSIDERS = [(mode, who) for mode, who in PEOPLE if FOREIGN not in mode.rights(who)]
 
 BEGUN_BY = {OWN: OWNER, FOREIGN: NEIGHBOUR, PUBLIC: ADMIN}
-"""Who has begun the upload of each repository."""
+"""The caller who has begun the upload of each repository."""
 
 
 @dataclass
 class Scene:
-    """A registry in one mode, whose storage can be put back to how it was."""
+    """A registry in one mode, whose storage can be reset."""
 
     mode: Mode
     store: MemoryStore
@@ -88,7 +88,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
-    """A registry in the mode that a test names."""
+    """A registry in the mode of the test."""
     made = await make_scene(request.param)
     yield made
     await made.client.aclose()
@@ -119,7 +119,7 @@ async def make_scene(mode: Mode) -> Scene:
 
 
 def summary(answer: httpx.Response) -> str:
-    """Status, and what a refusal tells of why."""
+    """Return the status, and the reason of a refusal."""
     status = answer.status_code
     if status == 401:
         challenge = answer.headers["WWW-Authenticate"]
@@ -129,7 +129,7 @@ def summary(answer: httpx.Response) -> str:
 
 
 def expected(mode: Mode, who: str, row: Row, repository: str) -> str:
-    """What `summary` is to be."""
+    """Return the expected `summary`."""
     if not set(row.needs) <= set(mode.rights(who).get(repository, ())):
         return mode.refusal(who)
     is_somebody_elses = mode.environment["REGISTRY_AUTH"] != "none" and who != BEGUN_BY[repository]
@@ -139,15 +139,17 @@ def expected(mode: Mode, who: str, row: Row, repository: str) -> str:
 
 
 def test_every_endpoint_has_a_row() -> None:
-    """Who adds an endpoint says here what it needs."""
+    """A new endpoint needs a row that says what it requires."""
     assert endpoints_with_a_row() == {e.CheckVersion, *HANDLERS}
     of_repositories = {endpoint for endpoint in HANDLERS if hasattr(endpoint, "actions")}
     assert of_repositories | {*OF_NO_REPOSITORY} == {e.CheckVersion, *HANDLERS}
 
 
 @by_everybody
-async def test_each_may_do_what_they_are_allowed_and_nothing_else(scene: Scene, who: str) -> None:
-    """All requests to the own, the foreign and the public repository."""
+async def test_each_caller_may_do_what_they_are_allowed_and_nothing_else(
+    scene: Scene, who: str
+) -> None:
+    """All requests to their own, a foreign and a public repository."""
     wanted, seen = {}, {}
     for repository in scene.repositories.values():
         for name, row in ROWS.items():
@@ -160,16 +162,16 @@ async def test_each_may_do_what_they_are_allowed_and_nothing_else(scene: Scene, 
 
 
 @by_everybody
-async def test_the_version_is_for_who_is_known(scene: Scene, who: str) -> None:
-    """Clients find out there whether they have to log in."""
+async def test_the_version_check_needs_credentials(scene: Scene, who: str) -> None:
+    """Clients use it to find out whether they have to log in."""
     answer = await scene.ask(who, e.CheckVersion())
 
     assert summary(answer) == ("200" if scene.mode.is_known(who) else scene.mode.refusal(who))
 
 
 @by_everybody
-async def test_the_catalog_shows_each_what_they_may_see(scene: Scene, who: str) -> None:
-    """By rules; an issuer elsewhere grants the catalog as a whole."""
+async def test_the_catalog_shows_what_a_caller_may_see(scene: Scene, who: str) -> None:
+    """According to the rules; an external issuer grants the whole catalog."""
     answer = await scene.ask(who, e.ListCatalog())
 
     visible = scene.mode.catalog(who)
@@ -180,10 +182,8 @@ async def test_the_catalog_shows_each_what_they_may_see(scene: Scene, who: str) 
 
 
 @by_outsiders
-async def test_a_repository_one_may_not_see_answers_like_one_that_is_not_there(
-    scene: Scene, who: str
-) -> None:
-    """Status, headers and body are the same, but for the name."""
+async def test_a_hidden_repository_looks_as_if_it_did_not_exist(scene: Scene, who: str) -> None:
+    """Status, headers and body are the same, except for the name."""
     foreign = scene.repositories[FOREIGN]
     for row in ROWS.values():
         hidden = await scene.ask(who, row.endpoint(FOREIGN, foreign), row)
@@ -198,8 +198,8 @@ def comparable(answer: httpx.Response, name: str) -> tuple[object, ...]:
 
 
 @by_everybody
-async def test_a_blob_is_mounted_only_from_where_one_may_read(scene: Scene, who: str) -> None:
-    """From elsewhere it is to be uploaded, as if it were not there; with no source named, too."""
+async def test_a_blob_is_mounted_only_from_readable_repositories(scene: Scene, who: str) -> None:
+    """From others it must be uploaded, as if it did not exist, also without a named source."""
     mode, rights = scene.mode, scene.mode.rights(who)
     seen, wanted = {}, {}
     for target in scene.repositories:
@@ -216,6 +216,6 @@ async def test_a_blob_is_mounted_only_from_where_one_may_read(scene: Scene, who:
 
 
 def reads_all(mode: Mode, who: str) -> bool:
-    """Whether a blob may come from anywhere. A token lists repositories, and is never for all."""
+    """Whether a blob may come from any repository. Tokens list repositories, never all."""
     readable = {name for name, actions in mode.rights(who).items() if PULL in actions}
     return mode.challenge != "Bearer" and readable >= set(EXISTING)

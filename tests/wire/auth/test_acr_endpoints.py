@@ -1,4 +1,4 @@
-"""Clients made for Azure Container Registry, as they call: azure-cli, the Azure SDK, AKS."""
+"""The requests of clients of Azure Container Registry: azure-cli, the Azure SDK, AKS."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ on = ["team/*"]
 
 @pytest.fixture
 def issuer() -> Iterator[OidcIssuer]:
-    """GitHub and a tenant of Entra ID in one."""
+    """GitHub and a tenant of Entra ID in one issuer."""
     with OidcIssuer(rsa_key()) as issuer:
         issuer.announce(f"/{TENANT}/v2.0")
         yield issuer
@@ -104,7 +104,7 @@ async def exchange(client: httpx.AsyncClient, **form: str) -> httpx.Response:
     return await client.post("/oauth2/exchange", data={"service": HOST, **form})
 
 
-async def test_azure_cli_finds_where_to_exchange_and_docker_logs_in_with_what_it_gets(
+async def test_docker_logs_in_with_the_refresh_token_of_azure_cli(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     refused = await client.get("/v2/")
@@ -135,7 +135,7 @@ async def test_azure_cli_finds_where_to_exchange_and_docker_logs_in_with_what_it
     assert (await client.get("/v2/", headers=bearer)).status_code == 200
 
 
-async def test_azure_sdk_turns_a_refresh_token_into_an_access_token(
+async def test_azure_sdk_exchanges_a_refresh_token_for_an_access_token(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     path = "/v2/team/app/blobs/uploads/"
@@ -186,7 +186,7 @@ async def test_aks_sends_one_token_as_two(client: httpx.AsyncClient, issuer: Oid
 
 
 @pytest.mark.parametrize("path", ["/oauth2/token", "/auth/token"])
-async def test_an_access_token_of_entra_id_is_a_password_too(
+async def test_an_access_token_of_entra_id_is_also_a_password(
     client: httpx.AsyncClient, issuer: OidcIssuer, path: str
 ) -> None:
     scope = {"scope": "repository:team/app:pull,push", "service": HOST}
@@ -197,7 +197,7 @@ async def test_an_access_token_of_entra_id_is_a_password_too(
     assert answer.json()["scope"] == ""
 
 
-async def test_docker_keeps_a_refresh_token_for_as_long_as_acr_gives_one(
+async def test_dockers_refresh_token_is_valid_as_long_as_acrs(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     query = {"offline_token": "true"}
@@ -207,7 +207,7 @@ async def test_docker_keeps_a_refresh_token_for_as_long_as_acr_gives_one(
     assert claims["exp"] - claims["iat"] == REFRESH_SECONDS
 
 
-async def test_a_job_of_github_logs_in_and_exchanges(
+async def test_a_job_of_github_logs_in_and_exchanges_its_token(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     token = issuer.token(sub=MAIN, aud="registry")
@@ -221,7 +221,7 @@ async def test_a_job_of_github_logs_in_and_exchanges(
 async def test_azure_sdk_without_credentials_pulls_what_is_public(
     client: httpx.AsyncClient,
 ) -> None:
-    """``_anonymous_exchange_client.py``: a password grant of nobody."""
+    """``_anonymous_exchange_client.py``: a password grant without a name."""
     form = {
         "grant_type": "password",
         "service": HOST,
@@ -233,7 +233,7 @@ async def test_azure_sdk_without_credentials_pulls_what_is_public(
     assert granted.json()["scope"] == "repository:public/app:pull"
 
 
-async def test_a_token_that_proves_nothing_is_refused_as_acr_does(
+async def test_an_invalid_token_is_refused_as_by_acr(
     client: httpx.AsyncClient, issuer: OidcIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -245,13 +245,13 @@ async def test_a_token_that_proves_nothing_is_refused_as_acr_does(
     assert foreign.split(".")[1] not in caplog.text + answer.text
 
 
-async def test_a_refresh_token_of_entra_id_is_not_taken(client: httpx.AsyncClient) -> None:
+async def test_a_refresh_token_of_entra_id_is_not_accepted(client: httpx.AsyncClient) -> None:
     answer = await exchange(client, grant_type="refresh_token", refresh_token="0.AAAA")
     assert answer.status_code == 400
     assert "access_token" in answer.json()["errors"][0]["message"]
 
 
-async def test_while_the_tenant_cannot_be_asked_clients_are_told_to_come_again(
+async def test_while_the_tenant_is_unreachable_clients_get_retry_after(
     client: httpx.AsyncClient, issuer: OidcIssuer
 ) -> None:
     issuer.documents.clear()

@@ -1,4 +1,4 @@
-"""Who should not be let in tries to be: in each way the answer is a refusal, and tells nothing."""
+"""Attempts to get in without permission: each is refused, and the answer reveals nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL = "repository:secret/app:pull,push,delete"
 
 @pytest.fixture
 async def registry() -> AsyncIterator[Guarded]:
-    """With an image ``v1`` in ``secret/app``."""
+    """A registry with an image ``v1`` in ``secret/app``."""
     async with guarded() as made:
         await made.granted("secret/app").push_image("v1", LAYER)
         made.store.take()
@@ -43,7 +43,7 @@ def encoded(part: object) -> str:
 
 
 def forged(registry: Guarded) -> dict[str, str]:
-    """Tokens by the way in which they were forged."""
+    """Return forged tokens by the way in which they were forged."""
     good, other = registry.token(ALL), ec_key()
     head, payload, signature = good.split(".")
     header, claims = (
@@ -96,7 +96,7 @@ def _sign(hmac: jwt.algorithms.HMACAlgorithm, text: str, secret: bytes) -> bytes
 
 @contextmanager
 def nothing_secret_in(caplog: pytest.LogCaptureFixture, *credentials: str) -> Iterator[None]:
-    """What is logged inside, at any level, quotes no credentials nor any part of them."""
+    """Check that nothing logged inside, at any level, contains credentials or a part of them."""
     with caplog.at_level(logging.DEBUG):
         yield
     parts = [part for text in credentials for part in text.split(".") if len(part) > 8]
@@ -108,7 +108,7 @@ def nothing_secret_in(caplog: pytest.LogCaptureFixture, *credentials: str) -> It
 async def test_a_forged_token_opens_nothing(
     registry: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each in the same words, without a call to storage, and without a trace of it in the log."""
+    """With the same text, without a storage call, and without a trace of the token in the log."""
     for way, token in forged(registry).items():
         attacker = registry.wire("secret/app", token).client
         with nothing_secret_in(caplog, token):
@@ -127,8 +127,8 @@ async def test_a_forged_token_opens_nothing(
     assert "attacker.test" not in caplog.text
 
 
-async def test_the_token_that_the_forgeries_are_made_of_is_good(registry: Guarded) -> None:
-    """So each is refused for the way in which it was forged."""
+async def test_the_token_that_the_forgeries_are_based_on_is_valid(registry: Guarded) -> None:
+    """So each is refused because of how it was forged."""
     reader = registry.wire("secret/app", registry.token(ALL)).client
     assert (await reader.get("/v2/secret/app/manifests/v1")).status_code == 200
 
@@ -149,7 +149,7 @@ async def test_the_token_that_the_forgeries_are_made_of_is_good(registry: Guarde
     ],
 )
 async def test_another_grant_does_not_open_a_repository(registry: Guarded, granted: str) -> None:
-    """By prefix, by case, by what looks like a glob, by another type."""
+    """Not by prefix, case, something like a glob, or another type."""
     reader = registry.wire("secret/app", registry.token(granted)).client
     for path in ("manifests/v1", f"blobs/{DIGEST}", "tags/list", f"referrers/{DIGEST}"):
         answer = await reader.get(f"/v2/secret/app/{path}")
@@ -176,8 +176,8 @@ async def test_another_grant_does_not_open_a_repository(registry: Guarded, grant
         "/v2/SECRET/app/manifests/v1",
     ],
 )
-async def test_no_path_leads_around_the_grants(registry: Guarded, path: str) -> None:
-    """A name is what was granted, letter for letter, or it is none."""
+async def test_no_path_bypasses_the_grants(registry: Guarded, path: str) -> None:
+    """A name is granted letter by letter, or it is not valid."""
     reader = registry.granted("mine").client
     # As it stands: the client would put the dots right before it sends them.
     url = httpx.URL("http://registry.test").copy_with(raw_path=path.encode())
@@ -187,8 +187,7 @@ async def test_no_path_leads_around_the_grants(registry: Guarded, path: str) -> 
     assert registry.store.take() == []
 
 
-async def test_pulling_is_not_deleting(registry: Guarded) -> None:
-    """Nor is pushing."""
+async def test_pull_and_push_do_not_allow_deletion(registry: Guarded) -> None:
     for actions in ("pull", "pull,push", "push"):
         client = registry.granted("secret/app", actions).client
         for path in ("manifests/v1", f"manifests/{DIGEST}", f"blobs/{DIGEST}"):
@@ -205,8 +204,8 @@ async def test_the_catalog_is_not_a_repository(registry: Guarded, scope: str) ->
     assert registry.store.take() == []
 
 
-async def test_mounting_tells_nothing_of_a_repository_one_may_not_read(registry: Guarded) -> None:
-    """It is an upload: the same answer, after the same calls, whether the blob is there or not."""
+async def test_mounting_reveals_nothing_about_a_hidden_repository(registry: Guarded) -> None:
+    """It becomes an upload: same answer, same calls, whether the blob exists or not."""
     writer = registry.granted("mine")
     shown = set()
     for source in ("secret/app", "never/pushed", "", "secret/App"):
@@ -221,16 +220,16 @@ async def test_mounting_tells_nothing_of_a_repository_one_may_not_read(registry:
     assert (await writer.client.head(f"/v2/mine/blobs/{DIGEST}")).status_code == 404
 
 
-async def test_with_the_right_to_read_it_a_blob_is_mounted(registry: Guarded) -> None:
-    """So the test above refuses what would be there."""
+async def test_a_readable_blob_is_mounted(registry: Guarded) -> None:
+    """The control of the test above."""
     token = registry.token("repository:mine:pull,push", PULL)
     query = {"mount": str(DIGEST), "from": "secret/app"}
     writer = registry.wire("mine", token).client
     assert (await writer.post("/v2/mine/blobs/uploads/", params=query)).status_code == 201
 
 
-async def test_the_state_of_an_upload_is_good_for_that_upload_only(registry: Guarded) -> None:
-    """Neither in another repository nor with another id, nor altered, nor as a token."""
+async def test_the_state_of_an_upload_is_valid_for_that_upload_only(registry: Guarded) -> None:
+    """Not in another repository, with another id, altered, or as a token."""
     victim, attacker = registry.granted("secret/app"), registry.granted("mine")
     location = httpx.URL(await victim.start())
     state = location.params["_state"]
@@ -270,7 +269,7 @@ async def test_a_malformed_header_is_refused(
 
 
 async def test_two_headers_are_refused(registry: Guarded) -> None:
-    """What stands before the registry might have looked at the other one."""
+    """A proxy in front of the registry may have checked the other one."""
     good = f"Bearer {registry.token(ALL)}"
     for pair in ((good, good), ("Bearer x", good), (good, "Basic YTpi")):
         headers = [("Authorization", value) for value in pair]
@@ -278,10 +277,10 @@ async def test_two_headers_are_refused(registry: Guarded) -> None:
         assert_error(answer, 401, "UNAUTHORIZED")
 
 
-async def test_credentials_stay_out_of_the_log(
+async def test_credentials_are_not_logged(
     registry: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those that hold as well, and the states of uploads."""
+    """Neither valid ones, nor the states of uploads."""
     token = registry.token(ALL)
     with nothing_secret_in(caplog, token):
         writer = registry.wire("secret/app", token)

@@ -1,4 +1,4 @@
-"""`REGISTRY_AUTH=builtin`, as clients meet it: the challenge, the token service, the token."""
+"""`REGISTRY_AUTH=builtin` over HTTP: the challenge, the token service, the token."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def client(store: CountingStore) -> AsyncIterator[httpx.AsyncClient]:
         yield connected
 
 
-async def test_the_version_check_tells_where_tokens_are_to_be_had(
+async def test_the_version_check_names_the_token_service(
     client: httpx.AsyncClient,
 ) -> None:
     answer = await client.get("/v2/")
@@ -56,10 +56,10 @@ async def test_an_image_is_pushed_and_pulled_with_tokens(client: httpx.AsyncClie
     assert_error(await client.post("/v2/team/app/blobs/uploads/"), 401, "UNAUTHORIZED")
 
 
-async def test_everybody_pulls_what_is_public_with_a_token_and_without(
+async def test_everybody_pulls_public_repositories_with_a_token_and_without(
     client: httpx.AsyncClient,
 ) -> None:
-    """Docker is challenged by the version check, and asks for a token for nobody in particular."""
+    """Docker gets a challenge from the version check and requests an anonymous token."""
     await push_public(client)
     path = "/v2/public/app/manifests/v1"
     token = await token_for(client, "repository:public/app:pull")
@@ -71,7 +71,7 @@ async def test_everybody_pulls_what_is_public_with_a_token_and_without(
         assert_error(refused, 401, "UNAUTHORIZED")
 
 
-async def test_a_token_costs_no_call_and_asking_for_one_with_a_password_none(
+async def test_neither_a_token_nor_a_token_request_costs_a_storage_call(
     client: httpx.AsyncClient, store: CountingStore
 ) -> None:
     token = await token_for(client, "repository:team/app:pull", auth=ALICE)
@@ -79,7 +79,7 @@ async def test_a_token_costs_no_call_and_asking_for_one_with_a_password_none(
     assert store.calls == []
 
 
-async def test_an_answer_has_what_the_specification_asks_for(client: httpx.AsyncClient) -> None:
+async def test_an_answer_has_the_fields_of_the_specification(client: httpx.AsyncClient) -> None:
     asked: list[tuple[str, str | int | float | bool | None]] = [
         ("service", "registry"),
         ("account", "alice"),
@@ -110,7 +110,7 @@ async def test_the_keys_that_verify_tokens_are_published(client: httpx.AsyncClie
     assert (claims["iss"], claims["access"]) == ("registry", [])
 
 
-async def test_oauth2_gives_tokens_for_a_password_and_for_a_refresh_token(
+async def test_oauth2_issues_tokens_for_a_password_and_for_a_refresh_token(
     client: httpx.AsyncClient,
 ) -> None:
     form = {"service": "registry", "client_id": "docker", "scope": "repository:team/a:pull"}
@@ -126,7 +126,7 @@ async def test_oauth2_gives_tokens_for_a_password_and_for_a_refresh_token(
     assert "refresh_token" not in (await client.post("/auth/token", data=form | password)).json()
 
 
-async def test_a_refresh_token_opens_nothing_by_itself(client: httpx.AsyncClient) -> None:
+async def test_a_refresh_token_is_not_an_access_token(client: httpx.AsyncClient) -> None:
     parameters = {"offline_token": "true"}
     answer = await client.get("/auth/token", params=parameters, auth=ALICE)
     refused = await client.get("/v2/", headers=bearer(answer.json()["refresh_token"]))
@@ -134,12 +134,12 @@ async def test_a_refresh_token_opens_nothing_by_itself(client: httpx.AsyncClient
     assert 'error="invalid_token"' in refused.headers["WWW-Authenticate"]
 
 
-async def test_an_access_token_gives_no_other(client: httpx.AsyncClient) -> None:
+async def test_an_access_token_is_not_a_refresh_token(client: httpx.AsyncClient) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": await token_for(client, auth=ALICE)}
     assert_error(await client.post("/auth/token", data=form), 401, "UNAUTHORIZED")
 
 
-async def test_a_refresh_token_ends_with_the_password(
+async def test_a_refresh_token_is_invalid_after_the_password_changes(
     client: httpx.AsyncClient, store: CountingStore
 ) -> None:
     answer = await client.get("/auth/token", params={"offline_token": "true"}, auth=ALICE)
@@ -150,7 +150,7 @@ async def test_a_refresh_token_ends_with_the_password(
     assert (await client.post("/auth/token", data=form)).status_code == 200
 
 
-async def test_after_a_rotation_tokens_of_the_previous_key_still_hold(
+async def test_after_a_rotation_tokens_of_the_previous_key_are_still_valid(
     client: httpx.AsyncClient, store: CountingStore
 ) -> None:
     token = await token_for(client, auth=ALICE)
@@ -179,7 +179,7 @@ async def make_key(store: CountingStore, **parts: object) -> str:
 async def test_a_personal_key_is_a_password_until_it_is_revoked(
     client: httpx.AsyncClient, store: CountingStore
 ) -> None:
-    """A login costs one call. Tokens that were given end by themselves; refresh tokens at once."""
+    """A login costs one call. Access tokens expire by themselves, refresh tokens end at once."""
     key = await make_key(store)
     parameters = {"offline_token": "true", "scope": "repository:team/a:pull,push"}
     answer = await client.get("/auth/token", params=parameters, auth=("alice", key))
@@ -192,7 +192,7 @@ async def test_a_personal_key_is_a_password_until_it_is_revoked(
     assert_error(await client.post("/auth/token", data=form), 401, "UNAUTHORIZED")
 
 
-async def test_the_catalog_shows_who_asks_what_they_may_see(client: httpx.AsyncClient) -> None:
+async def test_the_catalog_shows_what_the_caller_may_see(client: httpx.AsyncClient) -> None:
     await push_public(client)
     token = await token_for(client, "repository:team/app:pull,push", auth=ALICE)
     client.headers.update(bearer(token))
@@ -209,7 +209,7 @@ async def test_the_catalog_shows_who_asks_what_they_may_see(client: httpx.AsyncC
 async def test_no_secret_is_logged(
     client: httpx.AsyncClient, store: CountingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither those that hold nor those that do not."""
+    """Neither valid nor invalid ones."""
     caplog.set_level(logging.DEBUG)
     key = await make_key(store)
     answer = await client.get("/auth/token", params={"offline_token": "true"}, auth=ALICE)

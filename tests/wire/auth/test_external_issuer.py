@@ -1,4 +1,4 @@
-"""A registry as a process of its own, and a token service of others that it trusts."""
+"""A registry in its own process, and an external token service that it trusts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def host(
 def ask(
     host: RunningHost, method: str, path: str, login: tuple[str, str] | None = None
 ) -> httpx.Response:
-    """As clients do: without a token, then with what the challenge leads to."""
+    """Send a request as clients do: without a token, then with one as the challenge says."""
     with httpx.Client(base_url=host.url, verify=NO_TLS) as client:
         refused = client.request(method, path)
         assert_error(refused, 401, "UNAUTHORIZED")
@@ -64,13 +64,13 @@ def ask(
 ALICE = ("alice", PASSWORD)
 
 
-def test_the_challenge_leads_to_a_token_that_opens(host: RunningHost) -> None:
+def test_the_challenge_leads_to_a_valid_token(host: RunningHost) -> None:
     assert ask(host, "GET", "/v2/", ALICE).status_code == 200
     assert ask(host, "POST", "/v2/team/app/blobs/uploads/", ALICE).status_code == 202
     assert_error(ask(host, "GET", "/v2/team/app/tags/list", ALICE), 404, "NAME_UNKNOWN")
 
 
-def test_a_token_does_no_more_than_its_user_may(host: RunningHost) -> None:
+def test_a_token_grants_only_what_its_user_may_do(host: RunningHost) -> None:
     for method, path in (
         ("POST", "/v2/other/blobs/uploads/"),
         ("DELETE", "/v2/team/app/manifests/v1"),
@@ -79,8 +79,8 @@ def test_a_token_does_no_more_than_its_user_may(host: RunningHost) -> None:
         assert_error(ask(host, method, path, ALICE), 401, "UNAUTHORIZED")
 
 
-def test_nobody_in_particular_may_do_what_is_public(host: RunningHost) -> None:
-    """The issuer gives tokens to who does not log in, too."""
+def test_an_anonymous_caller_may_pull_what_is_public(host: RunningHost) -> None:
+    """The issuer also issues tokens to anonymous users."""
     assert_error(ask(host, "GET", "/v2/public/app/tags/list"), 404, "NAME_UNKNOWN")
     assert_error(ask(host, "GET", "/v2/team/app/tags/list"), 401, "UNAUTHORIZED")
 
@@ -90,8 +90,8 @@ def test_the_issuer_refuses_a_wrong_password(host: RunningHost) -> None:
 
 
 @pytest.mark.anyio
-async def test_keys_are_rotated_while_the_registry_runs() -> None:
-    """A token that names the new key makes the registry fetch it; the old one is trusted no more.
+async def test_keys_are_rotated_without_a_restart() -> None:
+    """A token that names the new key makes the registry fetch it; the old one is not trusted.
 
     While the issuer is away, the registry goes on with what it knows.
     """
@@ -115,11 +115,11 @@ async def test_keys_are_rotated_while_the_registry_runs() -> None:
 
 
 async def status(registry: Guarded, token: str) -> int:
-    """Of the version check."""
+    """Return the status of the version check."""
     return (await registry.wire("x", token).client.get("/v2/")).status_code
 
 
-def test_requests_with_a_known_key_ask_nobody(host: RunningHost, issuer: TokenIssuer) -> None:
+def test_requests_with_a_known_key_fetch_nothing(host: RunningHost, issuer: TokenIssuer) -> None:
     ask(host, "GET", "/v2/", ALICE)
     count = len(issuer.keys.requested)
     for _ in range(5):
@@ -128,7 +128,7 @@ def test_requests_with_a_known_key_ask_nobody(host: RunningHost, issuer: TokenIs
 
 
 def test_credentials_are_not_in_the_hosts_log(host: RunningHost, issuer: TokenIssuer) -> None:
-    """Nor are tokens, whether they hold or not."""
+    """Nor are tokens, valid or not."""
     good, bad = issuer.token("alice", ()), issuer.token("alice", (), aud="other")
     for token in (good, bad, "nonsense.nonsense.nonsense"):
         httpx.get(f"{host.url}/v2/", headers={"Authorization": f"Bearer {token}"}, verify=NO_TLS)

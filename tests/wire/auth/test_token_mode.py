@@ -1,4 +1,4 @@
-"""REGISTRY_AUTH=token over the wire: challenges, grants, and uploads that outlive their token."""
+"""``REGISTRY_AUTH=token`` over HTTP: challenges, grants, uploads that outlive their token."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def registry() -> AsyncIterator[Guarded]:
         ("GET", "/v2/_catalog", "registry:catalog:*"),
     ],
 )
-async def test_who_shows_nothing_is_told_what_to_ask_for(
+async def test_a_request_without_a_token_gets_a_challenge(
     registry: Guarded, method: str, path: str, scope: str | None
 ) -> None:
     """Docker's token specification: realm, service, and one scope parameter; no error."""
@@ -62,7 +62,7 @@ async def test_who_shows_nothing_is_told_what_to_ask_for(
     assert registry.store.take() == []
 
 
-async def test_a_token_lets_its_bearer_push_and_pull(registry: Guarded) -> None:
+async def test_a_token_grants_push_and_pull(registry: Guarded) -> None:
     writer = registry.granted("a")
     manifest = await writer.push_image("v1", LAYER)
     reader = registry.granted("a", "pull", sub="bob")
@@ -71,7 +71,7 @@ async def test_a_token_lets_its_bearer_push_and_pull(registry: Guarded) -> None:
     assert (await reader.client.get("/v2/")).status_code == 200
 
 
-async def test_what_a_token_does_not_grant_is_refused(registry: Guarded) -> None:
+async def test_scopes_that_a_token_does_not_grant_are_refused(registry: Guarded) -> None:
     reader = registry.granted("a", "pull")
     for method, path, scope in (
         ("POST", "/v2/a/blobs/uploads/", "repository:a:pull,push"),
@@ -87,13 +87,13 @@ async def test_what_a_token_does_not_grant_is_refused(registry: Guarded) -> None
     assert registry.store.take() == []
 
 
-async def test_the_catalog_is_for_who_is_granted_it(registry: Guarded) -> None:
+async def test_the_catalog_must_be_granted(registry: Guarded) -> None:
     await registry.granted("a").push_image("v1", LAYER)
     lister = registry.wire("a", registry.token("registry:catalog:*"))
     assert (await lister.client.get("/v2/_catalog")).json() == {"repositories": ["a"]}
 
 
-async def test_an_invalid_token_is_called_so(registry: Guarded) -> None:
+async def test_an_invalid_token_gets_the_error_invalid_token(registry: Guarded) -> None:
     registry.clock.pass_by(-10 * MINUTES)
     expired = registry.granted("a")
     registry.clock.pass_by(10 * MINUTES)
@@ -114,7 +114,7 @@ async def test_a_token_costs_no_storage_call(registry: Guarded) -> None:
 
 
 async def test_an_upload_outlives_the_token_it_began_with(registry: Guarded) -> None:
-    """A push of twenty minutes, with a token of five: all that is part of the upload goes on."""
+    """In a push of twenty minutes with a token of five, all requests of the upload succeed."""
     writer = registry.granted("a")
     location = await writer.start()
     registry.clock.pass_by(10 * MINUTES)
@@ -125,7 +125,7 @@ async def test_an_upload_outlives_the_token_it_began_with(registry: Guarded) -> 
     await _all_else_is_refused(writer)
 
 
-async def test_an_upload_may_be_given_up_after_its_token_expired(registry: Guarded) -> None:
+async def test_an_upload_may_be_cancelled_after_its_token_expired(registry: Guarded) -> None:
     writer = registry.granted("a")
     location = await writer.start()
     registry.clock.pass_by(10 * MINUTES)
@@ -134,7 +134,7 @@ async def test_an_upload_may_be_given_up_after_its_token_expired(registry: Guard
 
 
 async def _all_else_is_refused(writer: Wire) -> None:
-    """The token that has expired is good for the upload only."""
+    """The expired token is valid for the upload only."""
     for method, path in (
         ("GET", "/v2/"),
         ("POST", "/v2/a/blobs/uploads/"),
@@ -148,15 +148,15 @@ async def _all_else_is_refused(writer: Wire) -> None:
         assert answer.headers["WWW-Authenticate"].endswith('error="invalid_token"')
 
 
-async def test_an_upload_goes_on_with_a_newer_token(registry: Guarded) -> None:
-    """Also one that was not valid yet when the upload began."""
+async def test_an_upload_continues_with_a_newer_token(registry: Guarded) -> None:
+    """Even with one that was not valid yet when the upload began."""
     location = await registry.granted("a").start()
     registry.clock.pass_by(10 * MINUTES)
     later = registry.granted("a")
     assert (await later.finish(location, DIGEST, LAYER)).status_code == 201
 
 
-async def test_a_token_that_had_expired_before_does_not_go_on(registry: Guarded) -> None:
+async def test_a_token_that_had_expired_before_the_upload_is_refused(registry: Guarded) -> None:
     earlier = registry.granted("a")
     registry.clock.pass_by(10 * MINUTES)
     location = await registry.granted("a").start()
@@ -164,8 +164,8 @@ async def test_a_token_that_had_expired_before_does_not_go_on(registry: Guarded)
     assert_error(answer, 401, "UNAUTHORIZED")
 
 
-async def test_an_expired_token_is_not_good_for_ever(registry: Guarded) -> None:
-    """After a day the upload goes on with a new token only."""
+async def test_an_expired_token_is_not_accepted_for_ever(registry: Guarded) -> None:
+    """After a day the upload continues with a new token only."""
     writer = registry.granted("a")
     location = await writer.start()
     registry.clock.pass_by(DAY + 1)
@@ -174,8 +174,8 @@ async def test_an_expired_token_is_not_good_for_ever(registry: Guarded) -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, 10])
-async def test_nobody_else_goes_on_with_an_upload(registry: Guarded, minutes: float) -> None:
-    """Though they may push there, and have its state."""
+async def test_nobody_else_can_continue_an_upload(registry: Guarded, minutes: float) -> None:
+    """Even if they may push there and have its state."""
     writer, other = registry.granted("a"), registry.granted("a", sub="mallory")
     location = await writer.start()
     registry.clock.pass_by(minutes * MINUTES)
@@ -189,8 +189,8 @@ async def test_nobody_else_goes_on_with_an_upload(registry: Guarded, minutes: fl
     assert (await writer.finish(location, DIGEST, LAYER)).status_code == 201
 
 
-async def test_the_owner_of_an_upload_needs_the_right_to_push(registry: Guarded) -> None:
-    """That they began it does not give what a later token lacks; nor is its state a credential."""
+async def test_the_owner_of_an_upload_still_needs_the_push_scope(registry: Guarded) -> None:
+    """Neither having begun it nor its state replaces a scope that a later token lacks."""
     location = await registry.granted("a").start()
     assert_error(await registry.granted("a", "pull").patch(location, LAYER), 401, "UNAUTHORIZED")
     assert_error(await registry.wire("a").patch(location, LAYER), 401, "UNAUTHORIZED")
@@ -218,10 +218,10 @@ def plugin_manifest() -> bytes:
         ("repository", set(), plugin_manifest(), ""),
     ],
 )
-async def test_classes_are_told_apart(
+async def test_classes_are_distinguished(
     granted: str, allowed: set[str], content: bytes, message: str
 ) -> None:
-    """REGISTRY_POLICY_REPOSITORY_CLASSES, and the class that a token names."""
+    """By ``REGISTRY_POLICY_REPOSITORY_CLASSES`` and by the class that a token names."""
     async with guarded(frozenset(allowed)) as registry:
         writer = registry.wire("a", registry.token(f"{granted}:a:pull,push"))
         await writer.push_blob(CONFIG)
@@ -234,7 +234,7 @@ async def test_classes_are_told_apart(
 
 
 async def test_an_artifact_has_no_class() -> None:
-    """Where classes are named, what is neither image nor plugin is refused, as by distribution."""
+    """If classes are set, anything but images and plugins is refused, as by distribution."""
     config = descriptor(CONFIG, media_types.OCI_EMPTY)
     for allowed, status in ((frozenset({"image", "plugin"}), 403), (frozenset[str](), 201)):
         async with guarded(allowed) as registry:

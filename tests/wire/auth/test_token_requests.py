@@ -1,4 +1,4 @@
-"""What the token service refuses: wrong credentials, odd requests, what is not there."""
+"""Refusals of the token service: wrong credentials, bad requests, unknown endpoints."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def client(store: CountingStore) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.parametrize(
     "authorization", ["Basic", "Basic !", "Basic YWxpY2U=", "Bearer x", "Basic YWxpY2U6eA=="]
 )
-async def test_wrong_credentials_are_refused_as_the_clients_expect(
+async def test_wrong_credentials_are_refused_as_clients_expect(
     client: httpx.AsyncClient, authorization: str
 ) -> None:
-    """They get the specification's error, and never a token for nobody in particular."""
+    """They get the error of the specification, and never an anonymous token."""
     answer = await client.get("/auth/token", headers={"Authorization": authorization})
     assert_error(answer, 401, "UNAUTHORIZED")
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="registry"'
@@ -47,14 +47,14 @@ async def test_wrong_credentials_are_refused_as_the_clients_expect(
         {"grant_type": "password", "username": "alice", "password": SECRET, "service": "other"},
     ],
 )
-async def test_what_cannot_be_granted_to_anybody_is_a_bad_request(
+async def test_an_unsupported_grant_type_is_a_bad_request(
     client: httpx.AsyncClient, form: dict[str, str]
 ) -> None:
     assert_error(await client.post("/auth/token", data=form or {"a": "b"}), 400, "UNSUPPORTED")
 
 
-async def test_a_service_that_is_another_is_a_bad_request(client: httpx.AsyncClient) -> None:
-    """But clients may call it by its host, too."""
+async def test_another_service_is_a_bad_request(client: httpx.AsyncClient) -> None:
+    """But clients may name the registry by its host, too."""
     answer = await client.get("/auth/token", params={"service": "other"})
     assert "'registry'" in assert_error(answer, 400, "UNSUPPORTED")
     answer = await client.get("/auth/token", params={"service": "registry.test"})
@@ -71,7 +71,7 @@ async def test_a_service_that_is_another_is_a_bad_request(client: httpx.AsyncCli
         (b"&".join([b"a=b"] * 1000), "application/x-www-form-urlencoded", 400),
     ],
 )
-async def test_a_body_that_is_no_small_form_is_refused(
+async def test_only_a_small_form_is_accepted(
     client: httpx.AsyncClient, content: bytes, media_type: str, status: int
 ) -> None:
     headers = {"Content-Type": media_type}
@@ -91,7 +91,7 @@ async def test_a_body_that_is_no_small_form_is_refused(
         ("GET", "/oauth2/other", 404, "NAME_UNKNOWN"),
     ],
 )
-async def test_what_is_not_there_is_refused_as_everywhere(
+async def test_unknown_endpoints_are_refused_as_elsewhere(
     client: httpx.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
     answer = await client.request(method, path)
@@ -101,7 +101,7 @@ async def test_what_is_not_there_is_refused_as_everywhere(
     assert ("Allow" in answer.headers) is (status == 405)
 
 
-async def test_without_a_token_service_of_its_own_the_registry_says_so(
+async def test_a_registry_without_a_token_service_says_so(
     store: CountingStore,
 ) -> None:
     async with connect(store, REGISTRY_AUTH="none") as client:

@@ -1,0 +1,90 @@
+"""Whether a glob can match any name, and whether one glob covers another."""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry_core.auth.rules.coverage import can_match, covers
+from registry_core.globs import RepositoryGlobs
+from registry_core.spec.names import is_name
+
+GLOBS = st.lists(st.sampled_from(["a", "b", "/", "-", "_", "*", "**", "?"]), min_size=1, max_size=6)
+NAMES = [
+    name
+    for length in range(1, 6)
+    for name in map("".join, product("ab/-_", repeat=length))
+    if is_name(name)
+]
+
+
+def naive(glob: str, name: str) -> bool:
+    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    tokens = re.findall(r"\*\*|\*|\?|.", glob)
+    return bool(re.fullmatch("".join(signs.get(t) or re.escape(t) for t in tokens), name))
+
+
+def matches(glob: str) -> RepositoryGlobs | None:
+    try:
+        return RepositoryGlobs((glob,))
+    except ValueError:
+        return None  # more wildcards than are accepted
+
+
+@given(GLOBS.map("".join))
+def test_globs_match_like_regular_expressions(glob: str) -> None:
+    globs = matches(glob)
+    if globs is not None:
+        for name in NAMES:
+            assert globs.match(name) == naive(glob, name), name
+
+
+@given(GLOBS.map("".join))
+def test_a_glob_that_matches_a_name_can_match(glob: str) -> None:
+    assert can_match(glob) or not any(naive(glob, name) for name in NAMES)
+
+
+@pytest.mark.parametrize("glob", ["a", "**", "*", "?", "a-?", "a__*", "*.*", "a" * 255, "**/b/?"])
+def test_globs_like_a_valid_name_can_match(glob: str) -> None:
+    assert can_match(glob)
+
+
+@pytest.mark.parametrize(
+    "glob", ["/", "a//b", "-a", "a.", "a..b", "a___b", "a" * 256, "*/", "?" * 256]
+)
+def test_globs_unlike_any_valid_name_cannot_match(glob: str) -> None:
+    assert not can_match(glob)
+
+
+@given(GLOBS.map("".join), GLOBS.map("".join))
+def test_a_glob_covers_another_only_if_it_matches_all_its_names(wide: str, narrow: str) -> None:
+    if matches(wide) and matches(narrow) and covers(wide, narrow):
+        assert [name for name in NAMES if naive(narrow, name) and not naive(wide, name)] == []
+
+
+@pytest.mark.parametrize(
+    "wide, narrow",
+    [
+        ("**", "a"),
+        ("a/**", "a/*/b"),
+        ("*", "a*b"),
+        ("a*", "a?"),
+        ("a/?**", "a/**"),
+        ("**/**", "*/*"),
+    ],
+)
+def test_obvious_coverage_is_found(wide: str, narrow: str) -> None:
+    assert covers(wide, narrow)
+
+
+def test_malicious_globs_do_not_take_long() -> None:
+    """Neither when the document is parsed nor when a malicious name is matched."""
+    began = time.process_time()
+    covers("**a" + "?" * 20, "**b" + "?" * 20 + "a**")
+    assert RepositoryGlobs(("**a*a**a*a*a*a*a*a**b",)).match("a/" * 127) is False
+    assert time.process_time() - began < 5
