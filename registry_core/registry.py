@@ -37,7 +37,7 @@ class Blob(Protocol):
         """
 
     async def read(self, offset: int, length: int) -> Body:
-        """Return ``length`` bytes (at least one) from ``offset``, which all lie in the blob.
+        """Return ``length`` bytes (at least one) from ``offset``, all of them within the blob.
 
         :raises BlobUnknown: the content is gone; before the first piece is returned.
         """

@@ -2,7 +2,7 @@
 
 Other registries write them as append blobs, in two steps: an empty link is read again. An append
 blob that is in the way of new content is replaced. One that is right already stays as it is, since
-nobody would find it between its deletion and the put.
+readers would miss it between its deletion and the put.
 """
 
 from __future__ import annotations
