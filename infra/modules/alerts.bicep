@@ -1,6 +1,6 @@
-// What somebody is told of: requests that the registry failed, and requests that wait.
+// Alerts on failed requests and on slow requests.
 
-@description('Beginning of the names of resources.')
+@description('Prefix of resource names.')
 param namePrefix string
 
 @description('Region.')
@@ -9,13 +9,13 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource id of the Log Analytics workspace.')
+@description('Resource ID of the Log Analytics workspace.')
 param workspaceId string
 
-@description('Whom to mail; empty for nobody.')
+@description('Email address for alerts; empty for none.')
 param email string
 
-@description('Resource id of an action group; empty for none.')
+@description('Resource ID of an existing action group; empty for none.')
 param actionGroupId string
 
 resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
@@ -31,12 +31,13 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) 
 
 var groups = union(empty(email) ? [] : [mail.id], empty(actionGroupId) ? [] : [actionGroupId])
 
-// Over logs, not metrics: a share of requests is no metric, and a registry's own answers of 500 and
-// above count as successful invocations. Shares of a handful of requests say nothing: hence the 10.
+// On logs rather than metrics: there is no metric for a share of requests, and a response of 500 or
+// above that the registry sends counts as a successful invocation. A share of very few requests is
+// meaningless, hence the minimum of 10.
 var rules = [
   {
     name: 'failures'
-    description: 'More than 5 % of requests were answered with 500 or above.'
+    description: 'More than 5 % of requests were answered with status 500 or above.'
     query: '''
       AppRequests
       | summarize requests = count(), failed = countif(toint(ResultCode) >= 500)
@@ -45,7 +46,7 @@ var rules = [
   }
   {
     name: 'latency'
-    description: 'Half of the requests that read took more than 2 seconds.'
+    description: 'The median duration of read requests was above 2 seconds.'
     query: '''
       AppRequests
       | where tostring(Properties.HttpMethod) !in ('POST', 'PATCH', 'PUT')
@@ -55,34 +56,36 @@ var rules = [
   }
 ]
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [for rule in rules: {
-  name: '${namePrefix}-${rule.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Registry: ${rule.name}'
-    description: rule.description
-    severity: 2
-    enabled: true
-    scopes: [workspaceId]
-    // A new workspace has no such table until the first request.
-    skipQueryValidation: true
-    // Each evaluation is paid for: a quarter of an hour costs a third of five minutes.
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    criteria: {
-      allOf: [
-        {
-          query: rule.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
-        }
-      ]
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
+  for rule in rules: {
+    name: '${namePrefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Registry: ${rule.name}'
+      description: rule.description
+      severity: 2
+      enabled: true
+      scopes: [workspaceId]
+      // The table does not exist in a new workspace until the first request.
+      skipQueryValidation: true
+      // Each evaluation is billed: every 15 minutes costs a third of every 5 minutes.
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT15M'
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: { actionGroups: groups }
     }
-    autoMitigate: true
-    actions: { actionGroups: groups }
   }
-}]
+]

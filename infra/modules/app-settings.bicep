@@ -1,59 +1,58 @@
-// The app's settings, all in one place. registry_core/config/names.py has the registry's own.
+// All settings of the app. The names of the registry's own settings are in registry_core/config/.
 
 @description('Name of the app.')
 param appName string
 
-@description('Client id of the app\'s identity.')
+@description('Client ID of the app\'s identity.')
 param identityClientId string
 
-@description('Address of the host storage\'s Blob service.')
+@description('URL of the Blob service of the host\'s storage account.')
 param hostBlobEndpoint string
 
-@description('Where telemetry goes.')
+@description('Connection string of Application Insights.')
 param insightsConnectionString string
 
-@description('Address of the vault, with a slash at the end.')
+@description('URL of the vault, with a trailing slash.')
 param vaultUri string
 
-@description('Storage account of the registry\'s data.')
+@description('Storage account with the registry\'s data.')
 param storageAccountName string
 
-@description('Container of the registry\'s data.')
+@description('Blob container with the registry\'s data.')
 param containerName string
 
-@description('Who is let in.')
+@description('How callers are authenticated.')
 param authMode string
 
-@description('There is a password file in the vault.')
+@description('Whether the vault has an htpasswd file.')
 param hasUsers bool
 
-@description('Address under a domain of your own; empty for none.')
+@description('Public URL under a custom domain; empty for none.')
 param customHost string
 
-@description('Storage cannot be reached by clients.')
+@description('Whether storage is unreachable for clients.')
 param privateNetwork bool
 
-@description('Longest request body in bytes.')
+@description('Maximum size of a request body in bytes.')
 param requestBodyLimitBytes int
 
-@description('More settings of the registry, by name.')
+@description('Additional registry settings, by name; they override the others.')
 param registrySettings object
 
-var secrets = '${vaultUri}secrets'
-
-// Flex Consumption keeps runtime, version and package elsewhere, and refuses their old settings.
+// Flex Consumption configures runtime, version and package elsewhere and rejects the settings that
+// other plans use for them.
 var host = {
-  // By identity. Only the Blob service is named, because nothing else is used.
+  // Access by identity. Only the Blob service is set because the host uses no other.
   AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-  // The registry has a page of its own at /.
+  // The registry answers at / itself.
   AzureWebJobsDisableHomepage: 'true'
-  // The host's default of 100 MiB is less than many layers have.
+  // The host's default of 100 MiB is smaller than many layers.
   FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: string(requestBodyLimitBytes)
-  // Which identity the app is, and that it need not try the other ways to sign in one by one.
+  // Selects the identity, and keeps azure-identity from trying other credentials first.
   AZURE_CLIENT_ID: identityClientId
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
 }
@@ -62,21 +61,21 @@ var registry = {
   REGISTRY_STORAGE_AZURE_ACCOUNTNAME: storageAccountName
   REGISTRY_STORAGE_AZURE_CONTAINER: containerName
   REGISTRY_STORAGE_AZURE_REALM: environment().suffixes.storage
-  // Clients are sent to storage for layers, unless they could not get there.
+  // Clients download layers from storage unless they cannot reach it.
   REGISTRY_STORAGE_REDIRECT_DISABLE: privateNetwork ? 'true' : 'false'
-  // References without a version: a secret that is replaced is taken up within a day.
-  REGISTRY_HTTP_SECRET: '@Microsoft.KeyVault(SecretUri=${secrets}/http-secret)'
+  // References have no version, so a replaced secret is picked up within a day.
+  REGISTRY_HTTP_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/http-secret)'
   REGISTRY_AUTH: authMode
 }
 
-var address = empty(customHost) ? {} : { REGISTRY_HTTP_HOST: customHost }
+var publicUrl = empty(customHost) ? {} : { REGISTRY_HTTP_HOST: customHost }
 
 var users = hasUsers && contains(['builtin', 'htpasswd'], authMode)
-  ? { REGISTRY_AUTH_HTPASSWD_PATH: '@Microsoft.KeyVault(SecretUri=${secrets}/users)' }
+  ? { REGISTRY_AUTH_HTPASSWD_PATH: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/users)' }
   : {}
 
 var signing = authMode == 'builtin'
-  ? { REGISTRY_AUTH_BUILTIN_SIGNINGKEY: '@Microsoft.KeyVault(SecretUri=${secrets}/signing-key)' }
+  ? { REGISTRY_AUTH_BUILTIN_SIGNINGKEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/signing-key)' }
   : {}
 
 resource app 'Microsoft.Web/sites@2024-04-01' existing = {
@@ -86,5 +85,5 @@ resource app 'Microsoft.Web/sites@2024-04-01' existing = {
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(host, registry, address, users, signing, registrySettings)
+  properties: union(host, registry, publicUrl, users, signing, registrySettings)
 }

@@ -1,9 +1,9 @@
-// The plan, and the app on it.
+// The Functions plan and the app.
 
 @description('Name of the plan.')
 param planName string
 
-@description('Name of the app: the first part of its address.')
+@description('Name of the app, which is the first label of its host name.')
 param appName string
 
 @description('Region.')
@@ -12,25 +12,25 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource id of the app\'s identity.')
+@description('Resource ID of the app\'s identity.')
 param identityId string
 
-@description('Address of the container that holds the published package.')
+@description('URL of the blob container for the deployed package.')
 param packageContainerUrl string
 
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
-@description('Requests that an instance serves at once.')
+@description('Concurrent requests per instance.')
 param perInstanceConcurrency int
 
-@description('Most instances at once.')
+@description('Maximum number of instances.')
 param maximumInstanceCount int
 
-@description('Instances that are kept running.')
+@description('Instances that are always running.')
 param alwaysReadyInstances int
 
-@description('Subnet that the app calls out from; empty for none.')
+@description('Resource ID of the subnet for outbound connections; empty for none.')
 param subnetId string
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -39,14 +39,14 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   tags: tags
   kind: 'functionapp'
   sku: { name: 'FC1', tier: 'FlexConsumption' }
-  // Linux: Flex Consumption has nothing else.
+  // Linux, the only operating system of Flex Consumption.
   properties: { reserved: true }
 }
 
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: appName
   location: location
-  // azd finds by it what `azd deploy` publishes to.
+  // azd deploy finds the app by this tag.
   tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
@@ -55,9 +55,9 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   }
   properties: {
     serverFarmId: plan.id
-    // Passwords and tokens travel with every request.
+    // Requests carry passwords and tokens.
     httpsOnly: true
-    // The identity that reads the vault. Without it the platform would ask for one the app has not.
+    // The identity that resolves Key Vault references. The default, a system-assigned one, does not exist.
     keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
@@ -87,7 +87,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
-// Publishing takes Entra ID only: passwords that let in whoever has them are off.
+// Deploying requires Entra ID: the publishing passwords of the app are disabled.
 resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
   name: 'ftp'
@@ -103,5 +103,5 @@ resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 @description('Name of the app.')
 output name string = app.name
 
-@description('Name that the registry is reached by.')
+@description('Host name of the app.')
 output hostName string = app.properties.defaultHostName

@@ -1,5 +1,5 @@
-// Storage of the Functions host: the published package, keys, and leases of timers. Apart from the
-// registry's data, so that what the host may do with its own touches no image.
+// Storage account of the Functions host, for the deployed package, keys and timer leases. Separate
+// from the registry's data, so that the host's permissions do not extend to any image.
 
 @description('Name of the account.')
 param name string
@@ -10,10 +10,10 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal id of the app\'s identity.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
-@description('Reached by a private endpoint only.')
+@description('Whether the account is reachable through its private endpoint only.')
 param privateNetwork bool
 
 // Storage Blob Data Owner.
@@ -24,7 +24,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   location: location
   tags: tags
   kind: 'StorageV2'
-  // Published again in a minute: one data centre is enough.
+  // The package can be deployed again within minutes: one data centre is enough.
   sku: { name: 'Standard_LRS' }
   properties: {
     allowSharedKeyAccess: false
@@ -49,8 +49,8 @@ resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@202
   properties: { publicAccess: 'None' }
 }
 
-// The host makes containers of its own here and takes leases in them: Microsoft asks for Owner. No
-// role for queues and tables: HTTP functions and timers use neither.
+// The host creates containers and takes leases; Microsoft requires Owner for that. Roles for queues
+// and tables are not needed: HTTP functions and timers use neither.
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, principalId, blobDataOwner)
   scope: account
@@ -61,11 +61,11 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Resource id.')
+@description('Resource ID of the account.')
 output id string = account.id
 
-@description('Address of its Blob service, with a slash at the end.')
+@description('URL of the Blob service, with a trailing slash.')
 output blobEndpoint string = account.properties.primaryEndpoints.blob
 
-@description('Container of the published package.')
+@description('Name of the container for the deployed package.')
 output packageContainerName string = packages.name

@@ -1,4 +1,4 @@
-// Who the app is. User-assigned: its roles are there before the app first starts, and outlive it.
+// The app's identity. User-assigned, so that its roles exist before the app first starts.
 
 @description('Name of the identity.')
 param name string
@@ -15,11 +15,11 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' 
   tags: tags
 }
 
-@description('Resource id.')
+@description('Resource ID of the identity.')
 output id string = identity.id
 
-@description('What tokens are asked for with.')
+@description('Client ID, for requesting tokens.')
 output clientId string = identity.properties.clientId
 
-@description('What roles are assigned to.')
+@description('Principal ID, for role assignments.')
 output principalId string = identity.properties.principalId

@@ -1,4 +1,4 @@
-// Logs, and who may write them.
+// Logs, and the permission to write them.
 
 @description('Name of the Log Analytics workspace.')
 param workspaceName string
@@ -12,16 +12,16 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal id of the app\'s identity.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
-@description('Days that logs are kept.')
+@description('Days for which logs are kept.')
 param retentionDays int
 
-@description('Most GB a day.')
+@description('Maximum GB per day.')
 param dailyCapGb int
 
-// Monitoring Metrics Publisher: send telemetry. It reads nothing.
+// Monitoring Metrics Publisher: send telemetry, without reading any.
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
@@ -44,12 +44,12 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    // The connection string alone lets nobody write: whoever finds one cannot forge logs.
+    // A leaked connection string is not enough to write logs: that requires Entra ID.
     DisableLocalAuth: true
   }
 }
 
-// On the component: without local authentication, the app needs it to send anything.
+// With local authentication disabled, the app needs this role to send telemetry.
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, principalId, metricsPublisher)
   scope: insights
@@ -60,8 +60,8 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Resource id of the workspace.')
+@description('Resource ID of the workspace.')
 output workspaceId string = workspace.id
 
-@description('Where telemetry goes. No secret: without local authentication it opens nothing.')
+@description('Connection string. Not a secret: with local authentication disabled it grants no access.')
 output connectionString string = insights.properties.ConnectionString

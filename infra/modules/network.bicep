@@ -1,9 +1,9 @@
-// A network for the app's calls, with storage and vault inside it.
+// A virtual network for the app's outbound connections, with private endpoints for storage and vault.
 
 @description('Name of the network.')
 param name string
 
-@description('Beginning of the names of private endpoints.')
+@description('Prefix of the names of private endpoints.')
 param endpointPrefix string
 
 @description('Region.')
@@ -12,7 +12,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('What is put inside: name, resource id, and kind: blob or vault.')
+@description('Services that get a private endpoint: name, id (resource ID) and kind (blob or vault) of each.')
 param services array
 
 resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
@@ -29,7 +29,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
       {
         name: 'app'
         properties: {
-          // An address serves several instances on Flex Consumption: more than it will ever need.
+          // On Flex Consumption, instances share addresses: 256 are more than the app will ever need.
           addressPrefix: '10.0.1.0/24'
           delegations: [
             {
@@ -43,7 +43,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-01-01' = {
   }
 }
 
-// One zone for each kind of service: a network can have each only once.
+// One zone per kind of service: a network can be linked to each zone name only once.
 module blobZone 'private-zone.bicep' = {
   name: 'blob-zone'
   params: {
@@ -62,18 +62,20 @@ module vaultZone 'private-zone.bicep' = {
   }
 }
 
-module endpoints 'private-endpoint.bicep' = [for service in services: {
-  name: 'endpoint-${service.name}'
-  params: {
-    name: '${endpointPrefix}${service.name}'
-    location: location
-    tags: tags
-    serviceId: service.id
-    groupId: service.kind
-    subnetId: '${network.id}/subnets/endpoints'
-    zoneId: service.kind == 'vault' ? vaultZone.outputs.id : blobZone.outputs.id
+module endpoints 'private-endpoint.bicep' = [
+  for service in services: {
+    name: 'endpoint-${service.name}'
+    params: {
+      name: '${endpointPrefix}${service.name}'
+      location: location
+      tags: tags
+      serviceId: service.id
+      groupId: service.kind
+      subnetId: '${network.id}/subnets/endpoints'
+      zoneId: service.kind == 'vault' ? vaultZone.outputs.id : blobZone.outputs.id
+    }
   }
-}]
+]
 
-@description('Subnet that the app calls out from.')
+@description('Resource ID of the subnet for the app\'s outbound connections.')
 output appSubnetId string = '${network.id}/subnets/app'

@@ -1,4 +1,4 @@
-// The address of one service inside the network.
+// A private endpoint for one service, with its DNS record.
 
 @description('Name of the endpoint.')
 param name string
@@ -9,16 +9,16 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource id of what is reached by it.')
+@description('Resource ID of the service.')
 param serviceId string
 
-@description('Which part of the service: blob, vault.')
+@description('Sub-resource of the service: blob or vault.')
 param groupId string
 
-@description('Subnet of the private endpoints.')
+@description('Resource ID of the subnet for private endpoints.')
 param subnetId string
 
-@description('Zone that its name goes into.')
+@description('Resource ID of the private DNS zone for its record.')
 param zoneId string
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-01-01' = {

@@ -1,4 +1,4 @@
-// Names of one kind of service, as the network sees them. A network can have each zone only once.
+// A private DNS zone for one kind of service, linked to the virtual network.
 
 @description('Name of the zone, such as privatelink.blob.core.windows.net.')
 param name string
@@ -6,7 +6,7 @@ param name string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource id of the network.')
+@description('Resource ID of the virtual network.')
 param networkId string
 
 resource zone 'Microsoft.Network/privateDnsZones@2020-06-01' = {
@@ -26,5 +26,5 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01'
   }
 }
 
-@description('Resource id.')
+@description('Resource ID of the zone.')
 output id string = zone.id

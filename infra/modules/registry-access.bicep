@@ -1,21 +1,21 @@
-// What the app may do with the registry's data, in a new account or in one that is taken over, and
-// what nobody may do by mistake.
+// The app's permissions on the registry's data, in a new or an existing storage account, and the lock
+// against deleting it by mistake.
 
 @description('Name of the storage account.')
 param accountName string
 
-@description('Container of the registry\'s data.')
+@description('Blob container with the registry\'s data.')
 param containerName string
 
-@description('Principal id of the app\'s identity.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
-@description('Forbids deleting the account.')
+@description('Whether to lock the account against deletion.')
 param lock bool
 
 // Storage Blob Data Contributor: read, write, delete and list blobs.
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
-// Storage Blob Delegator: ask for the key that signs short-lived addresses of layers.
+// Storage Blob Delegator: request the user delegation key that signs short-lived URLs of layers.
 var blobDelegator = 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -30,7 +30,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   }
 }
 
-// On the container alone: what else is in an account that is taken over is not the registry's.
+// On the container only: other content of an existing account does not belong to the registry.
 resource data 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account::blobs::container.id, principalId, blobDataContributor)
   scope: account::blobs::container
@@ -41,8 +41,8 @@ resource data 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// On the account: the key belongs to it, and Azure knows no narrower scope. It opens nothing by
-// itself: what is signed with it reaches only what the role above does.
+// On the account, the narrowest scope that Azure offers for user delegation keys. It grants no access
+// to data: a URL signed with the key reaches only what the role above permits.
 resource delegation 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, principalId, blobDelegator)
   scope: account
@@ -53,13 +53,13 @@ resource delegation 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// `azd down` deletes every resource group that it finds in the deployment, and because of the roles
-// above also that of an account that is taken over. Azure refuses to while one resource is locked.
+// azd down deletes every resource group in the deployment which, because of the roles above, includes
+// that of an existing storage account. Azure refuses to delete a group while a resource in it is locked.
 resource keep 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
   name: 'keep-the-registry'
   scope: account
   properties: {
     level: 'CanNotDelete'
-    notes: 'All images of the registry lie here. Remove this lock to delete them.'
+    notes: 'This account holds all images of the registry. Remove this lock to delete them.'
   }
 }

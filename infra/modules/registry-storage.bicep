@@ -1,4 +1,4 @@
-// A new storage account for what the registry holds, and nothing else.
+// A new storage account that holds the registry's data and nothing else.
 
 @description('Name of the account.')
 param name string
@@ -12,13 +12,13 @@ param tags object
 @description('Redundancy.')
 param sku string
 
-@description('Container of the registry\'s data.')
+@description('Blob container for the registry\'s data.')
 param containerName string
 
-@description('Days that what was deleted can be brought back; 0 for none.')
+@description('Days for which deleted blobs can be restored; 0 disables soft delete.')
 param softDeleteDays int
 
-@description('Reached by a private endpoint only.')
+@description('Whether the account is reachable through its private endpoint only.')
 param privateNetwork bool
 
 var softDelete = softDeleteDays > 0 ? { enabled: true, days: softDeleteDays } : { enabled: false }
@@ -30,17 +30,17 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   kind: 'StorageV2'
   sku: { name: sku }
   properties: {
-    // Entra ID is the only way in: an account key could not be taken back from whoever saw it.
+    // Entra ID only: access by a leaked account key could not be revoked for one holder.
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
     allowBlobPublicAccess: false
     allowCrossTenantReplication: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    // Layers are read often or never, and nobody knows which: the hot tier has no price for reading.
+    // How often a layer is read cannot be predicted, and the hot tier has no charge for reading data.
     accessTier: 'Hot'
     publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
-    // Clients fetch layers here with signed addresses, from anywhere: the signature is the gate.
+    // Clients download layers from here, from any address; the signed URL is what authorizes them.
     networkAcls: { defaultAction: privateNetwork ? 'Deny' : 'Allow', bypass: 'None' }
   }
 }
@@ -51,8 +51,8 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   properties: {
     deleteRetentionPolicy: softDelete
     containerDeleteRetentionPolicy: softDelete
-    // Content never changes under its digest. Versions would only keep, and bill, every upload that
-    // is over and every tag that was moved, until somebody deletes them one by one.
+    // Content never changes under its digest. Versions would only keep, and bill, every completed
+    // upload and every moved tag until they are deleted one by one.
     isVersioningEnabled: false
   }
 }
@@ -63,9 +63,9 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
-// What is left of uploads that nobody finished. Rules know prefixes only, no wildcards: hence the
-// registry keeps all its uploads under one (registry_core/storage/layout.py), and no layer. After a
-// week, as CNCF distribution does; blocks that were never committed Azure drops after one by itself.
+// Deletes abandoned uploads after a week, as CNCF distribution does. Rules match prefixes only, so the
+// registry keeps all uploads, and nothing else, under one prefix (registry_core/storage/layout.py).
+// Azure discards uncommitted blocks after a week by itself.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {
   parent: account
   name: 'default'
@@ -91,7 +91,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
   }
 }
 
-@description('Resource id.')
+@description('Resource ID of the account.')
 output id string = account.id
 
 @description('Name of the account.')

@@ -1,4 +1,4 @@
-// What the registry keeps secret. App settings hold references to it, never the values.
+// The registry's secrets. App settings hold references to them, never the values.
 
 @description('Name of the vault.')
 param name string
@@ -9,26 +9,26 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal id of the app\'s identity.')
+@description('Principal ID of the app\'s identity.')
 param principalId string
 
-@description('Keeps the vault from being purged before its days are over.')
+@description('Whether to prevent purging the vault during its retention period.')
 param purgeProtection bool
 
-@description('Reached by a private endpoint only.')
+@description('Whether the vault is reachable through its private endpoint only.')
 param privateNetwork bool
 
-@description('What upload addresses are signed with.')
+@description('Key that signs upload URLs.')
 @secure()
 param httpSecret string
 
-@description('Private key that signs tokens, as PEM; empty for none.')
+@description('Private key that signs tokens, as base64-encoded PEM; empty for none.')
 @secure()
-param signingKey string
+param signingKeyBase64 string
 
-@description('Lines of an htpasswd file; empty for none.')
+@description('Content of an htpasswd file, base64-encoded; empty for none.')
 @secure()
-param users string
+param usersBase64 string
 
 // Key Vault Secrets User: read the values of secrets, and nothing else.
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
@@ -41,9 +41,9 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     tenantId: tenant().tenantId
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
-    // The least that Azure takes. What is in here can be made anew: then everybody logs in again.
+    // The minimum. The secrets can be generated again; everyone then has to log in again.
     softDeleteRetentionInDays: 7
-    // Azure refuses false: what is not protected says nothing.
+    // Azure rejects false: protection that is not wanted must be left out.
     enablePurgeProtection: purgeProtection ? true : null
     publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
     networkAcls: { defaultAction: privateNetwork ? 'Deny' : 'Allow', bypass: 'AzureServices' }
@@ -56,19 +56,20 @@ resource http 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
   properties: { value: httpSecret }
 }
 
-resource key 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(signingKey)) {
+resource key 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(signingKeyBase64)) {
   parent: vault
   name: 'signing-key'
-  properties: { value: signingKey }
+  properties: { value: base64ToString(signingKeyBase64) }
 }
 
-resource htpasswd 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(users)) {
+resource htpasswd 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(usersBase64)) {
   parent: vault
   name: 'users'
-  properties: { value: users }
+  properties: { value: base64ToString(usersBase64) }
 }
 
-// The platform reads the references for the app, in its name. On the vault: it holds nothing else.
+// The platform resolves the references with this identity. On the whole vault, because it holds
+// nothing but the registry's secrets.
 resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, secretsUser)
   scope: vault
@@ -79,8 +80,8 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Resource id.')
+@description('Resource ID of the vault.')
 output id string = vault.id
 
-@description('Address, with a slash at the end.')
+@description('URL of the vault, with a trailing slash.')
 output uri string = vault.properties.vaultUri

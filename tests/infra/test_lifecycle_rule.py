@@ -1,38 +1,42 @@
-"""Storage deletes uploads that nobody finishes, and cannot delete anything else."""
+"""The lifecycle rule deletes abandoned uploads, and cannot delete anything else."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.root import LEADING_SLASH, PLAIN
-from tests.house.tree import PROJECT
+
+from .snapshots import deployment
 
 DIGEST = Digest.of(b"")
 
 
-def rules_prefixes(container: str) -> list[str]:
-    """What the template's lifecycle rules apply to, the container's name in front."""
-    text = (PROJECT / "infra/modules/registry-storage.bicep").read_text()
-    lists = re.findall(r"prefixMatch: \[(.*)\]", text)
-    assert len(lists) == text.count("type: 'Lifecycle'") == 1
-    return [item.replace("${containerName}", container) for item in re.findall("'(.*?)'", lists[0])]
+def prefix() -> str:
+    """What the only rule applies to, with the container's name in front."""
+    policy = deployment().one("Microsoft.Storage/storageAccounts/managementPolicies")
+    (rule,) = policy.properties["policy"]["rules"]
+    assert (rule["enabled"], rule["type"]) == (True, "Lifecycle")
+    assert rule["definition"]["filters"]["blobTypes"] == ["blockBlob"]
+    assert rule["definition"]["actions"] == {
+        "baseBlob": {"delete": {"daysAfterModificationGreaterThan": 7}}
+    }
+    (found,) = rule["definition"]["filters"]["prefixMatch"]
+    assert isinstance(found, str)
+    return found
 
 
-def test_the_rule_is_for_all_uploads() -> None:
-    """Of the form of names that a new container has."""
-    assert rules_prefixes("registry") == [f"registry/{Layout(PLAIN).uploads}"]
+def test_the_rule_applies_to_all_uploads() -> None:
+    """With paths as a new container has them."""
+    assert prefix() == f"registry/{Layout(PLAIN).uploads}"
 
 
 @pytest.mark.parametrize("root", [PLAIN, LEADING_SLASH])
 @pytest.mark.parametrize("name", ["a", "_uploads", "docker/registry/v2/x"])
-def test_no_rule_touches_what_was_pushed(root: str, name: str) -> None:
-    """Whatever a repository is called."""
+def test_the_rule_applies_to_nothing_that_was_pushed(root: str, name: str) -> None:
+    """Whatever the name of the repository."""
     layout = Layout(root)
-    [prefix] = rules_prefixes("registry")
     kept = [
         layout.content(DIGEST),
         layout.blob_link(name, DIGEST),
@@ -44,4 +48,9 @@ def test_no_rule_touches_what_was_pushed(root: str, name: str) -> None:
         layout.replacing(name),
         layout.personal_key(name),
     ]
-    assert [path for path in kept if f"registry/{path}".startswith(prefix)] == []
+    assert [path for path in kept if f"registry/{path}".startswith(prefix())] == []
+
+
+def test_an_existing_account_keeps_its_own_rules() -> None:
+    policies = "Microsoft.Storage/storageAccounts/managementPolicies"
+    assert deployment("existing-account").all(policies) == []

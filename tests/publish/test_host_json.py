@@ -1,4 +1,4 @@
-"""host.json contains what docs/deploy.md explains, and fits the functions."""
+"""host.json says what docs/functions-host.md explains, and fits the functions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FUNCTIONS = [
 ]
 
 
-def test_every_value_is_explained() -> None:
-    """The table in docs/deploy.md lists exactly the values of host.json."""
-    document = (PROJECT / "docs" / "deploy.md").read_text()
+def test_every_choice_is_explained() -> None:
+    """JSON has no comments: the table in docs/functions-host.md has each value, and no other."""
+    document = (PROJECT / "docs" / "functions-host.md").read_text()
     section = document.partition("\n## host.json\n")[2].partition("\n## ")[0]
     explained = dict(re.findall(r"(?m)^\| `([\w.]+)` \| `([^`]+)` \|", section))
     log_levels = {f"logging.logLevel.Function.{name}.User" for name in FUNCTIONS}

@@ -1,0 +1,7 @@
+using '../../../infra/main.bicep'
+
+// Without authentication.
+param environmentName = 'sample'
+param location = 'westeurope'
+param httpSecret = 'sample secret for tests'
+param authMode = 'none'

@@ -1,0 +1,10 @@
+using '../../../infra/main.bicep'
+
+// An existing storage account in another resource group is taken over.
+param environmentName = 'sample'
+param location = 'westeurope'
+param httpSecret = 'sample secret for tests'
+param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
+param existingStorageAccountName = 'existingaccount'
+param existingStorageResourceGroupName = 'existing-group'
+param containerName = 'images'
