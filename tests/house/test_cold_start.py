@@ -65,7 +65,7 @@ def environments() -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def needed() -> Started:
-    """A process with the Functions extension and the storage SDK, without modules of the registry."""
+    """A process with the Functions extension and the storage SDK, without the registry."""
     return start((*EXTENSION, *SDK), {})
 
 
