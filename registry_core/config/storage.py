@@ -42,7 +42,7 @@ _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment says where storage is, rightly or not."""
+    """Return whether the environment says where storage is."""
     return any(
         environment.get(name)
         for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
