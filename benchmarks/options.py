@@ -67,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         metavar = text.partition(":")[0]
         parser.add_argument(flag, action="append", default=[], metavar=metavar, help=text)
-    parser.add_argument(
-        "--only", metavar="GROUP,...", help=f"of {', '.join(GROUPS)}"
-    )
+    parser.add_argument("--only", metavar="GROUP,...", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: a smoke test")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file")
     return parser

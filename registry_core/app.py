@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
-    """The object store. Call it where an event loop runs; close it there."""
+    """Return the object store. It connects on first use, and is closed on the same event loop."""
     if storage.connection_string:
         return AzureBlobStore.from_connection_string(storage.connection_string, storage.container)
     if storage.account_key:
@@ -61,9 +61,11 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
 
 
 async def check_access(settings: Settings, store: AzureBlobStore) -> None:
-    """Whether storage lets the registry do its work. With a key no call, with an identity two.
+    """Check that storage grants what the registry needs.
 
-    :raises Unavailable: naming the role that is missing.
+    No calls with an access key, two with an identity.
+
+    :raises Unavailable: it does not; the message names the role that is missing.
     """
     await store.check_access(
         f"{Layout(settings.root or PLAIN).base}_access",
@@ -73,7 +75,7 @@ async def check_access(settings: Settings, store: AzureBlobStore) -> None:
 
 
 async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
-    """The same settings, with the root that the container has, where they leave it to be found.
+    """Return the settings with a root: if they have none, that of the container.
 
     :raises RootAmbiguous: the container has two.
     """
@@ -83,7 +85,7 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
 
 
 def build_registry(settings: Settings, store: ObjectStore) -> Registry:
-    """The registry over a store; `settle_root` comes first where the store may hold something."""
+    """Return the registry over a store. If that may have content, `settle_root` comes first."""
     registry: Registry = StoredRegistry(
         store,
         root=settings.root or PLAIN,
@@ -100,7 +102,10 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
 
 
 def build_authenticator(auth: AuthSettings) -> Authenticator:
-    """Who is let in. Of the modes, what only one of them needs is imported by it alone."""
+    """Return the authenticator of a mode. What only one mode needs is imported in that mode.
+
+    :raises ValueError: the settings of the mode are missing.
+    """
     if auth.token is not None:
         return _token_authenticator(auth.token)
     if auth.htpasswd is not None:
@@ -149,7 +154,7 @@ def build_application(
 
 
 def build_keys(settings: Settings, store: ObjectStore) -> PersonalKeys:
-    """The personal access keys in a store; ``settings`` as for `build_registry`."""
+    """Return the personal access keys in a store; ``settings`` as for `build_registry`."""
     from .storage.personal_keys import PersonalKeys
 
     return PersonalKeys(store, Layout(settings.root or PLAIN))

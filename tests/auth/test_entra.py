@@ -180,7 +180,7 @@ async def test_a_token_of_another_tenant_is_not_verified(authority: OidcIssuer) 
     """Microsoft signs the tokens of all tenants with the same keys."""
     for issuer in (f"{authority.url}/{OTHER_TENANT}/v2.0", f"{authority.url}/{OTHER_TENANT}/"):
         assert await identify(authority, iss=issuer, tid=OTHER_TENANT) is None
-    assert authority.asked == []
+    assert authority.requested == []
 
 
 async def test_another_issuer_that_names_our_tenant_proves_nothing(authority: OidcIssuer) -> None:
@@ -211,9 +211,9 @@ async def test_both_versions_need_their_own_discovery(authority: OidcIssuer) -> 
     authority.announce(f"/{TENANT}/v2.0", issuer=f"{authority.url}/{OTHER_TENANT}/v2.0")
     with pytest.raises(Unavailable):
         await identify(authority)
-    assert authority.asked == [f"/{TENANT}/v2.0{WELL_KNOWN}"]
+    assert authority.requested == [f"/{TENANT}/v2.0{WELL_KNOWN}"]
     assert await identity_of(entra(authority), TOKEN_USER, authority.token(**claims_v1(authority)))
-    assert authority.asked[1:] == [f"/{TENANT}{WELL_KNOWN}", KEYS]
+    assert authority.requested[1:] == [f"/{TENANT}{WELL_KNOWN}", KEYS]
 
 
 async def test_the_log_has_the_name_of_an_identity_and_no_token(

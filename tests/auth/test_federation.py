@@ -68,7 +68,7 @@ async def test_an_issuer_with_a_trailing_slash_is_another_issuer(issuer: OidcIss
     assert await identify(issuer, issuer.token(iss=issuer.url + "/", sub=MAIN, aud="registry")) is (
         None
     )
-    assert issuer.asked == [], "the keys of an unknown issuer were fetched"
+    assert issuer.requested == [], "the keys of an unknown issuer were fetched"
 
 
 async def test_a_token_of_an_unknown_issuer_is_not_verified(
@@ -77,7 +77,7 @@ async def test_a_token_of_an_unknown_issuer_is_not_verified(
     with OidcIssuer() as other:
         token = other.token(sub=MAIN, aud="registry")
         assert await identify(issuer, token) is None
-        assert other.asked == []
+        assert other.requested == []
 
 
 async def test_a_token_is_verified_with_the_keys_of_the_issuer_that_it_names(
@@ -120,7 +120,7 @@ async def test_a_key_in_the_token_is_not_trusted(issuer: OidcIssuer) -> None:
         for header in ({"jwk": own.jwk()}, {"jku": other.url + KEYS}, {"kid": "../../keys"}):
             forged = issuer.token(sub=MAIN, aud="registry", key=own, header=header)
             assert await identify(issuer, forged) is None
-        assert other.asked == []
+        assert other.requested == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_a_key_in_the_token_is_not_trusted(issuer: OidcIssuer) -> None:
 )
 async def test_a_password_that_is_not_a_token_is_ignored(issuer: OidcIssuer, text: str) -> None:
     assert await identify(issuer, text) is None
-    assert issuer.asked == []
+    assert issuer.requested == []
 
 
 async def test_a_token_belongs_to_the_first_federation_that_it_matches(issuer: OidcIssuer) -> None:

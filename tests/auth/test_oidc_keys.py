@@ -39,7 +39,7 @@ async def test_keys_are_fetched_once_for_any_number_of_tokens(issuer: OidcIssuer
     at_once = await asyncio.gather(*(identity_of(source, "oidc", token) for _ in range(20)))
     later = await identity_of(source, "oidc", token)
     assert None not in (*at_once, later)
-    assert issuer.asked == [WELL_KNOWN, KEYS]
+    assert issuer.requested == [WELL_KNOWN, KEYS]
 
 
 async def test_a_rotated_key_is_found_without_a_restart(issuer: OidcIssuer) -> None:
@@ -63,7 +63,7 @@ async def test_unknown_keys_do_not_cause_a_fetch_each_time(
     source = Federated([github(issuer)])
     for _ in range(20):
         assert await identity_of(source, "oidc", issuer.token(key=ec_key(), sub=MAIN)) is None
-    assert issuer.asked == [WELL_KNOWN, KEYS] * 2
+    assert issuer.requested == [WELL_KNOWN, KEYS] * 2
 
 
 async def test_the_keys_may_be_on_another_host(
@@ -72,14 +72,14 @@ async def test_the_keys_may_be_on_another_host(
     with OidcIssuer(issuer.key) as other:
         issuer.announce(jwks_uri=other.url + KEYS)
         assert await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
-        assert other.asked == [KEYS]
+        assert other.requested == [KEYS]
 
 
 async def test_a_discovery_document_of_another_issuer_is_refused(issuer: OidcIssuer) -> None:
     issuer.announce(issuer="https://elsewhere.example")
     with pytest.raises(Unavailable):
         await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
-    assert issuer.asked == [WELL_KNOWN]
+    assert issuer.requested == [WELL_KNOWN]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_an_invalid_discovery_document_is_not_an_invalid_token(
     issuer.documents[WELL_KNOWN] = document.replace(b"%(url)s", url)
     with pytest.raises(Unavailable):
         await identify(issuer, issuer.token(sub=MAIN, aud="registry"))
-    assert issuer.asked == [WELL_KNOWN]
+    assert issuer.requested == [WELL_KNOWN]
 
 
 async def test_an_issuer_that_does_not_answer_is_not_an_invalid_token(
@@ -117,7 +117,7 @@ async def test_an_issuer_that_does_not_answer_is_not_an_invalid_token(
     for _ in range(3):
         with pytest.raises(Unavailable):
             await identity_of(source, "oidc", token)
-    assert issuer.asked == [WELL_KNOWN], "each token waited for another fetch"
+    assert issuer.requested == [WELL_KNOWN], "each token waited for another fetch"
 
 
 async def test_known_keys_are_used_while_the_issuer_does_not_answer(issuer: OidcIssuer) -> None:

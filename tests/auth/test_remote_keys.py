@@ -45,13 +45,13 @@ async def finds(keys: KeysAtUrl, signing: SigningKey) -> bool:
 async def test_the_keys_are_fetched_once(keys: KeysAtUrl, issuer: OidcIssuer) -> None:
     for _ in range(3):
         assert await finds(keys, issuer.key)
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_concurrent_requests_share_one_fetch(keys: KeysAtUrl, issuer: OidcIssuer) -> None:
     found = await asyncio.gather(*(finds(keys, issuer.key) for _ in range(20)))
     assert found == [True] * 20
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(
@@ -60,11 +60,11 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(
     issuer.answering.clear()
     first = asyncio.create_task(finds(keys, issuer.key))
     second = asyncio.create_task(finds(keys, issuer.key))
-    await _until(lambda: issuer.asked == [KEYS])
+    await _until(lambda: issuer.requested == [KEYS])
     first.cancel()
     issuer.answering.set()
     assert await second
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(
@@ -76,7 +76,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     issuer.rotate()
     assert await finds(keys, issuer.key)
     assert not await finds(keys, old)
-    assert issuer.asked == [KEYS, KEYS]
+    assert issuer.requested == [KEYS, KEYS]
 
 
 async def test_unknown_keys_make_one_fetch_each_pause(
@@ -86,11 +86,11 @@ async def test_unknown_keys_make_one_fetch_each_pause(
     assert await finds(keys, issuer.key)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS] * 2
+    assert issuer.requested == [KEYS] * 2
     clock.pass_by(30)
     for _ in range(20):
         assert not await finds(keys, ec_key())
-    assert issuer.asked == [KEYS] * 3
+    assert issuer.requested == [KEYS] * 3
 
 
 async def test_known_keys_are_used_while_the_issuer_is_unreachable(
@@ -114,7 +114,7 @@ async def test_old_keys_are_refreshed_in_the_background(
     issuer.answering.clear()
     assert await finds(keys, old)
     issuer.answering.set()
-    await _until(lambda: issuer.asked == [KEYS, KEYS])
+    await _until(lambda: issuer.requested == [KEYS, KEYS])
     async with asyncio.timeout(DEADLINE):
         while await finds(keys, old):  # noqa: ASYNC110 - the fetch has no event
             await asyncio.sleep(0.01)
@@ -129,7 +129,7 @@ async def test_without_keys_no_token_can_be_verified(
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await keys.find({"kid": issuer.key.kid})
-    assert issuer.asked == [KEYS]
+    assert issuer.requested == [KEYS]
     assert caplog.messages == [
         f"could not fetch the keys of a token issuer: {keys.url}: {keys.url} answered 404"
     ]

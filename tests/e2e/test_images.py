@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 
 import pytest
@@ -22,6 +23,20 @@ PAIRS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def push_once(
+    client_named: Callable[[str], ImageClient], registry: str, debian: LayoutImage
+) -> Callable[[str], tuple[str, str]]:
+    """Return a function that pushes the image by a client and returns repository and digest."""
+
+    @cache
+    def push(name: str) -> tuple[str, str]:
+        repository = f"{registry}/images/by-{name}"
+        return repository, client_named(name).push(debian, f"{repository}:latest")
+
+    return push
+
+
 @pytest.mark.parametrize(
     "pusher, puller", [*PAIRS, *only_nightly(sorted({*product(CLIENTS, CLIENTS)} - {*PAIRS}))]
 )
@@ -29,18 +44,17 @@ def test_a_pulled_image_is_the_pushed_one(
     pusher: str,
     puller: str,
     client_named: Callable[[str], ImageClient],
-    registry: str,
+    push_once: Callable[[str], tuple[str, str]],
     debian: LayoutImage,
 ) -> None:
     """It has the digest that the pusher reported, and the image's own config and layers."""
-    repository = f"{registry}/images/by-{pusher}-for-{puller}"
+    repository, digest = push_once(pusher)
 
-    pushed = client_named(pusher).push(debian, f"{repository}:latest")
     pulled = client_named(puller).pull(f"{repository}:latest")
 
-    assert pulled.digest == pushed
+    assert pulled.digest == digest
     assert pulled.identity == debian.identity
-    assert get_manifest(repository, "latest").headers["Docker-Content-Digest"] == pushed
+    assert get_manifest(repository, "latest").headers["Docker-Content-Digest"] == digest
 
 
 @pytest.mark.parametrize("puller", ["docker", "ctr", *only_nightly(["podman", "skopeo"])])

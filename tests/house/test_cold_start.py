@@ -1,4 +1,4 @@
-"""A new instance imports what its requests need, and nothing else: imports are the cold start."""
+"""A new instance imports only what its requests need: imports are most of the cold start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tools.cold_start import ANSWER, EXTENSION, IDENTITY, SDK, Started, settings, start
 
-OURS = {"registry_core", "function_app"}
+OWN = {"registry_core", "function_app"}
 
 NEVER = (
     "registry_core.__main__",
@@ -19,7 +19,7 @@ NEVER = (
     "rich",
     "uvloop",
 )
-"""What neither a start nor a first request needs, whoever is let in."""
+"""What neither the start nor the first request needs, in any mode of authentication."""
 
 OF_TOKENS = (
     "registry_core.auth.tokens",
@@ -46,7 +46,7 @@ OF_USERS = ("registry_core.auth.sources", "registry_core.auth.rules")
 OF_DOCUMENTS = ("registry_core.auth.rules.document", "tomllib")
 OF_IDENTITY = ("azure.identity", "msal")
 
-SPARED = {
+NOT_NEEDED = {
     "none": (*OF_TOKENS, *OF_BUILTIN, *OF_USERS, *OF_IDENTITY),
     "htpasswd": (*OF_TOKENS, *OF_BUILTIN, *OF_OTHERS, *OF_DOCUMENTS, *OF_IDENTITY),
     "htpasswd with rules": (*OF_TOKENS, *OF_BUILTIN, *OF_OTHERS, *OF_IDENTITY),
@@ -54,7 +54,7 @@ SPARED = {
     "builtin": (*OF_OTHERS, *OF_IDENTITY),
     IDENTITY: (*OF_BUILTIN, *OF_USERS, *OF_IDENTITY, "registry_core.config.token"),
 }
-"""Beyond `NEVER`, what a mode does not need."""
+"""What a mode does not need, besides `NEVER`."""
 
 
 @pytest.fixture(scope="module")
@@ -64,42 +64,47 @@ def environments() -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def needed() -> Started:
-    """A process with the Functions extension and the storage SDK, and nothing of ours."""
+    """A process with the Functions extension and the storage SDK, and none of our modules."""
     return start((*EXTENSION, *SDK), {})
 
 
-def test_every_mode_is_looked_at(environments: dict[str, dict[str, str]]) -> None:
-    assert SPARED.keys() == environments.keys()
+def test_every_mode_is_tested(environments: dict[str, dict[str, str]]) -> None:
+    assert NOT_NEEDED.keys() == environments.keys()
 
 
-def test_what_is_spared_exists() -> None:
-    """So that a module which goes by another name is not taken for one that is spared."""
-    names = {*NEVER, *(name for spared in SPARED.values() for name in spared)} - {"uvloop", "rich"}
+def test_the_modules_that_are_not_needed_exist() -> None:
+    """A renamed module would otherwise pass for one that is not imported."""
+    names = {*NEVER, *(name for names in NOT_NEEDED.values() for name in names)} - {
+        "uvloop",
+        "rich",
+    }
     assert [name for name in sorted(names) if find_spec(name) is None] == []
 
 
-@pytest.mark.parametrize("mode", SPARED)
-def test_an_instance_answers_without(mode: str, environments: dict[str, dict[str, str]]) -> None:
+@pytest.mark.parametrize("mode", NOT_NEEDED)
+def test_an_instance_answers_without_them(
+    mode: str, environments: dict[str, dict[str, str]]
+) -> None:
     started = start(ANSWER, environments[mode])
     assert started.status == (200 if mode.startswith("none") else 401)
-    assert [name for name in (*NEVER, *SPARED[mode]) if started.has(name)] == []
+    assert [name for name in (*NEVER, *NOT_NEEDED[mode]) if started.has(name)] == []
 
 
-def test_an_open_registry_adds_no_package_to_what_it_cannot_do_without(
+def test_an_open_registry_imports_no_package_besides_extension_and_sdk(
     environments: dict[str, dict[str, str]], needed: Started
 ) -> None:
-    assert start(ANSWER, environments["none"]).packages - needed.packages == OURS
+    assert start(ANSWER, environments["none"]).packages - needed.packages == OWN
 
 
-def test_our_own_tokens_add_two_packages(
+def test_the_built_in_token_service_imports_two_more_packages(
     environments: dict[str, dict[str, str]], needed: Started
 ) -> None:
-    """PyJWT, and what cryptography looks for; cryptography itself comes with the SDK."""
+    """PyJWT, and bcrypt, which cryptography looks for; cryptography comes with the SDK."""
     added = start(ANSWER, environments["builtin"]).packages - needed.packages
-    assert added == OURS | {"bcrypt", "jwt"}
+    assert added == OWN | {"bcrypt", "jwt"}
 
 
-def test_the_collector_works_and_leaves_alone_what_was_imported(
+def test_the_garbage_collector_runs_and_skips_what_was_imported(
     environments: dict[str, dict[str, str]],
 ) -> None:
     started = start(ANSWER, environments["none"])

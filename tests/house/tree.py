@@ -1,4 +1,4 @@
-"""The project's own files, as the tests of this folder look at them."""
+"""The project's own files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """The files that belong to the project, those not yet committed included, as relative paths."""
+    """Return the relative paths of the project's files, including those not yet committed."""
     listing = git("ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns)
     return sorted(Path(name) for name in listing if (PROJECT / name).is_file())
 
 
 def git(*arguments: str) -> list[str]:
-    """The lines that git prints, run in the project."""
+    """Run git in the project, and return the lines that it prints."""
     command = ["git", "-C", str(PROJECT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -150,6 +150,17 @@ async def test_a_missing_referrers_entry_is_written(
     assert len(after.entries) == 1
 
 
+async def test_a_referrers_entry_that_is_an_append_blob_is_replaced(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    """By one that describes the referrer, as a push writes it."""
+    await push_referrer(registry)
+    before = memory.objects.pop(ENTRY)
+    await memory.append(ENTRY, before.content)
+    await expect_repaired(memory, Problem.LINK_APPEND)
+    assert memory.objects[ENTRY].properties.metadata == before.properties.metadata
+
+
 async def test_a_referrers_entry_whose_manifest_is_gone_is_deleted(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:

@@ -62,7 +62,7 @@ async def test_an_application_signs_in_with_its_secret(
     assert await content_of(store, "a") == CONTENT
     await store.copy("b", "a", size=len(CONTENT), metadata={"a": "b"})
     await store.close()
-    assert entra.asked == [(CLIENT_ID, "https://storage.azure.com/.default")]
+    assert entra.requested == [(CLIENT_ID, "https://storage.azure.com/.default")]
 
 
 @pytest.mark.usefixtures("entra")

@@ -1,8 +1,8 @@
 """The published app without Microsoft's runtime: `python -I asgi_app.py FOLDER`, until SIGTERM.
 
-Runs under a Python that has nothing installed: all but the standard library comes from FOLDER.
-It stands in for the Functions host where the runtime is not to be had (Python below 3.13): it finds
-the functions by their routes, as far as this app's have need of it, and lets each answer.
+Runs under a Python without packages: everything but the standard library comes from FOLDER. It
+replaces the Functions host where the runtime is not available (Python before 3.13), and finds a
+function by the first segment of its route, which is enough for this app.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main(folder: Path) -> None:
-    """Serve the app in a folder on a free port, which is told on standard output."""
+    """Serve the app in a folder on a free port, and print its URL when it is ready."""
     sys.path[:0] = [str(folder), str(folder / ".python_packages/lib/site-packages")]
     os.chdir(folder)
     import uvicorn
@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
 
 
 def _first(function: Any) -> str:
-    """The first segment of a function's route."""
+    """Return the first segment of a function's route."""
     route: str = function.get_trigger().route
     return route.strip("/").split("/")[0]
 

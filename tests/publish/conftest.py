@@ -1,4 +1,4 @@
-"""The published package, and an empty environment that requirements.txt was installed into."""
+"""The package published to Azure, with its requirements, and an environment without packages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tools.package import Published, clone_to, publish
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which somebody has worked for a while, and left things lying about."""
+    """A clone with leftovers of work: caches, environments, secrets."""
     root = tmp_path_factory.mktemp("clone")
     clone_to(root)
-    for path in _LEFT_LYING:
+    for path in _LEFTOVERS:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text("not for Azure")
     return root
 
 
-_LEFT_LYING = (
+_LEFTOVERS = (
     ".azure/registry/.env",
     ".env",
     ".hypothesis/examples/1",
@@ -49,5 +49,5 @@ _LEFT_LYING = (
 
 @pytest.fixture(scope="session")
 def published(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    """The package, unpacked and with its packages: once for all tests, since it takes minutes."""
+    """The published package with its requirements; installed once, because that takes minutes."""
     return publish(clone, tmp_path_factory.mktemp("wwwroot"), tmp_path_factory.mktemp("empty"))

@@ -1,4 +1,4 @@
-"""The published app in a process of its own that sees nothing of this environment."""
+"""Servers in a process of their own, without anything of this environment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,10 @@ _START_SECONDS = 60.0
 
 
 def serve(published: Published, settings: Mapping[str, str], beside: Path) -> RunningHost:
-    """Serve it under Microsoft's runtime, which the worker brings along in Azure, or without.
+    """Serve the published app under Microsoft's runtime, or without it where it is not available.
 
-    ``beside`` is an empty folder for what is not the package's: the runtime and the stand-in for
-    the host.
-
-    :raises HostFailed: when it does not start, with what it wrote.
+    :param beside: an empty folder for the runtime, which is part of the worker in Azure.
+    :raises HostFailed: it does not start; the message ends with its log.
     """
     arguments = [str(Path(__file__).with_name("asgi_app.py")), str(published.folder)]
     paths: list[str] = []
@@ -48,7 +46,7 @@ def start(
     """Start a server with nothing but this environment, and wait until it listens.
 
     :param ready: finds the server's URL, as its group, in what it writes.
-    :raises HostFailed: it does not start; the message ends with what it wrote.
+    :raises HostFailed: it does not start; the message ends with its log.
     """
     log, path = tempfile.mkstemp()
     Path(path).unlink()

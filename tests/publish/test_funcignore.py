@@ -1,4 +1,4 @@
-"""What is published is what runs in Azure, and nothing else, whichever tool publishes it."""
+"""Both tools publish exactly the files that run in Azure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pytest
 
 from tools.package import CoreToolsRules, azd_files, core_tools_files
 
-BESIDE = {"function_app.py", "host.json", "requirements.txt"}
+OTHER_FILES = {"function_app.py", "host.json", "requirements.txt"}
 
 
 def test_what_runs_is_published_and_nothing_else(clone: Path) -> None:
-    """function_app.py, what it imports, at once or later, and what the host reads."""
-    assert core_tools_files(clone) == BESIDE | {*reachable(clone, "function_app")}
+    """function_app.py, all that it imports, and the files that the host reads."""
+    assert core_tools_files(clone) == OTHER_FILES | {*reachable(clone, "function_app")}
 
 
 def test_both_tools_publish_the_same(clone: Path) -> None:
     assert azd_files(clone) == core_tools_files(clone)
 
 
-def test_each_line_of_funcignore_keeps_something_back(clone: Path) -> None:
-    """A pattern that matches nothing is misspelt, or about what is no longer there."""
+def test_each_line_of_funcignore_excludes_something(clone: Path) -> None:
+    """A pattern that matches nothing is misspelt or obsolete."""
     lines = (clone / ".funcignore").read_text().splitlines()
     patterns = [line for line in lines if not line.startswith("#")]
     files = [path.relative_to(clone).as_posix() for path in clone.rglob("*") if path.is_file()]
@@ -36,26 +36,26 @@ def test_each_line_of_funcignore_keeps_something_back(clone: Path) -> None:
 @pytest.mark.parametrize(
     "pattern, path, sent",
     [
-        ("tests/", "tests/a.py", "kept"),
+        ("tests/", "tests/a.py", "excluded"),
         ("tests/", "a/tests/a.py", "sent"),  # git would ignore it
-        ("/tests/", "tests/a.py", "kept"),
-        ("*.md", "README.md", "kept"),
+        ("/tests/", "tests/a.py", "excluded"),
+        ("*.md", "README.md", "excluded"),
         ("*.md", "docs/api.md", "sent"),  # git would ignore it
         ("*.md", ".md", "sent"),
-        ("**/*.md", "docs/api/a.md", "kept"),
+        ("**/*.md", "docs/api/a.md", "excluded"),
         ("**/*.md", "README.md", "sent"),  # git would ignore it
-        ("a", "a.py", "kept"),  # git would not
+        ("a", "a.py", "excluded"),  # git would not
         ("a", "ab", "sent"),
         ("a?", "ab", "sent"),  # git would ignore it
         ("a.b", "axb", "sent"),
     ],
 )
-def test_core_tools_has_rules_of_its_own(pattern: str, path: str, sent: str) -> None:
-    """Each pattern becomes a regular expression, compared from the path's beginning."""
+def test_core_tools_has_its_own_rules(pattern: str, path: str, sent: str) -> None:
+    """Each pattern becomes a regular expression, matched from the start of the path."""
     assert CoreToolsRules(pattern).accepts(path) is (sent == "sent")
 
 
-def test_to_core_tools_an_exclamation_mark_beats_all_that_follows() -> None:
+def test_in_core_tools_an_exclamation_mark_overrides_later_lines() -> None:
     rules = CoreToolsRules("*\n!a/\na/b/")
     assert rules.accepts("a/b/c.py")
     assert not rules.accepts("d.py")

@@ -24,14 +24,14 @@ def test_every_choice_is_explained() -> None:
     document = (PROJECT / "docs" / "functions-host.md").read_text()
     section = document.partition("\n## host.json\n")[2].partition("\n## ")[0]
     explained = dict(re.findall(r"(?m)^\| `([\w.]+)` \| `([^`]+)` \|", section))
-    of_each = {f"logging.logLevel.Function.{name}.User" for name in FUNCTIONS}
-    assert {*flat(HOST_JSON)} - {(name, '"Information"') for name in of_each} == {
+    log_levels = {f"logging.logLevel.Function.{name}.User" for name in FUNCTIONS}
+    assert {*flat(HOST_JSON)} - {(name, '"Information"') for name in log_levels} == {
         *explained.items()
     }
 
 
-def test_what_the_functions_log_is_kept() -> None:
-    """The host's own lines are not, but for results: it writes two for each request."""
+def test_logs_of_the_functions_are_kept() -> None:
+    """Those of the host are dropped, except results: it writes two lines for each request."""
     levels = HOST_JSON["logging"]["logLevel"]
     assert FUNCTIONS
     assert levels == {
@@ -42,24 +42,24 @@ def test_what_the_functions_log_is_kept() -> None:
     }
 
 
-def test_the_longest_upload_has_time_enough() -> None:
-    """It may come at 300 KiB/s. What hangs is ended all the same, after an hour, not never."""
+def test_the_timeout_allows_the_longest_upload() -> None:
+    """At 300 KiB/s. A request that hangs still ends after an hour."""
     hours, minutes, seconds = map(int, HOST_JSON["functionTimeout"].split(":"))
-    longest = json.loads((PROJECT / "local.settings.example.json").read_text())["Values"]
-    size = int(longest["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+    values = json.loads((PROJECT / "local.settings.example.json").read_text())["Values"]
+    size = int(values["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
     allowed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert timedelta(seconds=size / (300 << 10)) < allowed <= timedelta(hours=1)
 
 
-def test_no_extension_is_loaded_that_no_function_needs() -> None:
-    """HTTP and timers are the host's own; for any other binding it would need the bundle."""
+def test_no_extension_bundle_is_loaded() -> None:
+    """HTTP and timers are built into the host; other bindings would need the bundle."""
     bindings = set(re.findall(r"(?m)^ *@app\.(\w+)\(", FUNCTION_APP)) - {"function_name"}
     assert bindings <= {"route", "timer_trigger"}
     assert "extensionBundle" not in HOST_JSON
 
 
 def flat(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and what they are set to, as JSON has it."""
+    """Yield the dotted names of all values, each with its value in JSON."""
     for name, inner in value.items():
         if isinstance(inner, Mapping):
             yield from flat(inner, f"{above}{name}.")

@@ -1,4 +1,4 @@
-"""The published package runs by itself, with what requirements.txt installs and nothing else."""
+"""The published package runs with the packages of requirements.txt alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(1200)  # the first test installs all packages
 
 SECRET = {"REGISTRY_HTTP_SECRET": "a secret of the tests, and of nobody else"}
 BY_IDENTITY = {
-    "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "nobodyasks",
+    "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unreachable",
     "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
     "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": ".",
 }
@@ -33,7 +33,7 @@ Serve = Callable[[dict[str, str]], RunningHost]
 
 @pytest.fixture
 def served(published: Published, tmp_path: Path) -> Serve:
-    """Serves the published app with these settings and the secret."""
+    """Serve the published app with these settings and a secret."""
     return lambda settings: serve(published, settings | SECRET, tmp_path)
 
 
@@ -50,8 +50,8 @@ def test_a_blob_is_pushed_and_pulled(served: Serve, azurite: Azurite) -> None:
         assert (blob.status_code, blob.content) == (200, content)
 
 
-def test_somebody_logs_in(served: Serve) -> None:
-    """The token service needs cryptography, PyJWT and bcrypt; it alone imports them."""
+def test_a_user_logs_in(served: Serve) -> None:
+    """The token service needs cryptography, PyJWT and bcrypt, which nothing else imports."""
     settings = BY_IDENTITY | {
         "REGISTRY_AUTH": "builtin",
         "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": SigningKey.generate().pem(),
@@ -65,23 +65,23 @@ def test_somebody_logs_in(served: Serve) -> None:
 
 
 def test_the_app_signs_in_with_its_identity(served: Serve) -> None:
-    """That needs azure-identity, which is imported when the first request opens the store."""
+    """With azure-identity, which is imported when the first request opens the store."""
     with served(BY_IDENTITY) as host, httpx.Client(base_url=host.url, timeout=60) as client:
         answer = client.get("/v2/")
         assert (answer.status_code, answer.json()) == (200, {}), host.log()
 
 
-def test_nothing_answers_in_place_of_the_functions(published: Published) -> None:
-    """With a WebSocket library uvicorn would answer an upgrade, and leave the invocation hanging.
+def test_no_package_interferes_with_the_functions(published: Published) -> None:
+    """With a WebSocket library, uvicorn would answer an upgrade and leave the invocation hanging.
 
-    The runtime is what the worker brings along; another beside it would be at odds with it.
+    The runtime is part of the worker; a second copy could conflict with it.
     """
     unwanted = {"websockets", "wsproto", "azure-functions-runtime"}
     assert unwanted & set(published.installed()) == set()
 
 
-def test_the_sizes_that_are_told_add_up(published: Published) -> None:
-    """The rows of `python -m tools.package`, in KiB: the whole, and what it is made of."""
+def test_the_printed_sizes_add_up(published: Published) -> None:
+    """The rows of `python -m tools.package`, in KiB: the whole and its parts."""
     rows = re.findall(r"(?m)^\| (.+) \| (\d+) \|$", table(published))
     (_, compressed), (_, unpacked), (_, packages), *parts = ((what, int(n)) for what, n in rows)
     assert compressed < unpacked < 1024
@@ -89,7 +89,7 @@ def test_the_sizes_that_are_told_add_up(published: Published) -> None:
     assert parts[0][0] == "`cryptography`"
 
 
-def test_nothing_needs_a_compiler(published: Published) -> None:
+def test_no_package_needs_a_compiler(published: Published) -> None:
     """All packages are pure Python, or built for any Linux with glibc."""
     found = published.installed()
     tags = {name: package.read_text("WHEEL") or "" for name, package in found.items()}

@@ -68,9 +68,9 @@ class Replaced(Moved):
 
 
 class Deleted(Race):
-    """A few manifests are pushed to one tag, and deleted as that tag and by digest, all the time.
+    """A few manifests are pushed to one tag and deleted by tag and by digest, continuously.
 
-    ``kept`` are digests that only ever lose their tag.
+    ``kept`` are manifests that are never deleted by digest.
     """
 
     def __init__(self, hosts: Sequence[httpx.AsyncClient], seconds: float, **at_least: int) -> None:
@@ -86,7 +86,7 @@ class Deleted(Race):
         await self.run(self._write, self._read)
 
     async def _write(self, number: int) -> None:
-        """Of four clients one deletes."""
+        """One of four clients deletes."""
         if number % 4:
             manifest = self._random.choice(self._deleted + self.kept)
             answer = await self.wire(number).put_manifest(TAG, manifest)
@@ -116,7 +116,7 @@ class Deleted(Race):
 
 
 class SetOnce(Race):
-    """All push to each of many write-once tags at once, each another manifest."""
+    """All writers push different manifests at once to each of many immutable tags."""
 
     def __init__(self, hosts: Sequence[httpx.AsyncClient], seconds: float, **at_least: int) -> None:
         super().__init__(hosts, seconds, **at_least)
@@ -150,7 +150,7 @@ class SetOnce(Race):
         self._seen[self._tag] = set()
 
     async def _check_winner(self, tag: str, manifest: bytes, number: int) -> None:
-        """It may be pushed again and not be deleted, and every host has it."""
+        """The winner may be pushed again but not deleted, and every host has it."""
         self._seen[tag].add(str(Digest.of(manifest)))
         wire = self.wire(number)
         answer = await wire.client.delete(f"{wire.base}/manifests/{tag}")
@@ -163,7 +163,7 @@ class SetOnce(Race):
         await self._read_tag(number, self._tag)
 
     async def _read_tag(self, number: int, tag: str) -> None:
-        """Once anybody has seen the tag, whoever asks then sees it."""
+        """Once a client has seen the tag, every later read sees it."""
         wire, is_known = self.wire(number), bool(self._seen[tag])
         answer = await wire.client.get(f"{wire.base}/manifests/{tag}")
         if answer.status_code == 404 and not is_known:

@@ -1,6 +1,6 @@
-"""The modes of authentication, each with people in it, and the ways in which they say who they are.
+"""The modes of authentication, their users, and how each mode authenticates a request.
 
-What they may do is the same in every mode that tells them apart: `RIGHTS`.
+Each user has the same rights in every mode that distinguishes users: `RIGHTS`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from registry_core.auth.sources.htpasswd import LEAST_COST, htpasswd_line
 from registry_core.auth.tokens.keys import SigningKey
 from tests.support.access_rows import DELETE, PULL, PUSH
 
-NOBODY, ANONYMOUS, WRONG = "nobody", "anonymous", "wrong"
-"""Who sends no credentials; who has a token for nobody in particular; who sends wrong ones."""
+NO_CREDENTIALS, ANONYMOUS, WRONG = "no credentials", "anonymous", "wrong"
+"""A caller without credentials, one with an anonymous token, and one with wrong credentials."""
 
 STRANGER, READER, WRITER, OWNER = "stranger", "reader", "writer", "owner"
 DELETER, NEIGHBOUR, ADMIN = "deleter", "neighbour", "admin"
 USERS = (STRANGER, READER, WRITER, OWNER, DELETER, NEIGHBOUR, ADMIN)
 
 OWN, FOREIGN, PUBLIC, MISSING = "team/app", "other/app", "public/app", "other/nil"
-"""Repositories. Of the last, only the name is there, among those of which rules tell."""
+"""Repositories; the last one does not exist, but rules name it."""
 
 Rights: TypeAlias = dict[str, tuple[str, ...]]
-"""Of each repository: what is allowed there."""
+"""The allowed actions by repository."""
 
 ALL = (PULL, PUSH, DELETE)
 _PUBLIC: Rights = {PUBLIC: (PULL,)}
 RIGHTS: Mapping[str, Rights] = {
-    NOBODY: _PUBLIC,
+    NO_CREDENTIALS: _PUBLIC,
     ANONYMOUS: _PUBLIC,
     WRONG: {},
     STRANGER: _PUBLIC,
@@ -50,10 +50,10 @@ RIGHTS: Mapping[str, Rights] = {
 EVERYTHING: Rights = RIGHTS[ADMIN]
 
 EXISTING = (FOREIGN, PUBLIC, OWN)
-"""What the catalog shows to who may see all."""
+"""The catalog as shown to a user caller may access everything."""
 
 LISTERS = (READER, ADMIN)
-"""To whom the issuer elsewhere grants the catalog. Rules show to each what they may use."""
+"""The users to whom the external issuer grants the catalog; rules filter it for each user."""
 
 RULES = """
 [groups]
@@ -99,7 +99,7 @@ def password(user: str) -> str:
 
 
 def htpasswd(users: Iterable[str] = USERS) -> str:
-    """A password file of users, hashed as cheaply as may be."""
+    """Return a password file of users, with the cheapest hashes."""
     return "".join(f"{htpasswd_line(user, password(user), LEAST_COST)}\n" for user in users)
 
 
@@ -109,156 +109,157 @@ def basic(user: str, secret: str) -> str:
 
 @dataclass
 class Mode:
-    """One mode, with its settings. ``people`` are those that it can tell apart.
+    """A mode with its settings. ``callers`` are those that it distinguishes.
 
-    ``challenge``: how the header ``WWW-Authenticate`` begins, without which nothing is refused.
+    ``challenge``: the scheme of the header ``WWW-Authenticate``.
     """
 
     name: str
     environment: Mapping[str, str]
-    people: tuple[str, ...]
+    callers: tuple[str, ...]
     challenge: str
 
-    def rights(self, who: str) -> Rights:
-        return RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return RIGHTS[caller]
 
-    def is_known(self, who: str) -> bool:
-        """Whether they may ask for the version."""
-        return who not in (NOBODY, WRONG)
+    def is_known(self, caller: str) -> bool:
+        """Return whether the caller may use end-1."""
+        return caller not in (NO_CREDENTIALS, WRONG)
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
-        """The repositories that they are shown; None when they may not list any."""
-        return tuple(name for name in EXISTING if name in self.rights(who)) or None
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
+        """Return the repositories that the catalog shows; None when it is refused."""
+        return tuple(name for name in EXISTING if name in self.rights(caller)) or None
 
-    def refusal(self, who: str) -> str:
-        """How `summary` names the answer to who may not."""
-        return f"401 {self.challenge}" if who in (NOBODY, WRONG) else "403"
+    def refusal(self, caller: str) -> str:
+        """Return the summary of a refusal."""
+        return f"401 {self.challenge}" if caller in (NO_CREDENTIALS, WRONG) else "403"
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
-        """The header ``Authorization`` for a request; empty for none."""
-        if who == NOBODY:
+        """Return the header ``Authorization`` for a request; empty for none."""
+        if caller == NO_CREDENTIALS:
             return ""
-        return basic(READER if who == WRONG else who, password(who))
+        return basic(READER if caller == WRONG else caller, password(caller))
 
 
 class Open(Mode):
-    """``none``: nobody is told from anybody."""
+    """``none``: callers are not distinguished."""
 
-    def rights(self, who: str) -> Rights:
+    def rights(self, caller: str) -> Rights:
         return EVERYTHING
 
-    def is_known(self, who: str) -> bool:
+    def is_known(self, caller: str) -> bool:
         return True
 
 
 class WithoutRules(Mode):
-    """``htpasswd`` without rules: each user may do everything."""
+    """``htpasswd`` without rules: every user may do everything."""
 
-    def rights(self, who: str) -> Rights:
-        return EVERYTHING if who in USERS else {}
+    def rights(self, caller: str) -> Rights:
+        return EVERYTHING if caller in USERS else {}
 
 
 @dataclass
 class Tokens(Mode):
-    """``token``: an issuer elsewhere gives to each of them a token for all of their rights."""
+    """``token``: an external issuer gives each caller a token for all their rights."""
 
     key: SigningKey = field(default_factory=SigningKey.generate)
     issuer: str = SERVICE
 
-    def rights(self, who: str) -> Rights:
-        return {} if who == NOBODY else RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return {} if caller == NO_CREDENTIALS else RIGHTS[caller]
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
-        """The issuer says who may list it; which names are shown, it has no words for."""
-        return EXISTING if who in LISTERS else None
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
+        """The issuer grants the catalog as a whole."""
+        return EXISTING if caller in LISTERS else None
 
-    def refusal(self, who: str) -> str:
-        error = {NOBODY: "", WRONG: " invalid_token"}.get(who, " insufficient_scope")
+    def refusal(self, caller: str) -> str:
+        error = {NO_CREDENTIALS: "", WRONG: " invalid_token"}.get(caller, " insufficient_scope")
         return f"401 {self.challenge}{error}"
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
-        return "" if who == NOBODY else f"Bearer {self.token(who)}"
+        return "" if caller == NO_CREDENTIALS else f"Bearer {self.token(caller)}"
 
-    def token(self, who: str) -> str:
+    def token(self, caller: str) -> str:
         access: list[dict[str, object]] = [
             {"type": "repository", "name": name, "actions": list(actions)}
-            for name, actions in RIGHTS[ADMIN if who == WRONG else who].items()
+            for name, actions in RIGHTS[ADMIN if caller == WRONG else caller].items()
         ]
-        if who in LISTERS:
+        if caller in LISTERS:
             access.append({"type": "registry", "name": "catalog", "actions": ["*"]})
         claims = {
             "iss": self.issuer,
             "aud": SERVICE,
-            "sub": "" if who == ANONYMOUS else who,
+            "sub": "" if caller == ANONYMOUS else caller,
             "exp": int(time.time()) + 300,
             "access": access,
         }
-        key = SigningKey.generate() if who == WRONG else self.key
+        key = SigningKey.generate() if caller == WRONG else self.key
         return jwt.encode(claims, key.private, key.algorithm, {"kid": self.key.id})
 
 
 class Builtin(Tokens):
-    """``builtin``: as docker does, each asks the registry for a token for what they want to do.
+    """``builtin``: each caller requests a token from the registry, as docker does.
 
-    Who sends none at all may read what is public; who lies about a password, forges a token next.
+    A caller without credentials may read public repositories; one with a wrong password sends a
+    forged token.
     """
 
-    def rights(self, who: str) -> Rights:
-        return RIGHTS[who]
+    def rights(self, caller: str) -> Rights:
+        return RIGHTS[caller]
 
-    def catalog(self, who: str) -> tuple[str, ...] | None:
-        """Without a token nobody is shown any: who has one to get would miss what is theirs."""
-        return None if who == NOBODY else Mode.catalog(self, who)
+    def catalog(self, caller: str) -> tuple[str, ...] | None:
+        """Without a token it is refused, so that clients with credentials request one."""
+        return None if caller == NO_CREDENTIALS else Mode.catalog(self, caller)
 
     async def authorization(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> str:
-        if who == NOBODY:
+        if caller == NO_CREDENTIALS:
             return ""
-        answer = await self._ask_for_a_token(client, who, request)
-        if who == WRONG:
+        answer = await self._request_token(client, caller, request)
+        if caller == WRONG:
             assert answer.status_code == 401, answer.text
-            return f"Bearer {self.token(who)}"
+            return f"Bearer {self.token(caller)}"
         assert answer.status_code == 200, answer.text
         return f"Bearer {answer.json()['token']}"
 
-    async def _ask_for_a_token(
-        self, client: httpx.AsyncClient, who: str, request: httpx.Request
+    async def _request_token(
+        self, client: httpx.AsyncClient, caller: str, request: httpx.Request
     ) -> httpx.Response:
-        """For what the challenge says or, where there is none, for what may be public."""
+        """Request a token for the scope of the challenge, or for public content without one."""
         refused = await client.request(request.method, request.url)
         if refused.status_code != 401:
             refused = await client.get("/v2/")
-        asked = {"scope": f"repository:{PUBLIC}:pull registry:catalog:*"}
-        asked |= parameters(refused.headers["WWW-Authenticate"])
-        password_of = basic(READER if who == WRONG else who, password(who))
-        headers = {} if who == ANONYMOUS else {"Authorization": password_of}
-        return await client.get(asked.pop("realm"), params=asked, headers=headers)
+        query = {"scope": f"repository:{PUBLIC}:pull registry:catalog:*"}
+        query |= parameters(refused.headers["WWW-Authenticate"])
+        password_of = basic(READER if caller == WRONG else caller, password(caller))
+        headers = {} if caller == ANONYMOUS else {"Authorization": password_of}
+        return await client.get(query.pop("realm"), params=query, headers=headers)
 
 
 def parameters(challenge: str) -> dict[str, str]:
-    """What stands behind the scheme of a challenge."""
+    """Parse the parameters of a challenge."""
     return dict(re.findall(r'(\w+)="([^"]*)"', challenge))
 
 
 def modes() -> list[Mode]:
-    """All of them."""
+    """Return all modes."""
     key, users = SigningKey.generate(), htpasswd()
     by_name = {"REGISTRY_AUTH_HTPASSWD_REALM": SERVICE, "REGISTRY_AUTH_HTPASSWD_PATH": users}
     jwks = json.dumps({"keys": [key.jwk]})
-    people = (NOBODY, WRONG, *USERS)
-    everybody = (NOBODY, ANONYMOUS, WRONG, *USERS)
+    without_tokens = (NO_CREDENTIALS, WRONG, *USERS)
+    with_tokens = (NO_CREDENTIALS, ANONYMOUS, WRONG, *USERS)
     return [
-        Open("none", {"REGISTRY_AUTH": "none"}, people, ""),
-        WithoutRules("htpasswd", {"REGISTRY_AUTH": "htpasswd", **by_name}, people, "Basic"),
+        Open("none", {"REGISTRY_AUTH": "none"}, without_tokens, ""),
+        WithoutRules("htpasswd", {"REGISTRY_AUTH": "htpasswd", **by_name}, without_tokens, "Basic"),
         Mode(
             "htpasswd with rules",
             {"REGISTRY_AUTH": "htpasswd", **by_name, "REGISTRY_AUTH_RULES": RULES},
-            people,
+            without_tokens,
             "Basic",
         ),
         Tokens(
@@ -270,7 +271,7 @@ def modes() -> list[Mode]:
                 "REGISTRY_AUTH_TOKEN_ISSUER": "issuer.test",
                 "REGISTRY_AUTH_TOKEN_JWKS": jwks,
             },
-            everybody,
+            with_tokens,
             "Bearer",
             key,
             "issuer.test",
@@ -284,7 +285,7 @@ def modes() -> list[Mode]:
                 "REGISTRY_AUTH_HTPASSWD_PATH": users,
                 "REGISTRY_AUTH_RULES": RULES,
             },
-            everybody,
+            with_tokens,
             "Bearer",
             key,
         ),

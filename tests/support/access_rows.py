@@ -1,4 +1,4 @@
-"""Every request that the registry's API takes, one row for each, with what it needs and answers."""
+"""Every request of the registry's API with its required actions and its status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEW_CONTENT = b"a blob that no repository has"
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository with an image of its own, and an upload that somebody has begun in it."""
+    """A repository with an image of its own and an upload in progress."""
 
     name: str
     upload_id: str = ""
@@ -41,16 +41,16 @@ class Repository:
         return Digest.of(self.manifest)
 
     async def push_to(self, registry: Registry) -> None:
-        """Its image, past every guard."""
+        """Push the image without authentication."""
         await push_image(registry, self.name, TAG, [self.layer])
 
 
 @dataclass(frozen=True)
 class Row:
-    """A request. ``endpoint`` makes it, of a repository's name and the content to ask for.
+    """A request. ``endpoint`` creates it for a repository's name and content.
 
-    ``needs``: the actions that its sender must be allowed there. ``status``: the answer to who is.
-    ``of_upload``: it goes on with an upload, which nobody may but who began it.
+    ``needs``: the required actions. ``status``: the answer when they are allowed. ``of_upload``: it
+    continues an upload, which only the caller who started it may do.
     """
 
     endpoint: Callable[[str, Repository], e.Endpoint]
@@ -112,16 +112,16 @@ ROWS: Mapping[str, Row] = {
     "delete manifest": Row(lambda n, r: e.DeleteManifest(n, r.digest), (DELETE,), 202),
     "delete blob": Row(lambda n, r: e.DeleteBlob(n, r.blob), (DELETE,), 202),
 }
-"""Of a repository. A manifest's config is in all repositories, its layer only in its own."""
+"""The requests for a repository. All repositories have the config, each its own layer."""
 
 OF_NO_REPOSITORY: Mapping[type[e.Endpoint], e.Endpoint] = {
     e.CheckVersion: e.CheckVersion(),
     e.ListCatalog: e.ListCatalog(),
 }
 
-ASKED = Repository("any/name", "any-upload", "any-state")
+_ANY = Repository("any/name", "any-upload", "any-state")
 
 
 def endpoints_with_a_row() -> set[type[e.Endpoint]]:
-    """All that some row is of."""
-    return {type(row.endpoint(ASKED.name, ASKED)) for row in ROWS.values()} | {*OF_NO_REPOSITORY}
+    """Return the endpoints of all rows."""
+    return {type(row.endpoint(_ANY.name, _ANY)) for row in ROWS.values()} | {*OF_NO_REPOSITORY}

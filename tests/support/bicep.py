@@ -16,7 +16,7 @@ from tests.house.tree import PROJECT
 
 from .programs import program
 
-# It needs no ICU for texts in English, and a short run does not profit from optimizing its own code.
+# English texts need no ICU, and a short run gains nothing from profile-guided optimization.
 _DOTNET = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1", "DOTNET_TieredPGO": "0"}
 
 

@@ -1,4 +1,4 @@
-"""Certificates made for a test: authorities, and those that they certify."""
+"""Test certificates: authorities, and the certificates that they sign."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Certified:
-    """A private key, and the certificate of its public half."""
+    """A private key and the certificate of its public key."""
 
     key: EllipticCurvePrivateKey
     certificate: x509.Certificate
@@ -34,13 +34,13 @@ class Certified:
 
     @property
     def key_pem(self) -> str:
-        """The private key, as servers take it."""
+        """The private key in PEM."""
         form = PrivateFormat.PKCS8
         return self.key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
 
     @property
     def x5c(self) -> str:
-        """An entry of a chain."""
+        """The certificate as an entry of `x5c` (RFC 7517, section 4.7)."""
         return base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()
 
 
@@ -54,10 +54,10 @@ def certify(
     path_length: int | None = None,
     hosts: Sequence[str] = (),
 ) -> Certified:
-    """A new key with a certificate, signed by its own key or ``by`` another.
+    """Create a key with a certificate, self-signed or signed ``by`` another.
 
-    ``authority`` is what it says of itself: may certify, may not, or nothing at all (None).
-    ``begins`` and ``ends`` are from now. ``hosts``: names and addresses of a server.
+    ``authority``: the basic constraint, or None for no such extension. ``begins`` and ``ends`` are
+    relative to now. ``hosts``: the names and addresses of a server.
     """
     key = generate_private_key(SECP256R1())
     now = datetime.now(UTC)
@@ -79,7 +79,7 @@ def certify(
 
 
 def _for_tls(key: EllipticCurvePrivateKey, hosts: Sequence[str]) -> Iterator[x509.ExtensionType]:
-    """What clients ask of a server's certificate."""
+    """Yield the extensions that clients require of a server's certificate."""
     yield x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     yield x509.SubjectAlternativeName([_host(host) for host in hosts])
 

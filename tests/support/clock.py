@@ -1,4 +1,4 @@
-"""A clock that a test sets."""
+"""A clock controlled by the test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Clock:
-    """Begins with the time that it is, and stands still until it is moved."""
+    """Starts at the current time and stands still until it is advanced."""
 
     time: float = field(default_factory=time.time)
 

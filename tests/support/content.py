@@ -1,4 +1,4 @@
-"""Blobs and manifests to push, and the ways to hand them over."""
+"""Blobs and manifests to push."""
 
 import json
 import random
@@ -15,34 +15,34 @@ CONFIG = b'{"architecture":"amd64","os":"linux"}'
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:
-    """The same bytes every time, and no two stretches of them alike."""
+    """Return reproducible bytes without repetitions."""
     return random.Random(seed).randbytes(size)
 
 
 async def in_pieces(content: bytes, piece: int = 64 * 2**10) -> AsyncIterator[bytes]:
-    """A body as a host hands it over."""
+    """Yield a request body in pieces, as a host does."""
     for start in range(0, len(content), piece):
         yield content[start : start + piece]
 
 
 def chunk(content: bytes = b"", *, start: int | None = None, length: int | None = None) -> Chunk:
-    """A request's body."""
+    """Return the body of a request as a chunk of an upload."""
     return Chunk(in_pieces(content), start=start, length=length)
 
 
 async def push_blob(registry: Registry, repository: str, content: bytes) -> Descriptor:
-    """A blob pushed by one PUT."""
+    """Push a blob by one PUT."""
     upload = await registry.start_upload(repository)
     return await registry.finish_upload(upload, Digest.of(content), chunk(content))
 
 
 def descriptor(content: bytes, media_type: str = media_types.OCTET_STREAM) -> dict[str, object]:
-    """What a manifest says of content."""
+    """Return the descriptor of content, as in a manifest."""
     return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
 
 
 def image_manifest(*layers: bytes, **fields: object) -> bytes:
-    """An OCI image manifest with `CONFIG`; ``fields`` are added or replaced, None removes."""
+    """Return an OCI image manifest with `CONFIG`; ``fields`` replace its own, None removes one."""
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_MANIFEST,
@@ -53,7 +53,7 @@ def image_manifest(*layers: bytes, **fields: object) -> bytes:
 
 
 def image_index(*manifests: bytes, **fields: object) -> bytes:
-    """An OCI image index of image manifests."""
+    """Return an OCI image index of image manifests."""
     document: dict[str, object] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_INDEX,
@@ -65,7 +65,7 @@ def image_index(*manifests: bytes, **fields: object) -> bytes:
 async def push_image(
     registry: Registry, repository: str, reference: str | Digest, layers: Sequence[bytes]
 ) -> Descriptor:
-    """An image, its blobs first."""
+    """Push an image, its blobs first."""
     for content in (CONFIG, *layers):
         await push_blob(registry, repository, content)
     manifest = image_manifest(*layers)

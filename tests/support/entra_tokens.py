@@ -1,4 +1,4 @@
-"""Entra ID's token endpoint on loopback, for an application that signs in with a secret.
+"""Entra ID's token endpoint on loopback, for an application with a client secret.
 
 learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 """
@@ -15,16 +15,16 @@ SECRET = "the application's secret"
 
 
 class EntraTokens(ReverseProxy):
-    """Speaks TLS, as azure-identity wants it; ``asked`` lists client id and scope of requests."""
+    """The endpoint, with TLS; ``requested`` lists the client id and scope of each request."""
 
     def __init__(self, trust: Trust) -> None:
         super().__init__(trust)
-        self.asked: list[tuple[str, str]] = []
+        self.requested: list[tuple[str, str]] = []
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
         form = await request.post()
         assert request.path == f"/{TENANT}/oauth2/v2.0/token"
-        self.asked.append((str(form["client_id"]), str(form["scope"])))
+        self.requested.append((str(form["client_id"]), str(form["scope"])))
         if form["client_secret"] != SECRET:
             words = "AADSTS7000215: Invalid client secret provided."
             refusal = {"error": "invalid_client", "error_description": words}

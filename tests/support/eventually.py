@@ -1,4 +1,4 @@
-"""Waiting for what happens in the background."""
+"""Waiting for background work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def eventually(happened: Callable[[], Awaitable[bool]], *, seconds: float = 30) -> None:
-    """Returns when it has. :raises AssertionError: when it has not by then."""
+    """Wait until ``happened`` returns True. :raises AssertionError: when that takes too long."""
     deadline = time.monotonic() + seconds
     while not await happened():
         assert time.monotonic() < deadline, "it did not happen"
@@ -16,7 +16,7 @@ async def eventually(happened: Callable[[], Awaitable[bool]], *, seconds: float 
 
 
 def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something holds; in a test that has no event loop."""
+    """Wait until ``holds`` returns True, in a test without an event loop."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -25,7 +25,7 @@ from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container, opened
 from tests.support.content import CONFIG
 from tests.support.faults import FaultyStorage, faulty_storage, sometimes
-from tests.support.operations import Away, Client, new_layer, registry_over
+from tests.support.operations import Client, Unavailable, new_layer, registry_over
 
 LIMITS = Limits(retries=1, silence=2, first_delay=0.01, total=20)
 _WORKERS, _TAGS, _MAX_ATTEMPTS = 6, 8, 20
@@ -124,7 +124,7 @@ async def _until_done(operation: Callable[[], Awaitable[None]], report: FaultRep
     for attempt in range(_MAX_ATTEMPTS):
         try:
             await operation()
-        except (Away, StoreUnavailable):  # the latter: an answer that broke off
+        except (Unavailable, StoreUnavailable):  # the latter: a truncated answer
             report.done["503"] += 1
             report.done["repeat"] += attempt == 0
         else:

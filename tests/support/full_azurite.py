@@ -1,4 +1,4 @@
-"""Containers with more objects than there is time to put: Azurite takes a millisecond for each."""
+"""Containers with many objects, written to Azurite's database: putting each takes too long."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DATABASE = "__azurite_db_blob__.json"
 
 
 def fill(azurite: Azurite, container: str, paths: Iterable[str]) -> None:
-    """Have copies of one object at all ``paths``. Azurite is stopped for it, and started again.
+    """Create an object at each of ``paths``; this restarts Azurite.
 
-    They are rows in its own database, each as the one that a real put leaves.
+    Each is a copy of the database row of a real put.
     """
     with container_client(azurite, container) as client:
         client.upload_blob("model", b"x")

@@ -1,4 +1,4 @@
-"""The local host as a process of its own: `python -m registry_core serve`, started and stopped.
+"""The local host as a separate process: `python -m registry_core serve`.
 
 with start_host({}, arguments=["--data", str(tmp_path)]) as host:
     httpx.get(f"{host.url}/v2/")
@@ -26,11 +26,11 @@ _READY = re.compile(r"^registry ready at (\S+)", re.MULTILINE)
 
 
 class HostFailed(AssertionError):
-    """The host did not start or stop as it should; the message ends with what it wrote."""
+    """The host did not start or stop properly; the message ends with its output."""
 
 
 class RunningHost:
-    """A local host that has said it is ready. As a context manager it stops at the end.
+    """A running local host. As a context manager, it stops at the end.
 
     ``url`` is where it listens (``unix:PATH`` for a socket); ``port`` is 0 for a socket.
     """
@@ -44,7 +44,7 @@ class RunningHost:
         self.port = 0
 
     def log(self) -> str:
-        """What the host has written so far, output and errors in their order."""
+        """Return the output and errors of the host so far."""
         return os.pread(self._log, 1 << 30, 0).decode(errors="replace")
 
     def is_running(self) -> bool:
@@ -55,9 +55,9 @@ class RunningHost:
         self._process.send_signal(signal_number)
 
     def wait(self, seconds: float = 60) -> int:
-        """Wait for the process to end by itself. Returns its exit code.
+        """Wait for the process to end by itself and return its exit code.
 
-        :raises HostFailed: when it runs on; it is killed then.
+        :raises HostFailed: when it does not end; it is killed then.
         """
         try:
             return self._process.wait(seconds)
@@ -66,7 +66,7 @@ class RunningHost:
             raise HostFailed(f"the host still ran after {seconds:g} s:\n{self.log()}") from None
 
     def stop(self, seconds: float = 60) -> int:
-        """Send SIGTERM and wait. Returns the exit code. :raises HostFailed: as `wait` does."""
+        """Send SIGTERM, wait and return the exit code. :raises HostFailed: as `wait` does."""
         if self.is_running():
             self.send(signal.SIGTERM)
         return self.wait(seconds)
@@ -77,11 +77,11 @@ class RunningHost:
         self._process.wait()
 
     def wait_until_ready(self, seconds: float) -> None:
-        """:raises HostFailed: when it ends first or takes longer."""
+        """Wait for the ready line. :raises HostFailed: when the host ends first or is too slow."""
         deadline = time.monotonic() + seconds
         while (ready := _READY.search(self.log())) is None:
             if not self.is_running():
-                raise HostFailed(f"the host ended with {self._process.returncode}:\n{self.log()}")
+                raise HostFailed(f"the host exited with {self._process.returncode}:\n{self.log()}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise HostFailed(f"the host was not ready after {seconds:g} s:\n{self.log()}")
@@ -137,7 +137,7 @@ def start_host(
     module: str = "registry_core",
     seconds: float = 60,
 ) -> RunningHost:
-    """Start a host as `start_process` does and wait until it says that it is ready.
+    """Start a host as `start_process` does and wait until it is ready.
 
     Without storage in ``environment`` it starts its own Azurite: give ``--data FOLDER`` then, or it
     uses the project's. ``port`` 0 picks a free one.

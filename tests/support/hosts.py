@@ -1,4 +1,4 @@
-"""The hosts that serve the registry: the local one, and Microsoft's Functions runtime.
+"""The two hosts of the registry: the local one, and Microsoft's Functions runtime.
 
 with registry_under(FUNCTIONS, environment) as host:
     httpx.get(f"{host.url}/v2/")
@@ -21,11 +21,11 @@ from tests.support.host import PROJECT, RunningHost, start_host
 
 @dataclass(frozen=True)
 class HostKind:
-    """A host by its name, and in what it differs from others for a client or for the registry.
+    """A kind of host, and how it differs from others.
 
-    ``reads_ahead``: a body that announces its length is read whole before the registry hears of it.
-    ``hang_up``: what the log says when a client hangs up in the middle of such a body.
-    ``refuses_long_urls``: it answers 414 itself, without a body, to a request line over 8 KiB.
+    ``reads_ahead``: a body with a length is read whole before the registry is called.
+    ``hang_up``: the log message when a client hangs up in the middle of such a body.
+    ``refuses_long_urls``: it answers a request line over 8 KiB itself, with 414 and no body.
     """
 
     name: str
@@ -45,14 +45,14 @@ FUNCTIONS = HostKind(
 )
 HOSTS = (LOCAL, FUNCTIONS)
 
-# Azure's own limit is 100 MiB, and containerd sends a layer of any size with its length.
+# Azure's default is 100 MiB; containerd sends layers of any size with a length.
 _BODY_LIMIT = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(2 << 30)}
 
 _FLAW = re.compile(r"^.*\b(?:Traceback|Hanging)\b.*(?:\n.*){0,30}", re.MULTILINE)
 
 
 def require_runtime() -> None:
-    """Skip the test where the runtime cannot run; in CI that is on an older Python only."""
+    """Skip the test where the runtime cannot run; in CI, fail it on Python 3.13."""
     missing = what_is_missing()
     version: tuple[int, ...] = sys.version_info[:2]
     if missing and os.environ.get("CI") == "true" and version >= (3, 13):
@@ -62,10 +62,10 @@ def require_runtime() -> None:
 
 
 def best_host() -> HostKind:
-    """Of the hosts that can run here, the one that is nearest to Azure. In CI as `require_runtime`.
+    """Return the host that is nearest to Azure among those that can run here.
 
-    Tests that drive real clients ask for it: with Python 3.13 they run under Microsoft's runtime,
-    with an older one over the local host.
+    Tests with real clients use it: with Python 3.13 they run under Microsoft's runtime, with an
+    older one over the local host.
     """
     if sys.version_info[:2] >= (3, 13) and os.environ.get("CI") == "true":
         require_runtime()
@@ -73,7 +73,7 @@ def best_host() -> HostKind:
 
 
 def start_registry(kind: HostKind, environment: Mapping[str, str], *, port: int = 0) -> RunningHost:
-    """The registry under a host, ready. ``port`` 0 is any free one.
+    """Start the registry under a host. ``port`` 0 is any free one.
 
     :raises HostFailed: when it does not start.
     """
@@ -87,7 +87,7 @@ def start_registry(kind: HostKind, environment: Mapping[str, str], *, port: int 
 def registry_under(
     kind: HostKind, environment: Mapping[str, str], *, port: int = 0
 ) -> Iterator[RunningHost]:
-    """The same until the end of the block. Nothing in it may have failed or been left hanging."""
+    """Run the registry during the block; fail if the log has a traceback or a hanging request."""
     with start_registry(kind, environment, port=port) as host:
         yield host
     flaw = _FLAW.search(host.log())

@@ -1,4 +1,4 @@
-"""A small OpenID Connect issuer on loopback: a discovery document, a key set, tokens of its own.
+"""A small OpenID Connect issuer on loopback: discovery document, key set and tokens.
 
 with OidcIssuer() as issuer:
     token = issuer.token(sub="repo:org/app:ref:refs/heads/main", aud="registry")
@@ -33,14 +33,14 @@ KEYS = "/keys"
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key, and what the issuer's key set calls it."""
+    """A private key with its id in the issuer's key set."""
 
     private: RSAPrivateKey | EllipticCurvePrivateKey
     algorithm: str
     kid: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def jwk(self) -> dict[str, Any]:
-        """The public half, as key sets list it."""
+        """Return the public key as an entry of a key set."""
         if isinstance(self.private, RSAPrivateKey):
             public = RSAAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
         else:
@@ -50,37 +50,37 @@ class SigningKey:
 
 @cache
 def _rsa(_number: int) -> RSAPrivateKey:
-    """Made once for all tests: they take a while."""
+    """Generate a key once for all tests, because it takes long."""
     return generate_rsa(public_exponent=65537, key_size=2048)
 
 
 def rsa_key(number: int = 0) -> SigningKey:
-    """RS256; another ``number`` is another key."""
+    """Return an RS256 key; each ``number`` has its own."""
     return SigningKey(_rsa(number), "RS256")
 
 
 def ec_key() -> SigningKey:
-    """ES256, new."""
+    """Return a new ES256 key."""
     return SigningKey(generate_private_key(SECP256R1()), "ES256")
 
 
 class OidcIssuer:
-    """Listens from entering the context until leaving it.
+    """The issuer; it listens while its context is entered.
 
-    ``url`` is what it calls itself; ``documents`` maps a path to what is answered there, and
-    ``asked`` lists the paths of all requests. While ``answering`` is clear, no request is answered.
+    ``url`` is its identifier; ``documents`` maps paths to bodies, and ``requested`` lists the paths
+    of all requests. While ``answering`` is clear, requests wait.
     """
 
     def __init__(self, key: SigningKey | None = None) -> None:
         self.key = key or ec_key()
         self.documents: dict[str, bytes] = {}
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.answering = threading.Event()
         self.answering.set()
         self.url = ""
 
     def announce(self, path: str = "", issuer: str | None = None, jwks_uri: str = "") -> None:
-        """Serve a discovery document for the issuer at ``path``, by default one that is right."""
+        """Serve a discovery document for the issuer at ``path``, by default a valid one."""
         document = {
             "issuer": self.url + path if issuer is None else issuer,
             "jwks_uri": jwks_uri or self.url + KEYS,
@@ -89,11 +89,11 @@ class OidcIssuer:
         self.documents[path + WELL_KNOWN] = json.dumps(document).encode()
 
     def publish(self, *keys: SigningKey) -> None:
-        """Serve a key set of these keys and no others."""
+        """Serve a key set of exactly these keys."""
         self.documents[KEYS] = json.dumps({"keys": [key.jwk() for key in keys]}).encode()
 
     def rotate(self) -> None:
-        """Sign with a new key from now on; the one before is published no more."""
+        """Sign with a new key from now on and publish only that."""
         self.key = ec_key() if self.key.algorithm == "ES256" else rsa_key(1)
         self.publish(self.key)
 
@@ -104,7 +104,7 @@ class OidcIssuer:
         header: dict[str, Any] | None = None,
         **claims: Any,
     ) -> str:
-        """A token of this issuer, good for five minutes; a claim given as None is left out."""
+        """Return a token that is valid for five minutes; claims that are None are omitted."""
         key, now = key or self.key, int(time.time())
         usual = {"iss": self.url, "iat": now, "nbf": now, "exp": now + 300}
         payload = {k: v for k, v in {**usual, **claims}.items() if v is not None}
@@ -135,7 +135,7 @@ class OidcIssuer:
 def _handler(issuer: OidcIssuer) -> type[JsonHandler]:
     class Handler(JsonHandler):
         def answer(self, body: bytes | None) -> None:
-            issuer.asked.append(self.path)
+            issuer.requested.append(self.path)
             issuer.answering.wait(60)
             content = issuer.documents.get(self.path)
             self.reply(200 if content is not None else 404, content or b"")

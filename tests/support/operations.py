@@ -1,4 +1,4 @@
-"""What clients do with a registry, each with what must be true before and after it."""
+"""Operations of clients, each with its preparation and a check of its effect."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SECRET = "a secret for tests, long enough"
 _seeds = itertools.count(1)
 
 
-class Away(Exception):
-    """The registry has asked to come again later."""
+class Unavailable(Exception):
+    """The registry has answered 503 with Retry-After."""
 
 
 @asynccontextmanager
 async def registry_over(store: ObjectStore) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a registry in this process that remembers nothing yet, without redirects."""
+    """Open a client of a new registry in this process, without redirects."""
     settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
     app = build_application(settings, build_registry(settings, store))
     transport = httpx.ASGITransport(app)
@@ -36,7 +36,7 @@ async def registry_over(store: ObjectStore) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Client:
-    """A client of one repository that knows what it has to push."""
+    """A client of one repository with an image to push."""
 
     def __init__(self, http: httpx.AsyncClient, repository: str, layer: bytes) -> None:
         self.http = http
@@ -44,41 +44,41 @@ class Client:
         self.layer = layer
         self.manifest = image_manifest(layer)
         self.gone_before: tuple[int, ...] = ()
-        """404, when what is deleted may have been deleted by an earlier try."""
+        """404 when an earlier attempt at a deletion may have succeeded."""
 
-    async def ask(
+    async def send(
         self, method: str, path: str, *expected: int, content: bytes = b"", **headers: str
     ) -> httpx.Response:
-        """:raises Away: when the answer is 503, which must say when to come again."""
+        """Send a request. :raises Unavailable: when the answer is 503 with Retry-After."""
         url = path if path.startswith(("/v2/", "http")) else f"{self.base}/{path}"
         answer = await self.http.request(method, url, content=content, headers=OCTETS | headers)
         if answer.status_code == 503:
             assert int(answer.headers["Retry-After"]) > 0
             assert method == "HEAD" or answer.json()["errors"][0]["code"] == "UNAVAILABLE"
-            raise Away
+            raise Unavailable
         assert answer.status_code in expected, (method, url, answer.status_code, answer.text)
         return answer
 
     async def put_blob(self, content: bytes) -> None:
-        location = (await self.ask("POST", "blobs/uploads/", 202)).headers["Location"]
+        location = (await self.send("POST", "blobs/uploads/", 202)).headers["Location"]
         await self._close(location, content, content)
 
     async def patch_blob(self, content: bytes, *, pieces: int = 1) -> None:
-        location = (await self.ask("POST", "blobs/uploads/", 202)).headers["Location"]
+        location = (await self.send("POST", "blobs/uploads/", 202)).headers["Location"]
         size = -(-len(content) // pieces)
         for start in range(0, len(content), size):
             piece = content[start : start + size]
-            answer = await self.ask("PATCH", location, 202, content=piece)
+            answer = await self.send("PATCH", location, 202, content=piece)
             location = answer.headers["Location"]
         await self._close(location, content, b"")
 
     async def _close(self, location: str, content: bytes, rest: bytes) -> None:
         url = httpx.URL(location).copy_add_param("digest", str(Digest.of(content)))
-        await self.ask("PUT", str(url), 201, content=rest)
+        await self.send("PUT", str(url), 201, content=rest)
 
     async def put_manifest(self, reference: str, manifest: bytes) -> None:
         headers = {"Content-Type": media_types.OCI_MANIFEST}
-        await self.ask("PUT", f"manifests/{reference}", 201, content=manifest, **headers)
+        await self.send("PUT", f"manifests/{reference}", 201, content=manifest, **headers)
 
     async def push_image(self, tag: str) -> None:
         for content in (CONFIG, self.layer):
@@ -86,21 +86,21 @@ class Client:
         await self.put_manifest(tag, self.manifest)
 
     async def pull(self, reference: str, manifest: bytes, *layers: bytes) -> None:
-        assert (await self.ask("GET", f"manifests/{reference}", 200)).content == manifest
+        assert (await self.send("GET", f"manifests/{reference}", 200)).content == manifest
         for layer in layers:
             await self.has_blob(layer)
 
     async def has_blob(self, content: bytes) -> None:
         path = f"blobs/{Digest.of(content)}"
-        assert int((await self.ask("HEAD", path, 200)).headers["Content-Length"]) == len(content)
-        assert (await self.ask("GET", path, 200)).content == content
+        assert int((await self.send("HEAD", path, 200)).headers["Content-Length"]) == len(content)
+        assert (await self.send("GET", path, 200)).content == content
 
     async def lacks(self, path: str) -> None:
-        await self.ask("GET", path, 404)
+        await self.send("GET", path, 404)
 
     @property
     def signature(self) -> bytes:
-        """A manifest that refers to the image's."""
+        """A manifest whose subject is the image's."""
         subject = descriptor(self.manifest, media_types.OCI_MANIFEST)
         return image_manifest(self.layer, subject=subject, artifactType="application/example")
 
@@ -114,18 +114,19 @@ Step = Callable[[Client], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Operation:
-    """``act`` is what is tried and may raise `Away`; repeated, it must succeed.
+    """``act`` may raise `Unavailable`; repeated, it must succeed.
 
-    ``prepare`` makes what it needs, ``check`` sees that it was done, and nothing else undone.
+    ``prepare`` creates its preconditions, ``check`` verifies its effect and that nothing else
+    changed.
     """
 
     act: Step
     check: Step
     prepare: Step
     size: int = 1000
-    """Of the layer, in bytes."""
+    """The size of the layer in bytes."""
 
 
 def new_layer(size: int) -> bytes:
-    """Content that nobody has pushed yet."""
+    """Return new content."""
     return random_bytes(size, next(_seeds))

@@ -1,4 +1,4 @@
-"""Manifests with a subject, pushed into the lists that the storage layer keeps of them."""
+"""Manifests with a subject, pushed into the referrers lists of the storage layer."""
 
 from registry_core.object_store.interface import ObjectStore
 from registry_core.object_store.memory import MemoryStore
@@ -23,7 +23,7 @@ SBOM = "application/vnd.example.sbom"
 
 
 def artifact(name: str, artifact_type: str | None = SIGNATURE, **fields: object) -> bytes:
-    """A manifest that names the subject; ``name`` makes it another one."""
+    """Return a manifest that refers to the subject; each ``name`` makes a different one."""
     subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
     return image_manifest(name.encode(), artifactType=artifact_type, subject=subject, **fields)
 
@@ -48,14 +48,14 @@ async def push(referrers: Referrers, content: bytes, repository: str = "a") -> D
 
 
 async def push_fallback(memory: MemoryStore, content: bytes) -> None:
-    """What is left of a client that took the registry for one without referrers."""
+    """Write what clients write to registries without the referrers API: the fallback index."""
     link = Link(Digest.of(content), media_types.OCI_INDEX, len(content))
     await Content(memory, LAYOUT).put(link.digest, content)
     await put_link(memory, LAYOUT.tag_link("a", fallback_tag(OF_SUBJECT)), link)
 
 
 async def push_fallback_index(memory: MemoryStore, *entries: Descriptor) -> None:
-    """The same, and that the repository has these manifests."""
+    """Write a fallback index of these entries, and their revision links."""
     for entry in entries:
         await put_link(memory, LAYOUT.revision_link("a", entry.digest), Link.to(entry))
     await push_fallback(memory, image_index(manifests=[entry.to_json() for entry in entries]))
@@ -64,7 +64,7 @@ async def push_fallback_index(memory: MemoryStore, *entries: Descriptor) -> None
 async def pages(
     referrers: Referrers, n: int | None, artifact_type: str | None = None
 ) -> list[Listing[Descriptor]]:
-    """Every page, as a client that follows the links sees them."""
+    """Return every page, following the links."""
     page: PageQuery | None = PageQuery(n)
     found = []
     while page:

@@ -1,7 +1,7 @@
-"""A reverse proxy on loopback that tests put before a server, to see or change what passes.
+"""A reverse proxy on loopback, to observe or change the traffic of a server.
 
-Bodies stream both ways, and requests go on as they came, `Host` included: a signature of them stays
-right, and a server that answers with absolute URLs names the proxy.
+Bodies stream both ways, and requests are forwarded unchanged, including `Host`: their signatures
+stay valid, and a server that answers with absolute URLs names the proxy.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade")
 
 
 class ReverseProxy:
-    """Runs in a thread of its own from entering the context until leaving it.
+    """The proxy; it runs in a thread while its context is entered.
 
-    A subclass says in `answer` what becomes of a request. ``authority`` is where it listens. With
-    ``trust`` it speaks TLS, with both sides.
+    A subclass handles requests in `answer`. ``authority`` is where it listens. With ``trust`` it
+    uses TLS on both sides.
     """
 
     def __init__(self, trust: Trust | None = None) -> None:
@@ -34,7 +34,7 @@ class ReverseProxy:
         self._trust = trust
 
     async def answer(self, out: ClientSession, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer to a request, as a rule what `forward` returns."""
+        """Answer a request, usually by `forward`."""
         raise NotImplementedError
 
     def before_answer(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -43,7 +43,7 @@ class ReverseProxy:
     async def forward(
         self, out: ClientSession, request: web.BaseRequest, authority: str
     ) -> web.StreamResponse:
-        """Have the server at ``authority`` answer."""
+        """Forward a request to the server at ``authority`` and return its answer."""
         headers = request.headers.copy()
         for name in (*_HOP_BY_HOP, "Expect"):
             headers.popall(name, None)
@@ -85,12 +85,12 @@ class ReverseProxy:
         self._stop: Callable[[], object] = lambda: loop.call_soon_threadsafe(stopped.set)
         connections = Connections(self._trust) if self._trust else None
         async with ClientSession(
-            # No connection is used twice: when a server has just closed one, the request fails, and
-            # a streamed body cannot be sent again.
+            # Connections are not reused: a request on one that the server just closed would fail,
+            # and a streamed body cannot be sent again.
             connector=(connections.connector if connections else TCPConnector)(force_close=True),
             timeout=ClientTimeout(total=None),
             auto_decompress=False,
-            # What the client did not send is not added.
+            # No headers are added.
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         ) as out:
             server = web.Server(lambda request: self.answer(out, request))

@@ -1,4 +1,4 @@
-"""A token service as others run it: Docker's token protocol, its own users, keys and key set.
+"""An external token service: Docker's token protocol, with its own users, keys and key set.
 
 with TokenIssuer(service="registry.test") as issuer:
     issuer.users["alice"] = User("a password", ("repository:team/app:pull,push",))
@@ -20,30 +20,29 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support.loopback_server import JsonHandler, LoopbackServer
 from tests.support.oidc_issuer import KEYS, OidcIssuer, SigningKey
 
-NAME = "a token service of others"
+NAME = "an external token service"
 SECONDS = 300
 
 
 @dataclass(frozen=True)
 class User:
-    """``scopes`` are those that the user is granted, each where it is asked for."""
+    """A user; ``scopes`` are granted when they are requested."""
 
     password: str
     scopes: tuple[str, ...] = ()
 
 
 class TokenIssuer:
-    """Listens from entering the context until leaving it.
+    """The service; it listens while its context is entered.
 
-    ``users`` may log in, ``public`` is granted to everybody; ``given`` counts tokens. ``keys``
-    publishes the key set, at ``jwks``, and rotates the key.
+    ``users`` may log in, ``public`` scopes are granted to anyone. ``keys`` publishes
+    the key set, at ``jwks``, and rotates the key.
     """
 
     def __init__(self, service: str, key: SigningKey | None = None) -> None:
         self.service = service
         self.users: dict[str, User] = {}
         self.public: tuple[str, ...] = ()
-        self.given = 0
         self.seconds = SECONDS
         self.keys = OidcIssuer(key)
         self.realm = ""
@@ -53,7 +52,7 @@ class TokenIssuer:
         return self.keys.url + KEYS
 
     def settings(self) -> dict[str, str]:
-        """What the registry is told of this issuer."""
+        """Return the registry's settings for this issuer."""
         return {
             "REGISTRY_AUTH": "token",
             "REGISTRY_AUTH_TOKEN_REALM": self.realm,
@@ -63,7 +62,7 @@ class TokenIssuer:
         }
 
     def answer(self, authorization: str, query: dict[str, list[str]]) -> dict[str, Any] | None:
-        """The answer to a request for a token; None for a wrong name or password."""
+        """Answer a request for a token; None for wrong credentials."""
         name, granted = "", self.public
         if authorization:
             name, _, password = _decoded(authorization).partition(":")
@@ -73,13 +72,14 @@ class TokenIssuer:
             granted += user.scopes
         if query.get("service") != [self.service]:
             return None
-        asked = [scope for many in query.get("scope", ()) for scope in many.split()]
-        self.given += 1
-        token = self.token(name, (grant for scope in asked for grant in _common(scope, granted)))
+        requested = [scope for many in query.get("scope", ()) for scope in many.split()]
+        token = self.token(
+            name, (grant for scope in requested for grant in _common(scope, granted))
+        )
         return {"token": token, "access_token": token, "expires_in": self.seconds}
 
     def token(self, name: str, scopes: Iterable[str], **changed: Any) -> str:
-        """One that grants the scopes."""
+        """Return a token that grants the scopes."""
         access = [
             dict(zip(("type", "name", "actions"), _parts(scope), strict=True)) for scope in scopes
         ]
@@ -107,9 +107,9 @@ def _parts(scope: str) -> tuple[str, str, list[str]]:
     return kind, name, actions.split(",")
 
 
-def _common(asked: str, granted: Iterable[str]) -> list[str]:
-    """Of the actions that are asked for, those that are granted; no scope without any."""
-    kind, name, actions = _parts(asked)
+def _common(requested: str, granted: Iterable[str]) -> list[str]:
+    """Return the granted part of a requested scope: none if no action is granted."""
+    kind, name, actions = _parts(requested)
     allowed = {a for k, n, more in map(_parts, granted) if (k, n) == (kind, name) for a in more}
     common = [action for action in actions if action in allowed]
     return [f"{kind}:{name}:{','.join(common)}"] if common else []
@@ -118,7 +118,7 @@ def _common(asked: str, granted: Iterable[str]) -> list[str]:
 def _handler(issuer: TokenIssuer) -> type[JsonHandler]:
     class Handler(JsonHandler):
         def answer(self, body: bytes | None) -> None:
-            """By POST with a password, as OAuth 2.0 has it: containerd and docker begin with it."""
+            """Accept GET, and POST with a password, which containerd and docker try first."""
             if body is None:
                 query = parse_qs(urlsplit(self.path).query)
                 self._reply(issuer.answer(self.headers.get("Authorization", ""), query))

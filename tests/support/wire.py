@@ -1,4 +1,4 @@
-"""A registry's HTTP API as tests use it: requests by hand, and what most tests have to do first."""
+"""Requests to a registry's HTTP API, and the preparations that most tests need."""
 
 import ssl
 import uuid
@@ -17,22 +17,22 @@ OCTETS = {"Content-Type": media_types.OCTET_STREAM}
 
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Given to clients, because each would load all certificates anew."""
+"""For all clients, because each would load all certificates again."""
 
 
 def over_http(url: str, *, tls: ssl.SSLContext = NO_TLS) -> httpx.AsyncClient:
-    """A client for a host on this machine; ``tls`` trusts whom it may redirect to."""
+    """Return a client for a host on this machine; ``tls`` trusts the targets of redirects."""
     return httpx.AsyncClient(base_url=url, timeout=60, verify=tls)
 
 
 def fresh_name() -> str:
-    """A repository that nobody used before."""
+    """Return a new repository name."""
     return f"test/{uuid.uuid4().hex}"
 
 
 @dataclass
 class Wire:
-    """``paths`` lists what is committed in storage. ``host``: what stands before the registry."""
+    """A client of one repository. ``paths`` lists the objects that are committed in storage."""
 
     client: httpx.AsyncClient
     repository: str
@@ -44,7 +44,7 @@ class Wire:
         return f"/v2/{self.repository}"
 
     async def start(self) -> str:
-        """Start an upload. Returns its location."""
+        """Start an upload and return its location."""
         answer = await self.client.post(f"{self.base}/blobs/uploads/")
         assert answer.status_code == 202, answer.text
         return answer.headers["Location"]
@@ -56,12 +56,12 @@ class Wire:
     async def finish(
         self, location: str, digest: object, content: bytes = b"", **headers: str
     ) -> httpx.Response:
-        """Close an upload; ``digest`` is added to what the location's query has."""
+        """Close an upload; ``digest`` is added to the query of the location."""
         url = httpx.URL(location).copy_add_param("digest", str(digest))
         return await self.client.put(url, content=content, headers=OCTETS | headers)
 
     async def push_blob(self, content: bytes) -> Digest:
-        """By POST and PUT."""
+        """Push a blob by POST and PUT."""
         digest = Digest.of(content)
         answer = await self.finish(await self.start(), digest, content)
         assert answer.status_code == 201, answer.text
@@ -76,7 +76,7 @@ class Wire:
         )
 
     async def push_image(self, tag: str, layer: bytes) -> bytes:
-        """Blobs and manifest. Returns the manifest."""
+        """Push an image of one layer and return its manifest."""
         for content in (CONFIG, layer):
             await self.push_blob(content)
         manifest = image_manifest(layer)
@@ -86,14 +86,14 @@ class Wire:
 
     @contextmanager
     def nothing_new_in_storage(self) -> Iterator[None]:
-        """What happens inside must leave no object that was not there before."""
+        """Assert that the block adds no object to storage."""
         before = self.paths()
         yield
         assert self.paths() - before == set()
 
 
 def assert_error(answer: httpx.Response, status: int, code: str) -> str:
-    """The answer is the specification's error JSON. Returns its message."""
+    """Assert that the answer is the specification's error JSON, and return its message."""
     assert answer.status_code == status, (answer.status_code, answer.text)
     assert answer.headers["Content-Type"] == "application/json"
     errors = answer.json()["errors"]

@@ -20,7 +20,7 @@ from registry_core.storage import content, ingest
 from tests.support.azurite import create_container, opened, opened_at
 from tests.support.content import CONFIG, image_manifest
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, never, nth
-from tests.support.operations import Away, Client, Operation, new_layer, registry_over
+from tests.support.operations import Client, Operation, Unavailable, new_layer, registry_over
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def has_image(c: Client) -> None:
 
 
 async def tags(c: Client) -> list[str]:
-    listed: list[str] = (await c.ask("GET", "tags/list", 200)).json()["tags"]
+    listed: list[str] = (await c.send("GET", "tags/list", 200)).json()["tags"]
     return listed
 
 
@@ -89,12 +89,12 @@ async def push_signature(c: Client) -> None:
 
 async def has_signature(c: Client) -> None:
     await c.pull(str(Digest.of(c.signature)), c.signature)
-    listed = json.loads((await c.ask("GET", c.referrers, 200)).content)["manifests"]
+    listed = json.loads((await c.send("GET", c.referrers, 200)).content)["manifests"]
     assert [entry["digest"] for entry in listed] == [str(Digest.of(c.signature))]
 
 
 async def delete_tag(c: Client) -> None:
-    await c.ask("DELETE", "manifests/v1", 202, *c.gone_before)
+    await c.send("DELETE", "manifests/v1", 202, *c.gone_before)
 
 
 async def has_lost_tag(c: Client) -> None:
@@ -104,7 +104,7 @@ async def has_lost_tag(c: Client) -> None:
 
 
 async def delete_manifest(c: Client) -> None:
-    await c.ask("DELETE", f"manifests/{Digest.of(c.manifest)}", 202, *c.gone_before)
+    await c.send("DELETE", f"manifests/{Digest.of(c.manifest)}", 202, *c.gone_before)
 
 
 async def has_lost_manifest(c: Client) -> None:
@@ -114,7 +114,7 @@ async def has_lost_manifest(c: Client) -> None:
 
 
 async def delete_blob(c: Client) -> None:
-    await c.ask("DELETE", f"blobs/{Digest.of(c.layer)}", 202, *c.gone_before)
+    await c.send("DELETE", f"blobs/{Digest.of(c.layer)}", 202, *c.gone_before)
 
 
 async def has_lost_layer(c: Client) -> None:
@@ -125,27 +125,27 @@ async def has_lost_layer(c: Client) -> None:
 async def mount(c: Client) -> None:
     source = c.base.removeprefix("/v2/")
     digest = Digest.of(c.layer)
-    await c.ask("POST", f"{c.base}/mounted/blobs/uploads/?mount={digest}&from={source}", 201)
+    await c.send("POST", f"{c.base}/mounted/blobs/uploads/?mount={digest}&from={source}", 201)
 
 
 async def has_mounted(c: Client) -> None:
-    await c.ask("HEAD", f"{c.base}/mounted/blobs/{Digest.of(c.layer)}", 200)
+    await c.send("HEAD", f"{c.base}/mounted/blobs/{Digest.of(c.layer)}", 200)
     await has_layer(c)
 
 
 async def list_all(c: Client) -> None:
     assert await tags(c) == ["other", "signed", "v1"]
-    repositories = (await c.ask("GET", "/v2/_catalog?n=1000", 200)).json()["repositories"]
+    repositories = (await c.send("GET", "/v2/_catalog?n=1000", 200)).json()["repositories"]
     assert c.base.removeprefix("/v2/") in repositories
     await has_signature(c)
 
 
 async def give_up(c: Client) -> None:
-    location = (await c.ask("POST", "blobs/uploads/", 202)).headers["Location"]
-    answer = await c.ask("PATCH", location, 202, content=c.layer)
-    answer = await c.ask("GET", answer.headers["Location"], 204)
+    location = (await c.send("POST", "blobs/uploads/", 202)).headers["Location"]
+    answer = await c.send("PATCH", location, 202, content=c.layer)
+    answer = await c.send("GET", answer.headers["Location"], 204)
     assert answer.headers["Range"] == f"0-{len(c.layer) - 1}"
-    await c.ask("DELETE", answer.headers["Location"], 204, *c.gone_before)
+    await c.send("DELETE", answer.headers["Location"], 204, *c.gone_before)
 
 
 async def lacks_layer(c: Client) -> None:
@@ -204,20 +204,20 @@ async def run(
         await operation.prepare(Client(http, repository, layer))
     storage.choose = fault
     storage.requests.clear()
-    away = 0
+    unavailable = 0
     async with registry_over(faulty) as http:
         client = Client(http, repository, layer)
         while True:
             try:
                 await operation.act(client)
                 break
-            except (Away, StoreUnavailable):  # the latter: an answer that broke off
-                away += 1
+            except (Unavailable, StoreUnavailable):  # the latter: a truncated answer
+                unavailable += 1
                 client.gone_before = (404,)
-                assert away <= 5
+                assert unavailable <= 5
     async with registry_over(faultless) as http:
         await operation.check(Client(http, repository, layer))
-    return away
+    return unavailable
 
 
 @pytest.mark.parametrize("in_turn", [False, pytest.param(True, marks=pytest.mark.nightly)])

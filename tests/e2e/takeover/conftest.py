@@ -12,6 +12,7 @@ import pytest
 
 from registry_core.serve.azurite import Azurite
 from tests.e2e.clients import ImageClient
+from tests.e2e.conftest import only_nightly
 from tests.e2e.images import LayoutImage, noise_image
 from tests.e2e.takeover.changes import Changed, change
 from tests.e2e.takeover.contents import Filled, Images, fill
@@ -36,6 +37,7 @@ LOADS = {
     "v3-appends": Load("", append=True),
     "v2-blocks": Load("/", append=False),
 }
+_IN_EVERY_RUN = ["v3-blocks", "v2-appends"]  # both forms of names, both kinds of blobs
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ def filled(
         return fill(folder, authority, skopeo, client_named("docker"), images)
 
 
-@pytest.fixture(scope="session", params=list(LOADS))
+@pytest.fixture(
+    scope="session",
+    params=[*_IN_EVERY_RUN, *only_nightly(sorted({*LOADS} - {*_IN_EVERY_RUN}))],
+)
 def taken_over(
     request: pytest.FixtureRequest, azurite: Azurite, filled: Filled
 ) -> Iterator[TakenOver]:

@@ -1,4 +1,4 @@
-"""What we wrote is distribution's again: it serves all of it, and takes none of it for garbage."""
+"""Distribution takes the container back: it serves everything and collects no live content."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from tests.e2e.takeover.conftest import GivenBack
 from tests.e2e.takeover.contents import ALONE, BY_SHA512, Filled, Named, head, pull_all, tags_of
 from tests.e2e.takeover.distribution import Distribution
 
-# Each form of names, and each kind of blobs; both at once are files like any others.
+# Both forms of names and both kinds of blobs; their other combinations give the same files.
 pytestmark = pytest.mark.parametrize("taken_over", ["v3-blocks", "v2-appends"], indirect=True)
 
 
 @pytest.fixture
 def expected(given_back: GivenBack, filled: Filled) -> dict[Named, Pulled]:
-    """What every reference names, be it from before or after the takeover."""
+    """Return the expected images of all references, from before and after the takeover."""
     return {**filled.pulled, **given_back.changes.pulled}
 
 
 @pytest.fixture
 def garbage(given_back: GivenBack, tmp_path: Path) -> Distribution:
-    """The same registry, to collect garbage in."""
+    """Return a copy of the registry, for garbage collection."""
     return Distribution(shutil.copytree(given_back.folder, tmp_path / "distribution"))
 
 
 def test_distribution_serves_what_we_wrote(
     given_back: GivenBack, filled: Filled, expected: dict[Named, Pulled], skopeo: ImageClient
 ) -> None:
-    """Images, tags and deletions, ours and its own."""
+    """Images, tags and deletions from before and after the takeover."""
     tags = {**filled.tags, **given_back.changes.tags}
     with Distribution(given_back.folder) as authority:
         assert pull_all(skopeo, authority, expected) == expected
@@ -44,7 +44,7 @@ def test_distribution_serves_what_we_wrote(
             assert head(authority, repository, reference).status_code == 404
 
 
-def test_what_we_keep_beside_its_files_is_no_repository_to_it(
+def test_our_additional_files_are_not_repositories_to_distribution(
     given_back: GivenBack, filled: Filled
 ) -> None:
     with Distribution(given_back.folder) as authority:
@@ -53,8 +53,8 @@ def test_what_we_keep_beside_its_files_is_no_repository_to_it(
     assert repositories == sorted({*filled.repositories, *given_back.changes.repositories})
 
 
-def test_distribution_serves_what_we_know_by_its_sha512(given_back: GivenBack) -> None:
-    """It cannot be asked to store it so, but finds it where we did."""
+def test_distribution_serves_content_that_we_stored_by_sha512(given_back: GivenBack) -> None:
+    """It cannot store content in this way itself, but it finds what we stored."""
     changes = given_back.changes
     with Distribution(given_back.folder) as authority:
         for reference in ("v1", changes.sha512):
@@ -72,7 +72,7 @@ def test_its_garbage_collector_removes_nothing_that_is_referenced(
     expected: dict[Named, Pulled],
     skopeo: ImageClient,
 ) -> None:
-    """Only the blobs that no manifest names, which it would have removed before."""
+    """Only blobs that no manifest references, as before the takeover."""
     unreferenced = {str(Digest.of(content)) for content in (ALONE, BY_SHA512)}
     assert _eligible(garbage.collect_garbage(dry_run=True)) == unreferenced
     assert _eligible(garbage.collect_garbage()) == unreferenced
@@ -91,7 +91,7 @@ def test_its_garbage_collector_removes_nothing_that_is_referenced(
 def test_its_garbage_collector_keeps_tagged_images_even_when_it_deletes_untagged_ones(
     garbage: Distribution, expected: dict[Named, Pulled], skopeo: ImageClient
 ) -> None:
-    """All but those which only an index names: version 2.8 deletes these, its own ones too."""
+    """Except images that only an index references: version 2.8 deletes these in any case."""
     garbage.collect_garbage(untagged=True)
     kept = {
         (reference, platform): pulled
@@ -103,5 +103,5 @@ def test_its_garbage_collector_keeps_tagged_images_even_when_it_deletes_untagged
 
 
 def _eligible(report: str) -> set[str]:
-    """The digests that a garbage collection says it removes, or would remove."""
+    """Return the digests that a garbage collection reports for removal."""
     return set(re.findall(r"eligible for deletion: (\S+)", report))

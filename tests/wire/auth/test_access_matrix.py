@@ -50,7 +50,7 @@ ENVIRONMENT = {
     "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
 }
 MODES = modes()
-PEOPLE = [(mode, who) for mode in MODES for who in mode.people]
+PEOPLE = [(mode, who) for mode in MODES for who in mode.callers]
 OUTSIDERS = [(mode, who) for mode, who in PEOPLE if FOREIGN not in mode.rights(who)]
 
 BEGUN_BY = {OWN: OWNER, FOREIGN: NEIGHBOUR, PUBLIC: ADMIN}

@@ -105,7 +105,7 @@ async def test_keys_are_rotated_without_a_restart() -> None:
             assert await status(registry, old) == 200
             assert await status(registry, new) == 200
             assert await status(registry, rotating.token("bob", ())) == 200
-            assert len(rotating.keys.asked) == 2
+            assert len(rotating.keys.requested) == 2
             registry.clock.pass_by(301)
             assert await status(registry, old) == 401
             rotating.keys.documents.clear()
@@ -121,10 +121,10 @@ async def status(registry: Guarded, token: str) -> int:
 
 def test_requests_with_a_known_key_fetch_nothing(host: RunningHost, issuer: TokenIssuer) -> None:
     ask(host, "GET", "/v2/", ALICE)
-    asked = len(issuer.keys.asked)
+    count = len(issuer.keys.requested)
     for _ in range(5):
         assert ask(host, "GET", "/v2/", ALICE).status_code == 200
-    assert len(issuer.keys.asked) == asked
+    assert len(issuer.keys.requested) == count
 
 
 def test_credentials_are_not_in_the_hosts_log(host: RunningHost, issuer: TokenIssuer) -> None:

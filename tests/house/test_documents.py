@@ -1,4 +1,4 @@
-"""What is published and installed, and what the documents say, agrees with the tree."""
+"""The documents agree with the tree: files, links, settings and commands that they name exist."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tests.support.programs import DEBIAN_PACKAGES
 
 from .tree import PROJECT, tracked
 
-OF_THE_TREE = ("README.md", "CONTRIBUTING.md")
-DOCUMENTS = (*OF_THE_TREE, *map(str, tracked("docs/*.md")))
+ABOUT_THE_TREE = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = (*ABOUT_THE_TREE, *map(str, tracked("docs/*.md")))
 FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests", "tools"}
-MADE_BY_ITS_READER = "local.settings.json"
+CREATED_BY_THE_READER = "local.settings.json"
 
 
-def test_the_example_of_local_settings_is_understood() -> None:
-    """What `func start` is given by local.settings.example.json starts the registry."""
+def test_the_example_of_local_settings_is_valid() -> None:
+    """The registry accepts what `func start` sets from local.settings.example.json."""
     example = json.loads((PROJECT / "local.settings.example.json").read_text())
     assert read_settings(example["Values"]).storage.container == "registry"
 
 
 def test_every_dependency_is_explained() -> None:
-    """CONTRIBUTING.md says of each direct dependency why it is there."""
+    """CONTRIBUTING.md gives a reason for each direct dependency."""
     explained = set(re.findall(r"(?m)^\| `([\w-]+)`", text("CONTRIBUTING.md")))
     assert required() == explained
 
@@ -43,29 +43,29 @@ def test_ci_installs_every_program_that_tests_drive() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_commands_that_a_document_names_exist(document: str) -> None:
-    """Every script is there and can be run."""
+def test_the_scripts_that_a_document_names_exist(document: str) -> None:
+    """Every script exists and is executable."""
     named = re.findall(r"\b(?:scripts|\.ci)/\w+", text(document))
-    assert named or document not in OF_THE_TREE
+    assert named or document not in ABOUT_THE_TREE
     assert [name for name in named if not os.access(PROJECT / name, os.X_OK)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_files_that_a_document_names_exist(document: str) -> None:
-    """What stands in backticks and looks like a path of the tree is one; so is every link."""
+    """Every link leads to a file, and so does text in backticks that looks like a path."""
     named = re.findall(r"`(?!/)([\w./-]+(?:/|\.(?:py|md|txt|toml|json)))`", text(document))
-    if document not in OF_THE_TREE:  # it tells of other trees as well: of the container's
+    if document not in ABOUT_THE_TREE:  # it names paths in the container as well
         named = [name for name in named if name.split("/")[0] in FOLDERS]
     linked = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text(document))
     beside = (PROJECT / document).parent
-    assert named + linked or document not in OF_THE_TREE
+    assert named + linked or document not in ABOUT_THE_TREE
     assert [name for name in named if not exists(name)] == []
     assert [name for name in linked if not (beside / name).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_headings_that_a_document_links_to_exist(document: str) -> None:
-    """In itself or in another. A heading's anchor is made as GitHub makes it."""
+    """In the same document or another, with the anchors that GitHub makes."""
     beside = (PROJECT / document).parent
     linked = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text(document))
     pages = {name: beside / name if name else PROJECT / document for name, _ in linked}
@@ -75,7 +75,7 @@ def test_the_headings_that_a_document_links_to_exist(document: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_settings_that_a_document_names_are_known(document: str) -> None:
-    """Those that end with an underscore stand for a group; infra/ has names of azd's besides."""
+    """Names that end with an underscore stand for a group; infra/ has names of azd as well."""
     pattern = re.compile(r"\bREGISTRY_\w+")
     of_azd = {name for path in tracked("infra/") for name in pattern.findall(text(str(path)))}
     unknown = set(pattern.findall(text(document))) - set(SETTINGS) - of_azd
@@ -83,7 +83,7 @@ def test_the_settings_that_a_document_names_are_known(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_commands_of_a_document_are_ones_that_a_shell_understands(document: str) -> None:
+def test_the_shell_blocks_of_a_document_are_valid(document: str) -> None:
     blocks = re.findall(r"(?ms)^```sh\n(.*?)^```", text(document))
     for block in blocks:
         read = subprocess.run(
@@ -93,7 +93,7 @@ def test_the_commands_of_a_document_are_ones_that_a_shell_understands(document: 
 
 
 def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
-    """Packages are named, never where they come from: that is for each machine to say."""
+    """Each machine configures where packages come from."""
     hosts = [r"pypi\.org", r"pythonhosted\.org", r"npmjs\.\w+", r"(deb|security)\.debian\.org"]
     unwanted = re.compile("|".join([*hosts, r"(?<![\w.>)\"])/(work|root|home)/\w"]))
     here = Path(__file__).relative_to(PROJECT)
@@ -111,23 +111,25 @@ def test_no_package_registry_and_no_folder_of_a_machine_is_named() -> None:
 def test_the_python_commands_of_a_document_exist(
     document: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Commands of the command line with their subcommands, and the benchmarks' programs."""
-    lines = re.findall(r"python -m registry_core ([a-z][^`|>)\n\\]*)", text(document))
+    """The commands and options of `moorage`, and the programs of tools/ and benchmarks/."""
+    program = r"(?:python -m registry_core|(?m:^|`)moorage)"
+    lines = re.findall(rf"{program} ([a-z][^`|>)\n\\]*)", text(document))
     for words in map(shlex.split, lines):
         with pytest.raises(SystemExit) as ended:
             main([*words, "--help"])
         assert ended.value.code == 0, (words, capsys.readouterr().err)
-    modules = re.findall(r"python -m (benchmarks(?:\.\w+)?)", text(document))
+    modules = re.findall(r"python -m ((?:benchmarks|tools)(?:\.\w+)*)", text(document))
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
 
 
 def anchors(page: str) -> set[str]:
-    """What links to the headings of a page end with."""
+    """Return the anchors of a page's headings."""
     headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page))
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def required() -> set[str]:
+    """Return the names of the direct dependencies."""
     files = tracked("requirements*.txt")
     return {name for path in files for name in re.findall(r"(?m)^[A-Za-z][\w-]*", text(str(path)))}
 
@@ -137,7 +139,7 @@ def text(name: str) -> str:
 
 
 def exists(name: str) -> bool:
-    """Names inside the package may be written from its folder: `storage/layout.py`."""
-    if name == MADE_BY_ITS_READER:
+    """Return whether a path exists, in the tree or, as `storage/layout.py`, in the package."""
+    if name == CREATED_BY_THE_READER:
         return True
     return any((folder / name).exists() for folder in (PROJECT, PROJECT / "registry_core"))

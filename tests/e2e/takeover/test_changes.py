@@ -1,4 +1,4 @@
-"""What is pushed on top of what distribution wrote, and deleted from it."""
+"""Pushes and deletions in a container that distribution filled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from tests.e2e.takeover.conftest import ChangedRegistry
 from tests.e2e.takeover.contents import AMD64, Filled, Images, head, pull_all, tags_of
 
 
-def test_each_reference_names_what_was_pushed_last(
-    changed: ChangedRegistry, images: Images
-) -> None:
-    """A tag that was moved, one that was pushed again, and what was there beside them."""
+def test_each_reference_points_to_the_last_push(changed: ChangedRegistry, images: Images) -> None:
+    """A moved tag, a tag that was pushed again, and an unchanged one."""
     pulled = changed.changes.pulled
     for reference, image in (
         ("changed/app:moved", images.new),
@@ -22,18 +20,18 @@ def test_each_reference_names_what_was_pushed_last(
         assert pulled[reference, AMD64].identity == image.identity
 
 
-def test_what_was_not_touched_is_as_it_was(
+def test_unchanged_content_is_still_pulled(
     changed: ChangedRegistry, filled: Filled, skopeo: ImageClient
 ) -> None:
     assert pull_all(skopeo, changed.authority, filled.pulled) == filled.pulled
 
 
-def test_tags_are_listed_as_they_are_now(changed: ChangedRegistry) -> None:
+def test_the_changed_tags_are_listed(changed: ChangedRegistry) -> None:
     tags = changed.changes.tags
     assert {name: tags_of(changed.authority, name) for name in tags} == tags
 
 
-def test_what_was_deleted_is_gone(changed: ChangedRegistry) -> None:
+def test_deleted_content_is_gone(changed: ChangedRegistry) -> None:
     for repository, reference in changed.changes.gone:
         assert head(changed.authority, repository, reference).status_code == 404
 
@@ -41,7 +39,7 @@ def test_what_was_deleted_is_gone(changed: ChangedRegistry) -> None:
 def test_both_signatures_are_listed(
     changed: ChangedRegistry, filled: Filled, images: Images
 ) -> None:
-    """The one that was listed under the fallback tag, and ours."""
+    """The one under the fallback tag, and ours."""
     answer = changed.registry.get(f"changed/signed/referrers/{images.old.digest}")
     listed = {entry["digest"] for entry in answer.json()["manifests"]}
     assert listed == {str(filled.signature), str(changed.changes.signature)}

@@ -1,4 +1,4 @@
-"""What distribution wrote is served by ours: in each form of names, as block and append blobs."""
+"""Our registry serves what distribution wrote: both forms of names, block and append blobs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_tags_are_listed_as_by_distribution(taken_over: TakenOver, filled: Fille
 
 
 def test_what_was_deleted_stays_deleted(taken_over: TakenOver, images: Images) -> None:
-    """The links to its layers are still there."""
+    """Even though the links to its layers still exist."""
     for reference in ("gone", images.new.digest):
         assert head(taken_over.authority, "deleted/app", reference).status_code == 404
 
@@ -56,10 +56,8 @@ def test_a_blob_of_a_repository_without_manifests_is_pulled(taken_over: TakenOve
     assert taken_over.get("blobs/only/tags/list").status_code == 404
 
 
-def test_a_manifest_of_schema_1_is_served_as_it_is_kept(
-    taken_over: TakenOver, filled: Filled
-) -> None:
-    """Kept without the signature, which distribution makes anew for each answer."""
+def test_a_manifest_of_schema_1_is_served_as_stored(taken_over: TakenOver, filled: Filled) -> None:
+    """Stored without the signature, which distribution creates for each answer."""
     for reference in ("v1", filled.schema_1):
         answer = taken_over.get(f"schema/app/manifests/{reference}")
         assert Digest.of(answer.content) == filled.schema_1
@@ -68,20 +66,20 @@ def test_a_manifest_of_schema_1_is_served_as_it_is_kept(
 
 
 def test_a_blob_pushed_by_its_sha512_is_pulled_by_it(taken_over: TakenOver) -> None:
-    """Kept under its sha256, which the link names."""
+    """It is stored under its sha256, to which the link refers."""
     digest = Digest.of(BY_SHA512, SHA512)
     answer = taken_over.get(f"by/sha512/blobs/{digest}")
     assert answer.content == BY_SHA512
-    told = httpx.head(f"{taken_over.host.url}/v2/by/sha512/blobs/{digest}").headers
-    assert told["Docker-Content-Digest"] == str(digest)
-    assert told["Content-Length"] == str(len(BY_SHA512))
+    headers = httpx.head(f"{taken_over.host.url}/v2/by/sha512/blobs/{digest}").headers
+    assert headers["Docker-Content-Digest"] == str(digest)
+    assert headers["Content-Length"] == str(len(BY_SHA512))
     mounting = {"mount": str(digest), "from": "by/sha512"}
     answer = httpx.post(f"{taken_over.host.url}/v2/other/app/blobs/uploads/", params=mounting)
-    assert answer.status_code == 202  # to be uploaded: nothing is kept under its sha512
+    assert answer.status_code == 202  # not mounted: nothing is stored under its sha512
 
 
-def test_an_upload_left_behind_is_unknown(taken_over: TakenOver, filled: Filled) -> None:
-    """Only distribution could go on with it, whose state we do not know."""
+def test_an_abandoned_upload_is_unknown(taken_over: TakenOver, filled: Filled) -> None:
+    """Only distribution could continue it; its state is unknown to us."""
     url = f"{taken_over.host.url}/v2/library/app/blobs/uploads/{filled.upload}"
     for method in ("GET", "PATCH", "PUT", "DELETE"):
         answer = httpx.request(method, url)
@@ -89,7 +87,7 @@ def test_an_upload_left_behind_is_unknown(taken_over: TakenOver, filled: Filled)
         assert answer.json()["errors"][0]["code"].startswith("BLOB_UPLOAD_")
 
 
-def test_what_clients_listed_under_the_fallback_tag_is_among_the_referrers(
+def test_entries_of_the_fallback_tag_are_among_the_referrers(
     taken_over: TakenOver, filled: Filled, images: Images
 ) -> None:
     answer = taken_over.get(f"signed/app/referrers/{images.old.digest}")
