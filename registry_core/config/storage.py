@@ -122,7 +122,7 @@ def _check_key(reader: Reader, key: str) -> None:
 
 
 def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
-    """Return the storage with the identity that opens it where there is no key."""
+    """Return the storage with the identity that opens it without a key."""
     client, tenant = reader.text(CREDENTIALS_CLIENTID), reader.text(CREDENTIALS_TENANTID)
     secret = reader.text(CREDENTIALS_SECRET)
     kind = reader.choice(CREDENTIALS_TYPE) or (_CLIENT_SECRET if secret else _DEFAULT)

@@ -88,7 +88,7 @@ class Link:
 async def read_link(store: ObjectStore, path: str) -> Link:
     """Return the link at ``path``. One call, unless it is empty.
 
-    :raises NotFound: there is none, or none that holds a digest.
+    :raises NotFound: the link does not exist, or holds no digest.
     """
     for delay in (*REREAD_DELAYS, None):
         found = await store.get(path)
