@@ -33,7 +33,7 @@ class Setting:
 
     :ivar description: one or more sentences for the documentation, in Markdown.
     :ivar default: the value used if the variable is unset or blank; "" if there is none.
-    :ivar unset: for the documentation: what happens without a value, for settings without a default.
+    :ivar unset: for the documentation: what happens without a value, without a default.
     :ivar choices: the values that a setting of type CHOICE may have.
     """
 
