@@ -79,6 +79,10 @@ def test_every_example_is_tested() -> None:
     ]
 
 
+def test_the_readme_shows_the_same_five_lines() -> None:
+    assert EXAMPLES[0][1] in (PROJECT / "README.md").read_text()
+
+
 @pytest.mark.anyio
 async def test_five_lines_are_a_registry() -> None:
     async with client_of(run("A registry in five lines")["app"]) as registry:

@@ -42,7 +42,7 @@ _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment says where storage is, rightly or not."""
+    """Return whether the environment says where storage is."""
     return any(
         environment.get(name)
         for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
@@ -122,7 +122,7 @@ def _check_key(reader: Reader, key: str) -> None:
 
 
 def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
-    """Return the storage with the identity that opens it where there is no key."""
+    """Return the storage with the identity that opens it without a key."""
     client, tenant = reader.text(CREDENTIALS_CLIENTID), reader.text(CREDENTIALS_TENANTID)
     secret = reader.text(CREDENTIALS_SECRET)
     kind = reader.choice(CREDENTIALS_TYPE) or (_CLIENT_SECRET if secret else _DEFAULT)
