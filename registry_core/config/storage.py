@@ -53,9 +53,10 @@ def read_storage(reader: Reader) -> AzureStorage:
     """Return the storage account, the container and the credentials."""
     container = reader.text(CONTAINER)
     if not _CONTAINER_NAME.fullmatch(container):
+        state = f"={container!r} is not valid" if container else " is missing"
         reader.problems.append(
-            f"{CONTAINER}={container!r} must name a container: 3 to 63 lowercase letters, "
-            "digits and single dashes"
+            f"{CONTAINER}{state}; name a container: 3 to 63 lowercase letters, digits and single "
+            "dashes"
         )
     if reader.text(CONNECTION_STRING):
         return _by_connection_string(reader, container)
