@@ -172,7 +172,13 @@ def test_without_azd_the_hook_fails_with_a_message(
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("is_set_up", [True, False])
+@pytest.mark.parametrize(
+    "is_set_up",
+    [
+        pytest.param(True, id="set up"),
+        pytest.param(False, id="not set up", marks=pytest.mark.nightly),  # installs packages
+    ],
+)
 def test_a_python_with_the_requirements_is_found_or_created(
     azd: Azd, tmp_path: Path, *, is_set_up: bool
 ) -> None:
