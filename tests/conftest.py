@@ -11,7 +11,7 @@ import pytest
 
 from registry_core.serve.azurite import Azurite, AzuriteError
 from tests.support.azurite import create_container
-from tests.support.hosts import FUNCTIONS
+from tests.support.hosts import HostKind
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.secure_azurite import SecureAzurite
 
@@ -21,10 +21,10 @@ pytest.register_assert_rewrite("tests.contracts")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark tests whose parameter is the Functions runtime, so that CI can select them."""
+    """Mark tests that have a host as a parameter, so that CI can select them."""
     parameters = getattr(item, "callspec", None)
-    if parameters and FUNCTIONS in parameters.params.values():
-        item.add_marker(pytest.mark.runtime)
+    if parameters and any(isinstance(value, HostKind) for value in parameters.params.values()):
+        item.add_marker(pytest.mark.hosts)
 
 
 @pytest.fixture(scope="session")

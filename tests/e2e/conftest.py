@@ -27,7 +27,6 @@ from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 
 CLIENTS = ("docker", "podman", "skopeo", "ctr")
-_ON_THE_BEST_HOST = {"registries", "registries_by_mode"}
 
 _PACKAGES = PROJECT / ".local/cache/debian-packages"
 _HOSTS = pytest.StashKey[tuple[RunningHost, ...]]()
@@ -35,9 +34,8 @@ _LOG_END = 5000
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark the tests whose registry runs under Microsoft's runtime where there is one."""
-    if _ON_THE_BEST_HOST & set(getattr(item, "fixturenames", ())):
-        item.add_marker(pytest.mark.runtime)
+    """Mark all tests here: clients need hosts."""
+    item.add_marker(pytest.mark.hosts)
 
 
 def only_nightly(values: Iterable[object]) -> list[ParameterSet]:

@@ -20,8 +20,8 @@ Start = Callable[..., RunningHost]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark all tests here: they need Microsoft's runtime."""
-    item.add_marker(pytest.mark.runtime)
+    """Mark all tests here: they run a host under Microsoft's runtime."""
+    item.add_marker(pytest.mark.hosts)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from .hosts import clients_of, two_hosts
 from .race import Race
 from .tags import TAG, Deleted, Moved, Replaced, SetOnce
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.hosts, pytest.mark.timeout(300)]
 
 SECONDS = 1.0
 """The least duration of a race, which continues until it has seen enough."""

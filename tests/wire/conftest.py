@@ -37,8 +37,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for marker, marked in (("every_host", EVERY_HOST), ("every_stack", EVERY_STACK)):
         if metafunc.definition.get_closest_marker(marker):
             stacks = marked
-    runtime = {FUNCTIONS.name: [pytest.mark.runtime]}
-    params = [pytest.param(name, marks=runtime.get(name, ())) for name in stacks]
+    params = [
+        pytest.param(name, marks=() if name == IN_PROCESS else pytest.mark.hosts) for name in stacks
+    ]
     metafunc.parametrize("wire", params, indirect=True)
 
 
