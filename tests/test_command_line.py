@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -48,3 +49,13 @@ def test_without_a_command_the_usage_is_an_error(capsys: pytest.CaptureFixture[s
         main([])
     assert ended.value.code == 2
     assert "the following arguments are required: COMMAND" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the system's Python runs a command in a clone."""
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"secret\n")))
+    assert main(["auth", "hash", "alice"]) == 1
+    assert "needs the package bcrypt" in capsys.readouterr().err

@@ -15,13 +15,14 @@ The registry is configured by environment variables: application settings in Azu
 `local.settings.json`. They have the names of CNCF distribution's environment overrides wherever
 distribution has the setting.
 
-A setting that is missing, misspelt, malformed or contradictory prevents the start. All problems are
+A missing, malformed or contradictory setting prevents the start, as does an unknown one that
+resembles a setting; other unknown names are ignored with a warning. All problems are
 reported at once, each in a line that names the setting and says what is right.
 
 - **true or false**: also `yes`, `on`, `1` and `no`, `off`, `0`.
-- **list**: items separated by commas or blanks, with or without brackets around them.
-- **path, or the text itself**: Azure's application settings take the text; on a machine a path is
-  handier. Whether a relative path is found depends on the working directory.
+- **list**: items separated by commas or spaces, with or without brackets around them.
+- **path, or the text itself**: Azure's application settings take the text; elsewhere a path is
+  more convenient. Whether a relative path is found depends on the working directory.
 """
 
 

@@ -21,7 +21,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: those of the process by default.
     """
     options = _parser().parse_args(arguments)
-    code: int = options.run(options, os.environ)
+    try:
+        code: int = options.run(options, os.environ)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("registry_core"):
+            raise
+        print(
+            f"registry: this command needs the package {error.name}: pip install 'moorage[serve]', "
+            "or, in a clone, scripts/setup and .venv/bin/python",
+            file=sys.stderr,
+        )
+        return 1
     return code
 
 

@@ -58,7 +58,7 @@ class SettingsReader:
         return any(self.given(name) for name in _APP_SERVICE)
 
     def given(self, name: str) -> str:
-        """Return the value of an environment variable without blanks around it, or ""."""
+        """Return the value of an environment variable without white space around it, or ""."""
         return self.environment.get(name, "").strip()
 
     def text(self, name: str) -> str:
@@ -90,7 +90,7 @@ class SettingsReader:
         return int(SETTINGS[name].default)
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return the items of a list, separated by commas or blanks, or written as YAML's."""
+        """Return the items of a list, separated by commas or spaces, or written in YAML."""
         return tuple(self.text(name).strip("[]").replace(",", " ").replace('"', " ").split())
 
     def tag_globs(self, name: str) -> TagGlobs:
