@@ -1,7 +1,7 @@
-"""What azd runs before it provisions and after it deploys: see azure.yaml.
+"""Hooks that azd runs before provisioning and after deploying: see azure.yaml.
 
-``secrets`` makes, once, what the registry keeps secret, and a first user; ``login`` waits until the
-registry answers, and says how to log in. The standard library only: azd runs it with any Python.
+`secrets` generates the registry's secrets and a first user, once. `login` waits until the registry
+answers and prints how to log in. Only the standard library is used: azd runs this with any Python.
 """
 
 from __future__ import annotations
@@ -23,112 +23,116 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-OLDEST = (3, 11)
+OLDEST_PYTHON = (3, 11)
 
-# The azd environment's names. Those in base64 are texts with line breaks and dollar signs, which
-# the files and parameters of azd do not carry.
-HTTP_SECRET = "REGISTRY_HTTP_SECRET"  # noqa: S105 - names, not secrets
+# Names in the azd environment. Values with line breaks or dollar signs are base64-encoded, because
+# the files and parameters of azd cannot contain them.
+HTTP_SECRET = "REGISTRY_HTTP_SECRET"  # noqa: S105 - a name, not a secret
 SIGNING_KEY = "REGISTRY_SIGNING_KEY_BASE64"
 USERS = "REGISTRY_USERS_BASE64"
 FIRST_USER = "REGISTRY_FIRST_USER"
 FIRST_PASSWORD = "REGISTRY_FIRST_PASSWORD"  # noqa: S105
-MODE = "REGISTRY_AUTH"
-ADDRESS = "REGISTRY_AZURE_URL"
+AUTH_MODE = "REGISTRY_AUTH"
+URL = "REGISTRY_AZURE_URL"
 LOGIN_COMMAND = "REGISTRY_LOGIN_COMMAND"
 
 
-class Failure(Exception):
-    """What azd shows, and stops at."""
+class HookError(Exception):
+    """The message that azd shows before it stops."""
 
 
 def azd(*arguments: str) -> str:
-    """What azd prints, for the environment that it runs the hook for.
+    """Return the output of `azd env`, for the environment that azd runs the hook for.
 
-    :raises Failure: azd is not there, or refuses.
+    :raises HookError: azd is missing or fails.
     """
     program = shutil.which("azd")
     if program is None:
-        raise Failure("azd is not on the PATH")
+        raise HookError("azd is not on the PATH")
     name = os.environ.get("AZURE_ENV_NAME")
-    chosen = ("--environment", name) if name else ()
-    command = [program, "env", *arguments, *chosen]
+    selection = ("--environment", name) if name else ()
+    command = [program, "env", *arguments, *selection]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
-        # Not the arguments: they may hold a secret.
-        raise Failure(f"azd env {arguments[0]} failed: {ran.stderr.strip() or ran.stdout.strip()}")
+        # Without the other arguments: they may contain a secret.
+        raise HookError(
+            f"azd env {arguments[0]} failed: {ran.stderr.strip() or ran.stdout.strip()}"
+        )
     return ran.stdout
 
 
 def environment() -> dict[str, str]:
-    """Everything in the azd environment."""
+    """Return all values of the azd environment."""
     values: dict[str, str] = json.loads(azd("get-values", "--output", "json"))
     return values
 
 
-def make_secrets() -> None:
-    """Whatever the azd environment lacks. What is there stays as it is.
+def generate_secrets() -> None:
+    """Generate the values that the azd environment lacks, without changing existing ones.
 
-    Each value is kept before the next is made from it: an interrupted run is continued by the next.
+    Each value is stored before another is derived from it, so that an interrupted run can be
+    repeated.
     """
     values = environment()
 
-    def keep(name: str, make: Callable[[], str]) -> str:
+    def ensure(name: str, generate: Callable[[], str]) -> str:
         if not values.get(name):
-            values[name] = make()
+            values[name] = generate()
             azd("set", name, values[name])
-            print(f"made {name}")
+            print(f"generated {name}")
         return values[name]
 
-    keep(HTTP_SECRET, lambda: secrets.token_hex(32))
-    mode = values.get(MODE) or "builtin"
+    ensure(HTTP_SECRET, lambda: secrets.token_hex(32))
+    mode = values.get(AUTH_MODE) or "builtin"
     if mode == "builtin":
-        keep(SIGNING_KEY, signing_key)
+        ensure(SIGNING_KEY, signing_key)
     if mode in ("builtin", "htpasswd") and not values.get(USERS):
-        user = keep(FIRST_USER, lambda: "admin")
-        password = keep(FIRST_PASSWORD, lambda: secrets.token_hex(16))
-        keep(USERS, lambda: in_base64(registry("auth", "hash", user, stdin=password)))
+        user = ensure(FIRST_USER, lambda: "admin")
+        password = ensure(FIRST_PASSWORD, lambda: secrets.token_hex(16))
+        ensure(USERS, lambda: encode(registry("auth", "hash", user, stdin=password)))
 
 
 def signing_key() -> str:
-    """On one line: the registry takes a backslash and an n for a line break."""
-    return in_base64(registry("auth", "token-key").replace("\n", "\\n"))
+    """Return a new key on one line: the registry reads a backslash and an n as a line break."""
+    return encode(registry("auth", "token-key").replace("\n", "\\n"))
 
 
-def in_base64(text: str) -> str:
+def encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
 def registry(*arguments: str, stdin: str = "") -> str:
-    """What a command of the registry prints, without the last line break.
+    """Return the output of a command of the registry, without the last line break.
 
-    :raises Failure: the command fails.
+    :raises HookError: the command fails.
     """
     command = [str(python_with_requirements()), "-m", "registry_core", *arguments]
     ran = subprocess.run(
         command, cwd=PROJECT, input=f"{stdin}\n", capture_output=True, text=True, check=False
     )
     if ran.returncode:
-        raise Failure(f"python -m registry_core {' '.join(arguments)}: {ran.stderr.strip()}")
+        raise HookError(f"python -m registry_core {' '.join(arguments)}: {ran.stderr.strip()}")
     return ran.stdout.rstrip("\n")
 
 
 @functools.cache
 def python_with_requirements() -> Path:
-    """A Python that has requirements.txt: this one, scripts/setup's, or one made for the purpose.
+    """Return a Python with requirements.txt: this one, that of scripts/setup, or one of its own.
 
-    :raises Failure: this Python is too old, or pip fails.
+    :raises HookError: this Python is too old, or pip fails.
     """
     own = PROJECT / ".venv-azd"
     for candidate in (Path(sys.executable), python_of(PROJECT / ".venv"), python_of(own)):
         if candidate.exists() and has_requirements(candidate):
             return candidate
-    if sys.version_info < OLDEST:
-        raise Failure(f"Python {'.'.join(map(str, OLDEST))} or newer is needed, not {sys.version}")
+    if sys.version_info < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        raise HookError(f"Python {oldest} or newer is required; this is {sys.version}")
     print(f"installing requirements.txt into {own.name}")
     venv.create(own, with_pip=True, clear=True)
     pip = [str(python_of(own)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if subprocess.run([*pip, "-r", "requirements.txt"], cwd=PROJECT, check=False).returncode:
-        raise Failure("pip could not install requirements.txt: above is why")
+        raise HookError("pip could not install requirements.txt; its output is above")
     return python_of(own)
 
 
@@ -138,41 +142,42 @@ def python_of(folder: Path) -> Path:
 
 def has_requirements(python: Path) -> bool:
     modules = "import sys, aiohttp, bcrypt, cryptography, jwt"
-    check = f"{modules}; sys.exit(sys.version_info < {OLDEST})"
+    check = f"{modules}; sys.exit(sys.version_info < {OLDEST_PYTHON})"
     quiet = subprocess.DEVNULL
     return not subprocess.run([python, "-c", check], stderr=quiet, check=False).returncode
 
 
-def show_login(patience: float) -> None:
-    """Wait for the registry's first answer, for ``patience`` seconds at most.
+def show_login(timeout: float) -> None:
+    """Wait for the registry's first answer and print how to log in.
 
-    :raises Failure: it does not come.
+    :param timeout: in seconds.
+    :raises HookError: the registry does not answer in time.
     """
     values = environment()
-    if not values.get(ADDRESS):
-        raise Failure(f"{ADDRESS} is not in the azd environment: run azd provision")
-    url = f"{values[ADDRESS].rstrip('/')}/v2/"
-    deadline = time.monotonic() + patience
+    if not values.get(URL):
+        raise HookError(f"{URL} is not in the azd environment: run azd provision")
+    url = f"{values[URL].rstrip('/')}/v2/"
+    deadline = time.monotonic() + timeout
     while not (answered := is_registry(url)) and time.monotonic() < deadline:
-        time.sleep(min(2, patience / 10))
+        time.sleep(min(2, timeout / 10))
     if not answered:
-        raise Failure(f"{url} does not answer as a registry: look at the app's logs")
+        raise HookError(f"{url} does not answer as a registry: look at the app's logs")
     print(f"the registry answers at {url}")
-    print(login_line(values))
+    print(login_hint(values))
 
 
-def login_line(values: Mapping[str, str]) -> str:
+def login_hint(values: Mapping[str, str]) -> str:
     if values.get(FIRST_PASSWORD):
         return f"log in:\n  {values[LOGIN_COMMAND]}"
-    if values.get(MODE) == "none":
-        return "nobody has to log in: everybody may push, pull and delete"
+    if values.get(AUTH_MODE) == "none":
+        return "no login is required: anyone can push, pull and delete"
     return "log in as one of your own users"
 
 
 def is_registry(url: str) -> bool:
-    """Whether who answers is the registry, whatever it says of our having no login."""
+    """Return whether a registry answers at a URL, even if it refuses access without a login."""
     try:
-        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own address
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own URL
             headers = response.headers
     except urllib.error.HTTPError as error:
         headers = error.headers
@@ -184,17 +189,17 @@ def is_registry(url: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("secrets", help="make what is missing in the azd environment")
-    login = commands.add_parser("login", help="wait for the registry, say how to log in")
-    login.add_argument("--patience", type=float, default=300, metavar="SECONDS")
+    commands.add_parser("secrets", help="generate the values that the azd environment lacks")
+    login = commands.add_parser("login", help="wait for the registry and print how to log in")
+    login.add_argument("--timeout", type=float, default=300, metavar="SECONDS")
     options = parser.parse_args()
     try:
         if options.command == "secrets":
-            make_secrets()
+            generate_secrets()
         else:
-            show_login(options.patience)
-    except Failure as failure:
-        print(f"{Path(__file__).name}: {failure}", file=sys.stderr)
+            show_login(options.timeout)
+    except HookError as error:
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
         return 1
     return 0
 

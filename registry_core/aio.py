@@ -172,7 +172,7 @@ class Expiring(Generic[T]):
     """A value with its times, in seconds on the clock of the `Refreshing` that holds it.
 
     From ``refresh_at`` on the next value is fetched in the background; from ``expires_at`` on this
-    one is no longer used.
+    one is not used any more.
     """
 
     value: T

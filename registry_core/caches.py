@@ -47,7 +47,7 @@ class Cache(Generic[Key, Value]):
         self._size = 0
 
     def get(self, key: Key) -> Value | None:
-        """Return the value, or None if there is none or it has expired."""
+        """Return the value, or None if it is missing or has expired."""
         held = self._held.get(key)
         if held is None:
             return None

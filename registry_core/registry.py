@@ -37,7 +37,7 @@ class Blob(Protocol):
         """
 
     async def read(self, offset: int, length: int) -> Body:
-        """Return ``length`` bytes (at least one) from ``offset``, which all lie in the blob.
+        """Return ``length`` bytes (at least one) from ``offset``, all of them within the blob.
 
         :raises BlobUnknown: the content is gone; before the first piece is returned.
         """
@@ -206,7 +206,7 @@ class Writer(Protocol):
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
         """Make a blob of ``source``, or, if that is None, of any repository, one of ``repository``.
 
-        :raises BlobUnknown: there is no such blob.
+        :raises BlobUnknown: the blob does not exist.
         """
 
     async def push_manifest(
@@ -239,7 +239,7 @@ class Deleter(Protocol):
     async def delete_tag(self, repository: str, tag: str) -> Digest:
         """Delete a tag, and return the digest that it pointed to. The manifest stays.
 
-        :raises ManifestUnknown: there is no such tag.
+        :raises ManifestUnknown: the tag does not exist.
         :raises Denied: the tag is immutable (409).
         """
 
@@ -258,7 +258,7 @@ class Lister(Protocol):
         :param details: fill in every field of `TagInfo`. Without them, the names cost one storage
             call for 5,000 tags; with them, a tag costs as many rows of a listing as it has links,
             and up to three calls where another registry wrote it.
-        :raises NameUnknown: there is no such repository.
+        :raises NameUnknown: the repository does not exist.
         """
 
     async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
@@ -267,7 +267,7 @@ class Lister(Protocol):
         Without ``page.n`` there is one page of all. The manifests that another registry wrote are
         read one by one.
 
-        :raises NameUnknown: there is no such repository.
+        :raises NameUnknown: the repository does not exist.
         """
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:

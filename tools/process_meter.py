@@ -28,7 +28,7 @@ class Peak:
 class ProcessMeter:
     """Reads the usage of the process `pid`, without its children.
 
-    :raises OSError: when there is no such process.
+    :raises OSError: when the process does not exist.
     """
 
     def __init__(self, pid: int) -> None:

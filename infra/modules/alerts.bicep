@@ -31,7 +31,7 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) 
 
 var groups = union(empty(email) ? [] : [mail.id], empty(actionGroupId) ? [] : [actionGroupId])
 
-// On logs rather than metrics: there is no metric for a share of requests, and a response of 500 or
+// On logs rather than metrics: a share of requests is not a metric, and a response of 500 or
 // above that the registry sends counts as a successful invocation. A share of very few requests is
 // meaningless, hence the minimum of 10.
 var rules = [

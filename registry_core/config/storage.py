@@ -42,7 +42,7 @@ _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment says where storage is, rightly or not."""
+    """Return whether the environment says where storage is."""
     return any(
         environment.get(name)
         for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
@@ -53,9 +53,10 @@ def read_storage(reader: Reader) -> AzureStorage:
     """Return the storage account, the container and the credentials."""
     container = reader.text(CONTAINER)
     if not _CONTAINER_NAME.fullmatch(container):
+        state = f"={container!r} is not valid" if container else " is missing"
         reader.problems.append(
-            f"{CONTAINER}={container!r} must name a container: 3 to 63 lowercase letters, "
-            "digits and single dashes"
+            f"{CONTAINER}{state}; name a container: 3 to 63 lowercase letters, digits and single "
+            "dashes"
         )
     if reader.text(CONNECTION_STRING):
         return _by_connection_string(reader, container)
@@ -122,7 +123,7 @@ def _check_key(reader: Reader, key: str) -> None:
 
 
 def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
-    """Return the storage with the identity that opens it where there is no key."""
+    """Return the storage with the identity that opens it without a key."""
     client, tenant = reader.text(CREDENTIALS_CLIENTID), reader.text(CREDENTIALS_TENANTID)
     secret = reader.text(CREDENTIALS_SECRET)
     kind = reader.choice(CREDENTIALS_TYPE) or (_CLIENT_SECRET if secret else _DEFAULT)

@@ -163,7 +163,7 @@ class ObjectStore(Protocol):
     async def head(self, path: str) -> Properties:
         """Return the properties of an object. One call.
 
-        :raises NotFound: there is no object.
+        :raises NotFound: the object does not exist.
         """
 
     async def get(
@@ -179,7 +179,7 @@ class ObjectStore(Protocol):
         At offset 0 there is always something to return, even of an empty object; a ``length`` for
         an empty object costs a second call.
 
-        :raises NotFound: there is no object.
+        :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``.
         :raises RangeNotSatisfiable: ``offset`` is not 0 and lies beyond the last byte.
         """
@@ -224,7 +224,7 @@ class ObjectStore(Protocol):
         The block is the whole source, or ``length`` bytes from ``offset``, all of which must exist.
 
         :raises ValueError: `check_block_id` or `check_source_range` does not accept the arguments.
-        :raises NotFound: there is no source.
+        :raises NotFound: the source does not exist.
         :raises ConditionFailed: the source is not the one with ``source_etag``.
         :raises WrongKind: an append blob is at the path.
         """
@@ -250,7 +250,7 @@ class ObjectStore(Protocol):
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         """Return an object's ETag and its block ids in order, none if it was put whole. One call.
 
-        :raises NotFound: there is no object.
+        :raises NotFound: the object does not exist.
         :raises WrongKind: the object is an append blob.
         """
 
@@ -271,7 +271,7 @@ class ObjectStore(Protocol):
         the source's instead of none.
 
         :raises ValueError: ``metadata`` is empty, or `check_metadata` does not accept it.
-        :raises NotFound: there is no source.
+        :raises NotFound: the source does not exist.
         :raises ConditionFailed: the condition does not hold, or the source is not the one with
             ``source_etag``.
         :raises WrongKind: an append blob is at the path, or is the source.
@@ -280,7 +280,7 @@ class ObjectStore(Protocol):
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         """Delete an object. Staged blocks without an object cannot be deleted. One call.
 
-        :raises NotFound: there is no object.
+        :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,
             either of the two is raised for ``if_match``.
         """

@@ -39,20 +39,21 @@ from .data import DataError, http_secret, own_azurite, signing_key
 from .listen import Listener, ListenError, listen_tcp, listen_unix
 from .server import Server, StartFailed
 
-DEFAULT_DATA = Path(".local")
-
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the command line. ``uds`` takes precedence over ``host`` and ``port``."""
+    """The options of the command line; it has their defaults.
 
-    host: str = "127.0.0.1"
-    port: int = 5000
-    uds: Path | None = None
-    data: Path = DEFAULT_DATA
-    azurite_port: int = 0
-    grace: int = 30
-    access_log: bool = True
+    ``uds`` takes precedence over ``host`` and ``port``. ``grace`` is in seconds.
+    """
+
+    host: str
+    port: int
+    uds: Path | None
+    data: Path
+    azurite_port: int
+    grace: int
+    access_log: bool
 
 
 def serve(options: Options, environ: MutableMapping[str, str]) -> int:

@@ -21,15 +21,15 @@ LONGEST_PUSH = 24 * 3600.0
 
 async def authorize(
     server: ServerContext, request: Request, endpoint: Endpoint
-) -> tuple[Caller, UploadSession | None]:
+) -> tuple[Caller, UploadSession | RegistryError | None]:
     """Return the caller, who may make the request, and the session of the upload it continues.
 
     The session is verified before the caller, whose credentials may have expired since it began.
-    What is wrong with it is answered only to callers who may continue uploads here.
+    What is wrong with it is returned, for `ServerContext.open` to raise once the rest of the
+    request has been checked.
 
     :raises Unauthorized, Denied: the caller lacks a scope, or their credentials are not valid.
-    :raises BlobUploadUnknown: the request names no upload, or another caller's.
-    :raises BlobUploadInvalid: the upload's state is not valid.
+    :raises BlobUploadUnknown: the upload is another caller's.
     """
     session = _verify_session(server, endpoint)
     began = session.began if isinstance(session, UploadSession) else None
@@ -41,9 +41,7 @@ async def authorize(
     needs_credentials = isinstance(endpoint, CheckVersion)
     if caller.lacks(endpoint.scopes) or (needs_credentials and not caller.is_known):
         raise _challenge(server, request, endpoint, caller)
-    if isinstance(session, RegistryError):
-        raise session
-    if session is not None and session.owner != caller.name:
+    if isinstance(session, UploadSession) and session.owner != caller.name:
         raise BlobUploadUnknown("the upload was started by another user")
     return caller, session
 

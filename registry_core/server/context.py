@@ -11,6 +11,7 @@ from ..aio import Lazy
 from ..auth.caller import Authenticator, Caller
 from ..registry import Chunk, Registry
 from ..spec.endpoints import Endpoint
+from ..spec.errors import RegistryError
 from .bodies import read_body, read_chunk
 from .sessions import SessionSigner, UploadSession
 from .urls import Urls
@@ -33,13 +34,17 @@ class ServerContext:
     body_limit: int | None = None
 
     async def open(
-        self, request: Request, caller: Caller, session: UploadSession | None
+        self, request: Request, caller: Caller, session: UploadSession | RegistryError | None
     ) -> RequestContext:
         """Return the context of an authorized request.
 
         :raises Unavailable: storage cannot be opened.
+        :raises BlobUploadUnknown: the request names no upload.
+        :raises BlobUploadInvalid: the upload's state is not valid.
         """
         registry = (await self.registry.get()).for_caller(caller.name)
+        if isinstance(session, RegistryError):
+            raise session
         return RequestContext(self, registry, request, caller, session)
 
 

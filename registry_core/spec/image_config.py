@@ -29,7 +29,7 @@ class ImageConfig:
 
 
 def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
-    """Return the image config in ``content``, which may be any blob; None if it is none."""
+    """Return the image config in ``content``, which may be any blob; None for other content."""
     if len(content) > MAX_BYTES or content[:1] != b"{":
         return None
     try:

@@ -137,7 +137,7 @@ def _parse(content: bytes, content_type: str | None) -> Document:
 def detect_media_type(content: bytes) -> str:
     """Return the media type of a stored manifest, from the document alone.
 
-    OCI documents may leave ``mediaType`` out; then their fields tell them apart. For all that
+    OCI documents may leave ``mediaType`` out; then their fields distinguish them. For all that
     `parse_manifest` accepts, the result is the same; but this validates less, since other
     registries, which validate less, may have stored the manifest, Docker's schema 1 included.
 

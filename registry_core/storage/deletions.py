@@ -182,7 +182,7 @@ class Deletions:
     async def _restore_if_pushed(
         self, repository: str, link: Link, manifest: Manifest | None
     ) -> None:
-        """Leave a manifest whole that a push at the same time has tagged or entered."""
+        """Restore a manifest that a push at the same time has tagged or listed as a referrer."""
         if manifest is not None:
             await self.referrers.remove(repository, manifest)
         is_referrer = manifest is not None and manifest.document.subject is not None

@@ -2,7 +2,7 @@
 
 Other registries write them as append blobs, in two steps: an empty link is read again. An append
 blob that is in the way of new content is replaced. One that is right already stays as it is, since
-nobody would find it between its deletion and the put.
+readers would miss it between its deletion and the put.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Link:
 async def read_link(store: ObjectStore, path: str) -> Link:
     """Return the link at ``path``. One call, unless it is empty.
 
-    :raises NotFound: there is none, or none that holds a digest.
+    :raises NotFound: the link does not exist, or holds no digest.
     """
     for delay in (*REREAD_DELAYS, None):
         found = await store.get(path)

@@ -26,7 +26,7 @@ MOST = 5000
 class Window:
     """What to request from storage in one call: at most ``limit`` rows, for names after ``last``.
 
-    With a ``continuation``, the call goes on there; without, it starts from ``last``.
+    With a ``continuation``, the call continues there; without one, it starts from ``last``.
     """
 
     last: str

@@ -18,7 +18,7 @@ class KeyExists(Exception):
 
 
 class KeyUnknown(Exception):
-    """There is no key of that name."""
+    """A personal access key does not exist."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class PersonalKeys:
     async def revoke(self, name: str) -> None:
         """Delete a key. One call.
 
-        :raises KeyUnknown: there is no key of that name.
+        :raises KeyUnknown: the key does not exist.
         """
-        unknown = KeyUnknown(f"there is no key {name!r}")
+        unknown = KeyUnknown(f"key {name!r} does not exist")
         if not is_key_name(name):
             raise unknown
         try:

@@ -1,7 +1,7 @@
 """Referrers: the manifests that name another one as their subject, listed by it.
 
-An entry is a link under ``_referrers/``, one put on push and one delete on deletion, so there is no
-list that two writers could fight over. The index that clients keep themselves under the fallback
+An entry is a link under ``_referrers/``, written by one put on push and removed by one delete, so
+writers never contend for a list. The index that clients keep themselves under the fallback
 tag, for registries without a referrers API, is merged in.
 
 Source: OCI distribution-spec, "Listing Referrers", "Referrers Tag Schema" and "Enabling the
@@ -114,7 +114,7 @@ class Referrers:
             link = await read_link(self.membership.store, path)
             index = await self._read(link.digest)
         except (NotFound, ManifestInvalid):
-            return _Part()  # no such tag, as a rule; or it is somebody's for another purpose
+            return _Part()  # no such tag, as a rule; or it is used for something else
         listed = index.document.manifests
         return _Part({found.digest: _Entry(found, is_ours=False) for found in listed})
 

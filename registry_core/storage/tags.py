@@ -49,7 +49,7 @@ class Tags:
     async def read(self, repository: str, tag: str) -> Link:
         """Return a link to the manifest that a tag points to. One call, if it has a current link.
 
-        :raises NotFound: there is no such tag.
+        :raises NotFound: the tag does not exist.
         """
         store, layout = self.membership.store, self.membership.layout
         try:

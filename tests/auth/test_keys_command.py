@@ -48,7 +48,7 @@ def test_a_key_is_created_printed_once_listed_and_revoked(
     assert run("create", "--name", "ci") == 1
     assert run("revoke", "ci") == 0
     assert run("revoke", "ci") == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "registry: there is no key 'ci'"
+    assert capsys.readouterr().err.splitlines()[-1] == "registry: key 'ci' does not exist"
 
 
 def test_keys_are_stored_below_the_root_of_the_registry(azurite: Azurite, container: str) -> None:

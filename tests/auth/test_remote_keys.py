@@ -70,7 +70,7 @@ async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(
 async def test_a_new_key_is_fetched_when_a_token_names_it(
     keys: KeysAtUrl, issuer: OidcIssuer
 ) -> None:
-    """After a rotation, the old key is no longer trusted."""
+    """After a rotation, the old key is not trusted any more."""
     old = issuer.key
     assert await finds(keys, old)
     issuer.rotate()

@@ -82,7 +82,7 @@ dev = ["alice"]
 """
     assert problems(text) == [
         'rules.toml:2: "everybody" is not a valid entry of who; did you mean "everyone"?',
-        'rules.toml:3: there is no group "dve" in [groups]; did you mean "dev"?',
+        'rules.toml:3: group "dve" is not defined in [groups]; did you mean "dev"?',
         'rules.toml:4: unknown action "pul"; did you mean "pull"?',
         "rules.toml:5: 'Team/**' is not a glob of repositories, such as team-a/** or public/*",
         'rules.toml:6: unknown key "may_not" in rule; did you mean "may"?',

@@ -65,7 +65,7 @@ def upload(
         return str(await registry.finish_upload(client.upload, digest, chunk(last)))
 
     async def resume(registry: Registry, client: Client) -> str:
-        """Continue by the upload's status; from the start if there is none any more."""
+        """Continue by the upload's status; from the start if it does not exist any more."""
         if client.upload is None:
             return await act(registry, client)
         try:

@@ -1,6 +1,6 @@
 """Storage accessed with a managed identity: clients follow redirects over TLS.
 
-There is no account key; the URLs of blobs are signed with a user delegation key.
+Without an account key, the URLs of blobs are signed with a user delegation key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A program called azd that keeps an environment in a file, as far as the hooks use azd."""
+"""A stand-in for azd that keeps an environment in a file, with the commands that the hooks use."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ match arguments:
         print(json.dumps(values))
     case ["env", "set", name, value]:
         if not re.fullmatch("[A-Za-z0-9+/=]+", value):
-            sys.exit("ERROR: a value that .env files or parameters would not carry")
-        if len(values) == {room}:
+            sys.exit("ERROR: neither .env files nor parameters can contain this value")
+        if len(values) == {capacity}:
             sys.exit("ERROR: the disk is full")
         path.write_text(json.dumps({{**values, name: value}}))
     case _:
@@ -37,25 +37,26 @@ match arguments:
 
 @dataclass
 class Azd:
-    """An azd environment called test. ``room``: how many values can be kept in it."""
+    """An azd environment called `test`, which can hold `capacity` values."""
 
     folder: Path
-    room: int = 100
+    capacity: int = 100
 
     def __post_init__(self) -> None:
         self.values = {}
-        self.make_room(self.room)
+        self.limit(self.capacity)
 
-    def make_room(self, room: int) -> None:
+    def limit(self, capacity: int) -> None:
+        """Make azd fail when more values than these would have to be stored."""
         program = self.folder / "azd"
-        text = _AZD.format(python=sys.executable, folder=str(self.folder), room=room)
+        text = _AZD.format(python=sys.executable, folder=str(self.folder), capacity=capacity)
         program.write_text(text)
         program.chmod(0o755)
 
     @property
     def values(self) -> dict[str, str]:
-        kept: dict[str, str] = json.loads((self.folder / "values.json").read_text())
-        return kept
+        stored: dict[str, str] = json.loads((self.folder / "values.json").read_text())
+        return stored
 
     @values.setter
     def values(self, values: dict[str, str]) -> None:
@@ -64,7 +65,7 @@ class Azd:
     def hook(
         self, *arguments: str, project: Path = PROJECT, python: str = sys.executable
     ) -> subprocess.CompletedProcess[str]:
-        """Run a hook as azd does: with the program and the environment's name around it."""
+        """Run a hook as azd does: with azd on the PATH and the name of the environment set."""
         path = os.pathsep.join((str(self.folder), os.environ.get("PATH", "")))
         return subprocess.run(
             [python, "infra/azd_hooks.py", *arguments],

@@ -18,7 +18,9 @@ from .snapshots import SETTINGS
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
     """The folder of a copy that has `infra/` and the settings where the project has them."""
-    return copy_templates(tmp_path)
+    shutil.copytree(PROJECT / "infra", tmp_path / "infra")
+    shutil.copytree(SETTINGS, tmp_path / SETTINGS.relative_to(PROJECT))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +30,3 @@ def template() -> dict[str, Any]:
     assert (ran.returncode, ran.stderr) == (0, "")
     compiled: dict[str, Any] = json.loads(ran.stdout)
     return compiled
-
-
-def copy_templates(folder: Path) -> Path:
-    shutil.copytree(PROJECT / "infra", folder / "infra")
-    shutil.copytree(SETTINGS, folder / SETTINGS.relative_to(PROJECT))
-    return folder

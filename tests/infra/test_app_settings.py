@@ -86,7 +86,7 @@ def test_every_app_setting_is_a_text_that_is_not_blank(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_are_references_to_the_vault(name: str) -> None:
-    """And there are no account keys: the app uses its identity."""
+    """And without account keys: the app uses its identity."""
     settings = deployment(name).app_settings()
     references = {key for key in settings if settings[key].startswith("@Microsoft.KeyVault(")}
     assert references == settings.keys() & SECRET

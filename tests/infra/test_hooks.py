@@ -1,4 +1,4 @@
-"""azd's hooks make what a registry needs to be logged in to, once, and say how to."""
+"""The hooks generate what a login needs, once, and print how to log in."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ USERS = "REGISTRY_USERS_BASE64"
 KEY = "REGISTRY_SIGNING_KEY_BASE64"
 SECRET = "REGISTRY_HTTP_SECRET"
 USER = "REGISTRY_FIRST_USER"
-ADDRESS = "REGISTRY_AZURE_URL"
+URL = "REGISTRY_AZURE_URL"
 COMMAND = "REGISTRY_LOGIN_COMMAND"
-# What the environment of the tests was made with: nothing is installed in it.
+# The Python that the environment of the tests was created with, which has no packages.
 BARE_PYTHON = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
 
 
@@ -42,8 +42,8 @@ def decoded(azd: Azd, name: str) -> str:
     return base64.b64decode(azd.values[name]).decode()
 
 
-def test_what_is_made_starts_the_registry_and_lets_the_first_user_in(azd: Azd) -> None:
-    """The registry takes it all as app settings; the hash is the password's."""
+def test_the_generated_values_start_the_registry_and_admit_the_first_user(azd: Azd) -> None:
+    """The registry reads all of them as app settings; the hash is that of the password."""
     assert azd.hook("secrets").returncode == 0
 
     settings = read_settings(
@@ -66,12 +66,12 @@ def test_what_is_made_starts_the_registry_and_lets_the_first_user_in(azd: Azd) -
 
 def test_a_second_run_changes_nothing(azd: Azd) -> None:
     azd.hook("secrets")
-    made = azd.values
+    generated = azd.values
 
     again = azd.hook("secrets")
 
     assert (again.returncode, again.stdout) == (0, "")
-    assert azd.values == made
+    assert azd.values == generated
 
 
 def test_two_environments_share_nothing(azd: Azd) -> None:
@@ -84,24 +84,23 @@ def test_two_environments_share_nothing(azd: Azd) -> None:
     assert [name for name in one if one[name] == azd.values[name]] == [USER]
 
 
-@pytest.mark.parametrize("room", range(5))
-def test_an_interrupted_run_is_continued(azd: Azd, room: int) -> None:
-    """Whatever was kept stays, and the password is still that of the hash."""
-    azd.make_room(room)
+@pytest.mark.parametrize("capacity", range(5))
+def test_an_interrupted_run_can_be_repeated(azd: Azd, capacity: int) -> None:
+    """Stored values stay, and the password still matches the hash."""
+    azd.limit(capacity)
     assert azd.hook("secrets").returncode == 1
-    kept = azd.values
-    assert len(kept) == room
-    azd.make_room(100)
+    stored = azd.values
+    assert len(stored) == capacity
+    azd.limit(100)
 
     assert azd.hook("secrets").returncode == 0
 
-    assert azd.values.items() >= kept.items()
+    assert azd.values.items() >= stored.items()
     hashed = decoded(azd, USERS).partition(":")[2]
     assert bcrypt.checkpw(azd.values[PASSWORD].encode(), hashed.encode())
 
 
-def test_users_of_ones_own_are_enough(azd: Azd) -> None:
-    """No first user is put beside them."""
+def test_with_existing_users_no_first_user_is_generated(azd: Azd) -> None:
     azd.values = {USERS: base64.b64encode(b"alice:$2b$04$...").decode()}
 
     azd.hook("secrets")
@@ -109,7 +108,7 @@ def test_users_of_ones_own_are_enough(azd: Azd) -> None:
     assert set(azd.values) == {USERS, SECRET, KEY}
 
 
-def test_the_first_user_has_the_name_that_was_chosen(azd: Azd) -> None:
+def test_the_name_of_the_first_user_can_be_set(azd: Azd) -> None:
     azd.values = {USER: "alice"}
 
     azd.hook("secrets")
@@ -118,7 +117,7 @@ def test_the_first_user_has_the_name_that_was_chosen(azd: Azd) -> None:
 
 
 @pytest.mark.parametrize(
-    "mode, made",
+    "mode, generated",
     [
         ("builtin", {SECRET, KEY, USER, PASSWORD, USERS}),
         ("htpasswd", {SECRET, USER, PASSWORD, USERS}),
@@ -126,22 +125,24 @@ def test_the_first_user_has_the_name_that_was_chosen(azd: Azd) -> None:
         ("none", {SECRET}),
     ],
 )
-def test_a_mode_gets_what_it_needs_and_no_more(azd: Azd, mode: str, made: set[str]) -> None:
+def test_each_mode_gets_exactly_the_values_it_needs(
+    azd: Azd, mode: str, generated: set[str]
+) -> None:
     azd.values = {"REGISTRY_AUTH": mode}
 
     azd.hook("secrets")
 
-    assert set(azd.values) - {"REGISTRY_AUTH"} == made
+    assert set(azd.values) - {"REGISTRY_AUTH"} == generated
 
 
-def test_nothing_secret_is_printed(azd: Azd) -> None:
-    """Not when all goes well, nor when azd refuses a value."""
+def test_no_secret_is_printed(azd: Azd) -> None:
+    """Neither when the hook succeeds nor when azd fails to store a value."""
     azd.values = {"REGISTRY_AUTH": "htpasswd"}
     ran = azd.hook("secrets")
-    azd.make_room(len(azd.values))
+    azd.limit(len(azd.values))
     refused = azd.hook("secrets")
     azd.values = {SECRET: azd.values[SECRET], "REGISTRY_AUTH": "builtin"}
-    azd.make_room(2)
+    azd.limit(2)
     refused = azd.hook("secrets")
 
     printed = ran.stdout + ran.stderr + refused.stdout + refused.stderr
@@ -149,17 +150,19 @@ def test_nothing_secret_is_printed(azd: Azd) -> None:
     assert [name for name, value in azd.values.items() if len(value) > 8 and value in printed] == []
 
 
-def test_a_user_name_that_cannot_be_one_stops_azd(azd: Azd) -> None:
-    """With the registry's own words."""
+def test_an_invalid_user_name_stops_azd(azd: Azd) -> None:
+    """With the message of the registry."""
     azd.values = {USER: "a:b"}
 
     ran = azd.hook("secrets")
 
     assert ran.returncode == 1
-    assert "a colon ends it" in ran.stderr
+    assert "contains a colon" in ran.stderr
 
 
-def test_without_azd_the_hook_says_so(azd: Azd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_azd_the_hook_fails_with_a_message(
+    azd: Azd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (azd.folder / "azd").unlink()
     monkeypatch.setenv("PATH", str(azd.folder))
 
@@ -169,11 +172,17 @@ def test_without_azd_the_hook_says_so(azd: Azd, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("is_set_up", [True, False])
-def test_a_python_without_the_requirements_gets_them(
+@pytest.mark.parametrize(
+    "is_set_up",
+    [
+        pytest.param(True, id="set up"),
+        pytest.param(False, id="not set up", marks=pytest.mark.nightly),  # installs packages
+    ],
+)
+def test_a_python_with_the_requirements_is_found_or_created(
     azd: Azd, tmp_path: Path, *, is_set_up: bool
 ) -> None:
-    """From scripts/setup's .venv where there is one; else they are installed beside it, once."""
+    """In the `.venv` of scripts/setup if it exists, otherwise in an environment of its own."""
     project = tmp_path / "project"
     for name in ("infra", "registry_core"):
         shutil.copytree(PROJECT / name, project / name)
@@ -189,22 +198,22 @@ def test_a_python_without_the_requirements_gets_them(
 
 
 def test_the_first_user_can_log_in(azd: Azd, tmp_path: Path) -> None:
-    """The hook after the deployment finds the registry, and tells what docker needs."""
+    """The hook after the deployment finds the registry and prints the command."""
     azd.hook("secrets")
-    made = azd.values
+    generated = azd.values
     settings = {
-        SECRET: made[SECRET],
+        SECRET: generated[SECRET],
         "REGISTRY_AUTH": "builtin",
         "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": decoded(azd, KEY),
         "REGISTRY_AUTH_HTPASSWD_PATH": decoded(azd, USERS),
     }
     with start_host(settings, arguments=["--data", str(tmp_path)]) as host:
-        azd.values = {**made, ADDRESS: host.url, COMMAND: "docker login"}
-        ran = azd.hook("login", "--patience", "60")
+        azd.values = {**generated, URL: host.url, COMMAND: "docker login"}
+        ran = azd.hook("login", "--timeout", "60")
         token = httpx.get(
             f"{host.url}/auth/token",
-            params={"service": "registry", "account": made[USER]},
-            auth=(made[USER], made[PASSWORD]),
+            params={"service": "registry", "account": generated[USER]},
+            auth=(generated[USER], generated[PASSWORD]),
         )
 
     assert ran.returncode == 0, ran.stderr
@@ -212,22 +221,22 @@ def test_the_first_user_can_log_in(azd: Azd, tmp_path: Path) -> None:
     assert token.status_code == 200
 
 
-def test_whatever_else_answers_is_no_registry(azd: Azd) -> None:
-    """Azure's own page of an app without code, say; or nobody at all."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        azd.values = {ADDRESS: f"http://127.0.0.1:{nobody.getsockname()[1]}"}
-        assert azd.hook("login", "--patience", "0.1").returncode == 1
+def test_another_server_or_none_is_not_taken_for_the_registry(azd: Azd) -> None:
+    """Azure shows a page of its own for an app without code."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        azd.values = {URL: f"http://127.0.0.1:{unused.getsockname()[1]}"}
+        assert azd.hook("login", "--timeout", "0.1").returncode == 1
     with serving_pages() as url:
-        azd.values = {ADDRESS: url}
-        ran = azd.hook("login", "--patience", "0.1")
+        azd.values = {URL: url}
+        ran = azd.hook("login", "--timeout", "0.1")
     assert ran.returncode == 1
     assert "does not answer as a registry" in ran.stderr
 
 
 @contextmanager
 def serving_pages() -> Iterator[str]:
-    """A server that is no registry."""
+    """Serve files, as something other than a registry does."""
     with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()

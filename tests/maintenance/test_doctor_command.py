@@ -205,7 +205,7 @@ async def test_unreachable_storage_is_one_line_and_in_the_document() -> None:
 @pytest.mark.parametrize(
     "settings, arguments, message",
     [
-        ({}, [], "REGISTRY_STORAGE_AZURE_CONTAINER='' must name a container"),
+        ({}, [], "REGISTRY_STORAGE_AZURE_CONTAINER is missing; name a container"),
         ({}, ["--grace", "soon"], "argument --grace: 'soon' is not a number"),
         ({}, ["--repiar"], "unrecognized arguments: --repiar"),
     ],

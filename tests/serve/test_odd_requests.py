@@ -115,6 +115,30 @@ def test_a_path_is_taken_as_it_is_and_never_normalised(
 
 
 @pytest.mark.parametrize(
+    "method, target, status, code",
+    [
+        (b"GET", b"//v2/", 404, "NAME_UNKNOWN"),
+        (b"GET", b"/V2/", 404, "NAME_UNKNOWN"),
+        (b"GET", b"/v2x", 404, "NAME_UNKNOWN"),
+        (b"GET", b"/authentication", 404, "NAME_UNKNOWN"),
+        (b"GET", b"/docs", 404, "NAME_UNKNOWN"),
+        (b"OPTIONS", b"*", 404, "NAME_UNKNOWN"),
+        (b"TRACE", b"/v2/", 405, "UNSUPPORTED"),
+    ],
+)
+def test_paths_and_methods_outside_the_api_have_an_error_of_the_registry(
+    registry: RunningHost, method: bytes, target: bytes, status: int, code: str
+) -> None:
+    answer = ask(registry, target, method=method)
+    assert (answer.status, answer.code) == (status, code)
+
+
+def test_a_target_with_scheme_and_host_is_served(registry: RunningHost) -> None:
+    """RFC 9112, section 3.2.2: servers must accept it, as clients of proxies send it."""
+    assert ask(registry, b"http://registry.example/v2/").status == 200
+
+
+@pytest.mark.parametrize(
     "target",
     [b"/v2/a\rb", b"/v2/a\nb", b"/v2/a\0b", b"/v2/a\tb", b"/v2/\xff\xfe", b"/v2/?a=\x80", b"v2/"],
 )

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from tests.support.eventually import until
 from tests.support.host import RunningHost
 
 MIB = 1 << 20
@@ -66,7 +67,7 @@ def test_answers_carry_a_date_and_do_not_name_the_server(host: RunningHost) -> N
 
 def test_an_application_that_fails_is_500_and_in_the_log(host: RunningHost) -> None:
     assert httpx.get(f"{host.url}/broken").status_code == 500
-    assert "this endpoint is broken" in host.log()
+    until(lambda: "this endpoint is broken" in host.log())
 
 
 def test_a_chunked_body_is_streamed(host: RunningHost) -> None:

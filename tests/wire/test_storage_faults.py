@@ -31,7 +31,7 @@ LARGE = 2 * BLOCK + 1000
 LIMITS = Limits(retries=0, silence=0.3, copy=0.3, copy_whole=BLOCK, copy_piece=BLOCK)
 
 # tests/object_store/test_azure_faults.py has each fault at each call of the store, and a registry
-# cannot tell them apart: here, the hardest one at each call suffices, and at night others in turn.
+# cannot distinguish them: here, the hardest one at each call suffices, and at night others in turn.
 HARDEST = Fault.TIMED_OUT
 IN_TURN = itertools.cycle([fault for fault in Fault if fault is not HARDEST])
 

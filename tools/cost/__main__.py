@@ -147,7 +147,7 @@ def _add_assumptions(group: argparse._ArgumentGroup) -> None:
 
 
 def _explained(text: str) -> Container[str]:
-    """:raises ValueError: when there is no such plan."""
+    """:raises ValueError: when the plan does not exist."""
     names = PLANS if text == "all" else tuple(filter(None, text.split(",")))
     for name in names:
         if name not in PLANS:

@@ -111,7 +111,7 @@ def _plain(number: float) -> str:
 
 
 def _break_evens(calculator: Calculator) -> Iterator[str]:
-    """Yield the break-even table, unless there is no traffic to compare."""
+    """Yield the break-even table, if there is traffic to compare."""
     if not calculator.model.traffic.pulls and not calculator.model.traffic.pushes:
         return
     yield "It is not dearer than the alternative up to this many pulls a month:"

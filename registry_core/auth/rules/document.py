@@ -169,7 +169,7 @@ class _RuleReader:
     def _problem_with(self, who: Who) -> str:
         if who.kind == "group" and who.name not in self.groups and not who.is_entra_group:
             guess = nearest(who.name, self.groups)
-            return f'there is no group "{who.name}" in [groups]{guess}'
+            return f'group "{who.name}" is not defined in [groups]{guess}'
         if who.kind == "federated" and who.name not in self.federations:
             guess = nearest(who.name, self.federations)
             return f'there is no [[federation]] with the name "{who.name}"{guess}'

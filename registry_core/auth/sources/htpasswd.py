@@ -223,7 +223,7 @@ def _read(path: Path) -> str:
 def _stamp(path: Path) -> _Stamp:
     """Return what differs when the file's content does.
 
-    :raises HtpasswdInvalid: there is no such file.
+    :raises HtpasswdInvalid: the file does not exist.
     """
     try:
         status = path.stat()

@@ -58,7 +58,7 @@ class Bundle:
     def parse(cls, pem: str) -> Bundle:
         """Parse certificates in PEM.
 
-        :raises ValueError: there is none, or a damaged one.
+        :raises ValueError: the text has no certificate, or a damaged one.
         """
         certificates = tuple(x509.load_pem_x509_certificates(pem.encode()))
         return cls(certificates, KeySet.of(_usable_keys(certificates)))

@@ -206,7 +206,7 @@ async def _is_unchanged(store: ObjectStore, replacement: Replacement) -> bool:
 
 
 async def _create(store: ObjectStore, path: str, link: Link) -> str | None:
-    """Write a link where there is no object. Returns its ETag, None if there was one. One call."""
+    """Write a link unless an object exists there. Return its ETag, or None. One call."""
     try:
         return await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
     except (ConditionFailed, WrongKind):

@@ -87,7 +87,7 @@ async def calling(
 
 
 class NotSignedIn(StoreUnavailable):
-    """There is no token for storage."""
+    """A token for storage cannot be had."""
 
 
 def _translate(error: AzureError, operation: str, path: str, target: StorageTarget) -> StoreError:

@@ -28,7 +28,7 @@ _SCOPE = "https://storage.azure.com/.default"
 _REFRESH_BEFORE = 300.0
 """Seconds before its expiry that a token is refreshed, unless Entra ID says when."""
 _LEEWAY = 10.0
-"""Seconds before its expiry that a token is no longer used: it could expire in transit."""
+"""Seconds before its expiry from which a token is not used any more: it could expire in transit."""
 _MIN_AGE = 5.0
 """Seconds for which a new token is not replaced: of several calls whose token was rejected, the
 first has fetched the next one for all."""
@@ -38,7 +38,7 @@ _ENTRA_CODE = re.compile(r"AADSTS\d+")
 
 
 class SignInFailed(AzureError):
-    """There is no token. The text names the identity, not what azure-identity tried."""
+    """A token could not be obtained. The text names the identity, not what azure-identity tried."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class LazyCredential:
     ) -> AccessTokenInfo:
         """Return a valid token.
 
-        :raises SignInFailed: there is none; the text says why.
+        :raises SignInFailed: a token could not be obtained; the text says why.
         """
         # The SDK passes options when storage has just rejected a token.
         if options and self._last is not None and self._clock() >= self._fetched + _MIN_AGE:

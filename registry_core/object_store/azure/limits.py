@@ -17,7 +17,7 @@ class Limits:
     retries: int = 3
     first_delay: float = 0.2
     """Before the first retry; doubled for each further one, and varied by half. Storage may request
-    a longer delay; if it goes beyond ``total``, there is no retry."""
+    a longer delay; if it goes beyond ``total``, the request is not retried."""
     sign_in: float = 30.0
     """To get a token, where an identity is used."""
     total: float = 100.0
