@@ -1,11 +1,10 @@
 """The Functions app: HTTP routes and timers, bound to the registry. No logic.
 
-Every method is named: what no function takes would be answered by the host, and not as the registry
-does.
+Each route lists all methods, because the host itself would answer the others, with an empty 404.
 """
 
-# ruff: noqa: E402 - the collector rests while all is imported: it would look at everything again and
-# again, which is a tenth of a cold start, and find nothing.
+# ruff: noqa: E402 - the garbage collector is off during imports: it would traverse all modules again
+# and again, which is a tenth of a cold start, and find nothing.
 import gc
 
 gc.disable()
@@ -67,6 +66,6 @@ def add_timer(job: Job) -> None:
 for each in JOBS:
     add_timer(each)
 
-# What was imported stays: collections need not look at it.
+# Imported modules are never garbage: collections skip them.
 gc.freeze()
 gc.enable()

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from ..spec import endpoints as e
 from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
-from . import blobs, catalog, manifests, referrers, tags, uploads
+from . import blobs, listings, manifests, uploads
 from .access_log import logged, name_operation
 from .authorize import authorize
 from .bodies import check_length
@@ -34,14 +34,14 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
     e.AppendUpload: uploads.append_upload,  # end-5
     e.FinishUpload: uploads.finish_upload,  # end-6
     e.PushManifest: manifests.push_manifest,  # end-7a, end-7b
-    e.ListTags: tags.list_tags,  # end-8a, end-8b
+    e.ListTags: listings.list_tags,  # end-8a, end-8b
     e.DeleteManifest: manifests.delete_manifest,  # end-9
     e.DeleteBlob: blobs.delete_blob,  # end-10
     e.MountBlob: uploads.mount_blob,  # end-11
-    e.ListReferrers: referrers.list_referrers,  # end-12a, end-12b
+    e.ListReferrers: listings.list_referrers,  # end-12a, end-12b
     e.GetUpload: uploads.get_upload,  # end-13
     e.CancelUpload: uploads.cancel_upload,  # end-14
-    e.ListCatalog: catalog.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
+    e.ListCatalog: listings.list_catalog,  # Docker HTTP API V2, "Listing Repositories"
 }
 
 # In bytes: the longest request line that the Functions host accepts (MaxRequestLineSize of Kestrel,
