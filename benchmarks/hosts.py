@@ -28,12 +28,12 @@ _READY = re.compile(r"ready at (http://\S+)")
 
 
 class HostFailed(Exception):
-    """A local host did not start; the text ends with its output."""
+    """A local server did not start; the text ends with its output."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """A local host that is ready."""
+    """A local server that is ready."""
 
     url: str
     pid: int
@@ -110,9 +110,9 @@ def _url_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:
         if ready := _READY.search(written):
             return ready[1]
         if process.poll() is not None:
-            raise HostFailed(f"the local host exited with {process.returncode}:\n{written}")
+            raise HostFailed(f"the local server exited with {process.returncode}:\n{written}")
         time.sleep(0.02)
-    raise HostFailed(f"the local host was not ready after {START_SECONDS:g} s:\n{written}")
+    raise HostFailed(f"the local server was not ready after {START_SECONDS:g} s:\n{written}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -61,20 +61,25 @@ async def for_each(
 
     Items are taken from the iterable as their turn comes. After a failure no further call begins;
     when all that run have ended, the failure of the first of their items is raised.
+
+    :param limit: at least 1.
     """
+    assert limit > 0, limit
     source = enumerate(items)
     first = list(islice(source, limit))
     results: list[R | None] = [None] * len(first)
-    failures: dict[int, Exception] = {}
+    failures: dict[int, BaseException] = {}
 
     async def worker(entry: tuple[int, T] | None) -> None:
         while entry is not None and not failures:
             index, item = entry
             try:
                 results[index] = await function(item)
-            except Exception as error:  # noqa: BLE001 - it is raised below
+            except BaseException as error:
                 failures[index] = error
-                return
+                if not isinstance(error, Exception):
+                    raise
+                return  # it is raised below
             entry = next(source, None)
             if entry is not None:
                 results.append(None)
@@ -91,11 +96,17 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     For writes that must not be left half done.
     """
     task = asyncio.ensure_future(coroutine)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # retrieved, or asyncio would warn; the cancellation takes precedence
+    raise cancelled
 
 
 class Lazy(Generic[T]):

@@ -166,10 +166,11 @@ class Writer(Protocol):
     """Blobs and manifests, pushed."""
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
-        """Return a new, empty upload. Raises nothing else.
+        """Return a new, empty upload.
 
         :param algorithm: that of the final digest. If it turns out to be another one, finishing
-            takes longer, since the content is read again.
+            takes longer, because the content is read again.
+        :raises NameInvalid: the repository's name is not valid.
         """
 
     async def get_upload(self, upload: Upload) -> Upload:
@@ -207,6 +208,7 @@ class Writer(Protocol):
         """Make a blob of ``source``, or, if that is None, of any repository, one of ``repository``.
 
         :raises BlobUnknown: the blob does not exist.
+        :raises NameInvalid: the repository's name is not valid.
         """
 
     async def push_manifest(
@@ -214,6 +216,7 @@ class Writer(Protocol):
     ) -> PushedManifest:
         """Store a manifest under its digest, and make ``tags`` point to it.
 
+        :raises NameInvalid, TagInvalid: the repository's name or a tag is not valid.
         :raises ManifestInvalid: the manifest is malformed; never for one of `parse_manifest`.
         :raises ManifestBlobUnknown: the repository lacks blobs or manifests that it references.
         :raises Denied: a tag is immutable and points to another manifest (409).
@@ -236,8 +239,10 @@ class Deleter(Protocol):
         :raises Denied: one of the tags is immutable (409); then nothing is deleted.
         """
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest:
-        """Delete a tag, and return the digest that it pointed to. The manifest stays.
+    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
+        """Delete a tag, and return the digest that it pointed to, or None if its link was damaged.
+
+        The manifest stays.
 
         :raises ManifestUnknown: the tag does not exist.
         :raises Denied: the tag is immutable (409).

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import NoReturn, Self
 
 from .registry import (
@@ -31,7 +32,9 @@ class Delegating:
     inner: Registry
 
     def for_caller(self, caller: str) -> Self:
-        return replace(self, inner=self.inner.for_caller(caller))
+        bound = copy(self)
+        bound.inner = self.inner.for_caller(caller)
+        return bound
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         return await self.inner.open_blob(repository, digest)
@@ -71,7 +74,7 @@ class Delegating:
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         return await self.inner.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest:
+    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
         return await self.inner.delete_tag(repository, tag)
 
     async def list_tags(
@@ -100,7 +103,7 @@ class WithoutDeletion(Delegating):
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         self._refuse()
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest:
+    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry_core.aio import for_each, off_loop
+from registry_core.aio import for_each, off_loop, run_to_completion
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +79,58 @@ async def test_of_several_failures_that_of_the_first_item_is_raised() -> None:
 async def test_work_on_much_input_runs_in_a_thread() -> None:
     assert await off_loop(64 * 2**10, threading.current_thread) is threading.main_thread()
     assert await off_loop(64 * 2**10 + 1, threading.current_thread) is not threading.main_thread()
+
+
+async def test_after_a_cancellation_from_within_no_call_begins() -> None:
+    """For example by a value that was closed while it was fetched."""
+    called: list[int] = []
+
+    async def cancel(number: int) -> None:
+        called.append(number)
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await for_each(range(50), cancel, limit=2)
+    assert called == [0, 1]
+
+
+async def test_a_write_in_progress_outlives_the_cancellation_of_its_task() -> None:
+    written = asyncio.Event()
+
+    async def write() -> None:
+        await asyncio.sleep(0.01)
+        written.set()
+
+    task = asyncio.create_task(run_to_completion(write()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert written.is_set()
+
+
+async def test_a_result_is_returned() -> None:
+    async def write() -> str:
+        return "written"
+
+    assert await run_to_completion(write()) == "written"
+
+
+async def test_a_write_in_progress_outlives_every_cancellation() -> None:
+    """Its own failure is not raised then: the cancellation is."""
+    finished = asyncio.Event()
+
+    async def write() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        finished.set()
+        raise OSError("the write failed")
+
+    task = asyncio.create_task(run_to_completion(write()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert finished.is_set()

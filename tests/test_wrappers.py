@@ -10,10 +10,10 @@ import pytest
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Registry
+from registry_core.registry import Blob, Registry
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
-from registry_core.spec.errors import Unsupported
+from registry_core.spec.errors import BlobUnknown, Unsupported
 from registry_core.storage.stored_registry import StoredRegistry
 from registry_core.wrappers import Delegating, WithoutDeletion
 from tests.support.content import image_manifest, push_image
@@ -133,6 +133,24 @@ async def test_a_wrapper_passes_the_caller_on() -> None:
         assert info.pushed_by == name
     with pytest.raises(Unsupported):
         await alices.delete_tag("by-alice", "v1")
+
+
+async def test_a_wrapper_may_have_attributes_and_a_constructor_of_its_own() -> None:
+    """It is copied for each caller, with all that it refers to."""
+
+    class Noting(Delegating):
+        def __init__(self, inner: Registry, opened: list[str]) -> None:
+            super().__init__(inner)
+            self.opened = opened
+
+        async def open_blob(self, repository: str, digest: Digest) -> Blob:
+            self.opened.append(repository)
+            return await super().open_blob(repository, digest)
+
+    registry = Noting(StoredRegistry(MemoryStore()), [])
+    with pytest.raises(BlobUnknown):
+        await registry.for_caller("alice").open_blob("a", Digest.of(b""))
+    assert registry.opened == ["a"]
 
 
 async def test_a_push_over_http_is_recorded_with_the_callers_name() -> None:

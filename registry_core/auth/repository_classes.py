@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..spec.errors import Denied
-from ..spec.manifest import Document
+from ..spec.manifest import ManifestDocument
 from ..spec.media_types import DOCKER_CONFIG, DOCKER_PLUGIN_CONFIG, OCI_CONFIG
 from .caller import Caller, Granted
 
@@ -18,7 +18,7 @@ CLASSES = frozenset(_BY_CONFIG.values())
 
 
 def check_class(
-    manifest: Document, repository: str, caller: Caller, allowed: Collection[str]
+    manifest: ManifestDocument, repository: str, caller: Caller, allowed: Collection[str]
 ) -> None:
     """Check that the manifest's class is allowed, and is the one that the caller's token names.
 

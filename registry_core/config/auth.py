@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .reader import Reader
+from .reader import SettingsReader
 from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
 from .table import AUTH, AUTH_RULES, HTPASSWD_PATH, HTPASSWD_REALM, SECTIONS
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def read_auth(reader: Reader) -> AuthSettings:
+def read_auth(reader: SettingsReader) -> AuthSettings:
     """Return the mode and what it needs."""
     mode = _mode(reader)
     if mode is None:
@@ -42,7 +42,7 @@ def read_auth(reader: Reader) -> AuthSettings:
             return AuthSettings(mode, htpasswd=users, builtin=builtin, rules=_rules(reader))
 
 
-def _mode(reader: Reader) -> Mode | None:
+def _mode(reader: SettingsReader) -> Mode | None:
     """Return the mode; None if it is invalid or has to be selected."""
     if not reader.given(AUTH) and reader.in_azure:
         reader.problems.append(
@@ -54,14 +54,14 @@ def _mode(reader: Reader) -> Mode | None:
     return Mode(mode) if mode else None
 
 
-def _warn_of_ignored(reader: Reader, mode: Mode) -> None:
+def _warn_of_ignored(reader: SettingsReader, mode: Mode) -> None:
     for section in SECTIONS:
         for setting in section.settings:
             if section.modes and mode not in section.modes and reader.given(setting.name):
                 _log.warning("%s is ignored because %s is %s", setting.name, AUTH, mode)
 
 
-def _htpasswd(reader: Reader) -> HtpasswdAuth | None:
+def _htpasswd(reader: SettingsReader) -> HtpasswdAuth | None:
     """Return the users of a password file; None without one, which is a problem."""
     from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 
@@ -79,7 +79,7 @@ def _htpasswd(reader: Reader) -> HtpasswdAuth | None:
     return HtpasswdAuth(reader.text(HTPASSWD_REALM), users)
 
 
-def _rules(reader: Reader) -> Rules | None:
+def _rules(reader: SettingsReader) -> Rules | None:
     """Return the access rules; None without a document."""
     from ..auth.rules import Rules, RulesInvalid
 

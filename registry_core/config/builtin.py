@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..auth.tokens.issuing import LEAST_SECONDS
 from ..auth.tokens.keys import SigningKey
-from .reader import Reader
+from .reader import SettingsReader
 from .settings import BuiltinAuth, EntraAuth
 from .table import (
     BUILTIN_EXPIRATION,
@@ -26,7 +26,7 @@ _LONGEST_SECONDS = 86400
 _MAKE_A_KEY = "python -m registry_core auth token-key"
 
 
-def read_builtin(reader: Reader) -> BuiltinAuth | None:
+def read_builtin(reader: SettingsReader) -> BuiltinAuth | None:
     """Return the token service; None without a key to sign with, which is a problem."""
     key = _key(reader, BUILTIN_SIGNINGKEY)
     if key is None and not reader.text(BUILTIN_SIGNINGKEY):
@@ -47,7 +47,7 @@ def read_builtin(reader: Reader) -> BuiltinAuth | None:
     return BuiltinAuth(service, key, previous, seconds, refresh_seconds, entra)
 
 
-def _service(reader: Reader) -> str:
+def _service(reader: SettingsReader) -> str:
     service = reader.text(BUILTIN_SERVICE)
     if not _SERVICE.fullmatch(service):
         reader.problems.append(
@@ -56,7 +56,7 @@ def _service(reader: Reader) -> str:
     return service
 
 
-def _key(reader: Reader, name: str) -> SigningKey | None:
+def _key(reader: SettingsReader, name: str) -> SigningKey | None:
     document = reader.document(name)
     if document is None:
         return None
@@ -68,7 +68,7 @@ def _key(reader: Reader, name: str) -> SigningKey | None:
         return None
 
 
-def _entra(reader: Reader) -> EntraAuth | None:
+def _entra(reader: SettingsReader) -> EntraAuth | None:
     tenant, client_ids = reader.text(ENTRA_TENANTID), reader.words(ENTRA_CLIENTID)
     authority = reader.text(ENTRA_AUTHORITY)
     if not (tenant or client_ids):

@@ -37,7 +37,7 @@ class ConfigError(Exception):
 
 
 @dataclass
-class Reader:
+class SettingsReader:
     """Parse settings by their names; ``problems`` collects what is wrong with them.
 
     A setting that is unset or blank has the default of the table of settings. What is returned for

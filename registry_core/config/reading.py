@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..auth.repository_classes import CLASSES
 from .auth import read_auth
-from .reader import ConfigError, Reader
+from .reader import ConfigError, SettingsReader
 from .settings import Settings
 from .storage import read_storage
 from .table import (
@@ -39,7 +39,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
     :raises ConfigError: some are missing, misspelt, malformed or contradictory: all problems.
     """
-    reader = Reader(environment)
+    reader = SettingsReader(environment)
     reader.check_names()
     validated = not reader.flag(VALIDATION_DISABLED)
     settings = Settings(
@@ -77,7 +77,7 @@ def read_storage_settings(environment: Mapping[str, str]) -> Settings:
     return read_settings({**rest, AUTH: "none", HTTP_SECRET: "nothing is signed with it"})
 
 
-def _secret(reader: Reader) -> str:
+def _secret(reader: SettingsReader) -> str:
     secret = reader.text(HTTP_SECRET)
     if len(secret) < _SECRET_LENGTH:
         state = "is too short" if secret else "is missing"
@@ -88,7 +88,7 @@ def _secret(reader: Reader) -> str:
     return secret
 
 
-def _root(reader: Reader) -> str | None:
+def _root(reader: SettingsReader) -> str | None:
     """Return the prefix of names; a slash in front makes no difference, as in distribution v3."""
     text = reader.text(ROOT_DIRECTORY)
     if not text:
@@ -98,7 +98,7 @@ def _root(reader: Reader) -> str | None:
     return f"{text.removeprefix('/').rstrip('/')}/"
 
 
-def _repository_classes(reader: Reader) -> frozenset[str]:
+def _repository_classes(reader: SettingsReader) -> frozenset[str]:
     names = frozenset(reader.words(REPOSITORY_CLASSES))
     for name in sorted(names - CLASSES):
         reader.problems.append(
@@ -108,7 +108,7 @@ def _repository_classes(reader: Reader) -> frozenset[str]:
     return names
 
 
-def _public_url(reader: Reader) -> str | None:
+def _public_url(reader: SettingsReader) -> str | None:
     text = reader.text(HTTP_HOST)
     if not text:
         return None
@@ -124,7 +124,7 @@ def _is_base_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
 
 
-def _body_limit(reader: Reader) -> int | None:
+def _body_limit(reader: SettingsReader) -> int | None:
     """Return the limit of the Functions host in bytes; None on hosts without one."""
     if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
         return reader.number(BODY_LIMIT)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from .reader import Reader
+from .reader import SettingsReader
 from .settings import AzureStorage
 from .table import (
     ACCOUNT_KEY,
@@ -49,7 +49,7 @@ def storage_is_configured(environment: Mapping[str, str]) -> bool:
     )
 
 
-def read_storage(reader: Reader) -> AzureStorage:
+def read_storage(reader: SettingsReader) -> AzureStorage:
     """Return the storage account, the container and the credentials."""
     container = reader.text(CONTAINER)
     if not _CONTAINER_NAME.fullmatch(container):
@@ -63,7 +63,7 @@ def read_storage(reader: Reader) -> AzureStorage:
     return _by_account(reader, container)
 
 
-def _by_connection_string(reader: Reader, container: str) -> AzureStorage:
+def _by_connection_string(reader: SettingsReader, container: str) -> AzureStorage:
     for name in (ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL, REALM):
         if reader.given(name):
             reader.problems.append(
@@ -81,7 +81,7 @@ def _by_connection_string(reader: Reader, container: str) -> AzureStorage:
     return AzureStorage(container, connection_string=text)
 
 
-def _by_account(reader: Reader, container: str) -> AzureStorage:
+def _by_account(reader: SettingsReader, container: str) -> AzureStorage:
     account, url = reader.text(ACCOUNT_NAME), reader.text(SERVICE_URL)
     if not account and not url:
         reader.problems.append(
@@ -105,7 +105,7 @@ def _by_account(reader: Reader, container: str) -> AzureStorage:
     return _with_identity(reader, storage)
 
 
-def _check_key(reader: Reader, key: str) -> None:
+def _check_key(reader: SettingsReader, key: str) -> None:
     """Report what contradicts the access key in the setting ``key``."""
     if key == ACCOUNT_KEY and not _is_base64(reader.text(key)):
         reader.problems.append(f"{key} must be base64, as the portal shows it")
@@ -122,7 +122,7 @@ def _check_key(reader: Reader, key: str) -> None:
             )
 
 
-def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
+def _with_identity(reader: SettingsReader, storage: AzureStorage) -> AzureStorage:
     """Return the storage with the identity that opens it without a key."""
     client, tenant = reader.text(CREDENTIALS_CLIENTID), reader.text(CREDENTIALS_TENANTID)
     secret = reader.text(CREDENTIALS_SECRET)
@@ -149,7 +149,7 @@ def _with_identity(reader: Reader, storage: AzureStorage) -> AzureStorage:
     )
 
 
-def _check_application(reader: Reader) -> None:
+def _check_application(reader: SettingsReader) -> None:
     needed = (CREDENTIALS_CLIENTID, CREDENTIALS_TENANTID, CREDENTIALS_SECRET)
     for name in needed:
         if not reader.text(name):
@@ -158,7 +158,7 @@ def _check_application(reader: Reader) -> None:
             )
 
 
-def _check_own_identity(reader: Reader) -> None:
+def _check_own_identity(reader: SettingsReader) -> None:
     if reader.text(CREDENTIALS_SECRET):
         reader.problems.append(
             f"{CREDENTIALS_SECRET} contradicts {CREDENTIALS_TYPE}={_DEFAULT!r}; "

@@ -9,7 +9,7 @@ from ..auth.authenticators import TOKEN_PATH
 from ..auth.secure_urls import is_secure_url
 from ..auth.tokens.certificates import Bundle
 from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
-from .reader import Reader
+from .reader import SettingsReader
 from .settings import Document, TokenAuth
 from .table import (
     TOKEN_AUTOREDIRECT,
@@ -23,7 +23,7 @@ from .table import (
 )
 
 
-def read_token(reader: Reader) -> TokenAuth:
+def read_token(reader: SettingsReader) -> TokenAuth:
     """Return the issuer, its keys and its address."""
     path = _redirect_path(reader)
     keys, keys_url = _jwks(reader)
@@ -44,14 +44,14 @@ def read_token(reader: Reader) -> TokenAuth:
     )
 
 
-def _required(reader: Reader, name: str, meaning: str) -> str:
+def _required(reader: SettingsReader, name: str, meaning: str) -> str:
     text = reader.text(name)
     if not text:
         reader.problems.append(f"{name} is missing; give {meaning}")
     return text
 
 
-def _realm(reader: Reader) -> str:
+def _realm(reader: SettingsReader) -> str:
     text = _required(
         reader, TOKEN_REALM, f"the URL of the token service, or set {TOKEN_AUTOREDIRECT}"
     )
@@ -63,7 +63,7 @@ def _realm(reader: Reader) -> str:
     return text
 
 
-def _redirect_path(reader: Reader) -> str:
+def _redirect_path(reader: SettingsReader) -> str:
     """Return the token service's path at the registry's own address, or "" if it is elsewhere."""
     path = reader.text(TOKEN_AUTOREDIRECTPATH)
     if path and not path.startswith("/"):
@@ -75,7 +75,7 @@ def _redirect_path(reader: Reader) -> str:
     return ""
 
 
-def _bundle(reader: Reader) -> Bundle | None:
+def _bundle(reader: SettingsReader) -> Bundle | None:
     document = reader.document(TOKEN_ROOTCERTBUNDLE)
     if document is None:
         return None
@@ -88,7 +88,7 @@ def _bundle(reader: Reader) -> Bundle | None:
         return None
 
 
-def _jwks(reader: Reader) -> tuple[KeySet | None, str]:
+def _jwks(reader: SettingsReader) -> tuple[KeySet | None, str]:
     """Return the keys of a document, or the URL of one."""
     text = reader.text(TOKEN_JWKS)
     if text.startswith(("https://", "http://")) and "\n" not in text:
@@ -99,7 +99,7 @@ def _jwks(reader: Reader) -> tuple[KeySet | None, str]:
     return (_parse_keys(reader, document) if document else None), ""
 
 
-def _parse_keys(reader: Reader, document: Document) -> KeySet | None:
+def _parse_keys(reader: SettingsReader, document: Document) -> KeySet | None:
     try:
         return parse_jwks(json.loads(document.text))
     except (ValueError, RecursionError) as error:
@@ -107,7 +107,7 @@ def _parse_keys(reader: Reader, document: Document) -> KeySet | None:
         return None
 
 
-def _algorithms(reader: Reader) -> frozenset[str]:
+def _algorithms(reader: SettingsReader) -> frozenset[str]:
     names = frozenset(reader.words(TOKEN_SIGNINGALGORITHMS))
     for name in sorted(names - ALGORITHMS):
         reader.problems.append(

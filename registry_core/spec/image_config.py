@@ -11,7 +11,7 @@ from dataclasses import dataclass
 MAX_BYTES = 64 * 2**10
 """Larger configs are not parsed: they are rare, and parsing takes CPU of the event loop."""
 
-# Characters: real values are far shorter, and these are stored as metadata.
+# Characters: real values are ASCII and far shorter. They are stored as metadata and sent in URLs.
 _LONGEST = 64
 
 
@@ -44,5 +44,6 @@ def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
 
 
 def _text(value: object) -> str | None:
-    is_short = isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
-    return str(value) if is_short else None
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        return None
+    return value if value.isascii() and value.isprintable() else None

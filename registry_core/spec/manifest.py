@@ -35,7 +35,7 @@ _MAX_DELIMITERS = 2**18
 
 
 @dataclass(frozen=True)
-class Document:
+class ManifestDocument:
     """The fields of an image manifest or an image index. ``manifests``: what an index lists."""
 
     media_type: str
@@ -75,7 +75,7 @@ class Manifest:
 
     descriptor: Descriptor
     content: bytes = field(repr=False)
-    _document: Document | None = field(default=None, repr=False, compare=False)
+    _document: ManifestDocument | None = field(default=None, repr=False, compare=False)
 
     @property
     def media_type(self) -> str:
@@ -88,7 +88,7 @@ class Manifest:
         return self.descriptor.digest
 
     @property
-    def document(self) -> Document:
+    def document(self) -> ManifestDocument:
         """What the manifest says. Parsing 4 MiB takes up to 0.1 s: do it in a thread.
 
         :raises ManifestInvalid: another registry took it, and it is not valid.
@@ -117,13 +117,13 @@ def parse_manifest(
     return Manifest(Descriptor(document.media_type, actual, len(content)), content, document)
 
 
-def _parse(content: bytes, content_type: str | None) -> Document:
+def _parse(content: bytes, content_type: str | None) -> ManifestDocument:
     document = _load(content)
     media_type = _media_type(document, content_type)
     is_index = media_type in media_types.INDEXES
     if is_index and "manifests" not in document:
         _fail("manifests is missing")
-    return Document(
+    return ManifestDocument(
         media_type,
         config=None if is_index else _descriptor(document.get("config"), "config"),
         layers=_descriptors(document, "layers"),

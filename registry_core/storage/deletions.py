@@ -68,8 +68,8 @@ class Deletions:
         finally:
             self.membership.blobs.forget((repository, digest))
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest:
-        """See `Deleter`. Three calls and one for each entry of the index.
+    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
+        """See `Deleter`. Three calls, one per entry of the index, one if the link has to be read.
 
         A tag that is moved meanwhile stays, as if the deletion had come first.
         """
@@ -84,8 +84,6 @@ class Deletions:
             raise unknown
         digest = await self._target(repository, rows[tag])
         await self._untag(repository, rows[tag])
-        if digest is None:  # what was there pointed nowhere
-            raise unknown
         return digest
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:

@@ -1,7 +1,7 @@
 """The metadata of links: what one HEAD or one listing says of a manifest, a config or a referrer.
 
 They are an index, never the truth: where they are missing, because another registry wrote the link
-or because they did not fit, the content itself is read.
+or because they did not fit (`partial`), the content itself is read.
 
 Source: OCI distribution-spec, "Listing Referrers", for the descriptors of referrers.
 """
@@ -27,6 +27,8 @@ _LIMIT = 7 * 2**10
 
 # What headers, signatures and XML all leave as it is. Spaces are not: runs of them get shortened.
 _PLAIN = '{}[]":,/+=@()*!$;'
+
+_PARTIAL = {"partial": "1"}
 
 _IMAGE_FIELDS = ("os", "architecture", "variant", "created")
 
@@ -60,13 +62,13 @@ def revision_link(
     """
     document = manifest.document
     config, subject = document.config, document.subject
-    fields = {
-        "artifacttype": _escape(document.artifact_type or ""),
+    fields = {  # in the order in which they get room: `subject` decides what may be deleted
         "contentsize": str(_content_size(manifest)),
-        **image_metadata(image),
-        "configtype": _escape(config.media_type) if config else "",
         "subject": str(subject.digest) if subject else "",
         "pushed": str(pushed),
+        "artifacttype": _escape(document.artifact_type or ""),
+        **image_metadata(image),
+        "configtype": _escape(config.media_type) if config else "",
         "pushedby": _escape(pushed_by),
     }
     return _with_extra(manifest.descriptor, fields)
@@ -79,14 +81,18 @@ def _content_size(manifest: Manifest) -> int:
 
 
 def _with_extra(target: Descriptor, fields: Mapping[str, str]) -> Link:
-    """Return a link with those fields that are not empty, as long as they fit."""
+    """Return a link with the fields that are not empty, as far as they fit; ``partial`` if not."""
     extra: dict[str, str] = {}
-    room = _LIMIT - _size(Link.to(target).metadata)
+    room = _LIMIT - _size(Link.to(target).metadata) - _size(_PARTIAL)
     for name, value in fields.items():
         size = len(name) + len(value)
-        if value and size <= room:
-            extra[name] = value
-            room -= size
+        if not value:
+            continue
+        if size > room:
+            extra |= _PARTIAL
+            continue
+        extra[name] = value
+        room -= size
     return Link.to(target, extra)
 
 
@@ -97,7 +103,7 @@ def _size(metadata: Mapping[str, str]) -> int:
 def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo | None:
     """Return what a revision link says; None where the manifest itself has to be read."""
     link = Link(digest).described_by(properties)
-    if link.descriptor is None:
+    if link.descriptor is None or not _PARTIAL.items().isdisjoint(link.extra.items()):
         return None
     extra = link.extra
     size = extra.get("contentsize", "")
@@ -116,11 +122,12 @@ def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo |
 
 
 def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
-    """Return what the manifest itself says, for a link that says nothing.
+    """Return what the manifest itself says, and the rest from a link that does not say all.
 
     :raises ManifestInvalid: the manifest is not valid.
     """
     document = manifest.document
+    extra = Link(manifest.digest).described_by(properties).extra
     return ManifestInfo(
         manifest.digest,
         manifest.media_type,
@@ -128,8 +135,10 @@ def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
         artifact_type=document.artifact_type,
         config_type=document.config.media_type if document.config else None,
         content_size=_content_size(manifest),
+        image=read_image(extra),
         subject=document.subject.digest if document.subject else None,
-        pushed=properties.last_modified,
+        pushed=pushed_at(properties),
+        pushed_by=_unescape(extra.get("pushedby")),
     )
 
 
@@ -164,6 +173,8 @@ def describe_referrer(manifest: Manifest) -> Descriptor:
 
 def referrer_link(referrer: Descriptor) -> Link:
     """Return an entry of a list of referrers: with all of the descriptor, or none of it."""
+    if _size(referrer.annotations or {}) > _LIMIT:
+        return Link.to(referrer)
     extra = {"annotations": _escape(to_text(referrer.annotations))}
     if referrer.artifact_type:
         extra["artifacttype"] = _escape(referrer.artifact_type)
@@ -192,7 +203,11 @@ def to_text(value: object) -> str:
 
 
 def _escape(text: str) -> str:
-    return quote(text, safe=_PLAIN)
+    """Return text as metadata hold it, or anything too long if the text is.
+
+    To escape 4 MiB takes a second of the event loop.
+    """
+    return quote(text, safe=_PLAIN, errors="replace") if len(text) <= _LIMIT else " " * _LIMIT
 
 
 def _unescape(text: str | None) -> str | None:

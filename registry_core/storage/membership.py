@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..caches import Cache
 from ..object_store.interface import ObjectStore
@@ -92,13 +92,17 @@ class Membership:
         if known is None:
             properties = await self.store.head(self.layout.revision_link(repository, digest))
             known = Link(digest).described_by(properties)
-            self.manifests.put((repository, digest), known)
+            self._cache(repository, known)
         return known
 
     async def link_manifest(self, repository: str, link: Link) -> None:
         """Make a stored manifest one of the repository. One call."""
         await put_link(self.store, self.layout.revision_link(repository, link.digest), link)
-        self.manifests.put((repository, link.digest), link)
+        self._cache(repository, link)
+
+    def _cache(self, repository: str, link: Link) -> None:
+        """Cache a revision link, without the metadata that only listings use: up to 7 KiB each."""
+        self.manifests.put((repository, link.digest), replace(link, extra={}))
 
     async def is_known(self, repository: str) -> bool:
         """Return whether the repository has manifests or tags. One call."""

@@ -24,6 +24,7 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.manifest import Manifest
+from ..spec.names import parse_name, parse_tag
 from .blobs import Blobs
 from .catalog import Catalog
 from .content import MANIFEST_CACHE_BYTES, Content
@@ -113,7 +114,7 @@ class StoredRegistry:
         return await self._manifests.get_manifest(repository, reference)
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
-        return await self._uploads.start_upload(repository, algorithm)
+        return await self._uploads.start_upload(parse_name(repository), algorithm)
 
     async def get_upload(self, upload: Upload) -> Upload:
         return await self._uploads.get_upload(upload)
@@ -128,12 +129,13 @@ class StoredRegistry:
         await self._uploads.cancel_upload(upload)
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        return await self._blobs.mount_blob(repository, digest, source)
+        return await self._blobs.mount_blob(parse_name(repository), digest, source)
 
     async def push_manifest(
         self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
-        return await self._manifests.push_manifest(repository, manifest, tags)
+        tags = [parse_tag(tag) for tag in tags]
+        return await self._manifests.push_manifest(parse_name(repository), manifest, tags)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self._deletions.delete_blob(repository, digest)
@@ -141,7 +143,7 @@ class StoredRegistry:
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         return await self._deletions.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest:
+    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
         return await self._deletions.delete_tag(repository, tag)
 
     async def list_tags(

@@ -57,7 +57,7 @@ _METADATA_STATE = "state"
 
 @dataclass(frozen=True)
 class UploadState:
-    """The state of an upload. Its size is constant, however many requests the upload takes.
+    """The state of an upload. Its size is bounded, however many requests the upload takes.
 
     ``hash_state`` is None where it cannot be exported; then what was committed is read back.
     ``whole`` is the content address in the state WHOLE, ``image`` what the bytes there say if they

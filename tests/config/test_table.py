@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from registry_core.config.reader import Reader
+from registry_core.config.reader import SettingsReader
 from registry_core.config.table import SECTIONS, SETTINGS, Setting, Type
 from tests.house.tree import PROJECT
 from tools.settings import render
@@ -24,7 +24,7 @@ def test_every_setting_is_listed_once() -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
 def test_a_default_is_a_valid_value(setting: Setting) -> None:
-    reader = Reader({})
+    reader = SettingsReader({})
     match setting.type:
         case Type.FLAG:
             reader.flag(setting.name)

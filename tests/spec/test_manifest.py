@@ -10,7 +10,7 @@ from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestInvalid
-from registry_core.spec.manifest import Document, detect_media_type, parse_manifest
+from registry_core.spec.manifest import ManifestDocument, detect_media_type, parse_manifest
 
 from . import documents
 from .documents import ABSENT, DOCUMENTS, changed, encode
@@ -18,7 +18,7 @@ from .documents import ABSENT, DOCUMENTS, changed, encode
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
 
 
-def parse(document: object, content_type: str | None = None) -> Document:
+def parse(document: object, content_type: str | None = None) -> ManifestDocument:
     return parse_manifest(encode(document), content_type).document
 
 
@@ -28,7 +28,7 @@ def digests(descriptors: tuple[Descriptor, ...]) -> list[str]:
 
 def test_an_oci_image_manifest_is_parsed_completely() -> None:
     tar = "application/vnd.oci.image.layer.v1.tar"
-    assert parse(documents.OCI_IMAGE) == Document(
+    assert parse(documents.OCI_IMAGE) == ManifestDocument(
         media_types.OCI_MANIFEST,
         config=Descriptor(media_types.OCI_CONFIG, Digest.parse(documents.CONFIG), 7023),
         layers=(
@@ -45,7 +45,7 @@ def test_an_oci_image_manifest_is_parsed_completely() -> None:
 
 
 def test_an_index_may_list_indexes() -> None:
-    assert parse(documents.OCI_INDEX) == Document(
+    assert parse(documents.OCI_INDEX) == ManifestDocument(
         media_types.OCI_INDEX,
         manifests=(
             Descriptor(media_types.OCI_MANIFEST, Digest.parse(documents.CHILD), 7143),

@@ -28,15 +28,22 @@ async def written(memory: MemoryStore) -> None:
 
 
 @pytest.mark.usefixtures("written")
-async def test_the_blob_is_found_and_read(store: CountingStore) -> None:
+async def test_the_blob_is_found_and_read(
+    store: CountingStore, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three calls find it, none once it is cached."""
+
+    async def signed_url(path: str, **_: object) -> str:
+        return f"https://storage.example/{path}"
+
+    monkeypatch.setattr(memory, "signed_url", signed_url)
     registry = StoredRegistry(store)
     blob = await registry.open_blob("a", PUSHED)
     assert (blob.descriptor.digest, blob.descriptor.size) == (PUSHED, len(CONTENT))
     assert store.take() == ["head", "get", "head"]
     body = await (await registry.open_blob("a", PUSHED)).read(2, 3)
     assert b"".join([bytes(piece) async for piece in body]) == CONTENT[2:5]
-    assert LAYOUT.content(STORED) in (await blob.url() or "")
+    assert await blob.url() == f"https://storage.example/{LAYOUT.content(STORED)}"
 
 
 @pytest.mark.usefixtures("written")

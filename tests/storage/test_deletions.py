@@ -174,3 +174,14 @@ async def test_a_tag_that_is_moved_while_it_is_deleted_stays(
     monkeypatch.setattr(memory, "delete", move_first)
     assert await registry.delete_tag("a", "v1") == MANIFEST
     assert await registry.resolve_manifest("a", "v1") == moved
+
+
+async def test_a_damaged_tag_is_deleted_once(memory: MemoryStore) -> None:
+    """Its link holds no digest, and it has no history."""
+    registry = StoredRegistry(memory)
+    await push_image(registry, "a", "v1", [LAYER])
+    await memory.put(LAYOUT.tag_link("a", "damaged"), b"garbage")
+    assert await registry.delete_tag("a", "damaged") is None
+    with pytest.raises(ManifestUnknown):
+        await registry.delete_tag("a", "damaged")
+    assert (await registry.resolve_manifest("a", "v1")).digest == MANIFEST

@@ -165,7 +165,7 @@ async def test_what_is_unknown_is_left_out(memory: MemoryStore) -> None:
         assert metadata.keys() == {"digest", "mediatype", "size", "contentsize", "pushed"}
 
 
-async def test_what_does_not_fit_is_left_out(store: ObjectStore) -> None:
+async def test_what_does_not_fit_is_read_from_the_manifest(store: ObjectStore) -> None:
     long_type = f"application/{'x' * 5000}"
     manifest = image_manifest(
         config=descriptor(CONFIG, long_type), artifactType=long_type, layers=[]
@@ -174,7 +174,7 @@ async def test_what_does_not_fit_is_left_out(store: ObjectStore) -> None:
     await push_blob(registry, "a", CONFIG)
     await push_manifest(registry, "a", "v1", manifest)
     [info] = (await registry.list_manifests("a", ALL)).entries
-    assert (info.artifact_type, info.config_type, info.pushed_by) == (long_type, None, None)
+    assert (info.artifact_type, info.config_type, info.pushed_by) == (long_type, long_type, None)
     assert info.pushed == datetime.fromtimestamp(PUSHED, UTC)
     assert (await registry.get_manifest("a", "v1")).content == manifest
 
@@ -219,3 +219,26 @@ async def test_a_config_that_is_known_by_its_sha512_is_read_too(memory: MemorySt
     await push_manifest(registry, "a", "v1", image_manifest(config=config))
     [info] = (await registry.list_manifests("a", ALL)).entries
     assert info.image == IMAGE
+
+
+@pytest.mark.parametrize("length", [6_800, 6_900, 7_100, 2_000_000])
+async def test_a_manifest_is_read_where_its_link_has_no_room(
+    memory: MemoryStore, length: int
+) -> None:
+    """The subject, which decides what may be deleted, is listed in any case."""
+    registry = StoredRegistry(memory)
+    artifact_type = "x" * length
+    for content in (BLOB, CONFIG):
+        await push_blob(registry, "a", content)
+    manifest = image_manifest(
+        BLOB,
+        config=descriptor(CONFIG, media_types.OCI_CONFIG),
+        subject=descriptor(SUBJECT, media_types.OCI_MANIFEST),
+        artifactType=artifact_type,
+    )
+    await push_manifest(registry, "a", "v1", manifest)
+    link = memory.objects[LAYOUT.revision_link("a", Digest.of(manifest))].properties.metadata
+    assert sum(len(name) + len(value) for name, value in link.items()) < 8 * 2**10
+    assert link["subject"] == str(Digest.of(SUBJECT))
+    [info] = (await registry.list_manifests("a", ALL)).entries
+    assert (info.artifact_type, info.subject) == (artifact_type, Digest.of(SUBJECT))

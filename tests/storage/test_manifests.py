@@ -10,7 +10,10 @@ from registry_core.spec.errors import (
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestUnknown,
+    NameInvalid,
+    TagInvalid,
 )
+from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
@@ -180,3 +183,19 @@ async def test_a_link_without_a_digest_counts_as_absent(
     await memory.put(LAYOUT.tag_link("a", "v1"), content)
     with pytest.raises(ManifestUnknown):
         await registry.get_manifest("a", "v1")
+
+
+@pytest.mark.parametrize("name", ["BAD", "../x", "a//b", ""])
+async def test_a_repository_needs_a_valid_name_without_http_as_well(
+    registry: StoredRegistry, memory: MemoryStore, name: str
+) -> None:
+    manifest = parse_manifest(image_manifest())
+    with pytest.raises(NameInvalid):
+        await registry.start_upload(name)
+    with pytest.raises(NameInvalid):
+        await registry.mount_blob(name, DIGEST, "a")
+    with pytest.raises(NameInvalid):
+        await registry.push_manifest(name, manifest)
+    with pytest.raises(TagInvalid):
+        await registry.push_manifest("a", manifest, ["../x"])
+    assert memory.objects == {}

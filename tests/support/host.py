@@ -1,4 +1,4 @@
-"""The local host as a separate process: `python -m registry_core serve`.
+"""The local server as a separate process: `python -m registry_core serve`.
 
 with start_host({}, arguments=["--data", str(tmp_path)]) as host:
     httpx.get(f"{host.url}/v2/")
@@ -30,7 +30,7 @@ class HostFailed(AssertionError):
 
 
 class RunningHost:
-    """A running local host. As a context manager, it stops at the end.
+    """A running local server. As a context manager, it stops at the end.
 
     ``url`` is where it listens (``unix:PATH`` for a socket); ``port`` is 0 for a socket.
     """

@@ -65,7 +65,7 @@ def best_host() -> HostKind:
     """Return the host that is nearest to Azure among those that can run here.
 
     Tests with real clients use it: with Python 3.13 they run under Microsoft's runtime, with an
-    older one over the local host.
+    older one over the local server.
     """
     if sys.version_info[:2] >= (3, 13) and os.environ.get("CI") == "true":
         require_runtime()

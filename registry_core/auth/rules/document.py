@@ -21,7 +21,7 @@ _FEDERATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class Document:
+class RulesDocument:
     """A valid document. ``warnings`` are one line of text each, with file and line."""
 
     rules: tuple[Rule, ...]
@@ -30,7 +30,7 @@ class Document:
     warnings: list[str]
 
 
-def parse_document(text: str, file: str) -> Document:
+def parse_document(text: str, file: str) -> RulesDocument:
     """Parse a document in TOML. ``file`` is its name in messages.
 
     :raises RulesInvalid: something is wrong with it; says all of it, with lines.
@@ -43,7 +43,7 @@ def parse_document(text: str, file: str) -> Document:
     reader = _RuleReader(groups, {federation.name for federation in federations})
     rules = tuple(reader.read(table) for table in source.tables(content, "rule"))
     problems.raise_any()
-    return Document(rules, groups, federations, _warnings(rules, groups, file))
+    return RulesDocument(rules, groups, federations, _warnings(rules, groups, file))
 
 
 def _parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Source]:
