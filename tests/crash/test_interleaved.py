@@ -54,8 +54,10 @@ OF_NEIGHBOUR = Digest.of(NEIGHBOURS)
 BARE = image_manifest(LAYER)
 LATEST_REFERRER = image_manifest(**{**json.loads(NEW_REFERRER), "annotations": {"the": "latest"}})
 MOUNT = mount("mount", APP, NEIGHBOURS_LAYER, NEIGHBOUR)
-CAP = 250
 LEAST_MOMENTS = 5000
+
+CAPS = pytest.mark.parametrize("cap", [80, pytest.param(1000, marks=pytest.mark.nightly)])
+"""The orders that are checked one by one; as many again are sampled at random."""
 
 
 class Case(NamedTuple):
@@ -203,24 +205,29 @@ CASES = (*PUSHES, *DELETIONS, *REFERRERS, *UPLOADS, *MIGRATIONS)
 
 
 @cache
-def checked(case: Case) -> Checker:
+def checked(case: Case, cap: int) -> Checker:
     with scene() as begin:
         checker = Checker(begin.loop)
         start, one, other = case.begin(begin)
-        checker.interleaved(start, (one, other), case.ending, CAP)
+        checker.interleaved(start, (one, other), case.ending, cap)
     return checker
 
 
+@CAPS
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_two_operations_at_the_same_time_end_as_if_one_had_come_after_the_other(case: Case) -> None:
-    found = checked(case).found
+def test_two_operations_at_the_same_time_end_as_if_one_had_come_after_the_other(
+    case: Case, cap: int
+) -> None:
+    found = checked(case, cap).found
     assert not found, f"{len(found)} times, first {found[0]}"
 
 
-def test_enough_moments_were_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    checkers = {case.name: checked(case) for case in CASES}
-    sampled = [name for name, checker in checkers.items() if checker.runs >= CAP]
+@CAPS
+@pytest.mark.timeout(900)
+def test_enough_moments_were_checked(cap: int, capsys: pytest.CaptureFixture[str]) -> None:
+    checkers = {case.name: checked(case, cap) for case in CASES}
+    sampled = [name for name, checker in checkers.items() if checker.runs >= cap]
     with capsys.disabled():
         sys.stdout.write(f"\noperations interleaved: {summary([*checkers.values()])}\n")
-        sys.stdout.write(f"not in every order, but in {2 * CAP} runs: {sampled or 'none'}\n")
+        sys.stdout.write(f"not in every order, but in {2 * cap} runs: {sampled or 'none'}\n")
     assert sum(checker.moments for checker in checkers.values()) >= LEAST_MOMENTS

@@ -21,7 +21,7 @@ from tests.e2e.clients import CommandFailed, Docker, ImageClient, Skopeo
 from tests.e2e.images import LayoutImage, noise_image
 from tests.support.host import RunningHost, start_host
 
-KILLS = [3, pytest.param(8, marks=pytest.mark.nightly)]
+KILLS = [4, pytest.param(8, marks=pytest.mark.nightly)]
 _LAYER = 3 << 20
 
 
