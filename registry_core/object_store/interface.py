@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ..spec.errors import Unavailable
+from ..spec.errors import Denied, Unavailable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -53,7 +53,32 @@ class ContinuationInvalid(StoreError):
 
 
 class StoreUnavailable(StoreError, Unavailable):
-    """Storage cannot be reached, fails or denies access, after a limited number of retries."""
+    """Storage cannot be reached, fails or denies access, after a limited number of retries.
+
+    ``text`` is for the log; clients are shown ``public``.
+    """
+
+    def __init__(self, text: str, *, public: str = "") -> None:
+        Unavailable.__init__(self, public or _UNAVAILABLE, private=text)
+
+
+class StoreRefused(StoreError, Denied):
+    """Storage refuses the operation until somebody changes something: trying again is useless.
+
+    The object is archived, for example, or immutable. ``text`` is for the log; clients are shown
+    ``public``.
+    """
+
+    def __init__(self, text: str, *, public: str = "") -> None:
+        Denied.__init__(self, public or _REFUSED, private=text)
+
+
+class BlocksRefused(StoreRefused):
+    """No block can be staged at the path, because of blocks that other uploads have left there."""
+
+
+_UNAVAILABLE = "storage cannot be used at present; the registry's log says why"
+_REFUSED = "storage refuses this operation; the registry's log says why"
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,8 @@ def if_match(etag: str) -> Condition:
 class Properties:
     """What storage knows of an object besides its content.
 
-    ``is_append`` says whether it is an append blob. ``last_modified`` is by the clock of storage.
+    ``is_append`` says whether it is an append blob, ``archived``, in listings only, whether its
+    content cannot be read until it is rehydrated. ``last_modified`` is by the clock of storage.
     """
 
     etag: str
@@ -85,6 +111,7 @@ class Properties:
     last_modified: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_append: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,8 +178,8 @@ def check_source_range(offset: int, length: int | None) -> None:
 class ObjectStore(Protocol):
     """Objects in one container.
 
-    Every method raises `StoreUnavailable` if storage cannot be used. The operation may or may not
-    have taken place then.
+    Every method raises `StoreUnavailable` if storage cannot be used, when the operation may or may
+    not have taken place, and `StoreRefused` if storage does not permit it in the object's state.
 
     Failed calls are retried, a limited number of times. If the answer to an earlier attempt was
     lost and a condition fails for that reason, `put`, `commit` and `delete` recognise their own
