@@ -1,13 +1,13 @@
 """Shared access signatures: query strings that permit access to one blob for a while.
 
-The string to sign depends on the protocol version (`sv`). A service SAS has had the same one since
-2020-12-06. That of a user delegation SAS then had all up to the encryption scope, and gained:
+The string to sign depends on the protocol version (`sv`). That of a service SAS has been the same
+since 2020-12-06; that of a user delegation SAS gained:
 
     2025-07-05   the tenant and the object ID of a delegated user
     2026-04-06   request headers and query parameters that the bearer has to send
 
 What a signature does not restrict is an empty line. None has a start time (`st`): storage would
-deny signatures of a host whose clock is ahead.
+deny the signatures of a host whose clock is ahead.
 
 learn.microsoft.com/rest/api/storageservices/create-service-sas,
 learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas

@@ -162,12 +162,3 @@ class DelegatedSigner:
 def _protocol(service_url: str) -> str:
     # Only an emulator is used without TLS.
     return "https,http" if urlsplit(service_url).scheme == "http" else "https"
-
-
-def account_of(service_url: str) -> str:
-    """Return the account's name, NAME.
-
-    From `https://NAME.blob.core.windows.net` or `http://127.0.0.1:10000/NAME`.
-    """
-    parts = urlsplit(service_url)
-    return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]
