@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerClient
 
 from registry_core.object_store.azure import AzureBlobStore
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
-from tests.support.secure_azurite import SecureAzurite, TrustingTransport
+from tests.support.secure_azurite import Connections, SecureAzurite
 
 
 def container_client(azurite: Azurite, name: str) -> ContainerClient:
@@ -68,13 +68,16 @@ async def signed_in(
     azurite: SecureAzurite, container: str, **options: Any
 ) -> AsyncIterator[AzureBlobStore]:
     """Open a store as an identity; ``options`` as for `AzureBlobStore.from_identity`."""
-    transport = options.pop("transport", None) or TrustingTransport(azurite.trust)
+    connections = Connections(azurite.trust)
     url = options.pop("service_url", azurite.service_url)
-    store = AzureBlobStore.from_identity(url, container, transport=transport, **options)
+    store = AzureBlobStore.from_identity(
+        url, container, connector=connections.connector, **options
+    )
     try:
         yield store
     finally:
         await store.close()
+        await connections.ended()
 
 
 @dataclass(frozen=True)

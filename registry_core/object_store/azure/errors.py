@@ -48,6 +48,15 @@ class AccessDenied(StoreUnavailable):
         """Whether, for a copy, the signature of the source may have been denied."""
         return self.reason in {"AuthenticationFailed", "CannotVerifyCopySource"}
 
+    @property
+    def concerns_source(self) -> bool:
+        """Whether, for a copy, storage could not read the source."""
+        return self.reason == "CannotVerifyCopySource"
+
+
+class RequestInvalid(StoreUnavailable):
+    """Storage answered 400: it does not understand the request."""
+
 
 _DENIED = "storage denies the registry access; the registry's log says why"
 
@@ -232,6 +241,7 @@ _CONTAINER_GONE = _Meaning(StoreUnavailable, _no_container)
 
 _MEANINGS: Mapping[str, _Meaning] = {
     "BlobAlreadyExists": _Meaning(ConditionFailed),
+    "ContainerAlreadyExists": _Meaning(ConditionFailed),
     "InvalidBlobType": _Meaning(WrongKind),
     "InvalidBlockList": _Meaning(BlockListInvalid),
     "BlobArchived": _ARCHIVED,
@@ -289,6 +299,7 @@ _MEANINGS: Mapping[str, _Meaning] = {
 }
 
 _BY_STATUS: Mapping[int, type[StoreError]] = {
+    400: RequestInvalid,
     404: NotFound,
     409: StoreRefused,
     412: ConditionFailed,
