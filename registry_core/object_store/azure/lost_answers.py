@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..interface import Buffer, NotFound, ObjectStore, WrongKind
+from ..interface import Buffer, NotFound, ObjectStore, TooLarge, WrongKind
 
 
 async def find_own_put(
@@ -16,8 +16,8 @@ async def find_own_put(
     """
     size = memoryview(content).nbytes
     try:
-        found = await store.get(path, length=size + 1)
-    except NotFound:
+        found = await store.get(path, limit=size)
+    except (NotFound, TooLarge):
         return None
     is_same = found.content == content and dict(found.properties.metadata) == dict(metadata or {})
     return found.properties.etag if is_same and not found.properties.is_append else None

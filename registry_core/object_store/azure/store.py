@@ -23,6 +23,7 @@ from ..interface import (
     RangeNotSatisfiable,
     StoredObject,
     StoreUnavailable,
+    TooLarge,
     check_block_id,
     check_metadata,
     check_source_range,
@@ -52,12 +53,15 @@ class AzureBlobStore(CheckedConnection):
             return _properties(await self._blob(path).get_blob_properties(**_conditions(condition)))
 
     async def get(
-        self,
-        path: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        condition: Condition = UNCONDITIONAL,
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        found = await self._get(path, 0, None, condition)
+        if found.properties.size > limit:
+            raise TooLarge(f"{path} has {found.properties.size} bytes, more than {limit}")
+        return found
+
+    async def get_range(
+        self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
         if length != 0:
             try:
@@ -75,7 +79,7 @@ class AzureBlobStore(CheckedConnection):
         self, path: str, offset: int, length: int | None, condition: Condition
     ) -> StoredObject:
         options = _conditions(condition)
-        if offset or length is not None:
+        if length is not None:
             options |= {"offset": offset, "length": length}
         async with self._calling("get", path):
             download = await self._blob(path).download_blob(**options)
@@ -104,6 +108,20 @@ class AzureBlobStore(CheckedConnection):
             if own is None:
                 raise
             return own
+        return _etag(answer)
+
+    async def set_metadata(
+        self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
+    ) -> str:
+        checked = check_metadata(metadata)
+        try:
+            async with self._calling("set_metadata", path) as call:
+                answer = await self._blob(path).set_blob_metadata(checked, **_conditions(condition))
+        except ConditionFailed:
+            found = await self.head(path) if call.answer_lost else None
+            if found is None or dict(found.metadata) != checked:
+                raise
+            return found.etag
         return _etag(answer)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
@@ -221,7 +239,7 @@ class AzureBlobStore(CheckedConnection):
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         try:
             async with self._calling("delete", path) as call:
-                await self._blob(path).delete_blob(**_conditions(condition))
+                await self._blob(path).delete_blob("include", **_conditions(condition))
         except NotFound:
             if not call.answer_lost:
                 raise
