@@ -40,6 +40,12 @@ def write_append_blob(azurite: Azurite, container: str, path: str, *pieces: byte
             blob.append_block(piece)
 
 
+def create_snapshot(azurite: Azurite, container: str, path: str) -> None:
+    """Create a snapshot of a blob."""
+    with container_client(azurite, container) as client:
+        client.get_blob_client(path).create_snapshot()
+
+
 @asynccontextmanager
 async def opened(azurite: Azurite, container: str, **options: Any) -> AsyncIterator[AzureBlobStore]:
     """Open a store over a container; ``options`` as for `AzureBlobStore.from_key`."""
