@@ -354,14 +354,14 @@ class AzureBlobStore:
         condition: Condition = UNCONDITIONAL,
     ) -> str:
         """See `ObjectStore`. REST: put-block-list."""
-        attempts = Attempts()
+        attempts, checked = Attempts(), check_metadata(metadata)
         try:
             answered = await self._send(
                 "commit",
                 "PUT",
                 path,
                 query={"comp": "blocklist"},
-                headers={**_XML, **metadata_headers(metadata), **condition_headers(condition)},
+                headers={**_XML, **metadata_headers(checked), **condition_headers(condition)},
                 body=await block_list(block_ids),
                 attempts=attempts,
             )
