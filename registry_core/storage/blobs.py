@@ -41,7 +41,9 @@ class StoredBlob:
         try:
             return await read_pieces(self.store, self.path, offset=offset, length=length, size=size)
         except (NotFound, RangeNotSatisfiable):
-            raise BlobUnknown(f"the content of {digest} is missing in storage") from None
+            raise BlobUnknown(
+                f"the content of {digest} is missing or incomplete in storage"
+            ) from None
 
 
 @dataclass
