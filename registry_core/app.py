@@ -48,16 +48,29 @@ if TYPE_CHECKING:
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
     """Return the object store. It connects on first use, and is closed on the same event loop."""
+    version = storage.api_version
     if storage.connection_string:
-        return AzureBlobStore.from_connection_string(storage.connection_string, storage.container)
+        return AzureBlobStore.from_connection_string(
+            storage.connection_string, storage.container, api_version=version
+        )
     if storage.account_key:
         return AzureBlobStore.from_key(
-            storage.service_url, storage.container, storage.account_name, storage.account_key
+            storage.service_url,
+            storage.container,
+            storage.account_name,
+            storage.account_key,
+            api_version=version,
         )
     identity = AzureIdentity(
         storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
     )
-    return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
+    return AzureBlobStore.from_identity(
+        storage.service_url,
+        storage.container,
+        identity,
+        account=storage.account_name,
+        api_version=version,
+    )
 
 
 async def check_access(settings: Settings, store: AzureBlobStore) -> None:
