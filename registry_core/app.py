@@ -103,6 +103,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         store,
         root=settings.root or PLAIN,
         redirect=settings.redirect,
+        redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
         immutable_tags=settings.immutable_tags,
