@@ -76,9 +76,7 @@ async def signed_in(
     """Open a store as an identity; ``options`` as for `AzureBlobStore.from_identity`."""
     connections = Connections(azurite.trust)
     url = options.pop("service_url", azurite.service_url)
-    store = AzureBlobStore.from_identity(
-        url, container, connector=connections.connector, **options
-    )
+    store = AzureBlobStore.from_identity(url, container, connector=connections.connector, **options)
     try:
         yield store
     finally:

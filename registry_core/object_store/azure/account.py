@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 _PUBLIC_CLOUD = "core.windows.net"
 
 
-
 @dataclass(frozen=True)
 class Account:
     """A storage account: the URL of its Blob service, its name and one of its access keys."""

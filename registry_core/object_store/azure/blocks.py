@@ -18,7 +18,6 @@ _COMMITTED = re.compile(rb"<CommittedBlocks>(.*?)</CommittedBlocks>", re.DOTALL)
 _NAME = re.compile(rb"<Name>([^<]*)</Name>")
 
 
-
 def encode_block_id(block_id: str) -> str:
     """Return a block id as storage has it: in base64.
 

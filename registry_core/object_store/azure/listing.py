@@ -32,7 +32,9 @@ _METADATA = re.compile(r"<([^<>/\s]+)>([^<]*)</")
 
 _MONTHS = {
     name: number
-    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)
+    for number, name in enumerate(
+        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1
+    )
 }
 
 
