@@ -141,8 +141,8 @@ def _users(file: Document) -> Htpasswd:
 
 def _token_authenticator(token: TokenAuth) -> Authenticator:
     from .auth.authenticators import TokenAuthenticator
-    from .auth.tokens.certificates import TrustedKeys
     from .auth.tokens.remote_keys import KeysAtUrl
+    from .auth.tokens.trusted_keys import TrustedKeys
     from .auth.tokens.verification import TokenVerifier
 
     others = KeysAtUrl(token.keys_url) if token.keys_url else token.keys

@@ -18,11 +18,12 @@ from registry_core.auth.tokens.keys import SigningKey
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-EXTENSION = ("azure.functions", "azurefunctions.extensions.http.fastapi")
-SDK = ("azure.storage.blob.aio",)
-"""The modules that the app cannot do without; everything else it imports is its own choice."""
+BASE = ("azure.functions", "azurefunctions.extensions.http.fastapi", "aiohttp")
+"""The Functions extension and the HTTP client; everything else that the app imports is its own
+choice."""
 
 ANSWER = ("--answer",)
+"""Start the app and let it answer; followed by modules to import afterwards."""
 
 IDENTITY = "none, by identity"
 """Storage accessed with a managed identity instead of a key."""
@@ -52,13 +53,15 @@ class ProcessFailed(Exception):
 class Started:
     """The result of one probe.
 
-    ``imported`` and ``answered`` are seconds and CPU seconds; ``status`` is that of the answer.
+    ``imported``, ``answered`` and ``later`` (what was imported after the answer) are seconds and
+    CPU seconds; ``status`` is that of the answer, and ``modules`` were imported by then.
     ``collects``: whether the garbage collector is enabled; it ignores ``frozen`` objects.
     """
 
     imported: tuple[float, float]
     modules: frozenset[str]
     answered: tuple[float, float] = (0.0, 0.0)
+    later: tuple[float, float] = (0.0, 0.0)
     status: int = 0
     collects: bool = True
     frozen: int = 0
@@ -71,7 +74,8 @@ class Started:
     def packages(self) -> frozenset[str]:
         """The top-level packages outside the standard library."""
         first = {name.partition(".")[0] for name in self.modules}
-        return frozenset(name for name in first if name.lstrip("_") not in sys.stdlib_module_names)
+        library = sys.stdlib_module_names
+        return frozenset(name for name in first if not {name, name.lstrip("_")} & library)
 
 
 def settings() -> dict[str, dict[str, str]]:
@@ -81,6 +85,14 @@ def settings() -> dict[str, dict[str, str]]:
         "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd_line("alice", "a password", LEAST_COST),
     }
     by_password = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM": _SERVICE, **users}
+    builtin = {
+        **with_key,
+        **users,
+        "REGISTRY_AUTH": "builtin",
+        "REGISTRY_AUTH_BUILTIN_SERVICE": _SERVICE,
+        "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": key.pem(),
+        "REGISTRY_AUTH_RULES": _RULES,
+    }
     return {
         "none": {**with_key, "REGISTRY_AUTH": "none"},
         "htpasswd": with_key | by_password,
@@ -93,13 +105,11 @@ def settings() -> dict[str, dict[str, str]]:
             "REGISTRY_AUTH_TOKEN_ISSUER": "issuer.test",
             "REGISTRY_AUTH_TOKEN_JWKS": json.dumps({"keys": [key.jwk]}),
         },
-        "builtin": {
-            **with_key,
-            **users,
-            "REGISTRY_AUTH": "builtin",
-            "REGISTRY_AUTH_BUILTIN_SERVICE": _SERVICE,
-            "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": key.pem(),
-            "REGISTRY_AUTH_RULES": _RULES,
+        "builtin": builtin,
+        "builtin with Entra ID": {
+            **builtin,
+            "REGISTRY_AUTH_BUILTIN_ENTRA_TENANTID": "5f3c2bd5-2f0e-4a5e-9c68-6f8b5a3c4d11",
+            "REGISTRY_AUTH_BUILTIN_ENTRA_CLIENTID": "0c0f5b5e-90c9-4a31-8d13-3f2b3a8a7a10",
         },
         IDENTITY: {**_STORAGE, "REGISTRY_AUTH": "none"},
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..auth.authenticators import TOKEN_PATH
 from ..auth.secure_urls import is_secure_url
-from ..auth.tokens.certificates import Bundle
 from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
 from .reader import SettingsReader
 from .settings import Document, TokenAuth
@@ -21,6 +21,9 @@ from .table import (
     TOKEN_SERVICE,
     TOKEN_SIGNINGALGORITHMS,
 )
+
+if TYPE_CHECKING:
+    from ..auth.tokens.certificates import Bundle
 
 
 def read_token(reader: SettingsReader) -> TokenAuth:
@@ -79,6 +82,8 @@ def _bundle(reader: SettingsReader) -> Bundle | None:
     document = reader.document(TOKEN_ROOTCERTBUNDLE)
     if document is None:
         return None
+    from ..auth.tokens.certificates import Bundle
+
     try:
         return Bundle.parse(document.text)
     except ValueError as error:

@@ -20,6 +20,7 @@ from ..auth.caller import CredentialsInvalid
 from ..auth.challenges import basic_challenge, parse_basic
 from ..auth.identity import Login
 from ..auth.tokens.exchange import ExchangeUnsupported, TokenExchange
+from ..auth.tokens.pyjwt import load_pyjwt
 from ..auth.tokens.service import ANONYMOUS_LOGIN, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
 from ..spec.scopes import Scope
@@ -43,7 +44,9 @@ class AuthEndpoints:
     async def serve(self, request: Request) -> Response:
         """Answer a request for a path below ``/auth`` or ``/oauth2``. Raises nothing."""
         try:
-            response = await _handler(request)(self, request)
+            handler = _handler(request)
+            await load_pyjwt()
+            response = await handler(self, request)
         except CredentialsInvalid as error:
             _log.info("%s %r: %s", request.method, request.scope["path"], error)
             challenge = basic_challenge(self.tokens.issuer.service)

@@ -6,8 +6,9 @@ import pytest
 from jwt.algorithms import ECAlgorithm
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.tokens.certificates import Bundle, TrustedKeys
+from registry_core.auth.tokens.certificates import Bundle
 from registry_core.auth.tokens.keys import Key, libtrust_id
+from registry_core.auth.tokens.trusted_keys import TrustedKeys
 from tests.support.certificates import HOUR, Certified, certify
 from tests.support.oidc_issuer import ec_key
 

@@ -9,14 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.tokens.keys import (
-    ALGORITHMS,
-    Key,
-    KeyUnusable,
-    libtrust_id,
-    parse_jwks,
-    thumbprint,
-)
+from registry_core.auth.tokens.jwk import thumbprint
+from registry_core.auth.tokens.keys import ALGORITHMS, Key, KeyUnusable, libtrust_id, parse_jwks
 from tests.support.oidc_issuer import SigningKey, ec_key, rsa_key
 
 pytestmark = pytest.mark.anyio

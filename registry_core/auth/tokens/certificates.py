@@ -8,17 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from cryptography import x509
 from cryptography.x509 import verification as v
 
 from ..caller import CredentialsInvalid
-from .keys import Key, KeySet, KeySource, KeyUnusable, thumbprint
+from .keys import Key, KeySet, KeyUnusable
 
 _LONGEST_CHAIN = 5
 
@@ -106,34 +105,3 @@ def _parse_chain(x5c: object) -> list[x509.Certificate]:
         ]
     except (binascii.Error, TypeError, ValueError) as error:
         raise CredentialsInvalid("x5c contains something other than certificates") from error
-
-
-@dataclass(frozen=True)
-class TrustedKeys:
-    """`KeySource` of an external issuer: the keys of a bundle, and others, such as a JWK set.
-
-    The header's ``x5c`` decides, without it ``jwk``, and without that ``kid``, which is the order
-    of distribution. If the key named there is not trusted, nothing else is tried.
-    """
-
-    bundle: Bundle | None = None
-    others: KeySource | None = None
-
-    async def find(self, header: Mapping[str, Any]) -> Key:
-        if "x5c" in header:
-            return self._verify_chain(header["x5c"])
-        jwk = header.get("jwk")
-        if isinstance(jwk, dict) and "x5c" in jwk:
-            key = self._verify_chain(jwk["x5c"])
-            if key.thumbprint != thumbprint(jwk):
-                raise CredentialsInvalid("jwk and its certificate contain different keys")
-            return key
-        key_of_bundle = self.bundle.keys.get(header) if self.bundle else None
-        if key_of_bundle is not None:
-            return key_of_bundle
-        return await (self.others or KeySet({})).find(header)
-
-    def _verify_chain(self, x5c: object) -> Key:
-        if self.bundle is None:
-            raise CredentialsInvalid("this registry trusts no certificates")
-        return self.bundle.verify(x5c)

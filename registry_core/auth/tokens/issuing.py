@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import jwt
-
 from ...spec.scopes import Scope, parse_scopes
 from ..identity import Login
 from .claims import access_claim, identity_claim, identity_from_claim
@@ -72,6 +70,8 @@ class Issuer:
         self, claims: Mapping[str, object], seconds: int, *, audience: str | None = None
     ) -> str:
         """Return a token with these claims that is valid for ``seconds`` from now."""
+        import jwt  # `load_pyjwt` has imported it already, where an event loop runs
+
         now = int(self.now())
         payload: dict[str, Any] = {
             **claims,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -18,12 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import PyJWTError
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from ..caller import CredentialsInvalid
+from .jwk import REQUIRED, PublicKey, parse_public_key, thumbprint, to_jwk
 
-PublicKey: TypeAlias = RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | Ed25519PrivateKey
 
 _RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
@@ -33,14 +30,6 @@ ALGORITHMS = _RSA_ALGORITHMS | frozenset(_CURVE_ALGORITHMS.values()) | {"EdDSA"}
 
 # NIST SP 800-57: shorter keys have not counted as secure since 2013.
 _RSA_BITS = 2048
-
-_PARSERS: Mapping[str, Callable[[dict[str, Any]], object]] = {
-    "RSA": RSAAlgorithm.from_jwk,
-    "EC": ECAlgorithm.from_jwk,
-    "OKP": OKPAlgorithm.from_jwk,
-}
-# RFC 7638, section 3.2, and RFC 8037, section 2: "the required members".
-_REQUIRED = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
 class KeyUnusable(ValueError):
@@ -65,15 +54,14 @@ class Key:
             case RSAPublicKey():
                 if public.key_size < _RSA_BITS:
                     raise KeyUnusable(f"an RSA key of {public.key_size} bits is too short")
-                algorithms, jwk = _RSA_ALGORITHMS, RSAAlgorithm.to_jwk(public, as_dict=True)
+                algorithms = _RSA_ALGORITHMS
             case ec.EllipticCurvePublicKey() if public.curve.name in _CURVE_ALGORITHMS:
                 algorithms = frozenset({_CURVE_ALGORITHMS[public.curve.name]})
-                jwk = ECAlgorithm.to_jwk(public, as_dict=True)
             case Ed25519PublicKey():
-                algorithms, jwk = frozenset({"EdDSA"}), OKPAlgorithm.to_jwk(public, as_dict=True)
+                algorithms = frozenset({"EdDSA"})
             case _:
                 raise KeyUnusable("only RSA, P-256, P-384, P-521 and Ed25519 keys are accepted")
-        return cls(public, algorithms, thumbprint(jwk))
+        return cls(public, algorithms, thumbprint(to_jwk(public)))
 
 
 class KeySource(Protocol):
@@ -143,15 +131,13 @@ def _kid(jwk: Mapping[str, Any]) -> str:
 
 def _parse_jwk(jwk: object) -> Key:
     """:raises KeyUnusable:"""
-    if not isinstance(jwk, dict) or str(jwk.get("kty")) not in _REQUIRED:
+    if not isinstance(jwk, dict) or str(jwk.get("kty")) not in REQUIRED:
         raise KeyUnusable("only keys of type RSA, EC and OKP are accepted")
     if jwk.get("use", "sig") != "sig":
         raise KeyUnusable("a key is not for signatures")
-    # Only the members of the public key: a private part has no use here.
-    public = {name: jwk.get(name) for name in _REQUIRED[jwk["kty"]]}
     try:
-        key = Key.of(_PARSERS[jwk["kty"]](public))
-    except (PyJWTError, TypeError, ValueError) as error:
+        key = Key.of(parse_public_key(jwk))
+    except ValueError as error:
         raise KeyUnusable(str(error)) from error
     algorithm = jwk.get("alg")
     if algorithm is None:
@@ -159,18 +145,6 @@ def _parse_jwk(jwk: object) -> Key:
     if algorithm not in key.algorithms:
         raise KeyUnusable(f"a key of type {jwk['kty']} does not fit the algorithm {algorithm!r}")
     return Key(key.public, frozenset({algorithm}), key.thumbprint)
-
-
-def thumbprint(jwk: object) -> str:
-    """Return the SHA-256 thumbprint (RFC 7638) of a public key; empty for anything else."""
-    required = _REQUIRED.get(str(jwk.get("kty"))) if isinstance(jwk, Mapping) else None
-    if required is None or not isinstance(jwk, Mapping):
-        return ""
-    members = {name: jwk.get(name) for name in required}
-    if not all(isinstance(value, str) for value in members.values()):
-        return ""
-    canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 
 
 def libtrust_id(key: Key) -> str:
@@ -229,11 +203,7 @@ class SigningKey:
     @property
     def jwk(self) -> dict[str, str]:
         """The public key as a JWK."""
-        jwk: dict[str, str]
-        if isinstance(self.private, Ed25519PrivateKey):
-            jwk = OKPAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
-        else:
-            jwk = ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
+        jwk = to_jwk(self.private.public_key())
         return {**jwk, "use": "sig", "alg": self.algorithm, "kid": self.id}
 
     def pem(self) -> str:

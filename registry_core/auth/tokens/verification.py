@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-import jwt
-
 from ...caches import Cache
 from ..caller import CredentialsInvalid
 from .claims import VerifiedToken, check_audience, check_issuer
 from .keys import ALGORITHMS, KeySource
+from .pyjwt import load_pyjwt
 
 TOKEN_LIMIT = 32 * 2**10
 """The longest token that is accepted, in bytes: ASP.NET Core, the front end of Functions, accepts
@@ -27,8 +26,6 @@ no more in all headers together."""
 
 _CACHE_SECONDS = 300.0  # how long a key that its issuer has withdrawn may still be trusted
 _CACHE_BYTES = 8 * 2**20
-
-_JWS = jwt.PyJWS()
 
 
 async def verify_signature(
@@ -42,6 +39,10 @@ async def verify_signature(
     """
     if len(token) > TOKEN_LIMIT:
         raise CredentialsInvalid(f"the token is longer than {TOKEN_LIMIT} bytes")
+    await load_pyjwt()
+    import jwt
+    from jwt.api_jws import decode
+
     try:
         header = jwt.get_unverified_header(token)
         algorithm = header.get("alg")
@@ -50,7 +51,7 @@ async def verify_signature(
         key = await keys.find(header)
         if algorithm not in key.algorithms:
             raise CredentialsInvalid("the token's signature algorithm does not fit its key")
-        claims = json.loads(_JWS.decode(token, key.public, algorithms=[algorithm]))
+        claims = json.loads(decode(token, key.public, algorithms=[algorithm]))
     except (jwt.PyJWTError, TypeError, ValueError, RecursionError) as error:
         raise CredentialsInvalid(f"not a valid token: {type(error).__name__}") from error
     if not isinstance(claims, dict):
