@@ -82,16 +82,16 @@ def new_storage(azurite: Azurite) -> tuple[dict[str, str], BareStorage]:
 
 
 @contextlib.contextmanager
-def local_host(settings: Mapping[str, str]) -> Iterator[Host]:
-    """Run `python -m registry_core serve` on a free port, without an access log.
+def local_host(settings: Mapping[str, str], project: Path = PROJECT) -> Iterator[Host]:
+    """Run `python -m registry_core serve` of a tree on a free port, without an access log.
 
     :raises HostFailed: when it does not start.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
     with tempfile.NamedTemporaryFile(prefix="benchmarks-") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
-            cwd=PROJECT,
+            [python_of(project), "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
+            cwd=project,
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -101,6 +101,12 @@ def local_host(settings: Mapping[str, str]) -> Iterator[Host]:
             yield Host(_url_when_ready(process, Path(log.name)), process.pid)
         finally:
             _stop(process)
+
+
+def python_of(project: Path) -> str:
+    """Return the Python of a tree: that of its `.venv`, or else this one."""
+    own = project / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
 
 
 def _url_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:

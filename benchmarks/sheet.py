@@ -65,10 +65,10 @@ class Sheet:
         columns = [name for name in self.columns if any(name in self.samples[row] for row in rows)]
         ratio = [f"{self.compared[0]} / {self.compared[1]}"] if len(self.compared) == 2 else []
         header = [group, "unit", *columns, *ratio]
-        lines = [_line(header), _line(["---", "---", *("---:" for _ in header[2:])])]
+        lines = [line(header), line(["---", "---", *("---:" for _ in header[2:])])]
         for row in rows:
             cells = [_number(self.value(row, column)) for column in columns]
-            lines.append(_line([row.name, row.unit, *cells, *(self._ratio(row) for _ in ratio)]))
+            lines.append(line([row.name, row.unit, *cells, *(self._ratio(row) for _ in ratio)]))
         return "\n".join(lines)
 
     def _ratio(self, row: Row) -> str:
@@ -76,7 +76,8 @@ class Sheet:
         return f"{first / second:.2f}" if first is not None and second else ""
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
