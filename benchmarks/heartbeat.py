@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 INTERVAL = 0.001
 _FRAMES = 4
@@ -57,6 +58,7 @@ class Heartbeat:
 
     def stop(self) -> Gaps:
         """Stop, and return the gaps since the start."""
+        self._timer.cancel()
         self._beat()
         self._timer.cancel()
         os.close(self._schedstat)
@@ -116,6 +118,44 @@ class Watchdog(threading.Thread):
         """Stop and wait for the end."""
         self._over.set()
         self.join()
+
+
+class SlowCallbacks:
+    """Counts the callbacks of the running loop that take long, by what they call.
+
+    asyncio's own loop only: its handles are written in Python.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seen: Counter[str] = Counter()
+        self.longest: dict[str, tuple[float, float]] = {}
+        """Milliseconds of CPU and of wall-clock time, in the callback that used most CPU."""
+        self._original = original = asyncio.Handle._run
+
+        def run(handle: asyncio.Handle) -> None:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            original(handle)
+            took = time.thread_time() - cpu
+            if time.perf_counter() - wall > seconds:
+                name = _called(handle)
+                self.seen[name] += 1
+                sample = (1000 * took, 1000 * (time.perf_counter() - wall))
+                self.longest[name] = max(self.longest.get(name, (0.0, 0.0)), sample)
+
+        asyncio.Handle._run = run  # type: ignore[assignment,method-assign]
+
+    def stop(self) -> None:
+        """Stop counting."""
+        asyncio.Handle._run = self._original  # type: ignore[method-assign]
+
+
+def _called(handle: asyncio.Handle) -> str:
+    """Return what a handle calls: of a task, its coroutine."""
+    callback: Any = handle._callback  # type: ignore[attr-defined]
+    task = getattr(callback, "__self__", None)
+    if isinstance(task, asyncio.Task):
+        return f"task {getattr(task.get_coro(), '__qualname__', task)}"
+    return str(getattr(callback, "__qualname__", callback))
 
 
 def _text(frame: FrameType) -> str:

@@ -40,8 +40,8 @@ class Host:
 
 
 @contextlib.contextmanager
-def own_registry(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
-    """Run our registry, called `name`, and yield it with its bare storage.
+def own_registry(name: str, folder: Path, project: Path) -> Iterator[tuple[Registry, BareStorage]]:
+    """Run our registry of the tree `project`, called `name`, and yield it with its bare storage.
 
     Starts Azurite with an access log and three hosts on it: the measured one, one to push what the
     measured one has not seen yet, and one that does not redirect. Data is stored in `folder`.
@@ -53,9 +53,9 @@ def own_registry(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorag
         azurite = stack.enter_context(Azurite(folder / "azurite", access_log=True))
         settings, storage = new_storage(azurite)
         direct = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
-        measured = stack.enter_context(local_host(settings))
-        seed = stack.enter_context(local_host(settings))
-        streaming = stack.enter_context(local_host(settings | direct))
+        measured = stack.enter_context(local_host(settings, project))
+        seed = stack.enter_context(local_host(settings, project))
+        streaming = stack.enter_context(local_host(settings | direct, project))
         registry = Registry(
             name,
             measured.url,

@@ -18,7 +18,7 @@ from typing import Any
 
 import uvicorn
 
-from .heartbeat import Heartbeat, Watchdog
+from .heartbeat import Heartbeat, SlowCallbacks, Watchdog
 
 WATCHED_SECONDS = 0.008
 _SHOWN = 12
@@ -43,6 +43,7 @@ class _Commands:
         self._heart.start()
         self._watchdog = Watchdog(self._heart, threading.get_ident(), seconds=WATCHED_SECONDS)
         self._watchdog.start()
+        self._slow = SlowCallbacks(WATCHED_SECONDS)
         return {}
 
     def settings(self) -> object:
@@ -55,7 +56,12 @@ class _Commands:
         seen: list[Any] = []
         if watchdog:
             watchdog.stop()
+            self._slow.stop()
             seen = watchdog.seen.most_common(_SHOWN)
+            seen += [
+                (f"slow: {name}; CPU {cpu:.0f} ms of {wall:.0f}", self._slow.seen[name])
+                for name, (cpu, wall) in self._slow.longest.items()
+            ]
         return {"gaps": asdict(gaps), "seen": seen}
 
     def answer(self, command: str) -> str:
@@ -69,7 +75,7 @@ async def _serve(project: Path) -> None:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            asgi_from_environment(),  # type: ignore[arg-type] # Starlette's types are its own
+            asgi_from_environment(),
             http="httptools",
             ws="none",
             lifespan="on",

@@ -58,6 +58,16 @@ class BareStorage:
         """Return the path and query of a blob, with the SAS."""
         return f"{self._path}/{blob}?{urlencode(query)}{'&' if query else ''}{self._sas}"
 
+    def signed_url(self, blob: str) -> str:
+        """Return the URL of a blob, with the SAS."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{self.target(blob)}"
+
+    def listing(self, prefix: str) -> str:
+        """Return the path and query of a listing with metadata, with the SAS."""
+        query = {"restype": "container", "comp": "list", "include": "metadata", "prefix": prefix}
+        return f"{self._path}?{urlencode(query)}&{self._sas}"
+
     def put(self, blob: str, body: bytes) -> None:
         """Send Put Blob."""
         headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": VERSION}
@@ -100,6 +110,11 @@ class BareStorage:
                 headers={"x-ms-version": VERSION},
                 expect=[201],
             )
+
+    def stage(self, blob: str, block_id: str, data: bytes) -> None:
+        """Send Put Block. ``block_id`` is sent in Base64."""
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        self._stage(blob, [Block(_base64(block_id.encode()), _base64(md5), data)])
 
     def _stage(self, blob: str, blocks: list[Block]) -> None:
         with Connection(self.url) as connection:
