@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ..auth.tokens.keys import KeySet, SigningKey
 
 
+API_VERSION = "2026-02-06"
+"""The version of the Blob service's protocol (`x-ms-version`) unless a setting names another."""
+
+
 @dataclass(frozen=True)
 class AzureStorage:
     """The storage account, the container and the credentials used for them.
@@ -27,6 +31,7 @@ class AzureStorage:
     Credentials are the ``connection_string``, the ``account_key`` or, with neither, an identity of
     Entra ID: the application ``client_id`` with its ``client_secret`` in the tenant ``tenant_id``,
     or without a secret the identity of this process (``client_id`` selects one of several).
+    ``account_name`` is empty where the ``service_url`` or the connection string contains it.
     """
 
     container: str
@@ -37,6 +42,7 @@ class AzureStorage:
     client_id: str | None = None
     tenant_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
+    api_version: str = API_VERSION
 
 
 class Mode(StrEnum):

@@ -19,6 +19,7 @@ from .settings import AzureStorage
 from .table import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
+    API_VERSION,
     CONNECTION_STRING,
     CONTAINER,
     CREDENTIALS_CLIENTID,
@@ -36,6 +37,14 @@ _SHARED_KEY = "shared_key"
 # REST, "Naming and Referencing Containers, Blobs, and Metadata"
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+
+# A service URL that contains the account's name: ACCOUNT.blob.DOMAIN, or ACCOUNT.z01.blob.DOMAIN
+# with DNS zones: learn.microsoft.com/azure/storage/common/storage-account-overview, "Endpoints"
+_ACCOUNT_HOST = re.compile(r"[a-z0-9]{3,24}\.(?:z[0-9]+\.)?blob\..+")
+
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_VERSIONS = "2020-12-06", "2026-10-06"
+"""The oldest and the newest version of the protocol whose requests and signatures are known."""
 
 # Entra ID accepts a tenant's id or one of its domains.
 _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
@@ -58,9 +67,19 @@ def read_storage(reader: SettingsReader) -> AzureStorage:
             f"{CONTAINER}{state}; name a container: 3 to 63 lowercase letters, digits and single "
             "dashes"
         )
-    if reader.text(CONNECTION_STRING):
-        return _by_connection_string(reader, container)
-    return _by_account(reader, container)
+    by_string = reader.text(CONNECTION_STRING)
+    storage = (_by_connection_string if by_string else _by_account)(reader, container)
+    return replace(storage, api_version=_api_version(reader))
+
+
+def _api_version(reader: SettingsReader) -> str:
+    version, (oldest, newest) = reader.text(API_VERSION), _VERSIONS
+    if not _VERSION.fullmatch(version) or not oldest <= version <= newest:
+        reader.problems.append(
+            f"{API_VERSION}={version!r} must be a version of the Blob service's protocol from "
+            f"{oldest} to {newest}, such as 2024-11-04"
+        )
+    return version
 
 
 def _by_connection_string(reader: SettingsReader, container: str) -> AzureStorage:
@@ -144,9 +163,21 @@ def _with_identity(reader: SettingsReader, storage: AzureStorage) -> AzureStorag
             f"{SERVICE_URL} must begin with https:// unless a key is set: "
             "tokens of an identity are sent over TLS only"
         )
+    url = reader.text(SERVICE_URL)
+    if url and not storage.account_name and not _contains_account(url):
+        reader.problems.append(
+            f"{ACCOUNT_NAME} is missing; {SERVICE_URL} does not contain the name of the account, "
+            "which the signatures of an identity need"
+        )
     return replace(
         storage, client_id=client or None, tenant_id=tenant or None, client_secret=secret or None
     )
+
+
+def _contains_account(service_url: str) -> bool:
+    """Return whether the account's name is in a URL: as the path, or in the host's name."""
+    parts = urlsplit(service_url)
+    return bool(parts.path.strip("/") or _ACCOUNT_HOST.fullmatch(parts.hostname or ""))
 
 
 def _check_application(reader: SettingsReader) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .settings import API_VERSION as _DEFAULT_API_VERSION
 from .settings import Mode
 
 PREFIX = "REGISTRY_"
@@ -80,7 +81,7 @@ CONTAINER = _STORAGE.add(
 ACCOUNT_NAME = _STORAGE.add(
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME",
     "Name of the storage account.",
-    unset="required, unless a connection string is set",
+    unset="required, unless a connection string or an address that contains the name is set",
 )
 ACCOUNT_KEY = _STORAGE.add(
     "REGISTRY_STORAGE_AZURE_ACCOUNTKEY",
@@ -124,6 +125,13 @@ REALM = _STORAGE.add(
     "REGISTRY_STORAGE_AZURE_REALM",
     "Domain of the storage service in a national cloud.",
     default="core.windows.net",
+)
+API_VERSION = _STORAGE.add(
+    "REGISTRY_STORAGE_AZURE_APIVERSION",
+    "Version of the Blob service's protocol (`x-ms-version`) that the registry speaks and signs "
+    "URLs for, from `2020-12-06` to `2026-10-06`. An older one is needed where the service does "
+    "not know this one yet, such as in a national cloud.",
+    default=_DEFAULT_API_VERSION,
 )
 ROOT_DIRECTORY = _STORAGE.add(
     "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ..spec.errors import Unavailable
+from ..spec.errors import Denied, Unavailable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -44,6 +44,10 @@ class BlockListInvalid(StoreError):
     """A commit named a block that is not, or no longer, staged."""
 
 
+class TooLarge(StoreError):
+    """The object has more bytes than the caller accepts."""
+
+
 class RangeNotSatisfiable(StoreError):
     """The range begins beyond the end of the object."""
 
@@ -53,7 +57,32 @@ class ContinuationInvalid(StoreError):
 
 
 class StoreUnavailable(StoreError, Unavailable):
-    """Storage cannot be reached, fails or denies access, after a limited number of retries."""
+    """Storage cannot be reached, fails or denies access, after a limited number of retries.
+
+    ``text`` is for the log; clients are shown ``public``.
+    """
+
+    def __init__(self, text: str, *, public: str = "") -> None:
+        Unavailable.__init__(self, public or _UNAVAILABLE, private=text)
+
+
+class StoreRefused(StoreError, Denied):
+    """Storage refuses the operation until somebody changes something: trying again is useless.
+
+    The object is archived, for example, or immutable. ``text`` is for the log; clients are shown
+    ``public``.
+    """
+
+    def __init__(self, text: str, *, public: str = "") -> None:
+        Denied.__init__(self, public or _REFUSED, private=text)
+
+
+class BlocksRefused(StoreRefused):
+    """No block can be staged at the path, because of blocks that other uploads have left there."""
+
+
+_UNAVAILABLE = "storage cannot be used at present; the registry's log says why"
+_REFUSED = "storage refuses this operation; the registry's log says why"
 
 
 @dataclass(frozen=True)
@@ -77,7 +106,8 @@ def if_match(etag: str) -> Condition:
 class Properties:
     """What storage knows of an object besides its content.
 
-    ``is_append`` says whether it is an append blob. ``last_modified`` is by the clock of storage.
+    ``is_append`` says whether it is an append blob, ``archived``, in listings only, whether its
+    content cannot be read until it is rehydrated. ``last_modified`` is by the clock of storage.
     """
 
     etag: str
@@ -85,6 +115,7 @@ class Properties:
     last_modified: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_append: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,13 +182,13 @@ def check_source_range(offset: int, length: int | None) -> None:
 class ObjectStore(Protocol):
     """Objects in one container.
 
-    Every method raises `StoreUnavailable` if storage cannot be used. The operation may or may not
-    have taken place then.
+    Every method raises `StoreUnavailable` if storage cannot be used, when the operation may or may
+    not have taken place, and `StoreRefused` if storage does not permit it in the object's state.
 
     Failed calls are retried, a limited number of times. If the answer to an earlier attempt was
-    lost and a condition fails for that reason, `put`, `commit` and `delete` recognise their own
-    work, with one more call, and succeed. `copy` does not: after its `ConditionFailed` the caller
-    has to look.
+    lost and a condition fails for that reason, `put`, `set_metadata`, `commit` and `delete`
+    recognise their own work, with one more call, and succeed. `copy` does not: after its
+    `ConditionFailed` the caller has to look.
     """
 
     async def head(self, path: str) -> Properties:
@@ -167,17 +198,21 @@ class ObjectStore(Protocol):
         """
 
     async def get(
-        self,
-        path: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        condition: Condition = UNCONDITIONAL,
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
-        """Return content, in memory: all from ``offset``, or at most ``length`` bytes. One call.
+        """Return the whole object, of at most ``limit`` bytes. One call.
 
-        At offset 0 there is always something to return, even of an empty object; a ``length`` for
-        an empty object costs a second call.
+        :raises NotFound: the object does not exist.
+        :raises ConditionFailed: the object is not the one of ``if_match``.
+        :raises TooLarge: the object has more than ``limit`` bytes.
+        """
+
+    async def get_range(
+        self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        """Return at most ``length`` bytes from ``offset``. One call, two for an empty object.
+
+        At offset 0 there is always something to return, even of an empty object.
 
         :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``.
@@ -197,6 +232,20 @@ class ObjectStore(Protocol):
         :raises ValueError: `check_metadata` does not accept the metadata.
         :raises ConditionFailed: the condition does not hold.
         :raises WrongKind: an append blob is at the path.
+        """
+
+    async def set_metadata(
+        self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
+    ) -> str:
+        """Replace the metadata of a block or append blob. Returns its new ETag. One call.
+
+        Content and staged blocks stay as they are; ``last_modified`` becomes the time of the call.
+        Source: learn.microsoft.com/rest/api/storageservices/set-blob-metadata.
+
+        :raises ValueError: `check_metadata` does not accept the metadata.
+        :raises NotFound: the object does not exist.
+        :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,
+            either of the two is raised for ``if_match``.
         """
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
@@ -297,10 +346,14 @@ class ObjectStore(Protocol):
     ) -> Page:
         """Return one page, of at most ``limit`` <= 5000 entries, of a listing. One call.
 
+        A page may be shorter than ``limit``, or empty, and not be the last: only its
+        ``continuation`` says whether more follows. `exists_below` and `list_all` follow it.
+
         The listing has the objects whose paths begin with ``prefix``, without their metadata unless
         ``metadata`` is true. ``by_folder`` groups the objects behind the next "/" into one entry.
         Objects before ``start_from`` are left out; it begins with ``prefix``, and has no further
-        "/" where ``by_folder`` is true. ``continuation`` is that of the previous page, and suffices
+        "/" where ``by_folder`` is true. It only saves calls: a store may ignore it, as Azure does
+        before its version 2026-02-06. ``continuation`` is that of the previous page, and suffices
         to continue: ``start_from`` is not repeated.
 
         :raises ContinuationInvalid: no page had this ``continuation``. Not every wrong one is
@@ -322,7 +375,10 @@ class ObjectStore(Protocol):
 async def list_all(
     store: ObjectStore, prefix: str, *, by_folder: bool = False, metadata: bool = False
 ) -> AsyncIterator[Entry]:
-    """Yield every entry of a listing. One call per 5,000 entries; arguments as for `list_page`."""
+    """Yield every entry of a listing, however short its pages are.
+
+    One call per 5,000 entries as a rule; arguments as for `list_page`.
+    """
     continuation: str | None = None
     while True:
         page = await store.list_page(
@@ -342,6 +398,20 @@ async def exists(store: ObjectStore, path: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+async def exists_below(store: ObjectStore, prefix: str) -> bool:
+    """Return whether any object's path begins with ``prefix``. One call as a rule.
+
+    One more for each empty page that precedes the first entry: storage returns such pages where it
+    has passed over many deleted objects.
+    """
+    continuation: str | None = None
+    while True:
+        page = await store.list_page(prefix, continuation=continuation, limit=1)
+        continuation = page.continuation
+        if page.entries or continuation is None:
+            return bool(page.entries)
 
 
 async def delete_if(store: ObjectStore, path: str, condition: Condition = UNCONDITIONAL) -> bool:

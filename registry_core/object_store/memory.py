@@ -22,6 +22,7 @@ from .interface import (
     RangeNotSatisfiable,
     StoredObject,
     StoreUnavailable,
+    TooLarge,
     WrongKind,
     check_block_id,
     check_metadata,
@@ -62,19 +63,22 @@ class MemoryStore:
         return self._find(path).properties
 
     async def get(
-        self,
-        path: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        condition: Condition = UNCONDITIONAL,
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        found = self._find(path)
+        self._check(path, condition)
+        if found.properties.size > limit:
+            raise TooLarge(f"{path} has {found.properties.size} bytes, more than {limit}")
+        return StoredObject(found.properties, found.content)
+
+    async def get_range(
+        self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
         found = self._find(path)
         self._check(path, condition)
         if offset and offset >= found.properties.size:
             raise RangeNotSatisfiable(path)
-        end = None if length is None else offset + length
-        return StoredObject(found.properties, found.content[offset:end])
+        return StoredObject(found.properties, found.content[offset : offset + length])
 
     async def put(
         self,
@@ -88,6 +92,14 @@ class MemoryStore:
         self._refuse_append(path)
         self.staged.pop(path, None)
         return self._write(path, {"": bytes(content)}, metadata)
+
+    async def set_metadata(
+        self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
+    ) -> str:
+        found = self._find(path)
+        self._check(path, condition)
+        is_append = found.properties.is_append
+        return self._write(path, found.blocks, metadata, is_append=is_append)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         self._refuse_append(path)

@@ -25,7 +25,8 @@ class _Unknown(RegistryError):
 def render(error: Exception, request: Request) -> Response:
     """Return the answer for an error, and log those that are not the client's.
 
-    Of an unexpected exception the answer says nothing: it could contain anything.
+    The answer does not have an error's private text, and says nothing of an unexpected exception,
+    which could contain anything.
     """
     path = request.scope["path"]  # decoded: only its repr is safe in a line of the log
     if isinstance(error, ClientDisconnect):
@@ -35,7 +36,8 @@ def render(error: Exception, request: Request) -> Response:
         _log.error("%s %r failed", request.method, path, exc_info=error)
         error = _Unknown("internal error; see the registry's log")
     headers = dict(error.headers)
-    if error.code is ErrorCode.UNAVAILABLE:
+    if error.private or error.code is ErrorCode.UNAVAILABLE:
         _log.warning("%s %r: %s", request.method, path, error)
+    if error.code is ErrorCode.UNAVAILABLE:
         headers.setdefault("Retry-After", _RETRY_AFTER_SECONDS)
     return JSONResponse(error.to_json(), status_code=error.http_status, headers=headers)

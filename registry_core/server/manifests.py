@@ -18,12 +18,9 @@ from ..spec.endpoints import (
     Reference,
 )
 from ..spec.errors import ManifestInvalid
-from ..spec.manifest import Manifest, parse_manifest
+from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from .conditional import REVALIDATED, UNCHANGING, not_modified
 from .context import RequestContext
-
-# "registries SHOULD ... support manifests of at least 4 mebibytes"
-MANIFEST_LIMIT = 4 * 2**20
 
 
 async def head_manifest(context: RequestContext, endpoint: HeadManifest) -> Response:
@@ -65,10 +62,10 @@ async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
     :raises ManifestInvalid: it is malformed, or too large (413).
     :raises DigestInvalid: it does not hash to the reference.
     """
-    content = await context.read(MANIFEST_LIMIT)
+    content = await context.read(MAX_MANIFEST_BYTES)
     if content is None:
         raise ManifestInvalid(
-            f"the manifest is larger than {MANIFEST_LIMIT} bytes",
+            f"the manifest is larger than {MAX_MANIFEST_BYTES} bytes",
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
     content_type = context.header("content-type")

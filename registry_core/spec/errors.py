@@ -92,7 +92,8 @@ class RegistryError(Exception):
 
     ``message`` says what is wrong and what would be right; without one the code's own is used.
     ``status`` and ``headers`` override the code's table entry. ``received``: the entries of another
-    registry's error, rendered as they are.
+    registry's error, rendered as they are. ``private`` is the text of the exception, for the log
+    and never for clients, where it says more than the message.
     """
 
     message: str = ""
@@ -100,11 +101,12 @@ class RegistryError(Exception):
     status: HTTPStatus | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     received: tuple[ErrorDetail, ...] = ()
+    private: str = ""
 
     code = ErrorCode.UNKNOWN
 
     def __post_init__(self) -> None:
-        super().__init__(self.message or MEANINGS[self.code].message)
+        super().__init__(self.private or self.message or MEANINGS[self.code].message)
 
     @property
     def http_status(self) -> HTTPStatus:

@@ -29,6 +29,13 @@ _DESCRIPTOR_FIELDS = {
     for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "artifactType")
 }
 
+MAX_MANIFEST_BYTES = 4 * 2**20
+"""The size of the largest manifest that is accepted, or taken for one in storage.
+
+OCI distribution-spec, "Pushing Manifests": registries should enforce a limit, of at least 4 MiB.
+CNCF distribution has the same.
+"""
+
 # Each value has one. No real manifest of 4 MiB comes near, and the interpreter does nothing else
 # while it makes the values: so many take a tenth of a second.
 _MAX_DELIMITERS = 2**18
@@ -200,6 +207,8 @@ def _refuse_lookalikes(document: Mapping[str, object], names: Mapping[str, str])
 
 
 def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
+    if len(content) > MAX_MANIFEST_BYTES:
+        _fail(f"the manifest has {len(content)} bytes, more than {MAX_MANIFEST_BYTES}")
     hook = _object if strict else None
     if strict and sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS:
         _fail("too many values")

@@ -23,6 +23,7 @@ from ..object_store.interface import (
     NotFound,
     ObjectStore,
     StoredObject,
+    TooLarge,
     WrongKind,
     delete_if,
     if_match,
@@ -30,6 +31,7 @@ from ..object_store.interface import (
 from ..registry import Chunk
 from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
+from ..spec.manifest import MAX_MANIFEST_BYTES
 from .ingest import Budget, Ingested, ingest
 from .layout import Layout
 from .links import REREAD_DELAYS
@@ -57,12 +59,16 @@ class Content:
     async def read_manifest(self, digest: Digest) -> bytes:
         """Return the content of a manifest. One call, none if cached.
 
-        :raises NotFound: it is missing, incomplete or damaged.
+        :raises NotFound: it is missing, incomplete or damaged, or too large to be a manifest.
         """
         content = self.manifests.get(digest)
         if content is None:
             path = self.layout.content(digest)
-            content = (await self.store.get(path)).content
+            try:
+                content = (await self.store.get(path, limit=MAX_MANIFEST_BYTES)).content
+            except TooLarge as error:
+                _log.warning("%s is too large to be a manifest", path)
+                raise NotFound(f"{path} is not a manifest") from error
             actual = await off_loop(len(content), Digest.of, content, digest.algorithm)
             if actual != digest:
                 _log.error("%s does not hash to its address; push it again", path)
@@ -177,9 +183,9 @@ async def read_pieces(
     The first piece has been read when this returns. All come from the same version of the object;
     where it changes, `ConditionFailed` is raised.
 
-    :raises NotFound, RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get`.
+    :raises NotFound, RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get_range`.
     """
-    first = await store.get(path, offset=offset, length=min(PIECE, length), condition=condition)
+    first = await store.get_range(path, offset, min(PIECE, length), condition=condition)
     return _pieces(store, path, first, offset=offset, length=length)
 
 
@@ -194,7 +200,7 @@ async def _pieces(
     def fetch_next() -> None:
         start = next(starts, None)
         if start is not None:
-            part = store.get(path, offset=start, length=min(PIECE, end - start), condition=same)
+            part = store.get_range(path, start, min(PIECE, end - start), condition=same)
             ahead.append(asyncio.ensure_future(part))
 
     try:

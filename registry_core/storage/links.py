@@ -18,6 +18,7 @@ from ..object_store.interface import (
     ObjectStore,
     Properties,
     StoreUnavailable,
+    TooLarge,
     WrongKind,
     delete_if,
     if_match,
@@ -28,6 +29,9 @@ from ..spec.errors import DigestInvalid, Unavailable
 
 REREAD_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each further look at an object that another registry may be about to complete."""
+
+MAX_LINK_BYTES = 1024
+"""A larger object is not a link: the longest digest has 135 characters."""
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
@@ -91,7 +95,10 @@ async def read_link(store: ObjectStore, path: str) -> Link:
     :raises NotFound: the link does not exist, or holds no digest.
     """
     for delay in (*REREAD_DELAYS, None):
-        found = await store.get(path)
+        try:
+            found = await store.get(path, limit=MAX_LINK_BYTES)
+        except TooLarge as error:
+            raise NotFound(f"{path} holds no digest") from error
         if found.content.strip():
             return _parse_link(path, found.content).described_by(found.properties)
         if delay is not None:
@@ -143,9 +150,10 @@ async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
 
 async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
     try:
-        return (await store.get(path)).content.strip() == content
-    except NotFound:
+        found = await store.get(path, limit=MAX_LINK_BYTES)
+    except (NotFound, TooLarge):
         return False
+    return found.content.strip() == content
 
 
 async def _replace(store: ObjectStore, path: str, link: Link) -> None:

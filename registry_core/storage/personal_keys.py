@@ -6,8 +6,20 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from ..auth.sources.personal_keys import KeyUnreadable, PersonalKey, is_key_name
-from ..object_store.interface import IF_ABSENT, ConditionFailed, NotFound, ObjectStore, list_all
+from ..auth.sources.personal_keys import (
+    MAX_KEY_BYTES,
+    KeyUnreadable,
+    PersonalKey,
+    is_key_name,
+)
+from ..object_store.interface import (
+    IF_ABSENT,
+    ConditionFailed,
+    NotFound,
+    ObjectStore,
+    TooLarge,
+    list_all,
+)
 from .layout import Layout
 
 _log = logging.getLogger(__name__)
@@ -32,11 +44,12 @@ class PersonalKeys:
         """Return a key; None if there is none, or it is unreadable, which is logged. One call."""
         path = self.layout.personal_key(name)
         try:
-            key = PersonalKey.of_json((await self.store.get(path)).content)
+            found = await self.store.get(path, limit=MAX_KEY_BYTES)
+            key = PersonalKey.of_json(found.content)
         except NotFound:
             return None
-        except KeyUnreadable as error:
-            _log.warning("%s: %s", path, error)
+        except (KeyUnreadable, TooLarge) as error:
+            _log.warning("%s is not a personal access key: %s", path, error)
             return None
         return key if key.name == name else None
 

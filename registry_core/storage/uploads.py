@@ -291,7 +291,8 @@ class Uploads:
     async def _publish(self, upload: Upload, state: UploadState, digest: Digest) -> None:
         if state.whole is not None:  # of another algorithm, and no larger than one block
             path = self._layout.content(state.whole)
-            await self.content.put(digest, (await self._store.get(path)).content)
+            found = await self._store.get(path, limit=upload.offset)
+            await self.content.put(digest, found.content)
         elif not await self.content.copy(digest, self._path(upload), upload.offset, state.etag):
             raise UploadOutOfOrder(await self.get_upload(upload))
 

@@ -44,6 +44,7 @@ def test_every_setting_is_read() -> None:
         | {
             table.ACCOUNT_KEY: KEY,
             table.REALM: "core.example.net",
+            table.API_VERSION: "2024-11-04",
             table.ROOT_DIRECTORY: "some/folder",
             table.REDIRECT_DISABLE: "True",
             table.CACHE_MEMBERSHIP: "0",
@@ -58,6 +59,7 @@ def test_every_setting_is_read() -> None:
     )
     assert settings.storage.service_url == "https://account.blob.core.example.net"
     assert settings.storage.account_key == KEY
+    assert settings.storage.api_version == "2024-11-04"
     assert settings.root == "some/folder/"
     assert settings.redirect is False
     assert (settings.membership_seconds, settings.manifest_cache_bytes) == (0, 1000)
@@ -95,6 +97,9 @@ def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) 
         ({table.ACCOUNT_NAME: "my-account"}, table.ACCOUNT_NAME, "letters and digits"),
         ({table.ACCOUNT_KEY: "%%%"}, table.ACCOUNT_KEY, "base64"),
         ({table.SERVICE_URL: "account"}, table.SERVICE_URL, "https://"),
+        ({table.API_VERSION: "latest"}, table.API_VERSION, "such as 2024-11-04"),
+        ({table.API_VERSION: "2019-07-07"}, table.API_VERSION, "from 2020-12-06"),
+        ({table.API_VERSION: "2027-01-01"}, table.API_VERSION, "to 2026-10-06"),
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
         ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
@@ -126,6 +131,16 @@ def test_a_connection_string_excludes_other_credentials(name: str) -> None:
 def test_a_connection_string_needs_name_and_key(text: str) -> None:
     [problem] = problems(BY_CONNECTION_STRING | {table.CONNECTION_STRING: text})
     assert "AccountKey" in problem
+
+
+@pytest.mark.parametrize("credentials", [BY_ACCOUNT, BY_CONNECTION_STRING])
+def test_the_version_of_the_protocol_can_be_chosen(credentials: dict[str, str]) -> None:
+    assert (
+        read_settings(credentials).storage.api_version == table.SETTINGS[table.API_VERSION].default
+    )
+    assert read_settings(credentials | {table.API_VERSION: "2020-12-06"}).storage.api_version == (
+        "2020-12-06"
+    )
 
 
 def test_all_problems_are_reported_at_once() -> None:

@@ -101,6 +101,11 @@ def test_a_key_needs_no_type(kind: str) -> None:
             table.SERVICE_URL,
             "https://",
         ),
+        (
+            {table.ACCOUNT_NAME: "", table.SERVICE_URL: "https://blobs.example.com"},
+            table.ACCOUNT_NAME,
+            "does not contain the name of the account",
+        ),
     ],
 )
 def test_a_contradiction_is_reported_in_one_line(
@@ -113,3 +118,22 @@ def test_a_contradiction_is_reported_in_one_line(
     assert advice in problem
     assert "\n" not in problem
     assert "the secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://account.blob.core.windows.net",
+        "https://account.blob.core.usgovcloudapi.net/",
+        "https://account.z12.blob.storage.azure.net",
+        "https://127.0.0.1:10000/account",
+    ],
+)
+def test_an_address_that_contains_the_account_suffices(url: str) -> None:
+    storage = read_settings(BASE | {table.ACCOUNT_NAME: "", table.SERVICE_URL: url}).storage
+    assert (storage.service_url, storage.account_name) == (url, "")
+
+
+def test_a_custom_domain_needs_the_name_of_the_account() -> None:
+    storage = read_settings(BASE | {table.SERVICE_URL: "https://blobs.example.com"}).storage
+    assert (storage.service_url, storage.account_name) == ("https://blobs.example.com", "account")

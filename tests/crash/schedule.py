@@ -32,7 +32,7 @@ ANSWERED = "answered"
 LOST = "answer lost"
 REFUSED = "refused"
 REPEATED = "answer lost and repeated"
-READS = frozenset({"head", "get", "list_page", "committed_blocks"})
+READS = frozenset({"head", "get", "get_range", "list_page", "committed_blocks"})
 
 
 class Died(BaseException):

@@ -15,6 +15,7 @@ from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage import links
 from registry_core.storage.layout import Layout
+from registry_core.storage.links import MAX_LINK_BYTES
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob, push_image, push_manifest
 from tests.support.counting import CountingStore
@@ -64,17 +65,17 @@ async def overwrite(
 @by_name(LINKS)
 async def test_a_link_without_metadata_is_read_and_accepted(memory: MemoryStore, path: str) -> None:
     """As distribution writes them, with or without a newline."""
-    await overwrite(memory, path, (await memory.get(path)).content + b"\n")
+    await overwrite(memory, path, memory.objects[path].content + b"\n")
     await expect_problems(memory)
 
 
 @by_name(LINKS)
 async def test_a_link_that_is_an_append_blob_is_replaced(memory: MemoryStore, path: str) -> None:
     """By one with the metadata that a push writes."""
-    before = await memory.get(path)
+    before = await memory.get(path, limit=MAX_LINK_BYTES)
     await overwrite(memory, path, before.content, append=True)
     await expect_repaired(memory, Problem.LINK_APPEND)
-    replaced = await memory.get(path)
+    replaced = await memory.get(path, limit=MAX_LINK_BYTES)
     assert replaced.content == before.content
     assert replaced.properties.metadata.keys() == before.properties.metadata.keys()
     assert not replaced.properties.is_append
@@ -86,10 +87,10 @@ async def test_a_link_that_is_an_append_blob_is_replaced(memory: MemoryStore, pa
 async def test_a_torn_link_is_rewritten_from_its_path(
     memory: MemoryStore, path: str, content: bytes, *, append: bool
 ) -> None:
-    before = await memory.get(path)
+    before = await memory.get(path, limit=MAX_LINK_BYTES)
     await overwrite(memory, path, content, append=append)
     await expect_repaired(memory, Problem.LINK_TORN)
-    assert (await memory.get(path)).content == before.content
+    assert memory.objects[path].content == before.content
 
 
 @pytest.mark.parametrize("content", [b"", b"no digest"])
@@ -188,7 +189,7 @@ async def test_an_interrupted_replacement_is_completed_by_the_next_repair(
     memory: MemoryStore, path: str
 ) -> None:
     """Whatever kind of link it was, as nothing else may reference it; with all its metadata."""
-    before = await memory.get(path)
+    before = await memory.get(path, limit=MAX_LINK_BYTES)
     await overwrite(memory, path, before.content, append=True)
     with pytest.raises(StoreUnavailable):
         await examine_store(InterruptedStore(memory), repair=True)
@@ -198,7 +199,7 @@ async def test_an_interrupted_replacement_is_completed_by_the_next_repair(
 
     assert report.repaired[Problem.REPLACEMENT_UNFINISHED] == 1
     assert report.remaining == 0
-    after = await memory.get(path)
+    after = await memory.get(path, limit=MAX_LINK_BYTES)
     assert after.content == before.content
     assert after.properties.metadata.keys() == before.properties.metadata.keys()
     await expect_problems(memory)
@@ -232,5 +233,5 @@ async def test_an_alias_keeps_the_digest_that_it_leads_to(
         await expect_repaired(memory, Problem.LINK_APPEND)
     await expect_problems(memory)
 
-    assert (await memory.get(path)).content == str(BLOB).encode()
+    assert memory.objects[path].content == str(BLOB).encode()
     assert (await registry.open_blob("a", alias)).descriptor.size == len(LAYER)

@@ -191,7 +191,7 @@ async def test_a_role_assigned_later_is_found_by_the_next_check(
 
 OPERATIONS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "head": lambda s: s.head("a"),
-    "get": lambda s: s.get("a"),
+    "get": lambda s: s.get("a", limit=10),
     "put": lambda s: s.put("a", CONTENT),
     "stage": lambda s: stage(s, "a", "1", CONTENT),
     "commit": lambda s: s.commit("a", [make_block_id("1")]),

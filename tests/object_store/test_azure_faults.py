@@ -62,6 +62,10 @@ CHANGES: dict[str, Callable[[AzureBlobStore, str, str], Awaitable[str]]] = {
     "put if absent": lambda s, p, _: s.put(p + "b", NEW, metadata=METADATA, condition=IF_ABSENT),
     "put if match": lambda s, p, e: s.put(p + "a", NEW, condition=if_match(e)),
     "put no bytes": lambda s, p, _: s.put(p + "b", b"", condition=IF_ABSENT),
+    "set metadata": lambda s, p, _: s.set_metadata(p + "a", METADATA),
+    "set metadata if match": lambda s, p, e: s.set_metadata(
+        p + "a", METADATA, condition=if_match(e)
+    ),
     "commit": lambda s, p, _: s.commit(p + "blocks", [make_block_id("1")], metadata=METADATA),
     "commit if absent": lambda s, p, _: s.commit(
         p + "blocks", [make_block_id("1"), make_block_id("2")], condition=IF_ABSENT
@@ -117,6 +121,7 @@ CONDITIONAL_CHANGES: list[Callable[[AzureBlobStore], Awaitable[object]]] = [
     lambda s: s.put("a", NEW, condition=IF_ABSENT),
     lambda s: s.put("a", CONTENT, metadata=METADATA, condition=IF_ABSENT),
     lambda s: s.put("a", NEW, condition=OTHER),
+    lambda s: s.set_metadata("a", METADATA, condition=OTHER),
     lambda s: s.commit("blocks", [make_block_id("2")], condition=IF_ABSENT),
     lambda s: s.commit("a", [], condition=OTHER),
     lambda s: s.delete("a", condition=OTHER),
@@ -143,9 +148,9 @@ async def test_the_write_of_another_is_not_taken_for_its_own(
 
 READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
     "head": lambda s: s.head("a"),
-    "get": lambda s: s.get("a"),
-    "get a part": lambda s: s.get("a", offset=2, length=3),
-    "get an empty object": lambda s: s.get("empty"),
+    "get": lambda s: s.get("a", limit=10),
+    "get a part": lambda s: s.get_range("a", 2, 3),
+    "get an empty object": lambda s: s.get("empty", limit=10),
     "committed blocks": lambda s: s.committed_blocks("a"),
     "list": lambda s: s.list_page("", metadata=True),
     "list by folder": lambda s: s.list_page("", by_folder=True),

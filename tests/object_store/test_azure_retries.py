@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 
 import anyio
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import NotFound, StoreUnavailable
+from registry_core.object_store.interface import NotFound, StoredObject, StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import container_client, opened, opened_at
@@ -22,6 +22,11 @@ pytestmark = pytest.mark.anyio
 Calls = list[tuple[str, str]]
 LARGE = bytes(range(256)) * 4096 * 3  # 3 MiB
 WRONG_KEY = "bm90IHRoZSBrZXk="
+
+READS: dict[str, Callable[[AzureBlobStore], Awaitable[StoredObject]]] = {
+    "get": lambda s: s.get("a", limit=len(LARGE)),
+    "get_range": lambda s: s.get_range("a", 0, len(LARGE)),
+}
 
 
 @pytest.fixture
@@ -85,17 +90,17 @@ async def test_a_retried_large_object_is_sent_whole(
     assert await content_of(remote, "a") == LARGE
 
 
-@pytest.mark.parametrize("length", [None, len(LARGE)])
+@pytest.mark.parametrize("read", READS)
 async def test_a_truncated_answer_is_retried(
     remote: AzureBlobStore,
     store: AzureBlobStore,
     storage: FaultyStorage,
     calls: Calls,
-    length: int | None,
+    read: str,
 ) -> None:
     await store.put("a", LARGE)
     storage.choose = first(1, Fault.TRUNCATED)
-    assert (await remote.get("a", length=length)).content == LARGE
+    assert (await READS[read](remote)).content == LARGE
     assert calls == [("GET", "get")] * 2
 
 
@@ -104,8 +109,9 @@ async def test_an_answer_that_is_always_truncated_is_never_taken_for_complete(
 ) -> None:
     await store.put("a", LARGE)
     storage.choose = always(Fault.TRUNCATED)
-    with pytest.raises(StoreUnavailable, match="get a"):
-        await remote.get("a")
+    for read in READS.values():
+        with pytest.raises(StoreUnavailable, match="get a"):
+            await read(remote)
 
 
 async def test_storage_that_stays_busy_is_unavailable(
@@ -135,7 +141,7 @@ async def test_silent_storage_is_unavailable_after_the_time_limit(
     for limits in (Limits(total=0.5), Limits(silence=0.2, retries=1, first_delay=0.01)):
         async with opened_at(storage.port, container_name, limits=limits) as store:
             with anyio.fail_after(20), pytest.raises(StoreUnavailable, match="get a"):
-                await store.get("a")
+                await store.get("a", limit=10)
 
 
 async def test_concurrent_calls_share_connections(
@@ -147,10 +153,10 @@ async def test_concurrent_calls_share_connections(
     assert storage.connections == 1
     async with anyio.create_task_group() as group:
         for _ in range(64):
-            group.start_soon(remote.get, "a")
+            group.start_soon(remote.get_range, "a", 0, 10)
     assert storage.connections <= 64
     before = storage.connections
-    await remote.get("a")
+    await remote.get("a", limit=10)
     assert storage.connections == before
 
 

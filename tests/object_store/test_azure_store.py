@@ -14,9 +14,11 @@ from tests.contracts.object_store import (
     AppendBlobContract,
     Copies,
     ObjectStoreContract,
+    SnapshotContract,
+    TakeSnapshot,
 )
 from tests.support.azure_answers import AzureAnswers, Precedence
-from tests.support.azurite import opened, write_append_blob
+from tests.support.azurite import create_snapshot, opened, write_append_blob
 
 
 @pytest.fixture
@@ -25,8 +27,13 @@ async def store(azurite: Azurite, container_name: str) -> AsyncIterator[AzureBlo
         yield store
 
 
-class TestAzureStore(ObjectStoreContract):
-    pass
+class TestAzureStore(ObjectStoreContract, SnapshotContract):
+    @pytest.fixture
+    def take_snapshot(self, azurite: Azurite, container_name: str) -> TakeSnapshot:
+        async def take_snapshot(path: str) -> None:
+            await asyncio.to_thread(create_snapshot, azurite, container_name, path)
+
+        return take_snapshot
 
 
 class TestCopiesInPieces(Copies):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
 
 from registry_core import app
 from registry_core.config import AzureStorage
-from registry_core.object_store.azure.service import make_service as make_real_service
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of
 from tests.support.azurite import create_container
 from tests.support.entra_tokens import SECRET, EntraTokens
 from tests.support.managed_identity import TENANT
-from tests.support.secure_azurite import SecureAzurite, TrustingTransport
+from tests.support.secure_azurite import Connections, SecureAzurite
 
 pytestmark = pytest.mark.anyio
 
@@ -44,14 +43,16 @@ def storage(secure_azurite: SecureAzurite) -> AzureStorage:
 
 
 @pytest.fixture(autouse=True)
-def _trusted_storage(secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the store a transport that trusts the server and closes its connections."""
-
-    def make_service(url: str, credential: object, **options: object) -> object:
-        options["transport"] = TrustingTransport(secure_azurite.trust)
-        return make_real_service(url, credential, **options)  # type: ignore[arg-type] # passed on unchanged
-
-    monkeypatch.setattr("registry_core.object_store.azure.connection.make_service", make_service)
+async def _trusted_storage(
+    secure_azurite: SecureAzurite, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """Give the store a connector that trusts the server, and wait for its connections to end."""
+    connections = Connections(secure_azurite.trust)
+    monkeypatch.setattr(
+        "registry_core.object_store.azure.client.make_connector", connections.connector
+    )
+    yield
+    await connections.ended()
 
 
 async def test_an_application_signs_in_with_its_secret(

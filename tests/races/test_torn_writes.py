@@ -15,6 +15,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
+from registry_core.spec.manifest import MAX_MANIFEST_BYTES
 from registry_core.storage import links
 from registry_core.storage.content import Content
 from registry_core.storage.links import Link
@@ -98,7 +99,8 @@ async def test_content_written_in_two_steps_is_torn_for_clients_that_do_not_veri
         return True
 
     async def read_manifest(content: Content, digest: Digest) -> bytes:
-        return (await content.store.get(content.layout.content(digest))).content
+        path = content.layout.content(digest)
+        return (await content.store.get(path, limit=MAX_MANIFEST_BYTES)).content
 
     monkeypatch.setattr(Content, "is_whole", is_whole)
     monkeypatch.setattr(Content, "read_manifest", read_manifest)

@@ -201,7 +201,7 @@ async def test_a_manifest_that_a_deletion_met_keeps_what_its_link_said(
     async def tag_first(path: str, **options: Any) -> None:
         await delete(path, **options)
         if path == LAYOUT.revision_link("a", DIGEST):
-            content = (await memory.get(LAYOUT.content(DIGEST))).content
+            content = memory.objects[LAYOUT.content(DIGEST)].content
             await memory.put(LAYOUT.tag_link("a", "v2"), str(Digest.of(content)).encode())
 
     monkeypatch.setattr(memory, "delete", tag_first)

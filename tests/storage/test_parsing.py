@@ -7,9 +7,8 @@ from contextlib import suppress
 import pytest
 
 from registry_core.aio import off_loop
-from registry_core.server.manifests import MANIFEST_LIMIT
 from registry_core.spec.errors import ManifestInvalid
-from registry_core.spec.manifest import parse_manifest
+from registry_core.spec.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from tests.support.content import image_manifest
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +20,7 @@ LONGEST = 0.3
 
 def filled(unit: str) -> bytes:
     """Return a manifest of 4 MiB with a list of as many as fit."""
-    values = (unit * ((MANIFEST_LIMIT - 2000) // len(unit)))[:-1]
+    values = (unit * ((MAX_MANIFEST_BYTES - 2000) // len(unit)))[:-1]
     return image_manifest()[:-1] + f', "x": [{values}]}}'.encode()
 
 

@@ -107,7 +107,7 @@ async def test_correct_links_that_are_append_blobs_are_not_replaced(
     await push_image(registry, "a", "v1", [b"old"])
     links = [path for path in memory.objects if path.endswith("/link") and path != LINK]
     for path in links:
-        content = (await memory.get(path)).content
+        content = memory.objects[path].content
         await memory.delete(path)
         await memory.append(path, content)
     store.calls.clear()

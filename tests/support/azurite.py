@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerClient
 
 from registry_core.object_store.azure import AzureBlobStore
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
-from tests.support.secure_azurite import SecureAzurite, TrustingTransport
+from tests.support.secure_azurite import Connections, SecureAzurite
 
 
 def container_client(azurite: Azurite, name: str) -> ContainerClient:
@@ -38,6 +38,12 @@ def write_append_blob(azurite: Azurite, container: str, path: str, *pieces: byte
         blob.create_append_blob()
         for piece in pieces:
             blob.append_block(piece)
+
+
+def create_snapshot(azurite: Azurite, container: str, path: str) -> None:
+    """Create a snapshot of a blob."""
+    with container_client(azurite, container) as client:
+        client.get_blob_client(path).create_snapshot()
 
 
 @asynccontextmanager
@@ -68,13 +74,16 @@ async def signed_in(
     azurite: SecureAzurite, container: str, **options: Any
 ) -> AsyncIterator[AzureBlobStore]:
     """Open a store as an identity; ``options`` as for `AzureBlobStore.from_identity`."""
-    transport = options.pop("transport", None) or TrustingTransport(azurite.trust)
+    connections = Connections(azurite.trust)
     url = options.pop("service_url", azurite.service_url)
-    store = AzureBlobStore.from_identity(url, container, transport=transport, **options)
+    store = AzureBlobStore.from_identity(
+        url, container, connector=connections.connector, **options
+    )
     try:
         yield store
     finally:
         await store.close()
+        await connections.ended()
 
 
 @dataclass(frozen=True)

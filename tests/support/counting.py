@@ -32,15 +32,16 @@ class CountingStore:
         return await self.inner.head(path)
 
     async def get(
-        self,
-        path: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        condition: Condition = UNCONDITIONAL,
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
         self.calls.append(("get", path))
-        return await self.inner.get(path, offset=offset, length=length, condition=condition)
+        return await self.inner.get(path, limit=limit, condition=condition)
+
+    async def get_range(
+        self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        self.calls.append(("get_range", path))
+        return await self.inner.get_range(path, offset, length, condition=condition)
 
     async def put(
         self,
@@ -52,6 +53,12 @@ class CountingStore:
     ) -> str:
         self.calls.append(("put", path))
         return await self.inner.put(path, content, metadata=metadata, condition=condition)
+
+    async def set_metadata(
+        self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
+    ) -> str:
+        self.calls.append(("set_metadata", path))
+        return await self.inner.set_metadata(path, metadata, condition=condition)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         self.calls.append(("stage", path))

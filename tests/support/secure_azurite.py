@@ -14,7 +14,6 @@ from typing import Any
 
 from aiohttp import AddrInfoType, TCPConnector
 
-from registry_core.object_store.azure.transport import Transport
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.certificates import certify
 
@@ -102,18 +101,3 @@ class Connections:
         family, kind, protocol, *_ = address
         self._sockets.append(socket.socket(family, kind, protocol))
         return self._sockets[-1]
-
-
-class TrustingTransport(Transport):
-    """The store's transport, trusting the tests' server."""
-
-    def __init__(self, trust: Trust, **options: Any) -> None:
-        super().__init__(**options)
-        self._connections = Connections(trust)
-
-    async def close(self) -> None:
-        await super().close()
-        await self._connections.ended()
-
-    def _connector(self) -> TCPConnector:
-        return self._connections.connector()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from registry_core.server.manifests import MANIFEST_LIMIT
 from registry_core.spec.digest import Digest
+from registry_core.spec.manifest import MAX_MANIFEST_BYTES
 from tests.support.content import CONFIG, image_manifest, in_pieces
 from tests.support.wire import Wire, assert_error
 
@@ -26,14 +26,14 @@ def padded(value: str) -> bytes:
 
 def filled(unit: str) -> str:
     """Return a list that repeats ``unit`` almost up to the size limit."""
-    return f"[{(unit * ((MANIFEST_LIMIT - 2000) // len(unit)))[:-1]}]"
+    return f"[{(unit * ((MAX_MANIFEST_BYTES - 2000) // len(unit)))[:-1]}]"
 
 
 BOMBS = {
     "deep list": b"[" * DEEP + b"]" * DEEP,
     "deep object": padded('{"a":' * DEEP + "1" + "}" * DEEP),
-    "deep and open": b"[" * MANIFEST_LIMIT,
-    "deep objects and open": b'{"a":' * (MANIFEST_LIMIT // 5),
+    "deep and open": b"[" * MAX_MANIFEST_BYTES,
+    "deep objects and open": b'{"a":' * (MAX_MANIFEST_BYTES // 5),
     "an integer of a million digits": padded("1" * 10**6),
     "NaN": padded("NaN"),
     "Infinity": padded("-Infinity"),
@@ -52,8 +52,8 @@ BOMBS = {
     "a text": b'"schemaVersion"',
     "a number": b"2",
     "null": b"null",
-    "only spaces": b" " * MANIFEST_LIMIT,
-    "an open text": padded('"' + "a" * (MANIFEST_LIMIT - 2000))[:-1],
+    "only spaces": b" " * MAX_MANIFEST_BYTES,
+    "an open text": padded('"' + "a" * (MAX_MANIFEST_BYTES - 2000))[:-1],
     "NUL": b"\0" * 1000,
 }
 
@@ -75,7 +75,7 @@ async def test_a_large_valid_manifest_is_accepted(wire: Wire) -> None:
     """390 annotations of 10 kB, just below the limit."""
     await wire.push_blob(CONFIG)
     manifest = image_manifest(annotations={f"key-{i}": "x" * 10_000 for i in range(390)})
-    assert 3.5 * 2**20 < len(manifest) < MANIFEST_LIMIT
+    assert 3.5 * 2**20 < len(manifest) < MAX_MANIFEST_BYTES
     assert (await wire.put_manifest("v1", manifest)).status_code == 201
     pulled = await wire.client.get(f"{wire.base}/manifests/v1")
     assert Digest.of(pulled.content) == Digest.of(manifest)
@@ -89,10 +89,10 @@ def sized(size: int) -> bytes:
 @pytest.mark.every_host
 async def test_the_limit_is_exactly_four_mebibytes(wire: Wire) -> None:
     await wire.push_blob(CONFIG)
-    accepted = await wire.put_manifest("v1", sized(MANIFEST_LIMIT))
+    accepted = await wire.put_manifest("v1", sized(MAX_MANIFEST_BYTES))
     assert accepted.status_code == 201, accepted.text
     with wire.nothing_new_in_storage():
-        for content in (sized(MANIFEST_LIMIT + 1), json.dumps([0] * 2**21).encode()):
+        for content in (sized(MAX_MANIFEST_BYTES + 1), json.dumps([0] * 2**21).encode()):
             assert_error(await wire.put_manifest("v2", content), 413, "MANIFEST_INVALID")
 
 
@@ -103,6 +103,6 @@ async def test_the_limit_holds_for_a_manifest_without_a_length(wire: Wire, piece
     await wire.push_blob(CONFIG)
     url = f"{wire.base}/manifests/v1"
     with wire.nothing_new_in_storage():
-        answer = await wire.client.put(url, content=in_pieces(sized(2 * MANIFEST_LIMIT), piece))
+        answer = await wire.client.put(url, content=in_pieces(sized(2 * MAX_MANIFEST_BYTES), piece))
         assert_error(answer, 413, "MANIFEST_INVALID")
     assert_error(await wire.client.get(url), 404, "MANIFEST_UNKNOWN")

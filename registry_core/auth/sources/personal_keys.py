@@ -21,6 +21,9 @@ from ..identity import HTPASSWD, KEY, Identity, Login, parse_limits
 
 PREFIX = "regk_"
 
+MAX_KEY_BYTES = 64 * 2**10
+"""The size of the largest key in storage."""
+
 _SECRET_BYTES = 32
 _LONGEST_NAME = 64
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -59,7 +62,7 @@ class PersonalKey:
     ) -> tuple[str, PersonalKey]:
         """Return a new key as its user sees it, and what to store of it.
 
-        :raises ValueError: the name is not valid.
+        :raises ValueError: the name is not valid, or the key exceeds `MAX_KEY_BYTES`.
         """
         if not is_key_name(name):
             raise ValueError(
@@ -67,7 +70,12 @@ class PersonalKey:
                 "single '.', '_' or '-' between them"
             )
         text = f"{PREFIX}{name}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        return text, cls(name, user, created, expires, _hash(text), limits)
+        key = cls(name, user, created, expires, _hash(text), limits)
+        if len(key.to_json()) > MAX_KEY_BYTES:
+            raise ValueError(
+                f"the key would have more than {MAX_KEY_BYTES} bytes: use fewer scopes"
+            )
+        return text, key
 
     def matches(self, user: str, text: str) -> bool:
         """Whether ``text`` is this key, and ``user`` its own name or that of its user."""

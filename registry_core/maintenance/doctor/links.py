@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ...aio import for_each, run_to_completion, together
-from ...object_store.interface import NotFound, Properties
+from ...object_store.interface import NotFound, Properties, TooLarge
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
-from ...storage.links import read_link
+from ...storage.links import MAX_LINK_BYTES, read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
 from .context import CheckContext
@@ -20,7 +20,6 @@ from .repairs import REPLACEMENT_BATCH, Replacement, describe_link, replace_link
 from .report import Finding, Problem
 
 _CONCURRENCY = 16
-_MAX_LINK_BYTES = 1024  # no digest is longer
 
 
 @dataclass
@@ -153,16 +152,15 @@ class LinkCheck:
         :raises NotFound: the link was deleted since it was listed.
         """
         link.target = None
-        if link.properties.size > _MAX_LINK_BYTES:
-            return
-        found = await self.context.store.get(link.path)
-        if not found.content.strip():
-            # Another registry may be about to fill it: `read_link` waits for that for a while.
-            with suppress(NotFound):
-                await read_link(self.context.store, link.path)
-            found = await self.context.store.get(link.path)
-        link.properties = found.properties
-        link.target = _parse(found.content.decode("ascii", errors="replace").strip())
+        with suppress(TooLarge):
+            found = await self.context.store.get(link.path, limit=MAX_LINK_BYTES)
+            if not found.content.strip():
+                # Another registry may be about to fill it: `read_link` waits for that for a while.
+                with suppress(NotFound):
+                    await read_link(self.context.store, link.path)
+                found = await self.context.store.get(link.path, limit=MAX_LINK_BYTES)
+            link.properties = found.properties
+            link.target = _parse(found.content.decode("ascii", errors="replace").strip())
 
     async def _report_torn(self, link: ListedLink, expected: Digest) -> None:
         content = f"leads to {link.target}" if link.target else "contains no digest"

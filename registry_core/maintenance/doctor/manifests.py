@@ -8,18 +8,18 @@ from functools import partial
 from itertools import chain
 
 from ...aio import for_each, off_loop
-from ...object_store.interface import NotFound, delete_if, if_match
+from ...object_store.interface import NotFound, TooLarge, delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
-from ...spec.manifest import Manifest, parse_manifest
+from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from ...storage.content import Content
 from ...storage.layout_parse import Kind
 from ...storage.membership import Membership
 from ...storage.referrers import Referrers
 from .context import CONCURRENCY, CheckContext
 from .links import ListedLink, ListedLinks
-from .repairs import MAX_MANIFEST_BYTES, restore_link
+from .repairs import restore_link
 from .report import Problem
 
 
@@ -71,14 +71,15 @@ class ManifestCheck:
 
     async def _read(self, digest: Digest) -> bytes | None:
         """Return content that matches its digest; None, once reported, if there is none."""
-        size = await self.context.content_size(digest)
-        if size is not None and size > MAX_MANIFEST_BYTES:
-            await self._report_invalid(digest, f"manifest {digest} has {size} bytes")
-            return None
+        path = self.context.layout.content(digest)
         try:
-            content = (await self.context.store.get(self.context.layout.content(digest))).content
+            content = (await self.context.store.get(path, limit=MAX_MANIFEST_BYTES)).content
         except NotFound:
             await self._report_dangling(digest)
+            return None
+        except TooLarge:
+            message = f"manifest {digest} has more than {MAX_MANIFEST_BYTES} bytes"
+            await self._report_invalid(digest, message)
             return None
         if Digest.of(content, digest.algorithm) != digest:
             await self.context.report_damaged(digest)

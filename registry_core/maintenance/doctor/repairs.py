@@ -23,6 +23,7 @@ from ...object_store.interface import (
     NotFound,
     ObjectStore,
     Properties,
+    TooLarge,
     WrongKind,
     delete_if,
     exists,
@@ -32,7 +33,7 @@ from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
 from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
-from ...spec.manifest import Manifest, detect_media_type, parse_manifest
+from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type, parse_manifest
 from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
@@ -40,10 +41,11 @@ from ...storage.link_metadata import describe_referrer, referrer_link, revision_
 from ...storage.links import Link
 from .context import CheckContext
 
-MAX_MANIFEST_BYTES = 4 * 2**20
-
 REPLACEMENT_BATCH = 16
 """How many links one record names."""
+
+# Each link has up to 8 KiB of metadata and two paths of 1 KiB; JSON escapes some of it.
+_MAX_RECORD_BYTES = 2**20
 
 
 async def describe_link(
@@ -57,10 +59,11 @@ async def describe_link(
     size = await context.content_size(digest)
     if kind is Kind.LAYER_LINK:
         return Link(digest) if size is None else Link(digest, OCTET_STREAM, size)
-    if size is None or size > MAX_MANIFEST_BYTES:
+    if size is None:
         return Link(digest)
-    with suppress(NotFound, ManifestInvalid):
-        found = await context.store.get(context.layout.content(digest))
+    with suppress(NotFound, TooLarge, ManifestInvalid):
+        path = context.layout.content(digest)
+        found = await context.store.get(path, limit=MAX_MANIFEST_BYTES)
         pushed_at = int((pushed or found.properties.last_modified).timestamp())
         return await _describe_manifest(context, kind, digest, found.content, pushed_at)
     return Link(digest)
@@ -86,8 +89,8 @@ async def _read_image(context: CheckContext, manifest: Manifest) -> ImageConfig 
         return None
     try:
         path = context.layout.content(config.digest)
-        return parse_image_config((await context.store.get(path, length=MAX_BYTES + 1)).content)
-    except NotFound:
+        return parse_image_config((await context.store.get(path, limit=MAX_BYTES)).content)
+    except (NotFound, TooLarge):
         return None
 
 
@@ -170,10 +173,10 @@ async def replace_links(
 async def complete_replacements(store: ObjectStore, record: str) -> str:
     """Write the links that an interrupted repair had deleted, and delete its record."""
     try:
-        links = _parse_record((await store.get(record)).content)
+        links = _parse_record((await store.get(record, limit=_MAX_RECORD_BYTES)).content)
         etags = await together([_create(store, path, link) for path, link in links])
         await store.delete(record)
-    except (NotFound, ValueError):  # completed meanwhile, or not written by a repair
+    except (NotFound, TooLarge, ValueError):  # completed meanwhile, or not written by a repair
         return ""
     return f"completed: {sum(etag is not None for etag in etags)} links restored"
 

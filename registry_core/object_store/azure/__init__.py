@@ -1,16 +1,15 @@
-"""The object store on Azure Blob Storage. Only this package imports the Azure SDK.
+"""The object store on Azure Blob Storage: a client of its REST API on aiohttp.
 
-`store` implements each operation with the SDK, over a `connection`. `calls` names the operations,
-limits their time and translates their errors; `retries` repeats them within `limits`;
-`lost_answers` recognises the work of an earlier attempt. `service` makes the SDK's client,
-`transport` its connection to the network, `signing` makes signed URLs. `identity` signs in,
-`access_denied` explains what is missing when storage denies access, and `access_check` finds that
-out beforehand.
+`store` has the operations, one request each, over the `client`, which authorizes requests
+(`shared_key`, `identity`), repeats them (`retries`) within `limits` and translates their `errors`.
+`listing`, `blocks` and `properties` read answers. `signing` makes signed URLs, with `sas` and a
+`delegation_key`. `copying` has copies of many calls, `lost_answers` recognises the work of an
+earlier attempt, and `access_check` finds out beforehand what storage denies.
 """
 
+from .client import DEFAULT_API_VERSION, OnCall
 from .identity import AzureIdentity
 from .limits import Limits
-from .service import OnCall
 from .store import AzureBlobStore
 
-__all__ = ["AzureBlobStore", "AzureIdentity", "Limits", "OnCall"]
+__all__ = ["DEFAULT_API_VERSION", "AzureBlobStore", "AzureIdentity", "Limits", "OnCall"]

@@ -9,16 +9,16 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
-
-from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
-from azure.core.credentials_async import AsyncSupportsTokenInfo
-from azure.core.exceptions import AzureError
+from typing import TYPE_CHECKING
 
 from ...aio import Expiring, Refreshing
+from ..interface import StoreUnavailable
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessTokenInfo
+    from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +33,13 @@ _MIN_AGE = 5.0
 """Seconds for which a new token is not replaced: of several calls whose token was rejected, the
 first has fetched the next one for all."""
 
+_NOT_SIGNED_IN = "the registry cannot sign in to storage; its log says why"
+
 # The codes of Entra ID's errors: learn.microsoft.com/entra/identity-platform/reference-error-codes
 _ENTRA_CODE = re.compile(r"AADSTS\d+")
 
 
-class SignInFailed(AzureError):
+class NotSignedIn(StoreUnavailable):
     """A token could not be obtained. The text names the identity, not what azure-identity tried."""
 
 
@@ -63,7 +65,7 @@ class AzureIdentity:
         return f"the app's own identity ({self.setting} would select another)"
 
 
-CredentialFactory = Callable[[AzureIdentity], AsyncSupportsTokenInfo]
+CredentialFactory = Callable[[AzureIdentity], "AsyncSupportsTokenInfo"]
 
 
 def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
@@ -83,10 +85,11 @@ def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
     return DefaultAzureCredential(**chosen)
 
 
-class LazyCredential:
-    """An `AsyncTokenCredential` for storage, and for no other scope.
+class BearerToken:
+    """Authorizes requests to storage as an identity. No token is requested before the first one.
 
-    ``seconds`` limit one sign-in: azure-identity would try for minutes.
+    ``seconds`` limit one sign-in: azure-identity would try for minutes. ``clock`` is like
+    `time.time`.
     """
 
     def __init__(
@@ -102,76 +105,63 @@ class LazyCredential:
         self._make = make
         self._clock = clock
         self._credential: AsyncSupportsTokenInfo | None = None
-        self._token: Refreshing[AccessTokenInfo] = Refreshing(
+        self._header: Refreshing[str] = Refreshing(
             "the token for storage", self._fetch, clock=clock
         )
-        self._last: AccessTokenInfo | None = None
         self._fetched = float("-inf")
         self._is_rejected = False
 
-    async def get_token_info(
-        self, *scopes: str, options: TokenRequestOptions | None = None
-    ) -> AccessTokenInfo:
-        """Return a valid token.
+    async def authorize(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> str:
+        """Return the ``Authorization`` header: the same for all requests while the token is valid.
 
-        :raises SignInFailed: a token could not be obtained; the text says why.
+        :raises NotSignedIn: a token could not be obtained; the text says why.
         """
-        # The SDK passes options when storage has just rejected a token.
-        if options and self._last is not None and self._clock() >= self._fetched + _MIN_AGE:
-            self._is_rejected = self._token.drop(self._last)
-        self._last = await self._token.get()
-        return self._last
+        return await self._header.get()
 
-    async def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,
-        **_: Any,
-    ) -> AccessToken:
-        """Return a valid token, in the SDK's older protocol."""
-        options: TokenRequestOptions = {"tenant_id": tenant_id} if tenant_id else {}
-        if claims:
-            options["claims"] = claims
-        token = await self.get_token_info(*scopes, options=options)
-        return AccessToken(token.token, token.expires_on)
+    def reject(self, authorization: str) -> bool:
+        """Note that storage does not accept a token. Returns whether there is, or may be, another.
+
+        A new token is not replaced at once.
+        """
+        current = self._header.current
+        if current is None or current != authorization:
+            return True  # another call has replaced it
+        if self._clock() < self._fetched + _MIN_AGE:
+            return False
+        self._is_rejected = self._header.drop(current)
+        return True
 
     async def close(self) -> None:
-        await self._token.close()
+        """Close the connections of azure-identity."""
+        await self._header.close()
         await self._drop_credential()
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def _fetch(self) -> Expiring[str]:
+        token = await self._sign_in()
+        self._fetched = self._clock()
+        expires_at = token.expires_on - _LEEWAY
+        refresh_at = token.refresh_on or token.expires_on - _REFRESH_BEFORE
+        # A token that expires sooner is not refreshed at once: that would happen all the time.
+        refresh_at = max(refresh_at, (self._fetched + expires_at) / 2)
+        return Expiring(f"Bearer {token.token}", refresh_at, expires_at)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.close()
-
-    async def _fetch(self) -> Expiring[AccessTokenInfo]:
+    async def _sign_in(self) -> AccessTokenInfo:
         try:
             async with asyncio.timeout(self._seconds):
                 if self._is_rejected:  # azure-identity caches it as well, and would return it
                     await self._drop_credential()
                 if self._credential is None:
                     self._credential = await asyncio.to_thread(self._make, self._identity)
-                token = await self._credential.get_token_info(_SCOPE)
+                return await self._credential.get_token_info(_SCOPE)
         except TimeoutError:
-            raise SignInFailed(f"no token for {self._identity} in {self._seconds:g} s") from None
-        except (AzureError, ValueError) as error:
+            text = f"no token for {self._identity} in {self._seconds:g} s"
+            raise NotSignedIn(text, public=_NOT_SIGNED_IN) from None
+        except _sign_in_errors() as error:
             raise self._explain(error) from None
-        self._fetched = self._clock()
-        expires_at = token.expires_on - _LEEWAY
-        refresh_at = token.refresh_on or token.expires_on - _REFRESH_BEFORE
-        # A token that expires sooner is not refreshed at once: that would happen all the time.
-        refresh_at = max(refresh_at, (self._fetched + expires_at) / 2)
-        return Expiring(token, refresh_at, expires_at)
 
-    def _explain(self, error: Exception) -> SignInFailed:
+    def _explain(self, error: Exception) -> NotSignedIn:
         text = " ".join(str(error).split())
         codes = " ".join(dict.fromkeys(_ENTRA_CODE.findall(text)))
         _log.warning("no token for %s: %s", self._identity, text)
@@ -179,9 +169,17 @@ class LazyCredential:
             advice = "check its client id, tenant and secret"
         else:
             advice = "assign an identity to the app, and select one if it has several"
-        return SignInFailed(f"no token for {self._identity}{codes and f' ({codes})'}: {advice}")
+        text = f"no token for {self._identity}{codes and f' ({codes})'}: {advice}"
+        return NotSignedIn(text, public=_NOT_SIGNED_IN)
 
     async def _drop_credential(self) -> None:
         credential, self._credential, self._is_rejected = self._credential, None, False
         if credential is not None:
             await credential.close()
+
+
+def _sign_in_errors() -> tuple[type[Exception], ...]:
+    """Return what azure-identity raises, once it has been imported."""
+    from azure.core.exceptions import AzureError
+
+    return AzureError, ValueError

@@ -1,4 +1,4 @@
-"""Shared access signatures: query strings that permit reading one blob for a while.
+"""Signers of URLs of blobs: with the account key, or with a user delegation key.
 
 learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-signature
 """
@@ -6,21 +6,25 @@ learn.microsoft.com/rest/api/storageservices/delegate-access-with-shared-access-
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
-from azure.storage.blob.aio import BlobServiceClient
-
 from ...aio import Expiring, Refreshing
-from .access_denied import SIGNING, StorageTarget
-from .calls import calling
+from .delegation_key import DelegationKey
+from .sas import check_version, service_sas, user_delegation_sas
 
-# Clocks differ: a signature valid from now on might not be valid yet.
-_LEEWAY = timedelta(seconds=10)
+FetchKey = Callable[[datetime, datetime], Awaitable[DelegationKey]]
+"""Calls Get User Delegation Key for a key valid from one time to another.
+
+:raises StoreUnavailable: storage issues none.
+"""
+
+# Clocks differ: a key that is valid from now on might not be valid yet.
+# learn.microsoft.com/azure/storage/common/storage-sas-overview, "Best practices"
+_LEEWAY = timedelta(minutes=15)
 
 # Delegation keys last 7 days at most. One is refreshed after a day, and not used in its last hour,
 # the longest lifetime of a URL: if refreshing fails, days are left to repair it.
@@ -34,14 +38,14 @@ class Signature:
     """``query`` lets its bearer read one blob; ``key`` made it, None if the account key did."""
 
     query: str = field(repr=False)
-    key: UserDelegationKey | None = field(default=None, repr=False)
+    key: DelegationKey | None = field(default=None, repr=False)
 
 
 class Signer(Protocol):
     """Signs URLs of blobs."""
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
-        """Return a signature valid for ``seconds``, from just before now."""
+        """Return a signature valid from now on, for ``seconds``."""
 
     def discard(self, signature: Signature) -> bool:
         """Discard the key of a rejected signature. Returns whether `sign` now uses another."""
@@ -50,20 +54,42 @@ class Signer(Protocol):
         """Stop refreshing keys."""
 
 
-@dataclass(frozen=True)
 class KeySigner:
     """Signs with the account key. No calls."""
 
-    service_url: str
-    account: str
-    key: str = field(repr=False)
+    def __init__(
+        self,
+        service_url: str,
+        account: str,
+        key: str,
+        *,
+        version: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Sign for the account at ``service_url``; ``account`` is its name.
+
+        :param key: in base64.
+        :param version: the protocol version that signs, from 2020-12-06 on.
+        :param clock: like `time.time`.
+        :raises ValueError: the version is not supported.
+        """
+        self._protocol = _protocol(service_url)
+        self._account = account
+        self._key = key
+        self._version = check_version(version)
+        self._clock = clock
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
-        start = datetime.now(UTC) - _LEEWAY
-        end = start + _LEEWAY + timedelta(seconds=seconds)
-        return Signature(
-            _query(self, container, path, start=start, expiry=end, account_key=self.key)
+        query = service_sas(
+            self._account,
+            self._key,
+            container,
+            path,
+            version=self._version,
+            expiry=datetime.fromtimestamp(self._clock() + seconds, UTC),
+            protocol=self._protocol,
         )
+        return Signature(query)
 
     def discard(self, signature: Signature) -> bool:
         return False
@@ -73,35 +99,40 @@ class KeySigner:
 
 
 class DelegatedSigner:
-    """Signs with a user delegation key, which storage issues to identities: one call a day.
-
-    ``seconds`` limit that call; ``clock`` is like `time.time`.
-    """
+    """Signs with a user delegation key, which storage issues to identities: one call a day."""
 
     def __init__(
         self,
         service_url: str,
-        service: BlobServiceClient,
-        target: StorageTarget,
+        account: str,
+        fetch_key: FetchKey,
         *,
-        seconds: float,
+        version: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.service_url = service_url
-        self.account = target.account
-        self._service = service
-        self._target = target
-        self._seconds = seconds
+        """Sign with the keys that ``fetch_key`` returns. The others: as for `KeySigner`.
+
+        The account's name is part of what is signed: that of a custom domain is not in its URL.
+        """
+        self._protocol = _protocol(service_url)
+        self._account = account
+        self._version = check_version(version)
+        self._fetch_key = fetch_key
         self._clock = clock
-        self._keys: Refreshing[UserDelegationKey] = Refreshing(
+        self._keys: Refreshing[DelegationKey] = Refreshing(
             "the signing key", self._fetch, clock=clock
         )
 
     async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
-        key, now = await self._keys.get(), self._now()
-        end = min(now + timedelta(seconds=seconds), _expiry_of(key))
-        query = _query(
-            self, container, path, start=now - _LEEWAY, expiry=end, user_delegation_key=key
+        key = await self._keys.get()
+        query = user_delegation_sas(
+            self._account,
+            key,
+            container,
+            path,
+            version=self._version,
+            expiry=min(self._now() + timedelta(seconds=seconds), key.expires_at),
+            protocol=self._protocol,
         )
         return Signature(query, key)
 
@@ -118,43 +149,16 @@ class DelegatedSigner:
     async def close(self) -> None:
         await self._keys.close()
 
-    async def _fetch(self) -> Expiring[UserDelegationKey]:
+    async def _fetch(self) -> Expiring[DelegationKey]:
         began, now = self._clock(), self._now()
-        async with calling(SIGNING, self.account, seconds=self._seconds, target=self._target):
-            key = await self._service.get_user_delegation_key(now - _LEEWAY, now + _KEY_LIFETIME)
-        expires_at = (_expiry_of(key) - _KEY_RESERVE).timestamp()
+        key = await self._fetch_key(now - _LEEWAY, now + _KEY_LIFETIME)
+        expires_at = (key.expires_at - _KEY_RESERVE).timestamp()
         return Expiring(key, began + _KEY_REFRESH.total_seconds(), expires_at)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def _expiry_of(key: UserDelegationKey) -> datetime:
-    """Return when a key expires: storage may issue it for less time than requested."""
-    return datetime.fromisoformat(key.signed_expiry or "")
-
-
-def _query(signer: KeySigner | DelegatedSigner, container: str, path: str, **options: Any) -> str:
-    query: str = generate_blob_sas(
-        signer.account,
-        container,
-        path,
-        permission=BlobSasPermissions(read=True),
-        protocol=_protocol(signer.service_url),
-        **options,
-    )
-    return query
-
-
 def _protocol(service_url: str) -> str:
     # Only an emulator is used without TLS.
     return "https,http" if urlsplit(service_url).scheme == "http" else "https"
-
-
-def account_of(service_url: str) -> str:
-    """Return the account's name, NAME.
-
-    From `https://NAME.blob.core.windows.net` or `http://127.0.0.1:10000/NAME`.
-    """
-    parts = urlsplit(service_url)
-    return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]

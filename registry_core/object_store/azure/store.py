@@ -1,15 +1,17 @@
-"""`ObjectStore` on the SDK. A method is one HTTP request unless it says otherwise."""
+"""`ObjectStore` on Azure Blob Storage. A method is one HTTP request unless it says otherwise.
+
+Each is documented at learn.microsoft.com/rest/api/storageservices/, on the page that it names.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline import PipelineResponse
-from azure.storage.blob import BlobBlock, BlobProperties, BlobType
+from aiohttp import ClientResponse
 
 from ..interface import (
     UNCONDITIONAL,
@@ -23,67 +25,222 @@ from ..interface import (
     RangeNotSatisfiable,
     StoredObject,
     StoreUnavailable,
-    check_block_id,
+    TooLarge,
     check_metadata,
     check_source_range,
     exists,
 )
-from .access_check import CheckedConnection
-from .copying import copy_in_pieces
-from .listing import ListingBody
-from .lost_answers import find_own_commit, find_own_put
-from .service import Body
+from .access_check import check_all, permits
+from .account import account_name_of, parse_connection_string
+from .blocks import block_list, encode_block_id, read_block_list
+from .client import DEFAULT_API_VERSION, Answer, Attempts, BlobClient, Request, no_value
+from .copying import copy_in_ranges, copy_through_registry
+from .delegation_key import DelegationKey, key_request, parse_key
+from .errors import SIGNING, AccessDenied, RequestInvalid, StorageTarget
+from .identity import AzureIdentity, BearerToken
+from .limits import KIB, Limits
+from .listing import read_listing
+from .lost_answers import find_own_commit, find_own_metadata, find_own_put
+from .properties import condition_headers, metadata_headers, read_properties, whole_size
+from .shared_key import SharedKey
+from .signing import DelegatedSigner, KeySigner, Signature, Signer
+
+T = TypeVar("T")
+
+_DEFAULT_LIMITS = Limits()
+_OWN_IDENTITY = AzureIdentity()
+
+_SMALL = 64 * KIB
+"""Bytes: a write of up to so many has the time limit `Limits.small_write`."""
 
 _COPY_SECONDS = 3600
+_RELAY_SECONDS = 600
+"""How long copies pass through the registry before storage is asked again to make them."""
+
+_START_FROM_SINCE = "2026-02-06"
+"""The first version of the protocol with ``startFrom``."""
+
+_NO_ETAG = Condition(if_match='"0x0"')
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_XML = {"Content-Type": "application/xml"}
 
 
-class AzureBlobStore(CheckedConnection):
+class AzureBlobStore:
     """An `ObjectStore` in a container of Azure Blob Storage.
 
-    Make one with `from_connection_string`, `from_key` or `from_identity`, where an event loop runs,
-    and close it there. Any number of calls may be in progress at a time.
+    Make one with `from_connection_string`, `from_key` or `from_identity`, and close it on the event
+    loop on which it is used. Any number of calls may be in progress at a time. Options of these
+    methods: ``limits`` bound time, retries and copies; ``api_version`` is the version of the
+    protocol, ``x-ms-version``; ``on_call`` is called for every attempt with its HTTP method and the
+    operation; ``connector`` makes aiohttp's connector.
     """
 
+    def __init__(self, client: BlobClient, signer: Signer) -> None:
+        self._client = client
+        self._signer = signer
+        self._limits = client.limits
+        self._container = client.target.container
+        self._relays_until = 0.0
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
+        """Connect with a connection string that has an account key.
+
+        :raises ValueError: the connection string is not valid or has no account key.
+        """
+        account = parse_connection_string(connection_string)
+        return cls.from_key(account.service_url, container, account.name, account.key, **options)
+
+    @classmethod
+    def from_key(
+        cls,
+        service_url: str,
+        container: str,
+        account: str,
+        key: str,
+        *,
+        limits: Limits = _DEFAULT_LIMITS,
+        api_version: str = DEFAULT_API_VERSION,
+        **options: Any,
+    ) -> Self:
+        """Connect with the name and a key of the storage account.
+
+        :raises ValueError: the key is not base64, or ``api_version`` is not supported.
+        """
+        client = BlobClient(
+            service_url,
+            StorageTarget(account, container),
+            SharedKey(account, key),
+            limits=limits,
+            api_version=api_version,
+            **options,
+        )
+        return cls(client, KeySigner(service_url, account, key, version=api_version))
+
+    @classmethod
+    def from_identity(
+        cls,
+        service_url: str,
+        container: str,
+        identity: AzureIdentity = _OWN_IDENTITY,
+        *,
+        account: str | None = None,
+        limits: Limits = _DEFAULT_LIMITS,
+        api_version: str = DEFAULT_API_VERSION,
+        clock: Callable[[], float] = time.time,
+        **options: Any,
+    ) -> Self:
+        """Connect as an identity of Entra ID. No token is requested before it is needed.
+
+        :param account: the account's name, which the URL of a custom domain does not have.
+        :param clock: like `time.time`; decides when tokens and keys are refreshed.
+        :raises ValueError: ``service_url`` is not an HTTPS URL, or ``api_version`` not supported.
+        """
+        if not service_url.startswith("https://"):
+            raise ValueError("tokens of an identity are sent over HTTPS only")
+        name = account or account_name_of(service_url)
+        client = BlobClient(
+            service_url,
+            StorageTarget(name, container, str(identity)),
+            BearerToken(identity, seconds=limits.sign_in, clock=clock),
+            limits=limits,
+            api_version=api_version,
+            **options,
+        )
+
+        async def fetch_key(start: datetime, expiry: datetime) -> DelegationKey:
+            return await _fetch_key(client, start, expiry)
+
+        signer = DelegatedSigner(service_url, name, fetch_key, version=api_version, clock=clock)
+        return cls(client, signer)
+
+    async def ensure_container(self) -> None:
+        """Create the container unless it exists. One call. REST: create-container."""
+        try:
+            await self._send("ensure_container", "PUT", None, query={"restype": "container"})
+        except ConditionFailed:
+            return
+
+    async def check_access(self, path: str, *, writes: bool = True, signs: bool = True) -> None:
+        """Use each permission once. Two concurrent calls; none with an account key.
+
+        ``path`` is a path without an object among those that the registry uses, as roles may be
+        limited to paths. ``writes`` says whether the registry will write, ``signs`` whether it will
+        sign URLs, which redirects and copies need. The signing key is kept for later use.
+
+        :raises StoreUnavailable: a permission is missing; the text names the role, the account, the
+            container and the identity.
+        """
+        signer = self._signer
+        if not isinstance(signer, DelegatedSigner):
+            return
+        # On a condition that cannot hold, whether there is a blob or not.
+        use = (
+            self._put(path, b"", {}, _NO_ETAG, Attempts(), operation="check_access")
+            if writes
+            else self._send("check_access", "HEAD", path)
+        )
+        await check_all(permits(use), *([signer.prepare()] if signs else []))
+
     async def head(self, path: str) -> Properties:
+        """See `ObjectStore`. REST: get-blob-properties."""
         return await self._head(path, UNCONDITIONAL)
 
     async def _head(self, path: str, condition: Condition) -> Properties:
-        async with self._calling("head", path):
-            return _properties(await self._blob(path).get_blob_properties(**_conditions(condition)))
+        answer = await self._send("head", "HEAD", path, headers=condition_headers(condition))
+        return read_properties(answer.headers, int(answer.headers["Content-Length"]))
 
     async def get(
-        self,
-        path: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        condition: Condition = UNCONDITIONAL,
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
-        if length != 0:
+        """See `ObjectStore`. REST: get-blob."""
+
+        async def read(response: ClientResponse) -> bytes:
+            if whole_size(response.headers) > limit:
+                raise TooLarge(f"{path} has more than {limit} bytes")
+            return await response.read()
+
+        answer = await self._send(
+            "get", "GET", path, headers=condition_headers(condition), consume=read
+        )
+        size = whole_size(answer.headers)
+        return StoredObject(read_properties(answer.headers, size), answer.value)
+
+    async def get_range(
+        self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        """See `ObjectStore`. REST: get-blob, specifying-the-range-header-for-blob-service-operations.
+
+        Two calls for an empty object or range: storage has neither.
+        """
+        if length:
             try:
-                return await self._get(path, offset, length, condition)
+                return await self._get_range(path, offset, length, condition)
             except RangeNotSatisfiable:
                 if offset:
                     raise
-        # Storage has no empty ranges, and no ranges of an empty blob.
         properties = await self._head(path, condition)
         if offset and offset >= properties.size:
             raise RangeNotSatisfiable(path)
         return StoredObject(properties, b"")
 
-    async def _get(
-        self, path: str, offset: int, length: int | None, condition: Condition
+    async def _get_range(
+        self, path: str, offset: int, length: int, condition: Condition
     ) -> StoredObject:
-        options = _conditions(condition)
-        if offset or length is not None:
-            options |= {"offset": offset, "length": length}
-        async with self._calling("get", path):
-            download = await self._blob(path).download_blob(**options)
-            content = b"".join([chunk async for chunk in download.chunks()])
-        size = _whole_size(download.properties)
+        answer = await self._send(
+            "get",
+            "GET",
+            path,
+            headers={
+                **condition_headers(condition),
+                "x-ms-range": f"bytes={offset}-{offset + length - 1}",
+            },
+            consume=ClientResponse.read,
+        )
+        size = whole_size(answer.headers)
         if offset and offset >= size:
             raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
-        return StoredObject(_properties(download.properties, size=size), content)
+        return StoredObject(read_properties(answer.headers, size), answer.value)
 
     async def put(
         self,
@@ -93,27 +250,74 @@ class AzureBlobStore(CheckedConnection):
         metadata: Mapping[str, str] | None = None,
         condition: Condition = UNCONDITIONAL,
     ) -> str:
-        options = _conditions(condition, overwrite=True)
+        """See `ObjectStore`. REST: put-blob."""
+        attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            async with self._calling("put", path) as call:
-                answer = await self._blob(path).upload_blob(
-                    bytes(content), metadata=check_metadata(metadata), max_concurrency=1, **options
-                )
+            return await self._put(path, content, checked, condition, attempts)
         except ConditionFailed:
-            own = await find_own_put(self, path, content, metadata) if call.answer_lost else None
-            if own is None:
+            own = attempts.answer_lost and await find_own_put(self, path, content, checked)
+            if not own:
                 raise
             return own
-        return _etag(answer)
+
+    async def _put(
+        self,
+        path: str,
+        content: Buffer,
+        metadata: Mapping[str, str],
+        condition: Condition,
+        attempts: Attempts,
+        *,
+        operation: str = "put",
+    ) -> str:
+        is_small = memoryview(content).nbytes <= _SMALL
+        answer = await self._send(
+            operation,
+            "PUT",
+            path,
+            query=self._small_write() if is_small else {},
+            headers={
+                **_OCTETS,
+                "x-ms-blob-type": "BlockBlob",
+                **metadata_headers(metadata),
+                **condition_headers(condition),
+            },
+            body=content,
+            attempts=attempts,
+        )
+        return answer.headers["ETag"]
+
+    async def set_metadata(
+        self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
+    ) -> str:
+        """See `ObjectStore`. REST: set-blob-metadata."""
+        attempts, checked = Attempts(), check_metadata(metadata)
+        try:
+            answer = await self._send(
+                "set_metadata",
+                "PUT",
+                path,
+                query={"comp": "metadata", **self._small_write()},
+                headers={**metadata_headers(checked), **condition_headers(condition)},
+                attempts=attempts,
+            )
+        except ConditionFailed:
+            own = attempts.answer_lost and await find_own_metadata(self, path, checked)
+            if not own:
+                raise
+            return own
+        return answer.headers["ETag"]
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
-        async with self._calling("stage", path):
-            await self._blob(path).stage_block(
-                check_block_id(block_id),
-                cast("Any", Body(content)),
-                length=memoryview(content).nbytes,
-                headers={"Content-MD5": base64.b64encode(md5).decode()},
-            )
+        """See `ObjectStore`. REST: put-block."""
+        await self._send(
+            "stage",
+            "PUT",
+            path,
+            query={"comp": "block", "blockid": encode_block_id(block_id)},
+            headers={**_OCTETS, "Content-MD5": base64.b64encode(md5).decode()},
+            body=content,
+        )
 
     async def stage_from(
         self,
@@ -125,22 +329,24 @@ class AzureBlobStore(CheckedConnection):
         length: int | None = None,
         source_etag: str | None = None,
     ) -> None:
+        """See `ObjectStore`. REST: put-block-from-url."""
         check_source_range(offset, length)
-        # The SDK has no parameter for it.
-        condition = {"x-ms-source-if-match": source_etag} if source_etag else {}
+        query = {"comp": "block", "blockid": encode_block_id(block_id)}
+        headers = {} if source_etag is None else {"x-ms-source-if-match": source_etag}
+        if length is not None:
+            headers["x-ms-source-range"] = f"bytes={offset}-{offset + length - 1}"
 
         async def stage(url: str) -> None:
-            async with self._calling("stage_from", path, seconds=self._limits.copy):
-                await self._blob(path).stage_block_from_url(
-                    check_block_id(block_id),
-                    url,
-                    source_offset=None if length is None else offset,
-                    source_length=length,
-                    headers=condition,
-                    read_timeout=self._limits.copy,
-                )
+            await self._send(
+                "stage_from",
+                "PUT",
+                path,
+                query=query,
+                headers={"x-ms-copy-source": url, **headers},
+                seconds=self._limits.copy,
+            )
 
-        await self._with_source(source, stage, seconds=_COPY_SECONDS)
+        await self._with_source(source, stage)
 
     async def commit(
         self,
@@ -150,31 +356,35 @@ class AzureBlobStore(CheckedConnection):
         metadata: Mapping[str, str] | None = None,
         condition: Condition = UNCONDITIONAL,
     ) -> str:
+        """See `ObjectStore`. REST: put-block-list."""
+        attempts = Attempts()
         try:
-            async with self._calling("commit", path) as call:
-                answer = await self._blob(path).commit_block_list(
-                    [BlobBlock(check_block_id(block_id)) for block_id in block_ids],
-                    metadata=check_metadata(metadata),
-                    **_conditions(condition),
-                )
+            answer = await self._send(
+                "commit",
+                "PUT",
+                path,
+                query={"comp": "blocklist"},
+                headers={**_XML, **metadata_headers(metadata), **condition_headers(condition)},
+                body=await block_list(block_ids),
+                attempts=attempts,
+            )
         except ConditionFailed:
-            own = await find_own_commit(self, path, block_ids) if call.answer_lost else None
-            if own is None:
+            own = attempts.answer_lost and await find_own_commit(self, path, block_ids)
+            if not own:
                 raise
             return own
-        return _etag(answer)
+        return answer.headers["ETag"]
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
-        etags: list[str] = []
-
-        def keep_etag(response: PipelineResponse[Any, Any]) -> None:
-            etags.append(response.http_response.headers.get("ETag", ""))
-
-        async with self._calling("committed_blocks", path):
-            blocks, _ = await self._blob(path).get_block_list(
-                "committed", raw_response_hook=keep_etag
-            )
-        return etags[-1], [block.id for block in blocks]
+        """See `ObjectStore`. REST: get-block-list."""
+        answer = await self._send(
+            "committed_blocks",
+            "GET",
+            path,
+            query={"comp": "blocklist", "blocklisttype": "committed"},
+            consume=read_block_list,
+        )
+        return answer.headers.get("ETag", ""), answer.value
 
     async def copy(
         self,
@@ -186,47 +396,70 @@ class AzureBlobStore(CheckedConnection):
         source_etag: str | None = None,
         condition: Condition = UNCONDITIONAL,
     ) -> str:
+        """See `ObjectStore`. REST: copy-blob-from-url.
+
+        Where storage cannot read its own source, as the network rules of some accounts have it,
+        the bytes pass through the registry: two calls for each 8 MiB, and one more.
+        """
         if not metadata:
             raise ValueError("a copy needs metadata of its own: storage would copy the source's")
-        if size > self._limits.copy_whole:
-            return await copy_in_pieces(
-                self,
+        headers = {
+            "x-ms-requires-sync": "true",
+            **metadata_headers(metadata),
+            **condition_headers(condition),
+        }
+        if source_etag is not None:
+            headers["x-ms-source-if-match"] = source_etag
+
+        async def copy(url: str) -> str:
+            answer = await self._send(
+                "copy",
+                "PUT",
                 path,
-                source,
-                size=size,
-                piece=self._limits.copy_piece,
-                source_etag=source_etag,
-                metadata=metadata,
-                condition=condition,
+                headers={"x-ms-copy-source": url, **headers},
+                seconds=self._limits.copy,
             )
-        options = _conditions(condition, read_timeout=self._limits.copy)
-        if source_etag:
-            options |= {
-                "source_etag": source_etag,
-                "source_match_condition": MatchConditions.IfNotModified,
-            }
+            # Nothing is readable before; aborting a pending copy would leave an empty object.
+            if answer.headers.get("x-ms-copy-status", "success") != "success":
+                raise StoreUnavailable(f"copy {path}: {answer.headers['x-ms-copy-status']}")
+            return answer.headers["ETag"]
 
-        async def copy(url: str) -> Mapping[str, Any]:
-            async with self._calling("copy", path, seconds=self._limits.copy):
-                return await self._blob(path).start_copy_from_url(
-                    url, metadata=check_metadata(metadata), requires_sync=True, **options
-                )
-
-        answer = await self._with_source(source, copy, seconds=_COPY_SECONDS)
-        # Nothing is readable before; aborting a pending copy would leave an empty object.
-        if answer["copy_status"] != "success":
-            raise StoreUnavailable(f"copy {path}: {answer['copy_status']}")
-        return _etag(answer)
+        options: dict[str, Any] = {
+            "size": size,
+            "source_etag": source_etag,
+            "metadata": metadata,
+            "condition": condition,
+        }
+        if time.monotonic() >= self._relays_until:
+            try:
+                if size > self._limits.copy_whole:
+                    piece = self._limits.copy_piece
+                    return await copy_in_ranges(self, path, source, piece=piece, **options)
+                return await self._with_source(source, copy)
+            except AccessDenied as denied:
+                if not denied.concerns_source:
+                    raise
+                self._relays_until = time.monotonic() + _RELAY_SECONDS
+        piece = self._limits.relayed_piece
+        return await copy_through_registry(self, path, source, piece=piece, **options)
 
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
+        """See `ObjectStore`. REST: delete-blob. Snapshots of the object go with it."""
+        attempts = Attempts()
         try:
-            async with self._calling("delete", path) as call:
-                await self._blob(path).delete_blob(**_conditions(condition))
+            await self._send(
+                "delete",
+                "DELETE",
+                path,
+                query=self._small_write(),
+                headers={"x-ms-delete-snapshots": "include", **condition_headers(condition)},
+                attempts=attempts,
+            )
         except NotFound:
-            if not call.answer_lost:
+            if not attempts.answer_lost:
                 raise
         except ConditionFailed:  # Azurite's answer for an object that does not exist
-            if not call.answer_lost or await exists(self, path):
+            if not attempts.answer_lost or await exists(self, path):
                 raise
 
     async def list_page(
@@ -239,58 +472,99 @@ class AzureBlobStore(CheckedConnection):
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
+        """See `ObjectStore`. REST: list-blobs."""
         if not (continuation or "").isprintable():  # storage would answer with a server error
             raise ContinuationInvalid(prefix)
-        walk = self._container.walk_blobs if by_folder else self._container.list_blobs
-        body = ListingBody()
-        rows = walk(
-            prefix,
-            include=["metadata"] if metadata else None,
-            start_from=start_from,
-            results_per_page=limit,
-            raw_response_hook=body.keep,
-        ).by_page(continuation)
-        async with self._calling("list", prefix):
-            try:
-                await anext(rows)
-            except HttpResponseError as error:
-                if continuation is not None and error.status_code == 400:
-                    raise ContinuationInvalid(prefix) from None
+        query = {"restype": "container", "comp": "list", "prefix": prefix}
+        query["maxresults"] = str(limit)
+        if by_folder:
+            query["delimiter"] = "/"
+        if metadata:
+            query["include"] = "metadata"
+        if continuation is not None:
+            query["marker"] = continuation
+        if start_from is not None and self._client.api_version >= _START_FROM_SINCE:
+            query["startFrom"] = start_from
+        try:
+            return await self._list(prefix, query)
+        except RequestInvalid:
+            if continuation is not None:
+                raise ContinuationInvalid(prefix) from None
+            if query.pop("startFrom", None) is None:
                 raise
-            return await body.page()
+            return await self._list(prefix, query)
+
+    async def _list(self, prefix: str, query: Mapping[str, str]) -> Page:
+        account = self._client.target.account
+
+        async def read(response: ClientResponse) -> Page:
+            return await read_listing(response, account)
+
+        answer = await self._send("list", "GET", None, subject=prefix, query=query, consume=read)
+        return answer.value
+
+    async def signed_url(self, path: str, *, seconds: int) -> str:
+        """See `ObjectStore`. No call with an account key; with an identity one a day."""
+        return self._signed_url(path, await self._sign(path, seconds))
+
+    async def close(self) -> None:
+        """See `ObjectStore`."""
+        await self._signer.close()
+        await self._client.close()
+
+    async def _sign(self, path: str, seconds: float) -> Signature:
+        return await self._signer.sign(self._container, path, seconds=seconds)
+
+    def _signed_url(self, path: str, signature: Signature) -> str:
+        return f"{self._client.url(f'{self._container}/{path}')}?{signature.query}"
+
+    async def _with_source(self, source: str, call: Callable[[str], Awaitable[T]]) -> T:
+        """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""
+        signature = await self._sign(source, _COPY_SECONDS)
+        try:
+            return await call(self._signed_url(source, signature))
+        except AccessDenied as denied:
+            if not (denied.may_concern_signature and self._signer.discard(signature)):
+                raise
+        return await call(self._signed_url(source, await self._sign(source, _COPY_SECONDS)))
+
+    def _small_write(self) -> dict[str, str]:
+        return {"timeout": str(self._limits.small_write)}
+
+    async def _send(
+        self,
+        operation: str,
+        method: str,
+        path: str | None,
+        *,
+        subject: str = "",
+        consume: Callable[[ClientResponse], Awaitable[T]] = no_value,
+        attempts: Attempts | None = None,
+        **options: Any,
+    ) -> Answer[T]:
+        """Send a request about the blob at ``path``, or about the container."""
+        resource = self._container if path is None else f"{self._container}/{path}"
+        request = Request(
+            operation=operation,
+            method=method,
+            subject=subject if path is None else path,
+            resource=resource,
+            consume=consume,
+            **options,
+        )
+        return await self._client.send(request, attempts)
 
 
-def _conditions(condition: Condition, **options: Any) -> dict[str, Any]:
-    """Return a condition as parameters of the SDK, with other ``options``."""
-    if condition.if_match is not None:
-        options |= {"etag": condition.if_match, "match_condition": MatchConditions.IfNotModified}
-    if condition.if_absent:
-        options |= {"match_condition": MatchConditions.IfMissing}
-    return options
-
-
-def _etag(answer: Mapping[str, Any]) -> str:
-    etag: str = answer["etag"]
-    return etag
-
-
-def _properties(blob: BlobProperties, *, size: int | None = None) -> Properties:
-    """Return the SDK's properties as ours. ``size``: of the whole, if ``blob`` is a part."""
-    return Properties(
-        etag=_quote_etag(blob.etag or ""),
-        size=blob.size if size is None else size,
-        last_modified=blob.last_modified,
-        # Names come back in the case in which they were first written.
-        metadata={name.lower(): value for name, value in (blob.metadata or {}).items()},
-        is_append=blob.blob_type == BlobType.APPENDBLOB,
+async def _fetch_key(client: BlobClient, start: datetime, expiry: datetime) -> DelegationKey:
+    """Return a user delegation key. One call. REST: get-user-delegation-key."""
+    request = Request(
+        operation=SIGNING,
+        method="POST",
+        subject=client.target.account,
+        resource="",
+        consume=ClientResponse.read,
+        query={"restype": "service", "comp": "userdelegationkey"},
+        headers=_XML,
+        body=key_request(start, expiry),
     )
-
-
-def _whole_size(part: BlobProperties) -> int:
-    """Return the size in bytes of the whole blob that ``part`` was read from."""
-    return int((part.content_range or "/0").rpartition("/")[2])
-
-
-def _quote_etag(etag: str) -> str:
-    """Return an ETag in quotes, as headers have it; listings have it without."""
-    return etag if etag.endswith('"') else f'"{etag}"'
+    return parse_key((await client.send(request)).value)

@@ -1,19 +1,22 @@
 """The contract of object stores. A test module subclasses these classes and adds the fixtures.
 
-``store`` is an empty `ObjectStore`, ``append`` an `Append` function.
+``store`` is an empty `ObjectStore`, ``append`` an `Append` function, ``take_snapshot`` a
+`TakeSnapshot` function.
 """
 
 from .append_blobs import AppendBlobContract
 from .blocks import Blocks
-from .common import CONTENT, Append, content_of, make_block_id, stage
+from .common import CONTENT, Append, TakeSnapshot, content_of, make_block_id, stage
 from .copies import Copies
 from .listings import Listings
+from .metadata import Metadata
 from .ranges import Ranges
+from .snapshots import SnapshotContract
 from .whole_objects import WholeObjects
 
 
-class ObjectStoreContract(WholeObjects, Ranges, Blocks, Copies, Listings):
-    """The whole contract, except for append blobs."""
+class ObjectStoreContract(WholeObjects, Ranges, Metadata, Blocks, Copies, Listings):
+    """The whole contract, except for append blobs and snapshots."""
 
 
 __all__ = [
@@ -22,6 +25,8 @@ __all__ = [
     "AppendBlobContract",
     "Copies",
     "ObjectStoreContract",
+    "SnapshotContract",
+    "TakeSnapshot",
     "content_of",
     "make_block_id",
     "stage",

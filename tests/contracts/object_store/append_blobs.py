@@ -11,7 +11,7 @@ from registry_core.object_store.interface import (
     if_match,
 )
 
-from .common import CONTENT, STALE, Append, content_of, make_block_id, stage
+from .common import CONTENT, MANY_BYTES, STALE, Append, content_of, make_block_id, stage
 
 
 class AppendBlobContract:
@@ -23,11 +23,11 @@ class AppendBlobContract:
         self, store: ObjectStore, append: Append
     ) -> None:
         await append("a", b"01234", b"56789")
-        found = await store.get("a")
+        found = await store.get("a", limit=MANY_BYTES)
         assert found.content == CONTENT
         assert found.properties.is_append
         assert found.properties == await store.head("a")
-        assert (await store.get("a", offset=4, length=2)).content == b"45"
+        assert (await store.get_range("a", 4, 2)).content == b"45"
         page = await store.list_page("")
         assert [entry.properties for entry in page.entries] == [found.properties]
         await store.stage_from("b", make_block_id("1"), "a")
@@ -54,6 +54,19 @@ class AppendBlobContract:
         with pytest.raises(WrongKind):
             await store.commit("a", [])
         assert (await store.head("a")).etag == etag
+
+    async def test_the_metadata_of_append_blobs_are_replaced(
+        self, store: ObjectStore, append: Append
+    ) -> None:
+        await append("a", CONTENT)
+        before = await store.head("a")
+        with pytest.raises(ConditionFailed):
+            await store.set_metadata("a", {"new": "1"}, condition=STALE)
+        etag = await store.set_metadata("a", {"new": "1"}, condition=if_match(before.etag))
+        after = await store.head("a")
+        assert etag == after.etag != before.etag
+        assert (after.metadata, after.is_append) == ({"new": "1"}, True)
+        assert await content_of(store, "a") == CONTENT
 
     async def test_append_blobs_have_no_block_list(
         self, store: ObjectStore, append: Append

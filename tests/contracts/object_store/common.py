@@ -10,8 +10,26 @@ from registry_core.object_store.interface import BLOCK_ID_LENGTH, ObjectStore, i
 Append = Callable[..., Awaitable[None]]
 """`await append(path, *pieces)` writes an append blob."""
 
+TakeSnapshot = Callable[[str], Awaitable[None]]
+"""`await take_snapshot(path)` makes a snapshot of a blob, as backup tools do."""
+
 CONTENT = b"0123456789"
+MANY_BYTES = 2**30
+"""A limit that no object of the contract reaches."""
 STALE = if_match('"0x8D0000000000000"')
+
+INVALID_METADATA: list[dict[str, str]] = [
+    {"Upper": "x"},
+    {"a-b": "x"},
+    {"1a": "x"},
+    {"": "x"},
+    {"a": ""},
+    {"a": "ä"},
+    {"a": "two\nlines"},
+    {"a": " x"},
+    {"a": "x "},
+    {"a": "x" * 8192},
+]
 
 # Paths of the layout, with every character that repositories, tags and escapes can have.
 PATHS = [
@@ -36,4 +54,4 @@ async def stage(store: ObjectStore, path: str, name: str, content: bytes) -> Non
 
 async def content_of(store: ObjectStore, path: str) -> bytes:
     """Return the content of an object."""
-    return (await store.get(path)).content
+    return (await store.get(path, limit=MANY_BYTES)).content

@@ -14,7 +14,7 @@ from registry_core.object_store.interface import (
     if_match,
 )
 
-from .common import CONTENT, STALE, content_of, make_block_id, stage
+from .common import CONTENT, MANY_BYTES, STALE, content_of, make_block_id, stage
 
 
 class Copies:
@@ -27,7 +27,7 @@ class Copies:
     ) -> None:
         source = await store.put("source", CONTENT, metadata={"state": "secret"})
         etag = await store.copy("a", "source", size=10, metadata={"digest": "x"})
-        found = await store.get("a")
+        found = await store.get("a", limit=MANY_BYTES)
         assert found.content == CONTENT
         assert found.properties.metadata == {"digest": "x"}
         assert found.properties.etag == etag

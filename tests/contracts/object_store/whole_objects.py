@@ -10,14 +10,16 @@ import pytest
 
 from registry_core.object_store.interface import (
     IF_ABSENT,
+    UNCONDITIONAL,
     ConditionFailed,
     NotFound,
     ObjectStore,
+    TooLarge,
     if_match,
     list_all,
 )
 
-from .common import CONTENT, PATHS, STALE, content_of, make_block_id
+from .common import CONTENT, INVALID_METADATA, MANY_BYTES, PATHS, STALE, content_of, make_block_id
 
 
 class WholeObjects:
@@ -27,7 +29,7 @@ class WholeObjects:
 
     async def test_an_object_is_returned_as_it_was_put(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT, metadata={"digest": "sha256:x", "size": "10"})
-        found = await store.get("a")
+        found = await store.get("a", limit=MANY_BYTES)
         assert found.content == CONTENT
         assert found.properties == await store.head("a")
         assert found.properties.etag == etag
@@ -36,6 +38,25 @@ class WholeObjects:
         assert not found.properties.is_append
         age = datetime.now(UTC) - found.properties.last_modified
         assert timedelta(minutes=-5) < age < timedelta(minutes=5)
+
+    @pytest.mark.parametrize("size", [0, 1, 10, 8 * 2**20 + 1])
+    async def test_an_object_of_exactly_the_limit_is_returned(
+        self, store: ObjectStore, size: int
+    ) -> None:
+        etag = await store.put("a", b"x" * size)
+        found = await store.get("a", limit=size)
+        assert (found.content, found.properties.etag) == (b"x" * size, etag)
+
+    @pytest.mark.parametrize("size", [1, 10, 8 * 2**20 + 1])
+    async def test_an_object_larger_than_the_limit_is_not_returned(
+        self, store: ObjectStore, size: int
+    ) -> None:
+        etag = await store.put("a", b"x" * size)
+        for condition in (UNCONDITIONAL, if_match(etag)):
+            with pytest.raises(TooLarge):
+                await store.get("a", limit=size - 1, condition=condition)
+        with pytest.raises(ConditionFailed):
+            await store.get("a", limit=size - 1, condition=STALE)
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     async def test_any_buffer_can_be_put_and_staged(
@@ -52,7 +73,7 @@ class WholeObjects:
     async def test_a_put_replaces_content_and_metadata(self, store: ObjectStore) -> None:
         before = await store.put("a", CONTENT, metadata={"old": "1"})
         after = await store.put("a", b"new", metadata={"new": "2"})
-        found = await store.get("a")
+        found = await store.get("a", limit=MANY_BYTES)
         assert after != before
         assert (found.content, found.properties.metadata) == (b"new", {"new": "2"})
 
@@ -60,9 +81,9 @@ class WholeObjects:
         with pytest.raises(NotFound):
             await store.head("a")
         with pytest.raises(NotFound):
-            await store.get("a")
+            await store.get("a", limit=MANY_BYTES)
         with pytest.raises(NotFound):
-            await store.get("a", offset=1, length=1)
+            await store.get_range("a", 1, 1)
         with pytest.raises(NotFound):
             await store.delete("a")
         with pytest.raises(NotFound):
@@ -78,21 +99,7 @@ class WholeObjects:
         await store.copy("copy", path, size=10, metadata={"a": "b"})
         assert await content_of(store, "copy") == CONTENT
 
-    @pytest.mark.parametrize(
-        "metadata",
-        [
-            {"Upper": "x"},
-            {"a-b": "x"},
-            {"1a": "x"},
-            {"": "x"},
-            {"a": ""},
-            {"a": "ä"},
-            {"a": "two\nlines"},
-            {"a": " x"},
-            {"a": "x "},
-            {"a": "x" * 8192},
-        ],
-    )
+    @pytest.mark.parametrize("metadata", INVALID_METADATA)
     async def test_metadata_that_storage_would_change_are_refused(
         self, store: ObjectStore, metadata: dict[str, str]
     ) -> None:
@@ -124,12 +131,12 @@ class WholeObjects:
 
     async def test_a_get_if_match_needs_the_same_object(self, store: ObjectStore) -> None:
         etag = await store.put("a", CONTENT)
-        assert (await store.get("a", condition=if_match(etag))).content == CONTENT
-        assert (await store.get("a", offset=9, condition=if_match(etag))).content == b"9"
+        assert (await store.get("a", limit=MANY_BYTES, condition=if_match(etag))).content == CONTENT
+        assert (await store.get_range("a", 9, 1, condition=if_match(etag))).content == b"9"
         with pytest.raises(ConditionFailed):
-            await store.get("a", condition=STALE)
+            await store.get("a", limit=MANY_BYTES, condition=STALE)
         with pytest.raises(ConditionFailed):
-            await store.get("a", offset=2, length=2, condition=STALE)
+            await store.get_range("a", 2, 2, condition=STALE)
 
     async def test_one_of_many_concurrent_puts_if_absent_succeeds(self, store: ObjectStore) -> None:
         contents = [str(number).encode() for number in range(8)]

@@ -1,0 +1,53 @@
+"""Block ids and block lists.
+
+learn.microsoft.com/rest/api/storageservices/put-block-list, get-block-list
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+
+from aiohttp import ClientResponse
+
+from ...aio import off_loop
+from ..interface import check_block_id
+
+_COMMITTED = re.compile(rb"<CommittedBlocks>(.*?)</CommittedBlocks>", re.DOTALL)
+_NAME = re.compile(rb"<Name>([^<]*)</Name>")
+
+
+
+def encode_block_id(block_id: str) -> str:
+    """Return a block id as storage has it: in base64.
+
+    :raises ValueError: `check_block_id` does not accept it.
+    """
+    return base64.b64encode(check_block_id(block_id).encode()).decode()
+
+
+async def block_list(block_ids: Sequence[str]) -> bytes:
+    """Return the body of Put Block List: the latest blocks with these ids, in this order.
+
+    :raises ValueError: `check_block_id` does not accept one of them.
+    """
+    return await off_loop(50 * len(block_ids), _block_list, block_ids)
+
+
+def _block_list(block_ids: Sequence[str]) -> bytes:
+    rows = "".join(f"<Latest>{encode_block_id(block_id)}</Latest>" for block_id in block_ids)
+    return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{rows}</BlockList>'.encode()
+
+
+async def read_block_list(response: ClientResponse) -> Sequence[str]:
+    """Return the ids of the committed blocks in the answer of Get Block List, in order."""
+    body = await response.read()
+    return await off_loop(len(body), _committed, body)
+
+
+def _committed(body: bytes) -> Sequence[str]:
+    committed = _COMMITTED.search(body)
+    if committed is None:
+        return []
+    return [base64.b64decode(name).decode() for name in _NAME.findall(committed[1])]
