@@ -37,7 +37,9 @@ class Scale:
     idle_seconds: float = 1.0
 
 
-QUICK = Scale(rounds=1, tags=50, manifest=64 * KIB, rules=4 * KIB, layer=9 * MIB, layers=2, idle_seconds=0.1)
+QUICK = Scale(
+    rounds=1, tags=50, manifest=64 * KIB, rules=4 * KIB, layer=9 * MIB, layers=2, idle_seconds=0.1
+)
 
 
 class LoopHost:

@@ -35,6 +35,7 @@ _METADATA = {
     "size": "1234",
     "pushed": "1764201600",
 }
+_IDLE_SECONDS = 0.2
 _BLOCK = "block".ljust(BLOCK_ID_LENGTH, "0")
 
 
@@ -125,35 +126,33 @@ async def _compare(
 
 
 async def _find_gaps(sheet: Sheet, clients: Mapping[str, StorageClient], scale: Scale) -> None:
-    """Add the gaps of the loop while many rows are listed: the median of each round's longest."""
+    """Add the gaps of the loop while it idles, and while each client lists many rows."""
 
-    async def idle() -> None:
-        await asyncio.sleep(0.2)
+    async def idle(_client: StorageClient) -> None:
+        await asyncio.sleep(_IDLE_SECONDS)
 
-    for number in range(scale.rounds + 1):
-        actions = {name: _listing(client) for name, client in clients.items()}
-        for what, chosen in (("idle", dict.fromkeys(clients, idle)), ("listing", actions)):
-            for name, action in chosen.items():
-                gaps = await _gaps(action)
+    async def list_rows(client: StorageClient) -> None:
+        await client.list_rows("many/")
+
+    actions = {"idle": idle, f"{scale.many_rows} rows with metadata": list_rows}
+    for what, action in actions.items():
+        for number in range(scale.rounds + 1):
+            for name, client in clients.items():
+                gaps = await _gaps(action(client))
                 if number:
-                    suffix = what if what == "idle" else f"{scale.many_rows} rows with metadata"
-                    _add_gaps(sheet, suffix, name, gaps)
+                    _add_gaps(sheet, what, name, gaps)
 
 
-def _listing(client: StorageClient) -> Callable[[], Awaitable[object]]:
-    return lambda: client.list_rows("many/")
-
-
-async def _gaps(action: Callable[[], Awaitable[object]]) -> Gaps:
+async def _gaps(action: Awaitable[object]) -> Gaps:
     gc.collect()
     heart = Heartbeat()
     heart.start()
-    await action()
+    await action
     return heart.stop()
 
 
 def _add_gaps(sheet: Sheet, what: str, name: str, gaps: Gaps) -> None:
-    sheet.add(Row(GAPS, f"{what}", "ms"), name, gaps.longest)
+    sheet.add(Row(GAPS, what, "ms"), name, gaps.longest)
     sheet.add(Row(GAPS, f"{what}, without waiting for a CPU", "ms"), name, gaps.held)
     sheet.add(Row(GAPS, f"{what}, computed in one go", "ms"), name, gaps.computed)
 
@@ -177,6 +176,7 @@ def _operations(storage: BareStorage, scale: Scale) -> Sequence[Operation]:
         Operation("HEAD", lambda c, _: c.head("small"), scale.small),
         Operation("GET of 1 KiB", lambda c, _: c.get("small", KIB), scale.small),
         Operation("PUT of 1 KiB", lambda c, n: c.put(f"put/{n}", small, _METADATA), scale.small),
+        Operation("set metadata", lambda c, _: c.set_metadata("metadata", _METADATA), scale.small),
         Operation("DELETE", lambda c, n: c.delete(f"delete/{n}"), scale.small, put_deletable),
         Operation(f"list {scale.rows} rows", lambda c, _: c.list_rows("few/"), scale.listings),
         Operation(

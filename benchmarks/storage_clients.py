@@ -24,6 +24,7 @@ class StorageClient(Protocol):
     async def head(self, path: str) -> object: ...
     async def get(self, path: str, size: int) -> object: ...
     async def put(self, path: str, content: bytes, metadata: Mapping[str, str]) -> object: ...
+    async def set_metadata(self, path: str, metadata: Mapping[str, str]) -> object: ...
     async def delete(self, path: str) -> object: ...
     async def list_rows(self, prefix: str) -> int:
         """List one page of up to 5,000 rows with metadata; return how many there are."""
@@ -46,10 +47,13 @@ class Ours:
         return await self._store.head(path)
 
     async def get(self, path: str, size: int) -> object:
-        return await self._store.get(path)
+        return await self._store.get(path, limit=size)
 
     async def put(self, path: str, content: bytes, metadata: Mapping[str, str]) -> object:
         return await self._store.put(path, content, metadata=metadata)
+
+    async def set_metadata(self, path: str, metadata: Mapping[str, str]) -> object:
+        return await self._store.set_metadata(path, metadata)
 
     async def delete(self, path: str) -> None:
         await self._store.delete(path)
