@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from ...aio import for_each, off_loop
-from ...object_store.interface import NotFound, delete_if, if_match
+from ...object_store.interface import NotFound, StoreRefused, delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
@@ -79,6 +79,8 @@ class ManifestCheck:
             content = (await self.context.store.get(self.context.layout.content(digest))).content
         except NotFound:
             await self._report_dangling(digest)
+            return None
+        except StoreRefused:  # archived, which the walk reports
             return None
         if Digest.of(content, digest.algorithm) != digest:
             await self.context.report_damaged(digest)
