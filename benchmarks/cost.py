@@ -81,6 +81,8 @@ class Cost:
     locations: Sequence[str]
 
 
+_REDIRECTED = 128 * KIB  # more than `REGISTRY_STORAGE_REDIRECT_MINSIZE`
+
 Row = tuple[str, Cost, Cost, float]
 """A kind of request: its name, its cost cold and warm, and CPU milliseconds per MiB of body."""
 
@@ -126,7 +128,8 @@ def _reads(seed: Host, host: Host, scale: Scale) -> Iterator[Row]:
     """Each kind has images of its own: reading one part of an image warms the caches of others."""
     yield "ask", *_cold_and_warm(host, [Request("GET", "/v2/", 200)] * scale.images, scale), 0.0
     for name, read in _READS.items():
-        requests = [read(image) for image in _pushed(seed, scale.images)]
+        layer = _REDIRECTED if name == "get_blob" else 4 * KIB
+        requests = [read(image) for image in _pushed(seed, scale.images, layer)]
         yield name, *_cold_and_warm(host, requests, scale), 0.0
 
 
@@ -217,6 +220,7 @@ _READS: Mapping[str, Callable[[Image], Request]] = {
     "head_blob": lambda image: _blob("HEAD", image.layer.digest, 200),
     "head_missing_blob": lambda image: _blob("HEAD", f"sha256:{image.layer.digest[:6:-1]}", 404),
     "get_blob": lambda image: _blob("GET", image.layer.digest, 307),
+    "get_small_blob": lambda image: _blob("GET", image.layer.digest, 200),
 }
 """By the names in the cost model. The tag of an image is the hex of its digest."""
 

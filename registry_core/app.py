@@ -48,11 +48,18 @@ if TYPE_CHECKING:
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
     """Return the object store. It connects on first use, and is closed on the same event loop."""
+    version = storage.api_version
     if storage.connection_string:
-        return AzureBlobStore.from_connection_string(storage.connection_string, storage.container)
+        return AzureBlobStore.from_connection_string(
+            storage.connection_string, storage.container, api_version=version
+        )
     if storage.account_key:
         return AzureBlobStore.from_key(
-            storage.service_url, storage.container, storage.account_name, storage.account_key
+            storage.service_url,
+            storage.container,
+            storage.account_name,
+            storage.account_key,
+            api_version=version,
         )
     endpoint = TokenEndpoint(storage.identity_endpoint, storage.identity_header)
     identity = AzureIdentity(
@@ -62,7 +69,13 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
         setting=CREDENTIALS_CLIENTID,
         endpoint=endpoint if storage.identity_endpoint else None,
     )
-    return AzureBlobStore.from_identity(storage.service_url, storage.container, identity)
+    return AzureBlobStore.from_identity(
+        storage.service_url,
+        storage.container,
+        identity,
+        account=storage.account_name,
+        api_version=version,
+    )
 
 
 async def check_access(settings: Settings, store: AzureBlobStore) -> None:
@@ -95,6 +108,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         store,
         root=settings.root or PLAIN,
         redirect=settings.redirect,
+        redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
         immutable_tags=settings.immutable_tags,

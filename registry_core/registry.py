@@ -33,13 +33,13 @@ class Blob(Protocol):
     async def url(self) -> str | None:
         """Return a URL that serves the content to whoever has it, for some minutes.
 
-        None where clients cannot fetch the content by themselves.
+        None where clients cannot fetch the content by themselves, or save nothing by it.
         """
 
     async def read(self, offset: int, length: int) -> Body:
         """Return ``length`` bytes (at least one) from ``offset``, all of them within the blob.
 
-        :raises BlobUnknown: the content is gone; before the first piece is returned.
+        :raises BlobUnknown: the content is gone or incomplete; before the first piece is returned.
         """
 
 

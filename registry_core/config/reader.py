@@ -81,12 +81,13 @@ class SettingsReader:
             self.problems.append(f"{name}={text!r} must be one of {', '.join(choices)}")
         return None
 
-    def number(self, name: str) -> int:
-        """Return a whole number, 0 or more."""
+    def number(self, name: str, most: int | None = None) -> int:
+        """Return a whole number, 0 or more; ``most`` is the largest that is allowed."""
         text = self.text(name)
-        if re.fullmatch(r"[0-9]{1,12}", text):
+        if re.fullmatch(r"[0-9]{1,12}", text) and (most is None or int(text) <= most):
             return int(text)
-        self.problems.append(f"{name}={text!r} must be a whole number, 0 or more")
+        allowed = "0 or more" if most is None else f"0 to {most}"
+        self.problems.append(f"{name}={text!r} must be a whole number, {allowed}")
         return int(SETTINGS[name].default)
 
     def words(self, name: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from .table import (
     INDEX_PLATFORMS,
     READ_ONLY,
     REDIRECT_DISABLE,
+    REDIRECT_MINSIZE,
     REPOSITORY_CLASSES,
     ROOT_DIRECTORY,
     TAGS_IMMUTABLE,
@@ -31,6 +32,7 @@ from .table import (
 )
 
 _SECRET_LENGTH = 16
+_LARGEST_ANSWER = 2**20  # bytes: what a GET of a small blob takes of an instance's memory
 _FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
 
@@ -47,6 +49,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         http_secret=_secret(reader),
         root=_root(reader),
         redirect=not reader.flag(REDIRECT_DISABLE),
+        redirect_min_size=reader.number(REDIRECT_MINSIZE, most=_LARGEST_ANSWER),
         public_url=_public_url(reader),
         relative_urls=reader.flag(HTTP_RELATIVE_URLS),
         membership_seconds=reader.number(CACHE_MEMBERSHIP),

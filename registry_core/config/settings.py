@@ -143,6 +143,7 @@ class Settings:
 
     :ivar root: the prefix of all names in the container; None: found by looking into it.
     :ivar redirect: whether clients fetch blobs from storage, by a signed URL.
+    :ivar redirect_min_size: the size in bytes up to which the registry sends blobs even so.
     :ivar membership_seconds: how long an instance caches that a repository has a blob or manifest.
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
     :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
@@ -157,6 +158,7 @@ class Settings:
     http_secret: str = field(repr=False)
     root: str | None = None
     redirect: bool = True
+    redirect_min_size: int = 64 * 2**10
     public_url: str | None = None
     relative_urls: bool = False
     membership_seconds: float = 30.0

@@ -209,10 +209,17 @@ ACCESS_LOG_DISABLED = _HTTP.add(
 _SPEED = Section("Redirects and caches")
 REDIRECT_DISABLE = _SPEED.add(
     "REGISTRY_STORAGE_REDIRECT_DISABLE",
-    "Whether the registry sends blobs itself. Otherwise it redirects clients to a signed URL of "
-    "storage.",
+    "Whether the registry sends all blobs itself. Otherwise it redirects clients to a signed URL "
+    "of storage.",
     Type.FLAG,
     default="false",
+)
+REDIRECT_MINSIZE = _SPEED.add(
+    "REGISTRY_STORAGE_REDIRECT_MINSIZE",
+    "Blobs of up to this many bytes, at most 1048576, are sent by the registry itself, which saves "
+    "clients a request; `0` redirects to all but empty ones.",
+    Type.NUMBER,
+    default="65536",
 )
 CACHE_MEMBERSHIP = _SPEED.add(
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP",

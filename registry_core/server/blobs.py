@@ -16,6 +16,9 @@ from .conditional import UNCHANGING, not_modified
 from .context import RequestContext
 from .urls import host_name
 
+# In bytes. A longer answer is streamed, piece by piece, which takes more CPU but less memory.
+_SENT_AT_ONCE = 2**20
+
 _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
 
@@ -37,7 +40,7 @@ async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     if url is not None:
         location = _under_other_name(url, host_name(context.request))
         return RedirectResponse(location, headers=_digest(blob.descriptor))
-    return await _stream(blob, wanted, headers)
+    return await _send(blob, wanted, headers)
 
 
 async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response:
@@ -45,7 +48,7 @@ async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 
-async def _stream(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -> Response:
+async def _send(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -> Response:
     size = blob.descriptor.size
     status, offset, length = HTTPStatus.OK, 0, size
     if wanted is not None:
@@ -55,6 +58,9 @@ async def _stream(blob: Blob, wanted: ByteRange | None, headers: dict[str, str])
     if length == 0:
         return Response(headers=headers)
     body = await blob.read(offset, length)
+    if length <= _SENT_AT_ONCE:
+        content = b"".join([piece async for piece in body])
+        return Response(content, status_code=status, headers=headers)
     return StreamingResponse(body, status_code=status, headers=headers)
 
 

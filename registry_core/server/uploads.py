@@ -25,19 +25,16 @@ from ..spec.scopes import PULL, repository_scope
 from .context import RequestContext
 from .sessions import UploadSession
 
-# In bytes; advice, not enforced. Smaller chunks make many blocks; larger ones that have a
-# Content-Length could exceed the limit of the Functions host, 100 MiB by default.
-CHUNK_LENGTHS = {
-    "OCI-Chunk-Min-Length": str(8 * 2**20),
-    "OCI-Chunk-Max-Length": str(64 * 2**20),
-}
+# In bytes; advice, not enforced. Larger chunks that have a Content-Length could exceed the limit of
+# the Functions host, 100 MiB by default. There is no minimum, so no `OCI-Chunk-Min-Length`.
+CHUNK_LENGTH = {"OCI-Chunk-Max-Length": str(64 * 2**20)}
 
 
 async def start_upload(context: RequestContext, endpoint: StartUpload) -> Response:
     session = await _begin(context, endpoint.repository, endpoint.algorithm or SHA256)
     if endpoint.digest is not None:
         return await _finish(context, session, endpoint.digest)
-    headers = _progress_headers(context, session) | CHUNK_LENGTHS
+    headers = _progress_headers(context, session) | CHUNK_LENGTH
     return Response(status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..object_store.interface import NotFound, ObjectStore
+from ..object_store.interface import NotFound, ObjectStore, RangeNotSatisfiable
 from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -12,12 +12,17 @@ from ..spec.errors import BlobUnknown
 from .content import read_pieces
 from .membership import Membership
 
+REDIRECT_MIN_SIZE = 64 * 2**10
+
 _URL_SECONDS = 20 * 60
 
 
 @dataclass(frozen=True)
 class StoredBlob:
-    """A blob in the object store, its content at ``path``."""
+    """A blob in the object store, its content at ``path``.
+
+    ``redirect``: whether clients may fetch it from storage themselves.
+    """
 
     descriptor: Descriptor
     store: ObjectStore
@@ -32,22 +37,27 @@ class StoredBlob:
 
     async def read(self, offset: int, length: int) -> Body:
         """See `Blob`. One call for each 4 MiB."""
+        size, digest = self.descriptor.size, self.descriptor.digest
         try:
-            return await read_pieces(self.store, self.path, offset=offset, length=length)
-        except NotFound:
-            digest = self.descriptor.digest
-            raise BlobUnknown(f"the content of {digest} is missing in storage") from None
+            return await read_pieces(self.store, self.path, offset=offset, length=length, size=size)
+        except (NotFound, RangeNotSatisfiable):
+            raise BlobUnknown(
+                f"the content of {digest} is missing or incomplete in storage"
+            ) from None
 
 
 @dataclass
 class Blobs:
     """`Reader`'s blobs over the object store, and `Writer`'s mounts.
 
-    ``redirect``: whether clients may fetch content from storage themselves.
+    ``redirect``: whether clients may fetch content from storage themselves. Blobs of up to
+    ``redirect_min_size`` bytes are exempt: a redirect to so little takes the client a second
+    request, and costs as much, because storage bills each read the same.
     """
 
     membership: Membership
     redirect: bool = True
+    redirect_min_size: int = REDIRECT_MIN_SIZE
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         """See `Reader`. One call, none if cached."""
@@ -56,7 +66,8 @@ class Blobs:
         except NotFound:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
         path = self.membership.layout.content(found.content)
-        return StoredBlob(found.descriptor, self.membership.store, path, self.redirect)
+        redirect = self.redirect and found.descriptor.size > self.redirect_min_size
+        return StoredBlob(found.descriptor, self.membership.store, path, redirect)
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
         """See `Writer`. Two calls, one if the source is cached."""

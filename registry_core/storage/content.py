@@ -176,16 +176,27 @@ class Content:
 
 
 async def read_pieces(
-    store: ObjectStore, path: str, *, offset: int, length: int, condition: Condition = UNCONDITIONAL
+    store: ObjectStore,
+    path: str,
+    *,
+    offset: int,
+    length: int,
+    size: int | None = None,
+    condition: Condition = UNCONDITIONAL,
 ) -> AsyncGenerator[bytes, None]:
     """Read ``length`` bytes from ``offset`` of an object, a call for each piece, some ahead.
 
     The first piece has been read when this returns. All come from the same version of the object;
     where it changes, `ConditionFailed` is raised.
 
-    :raises NotFound, RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get_range`.
+    :param size: the size that the object has if it is whole; None: any.
+    :raises NotFound: the object does not exist, or has another size.
+    :raises RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get_range`.
     """
     first = await store.get_range(path, offset, min(PIECE, length), condition=condition)
+    if size is not None and first.properties.size != size:
+        _log.error("%s has %d bytes, not %d; push it again", path, first.properties.size, size)
+        raise NotFound(f"{path} is incomplete")
     return _pieces(store, path, first, offset=offset, length=length)
 
 

@@ -25,7 +25,7 @@ from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.manifest import Manifest
 from ..spec.names import parse_name, parse_tag
-from .blobs import Blobs
+from .blobs import REDIRECT_MIN_SIZE, Blobs
 from .catalog import Catalog
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
@@ -50,6 +50,7 @@ class StoredRegistry:
         *,
         root: str = "",
         redirect: bool = True,
+        redirect_min_size: int = REDIRECT_MIN_SIZE,
         require_blobs: bool = True,
         require_children: bool = True,
         immutable_tags: TagGlobs = NO_TAGS,
@@ -63,6 +64,7 @@ class StoredRegistry:
         :param store: the object store. The registry does not close it.
         :param root: what all names in the container begin with: empty, or ends with a slash.
         :param redirect: whether clients may fetch blobs from storage themselves, by signed URLs.
+        :param redirect_min_size: blobs of up to so many bytes are sent by the registry even so.
         :param require_blobs: refuse a manifest whose blobs are not in the repository.
         :param require_children: refuse an index whose manifests are not in the repository.
         :param immutable_tags: the tags that are never moved or deleted once they are there.
@@ -83,7 +85,7 @@ class StoredRegistry:
         generations = Cache[str, str](membership_seconds, now=monotonic)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
-        self._blobs = Blobs(membership, redirect)
+        self._blobs = Blobs(membership, redirect, redirect_min_size)
         self._uploads = Uploads(membership, content)
         self._referrers = Referrers(membership, content)
         self._manifests = Manifests(

@@ -47,6 +47,7 @@ def test_every_setting_is_read() -> None:
             table.API_VERSION: "2024-11-04",
             table.ROOT_DIRECTORY: "some/folder",
             table.REDIRECT_DISABLE: "True",
+            table.REDIRECT_MINSIZE: "1048576",
             table.CACHE_MEMBERSHIP: "0",
             table.CACHE_MANIFESTS: "1000",
             table.HTTP_HOST: "https://registry.example.com",
@@ -61,7 +62,7 @@ def test_every_setting_is_read() -> None:
     assert settings.storage.account_key == KEY
     assert settings.storage.api_version == "2024-11-04"
     assert settings.root == "some/folder/"
-    assert settings.redirect is False
+    assert (settings.redirect, settings.redirect_min_size) == (False, 2**20)
     assert (settings.membership_seconds, settings.manifest_cache_bytes) == (0, 1000)
     assert settings.public_url == "https://registry.example.com"
     assert settings.relative_urls is True
@@ -103,6 +104,8 @@ def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) 
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
         ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
+        ({table.REDIRECT_MINSIZE: "64K"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
+        ({table.REDIRECT_MINSIZE: "1048577"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.DELETE_ENABLED: "never"}, table.DELETE_ENABLED, "true or false"),
         ({table.INDEX_PLATFORMS: "some"}, table.INDEX_PLATFORMS, "all, none"),
         ({table.CACHE_MEMBERSHIP: "-1"}, table.CACHE_MEMBERSHIP, "0 or more"),

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 T = TypeVar("T")
 KINDS = read_measured().kinds
 SMALL, LARGE = b"a small layer", random_bytes(20 * 2**20)
+REDIRECTED = random_bytes(2**17)
 SIZES = {"stream_blob": len(LARGE), "patch_large": len(LARGE)}
 MANIFEST = image_manifest(SMALL)
 OPEN = {
@@ -72,6 +73,10 @@ async def large_blob(wire: Wire) -> None:
     await wire.push_blob(LARGE)
 
 
+async def redirected_blob(wire: Wire) -> None:
+    await wire.push_blob(REDIRECTED)
+
+
 NUMBERS = count()
 
 
@@ -82,7 +87,9 @@ async def push_manifest(wire: Wire) -> int:
 
 
 MANIFEST_PATH = f"{{base}}/manifests/{Digest.of(MANIFEST)}"
-SMALL_PATH, LARGE_PATH = (f"{{base}}/blobs/{Digest.of(blob)}" for blob in (SMALL, LARGE))
+SMALL_PATH, LARGE_PATH, REDIRECTED_PATH = (
+    f"{{base}}/blobs/{Digest.of(blob)}" for blob in (SMALL, LARGE, REDIRECTED)
+)
 SCENES = {
     "ask": Scene(nothing, sending("GET", "/v2/"), 200),
     "head_manifest_by_tag": Scene(image, sending("HEAD", "{base}/manifests/v1"), 200),
@@ -90,7 +97,8 @@ SCENES = {
     "get_manifest_by_digest": Scene(image, sending("GET", MANIFEST_PATH), 200),
     "head_blob": Scene(image, sending("HEAD", SMALL_PATH), 200),
     "head_missing_blob": Scene(nothing, sending("HEAD", SMALL_PATH), 404),
-    "get_blob": Scene(image, sending("GET", SMALL_PATH), 307),
+    "get_blob": Scene(redirected_blob, sending("GET", REDIRECTED_PATH), 307),
+    "get_small_blob": Scene(image, sending("GET", SMALL_PATH), 200),
     "stream_blob": Scene(large_blob, sending("GET", LARGE_PATH), 200),
     "start_upload": Scene(nothing, sending("POST", "{base}/blobs/uploads/"), 202),
     "put_manifest": Scene(image, push_manifest, 201, blobs=2),

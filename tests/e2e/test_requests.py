@@ -28,6 +28,7 @@ LINES = {
     "head_blob": ("HeadBlob", "known"),
     "head_missing_blob": ("HeadBlob", "unknown"),
     "get_blob": ("GetBlob", "known"),
+    "get_small_blob": ("GetBlob", "known"),
     "start_upload": ("StartUpload", "known"),
     "patch_small": ("AppendUpload", "known"),
     "patch_large": ("AppendUpload", "known"),

@@ -49,7 +49,7 @@ async def _trusted_storage(
     """Give the store a connector that trusts the server, and wait for its connections to end."""
     connections = Connections(secure_azurite.trust)
     monkeypatch.setattr(
-        "registry_core.object_store.azure.client.make_connector", connections.connector
+        "registry_core.object_store.azure.session.make_connector", connections.connector
     )
     yield
     await connections.ended()

@@ -14,7 +14,7 @@ from aiohttp import web
 from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
-from registry_core.object_store.azure.identity import LazyCredential, make_credential
+from registry_core.object_store.azure.identity import BearerToken, make_credential
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.azurite import create_container, signed_in
@@ -81,10 +81,10 @@ async def test_azure_identity_is_imported_in_a_thread(endpoint: IdentityEndpoint
         threads.append(threading.current_thread())
         return make_credential(identity)
 
-    credential = LazyCredential(AzureIdentity(), seconds=30, make=make)
-    token = await credential.get_token_info("whatever")
-    assert (await credential.get_token("whatever")).token == token.token
-    await credential.close()
+    token = BearerToken(AzureIdentity(), seconds=30, make=make)
+    header = await token.authorize("GET", "/", {}, {})
+    assert header == f"Bearer {endpoint.tokens[0]}"
+    await token.close()
     assert threads
     assert threading.main_thread() not in threads
     assert [request.resource for request in endpoint.requests] == [RESOURCE]
@@ -170,14 +170,14 @@ async def test_a_token_is_refreshed_early_in_the_background(
 ) -> None:
     clock = Clock()
     endpoint.refresh_in = 0
-    credential = LazyCredential(AzureIdentity(), seconds=30, clock=clock)
-    old = await credential.get_token_info()
+    token = BearerToken(AzureIdentity(), seconds=30, clock=clock)
+    old = await token.authorize("GET", "/", {}, {})
 
     async def is_logged() -> bool:
         return "could not refresh the token for storage" in caplog.text
 
     async def is_new() -> bool:
-        return await credential.get_token_info() != old
+        return await token.authorize("GET", "/", {}, {}) != old
 
     endpoint.error = (400, "not now")
     clock.pass_by(43200)
@@ -187,7 +187,7 @@ async def test_a_token_is_refreshed_early_in_the_background(
     endpoint.error = None
     clock.pass_by(60)
     await eventually(is_new)
-    await credential.close()
+    await token.close()
     assert len(endpoint.tokens) == 2
 
 

@@ -37,7 +37,7 @@ async def test_the_blob_is_found_and_read(
         return f"https://storage.example/{path}"
 
     monkeypatch.setattr(memory, "signed_url", signed_url)
-    registry = StoredRegistry(store)
+    registry = StoredRegistry(store, redirect_min_size=0)
     blob = await registry.open_blob("a", PUSHED)
     assert (blob.descriptor.digest, blob.descriptor.size) == (PUSHED, len(CONTENT))
     assert store.take() == ["head", "get", "head"]

@@ -21,6 +21,7 @@ SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough")
 LAYER = b"a small layer"
 MANIFEST = image_manifest(LAYER)
 LARGE = random_bytes(16 * 2**20)
+REDIRECTED = random_bytes(64 * 2**10 + 1)
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ async def pull(wire: Wire, path: str, method: str = "GET") -> None:
         ("HEAD", "manifests/v1", ["get"], ["get"]),
         ("HEAD", f"manifests/{Digest.of(MANIFEST)}", ["head"], []),
         ("HEAD", f"blobs/{Digest.of(LAYER)}", ["head"], []),
-        ("GET", f"blobs/{Digest.of(LAYER)}", ["head"], []),
+        ("GET", f"blobs/{Digest.of(REDIRECTED)}", ["head"], []),
+        ("GET", f"blobs/{Digest.of(LAYER)}", ["get", "head"], ["get"]),
     ],
     ids=[
         "GET manifest by tag",
@@ -51,12 +53,15 @@ async def pull(wire: Wire, path: str, method: str = "GET") -> None:
         "HEAD manifest by digest",
         "HEAD blob",
         "GET blob, redirected",
+        "GET blob, small",
     ],
 )
 async def test_a_pull(
     stack: Stack, method: str, path: str, cold: list[str], warm: list[str]
 ) -> None:
-    await stack.new_instance().push_image("v1", LAYER)
+    seed = stack.new_instance()
+    await seed.push_image("v1", LAYER)
+    await seed.push_blob(REDIRECTED)
     wire = stack.new_instance()
     assert sorted(await stack.calls_of(pull(wire, path, method))) == cold
     assert await stack.calls_of(pull(wire, path, method)) == warm
@@ -151,8 +156,9 @@ async def test_without_a_membership_cache_every_request_looks_again(stack: Stack
         wire = Wire(client, "a/b", set)
         manifest, blob = f"manifests/{Digest.of(MANIFEST)}", f"blobs/{Digest.of(CONFIG)}"
         assert sorted(await stack.calls_of(pull(wire, manifest))) == ["get", "head"]
-        for path in (manifest, blob):
-            assert await stack.calls_of(pull(wire, path)) == ["head"]
+        assert await stack.calls_of(pull(wire, manifest)) == ["head"]
+        for _ in range(2):
+            assert await stack.calls_of(pull(wire, blob, "HEAD")) == ["head"]
 
 
 async def test_listings_with_details(stack: Stack) -> None:

@@ -73,6 +73,26 @@ async def test_the_smallest_blobs_are_pulled(wire: Wire, content: bytes) -> None
     assert (answer.status_code, answer.content) == (200, content)
 
 
+@pytest.mark.every_stack
+async def test_small_blobs_and_their_ranges_are_never_redirected(wire: Wire) -> None:
+    """end-2. Up to 64 KiB, as set by REGISTRY_STORAGE_REDIRECT_MINSIZE."""
+    content = random_bytes(64 * 2**10)
+    digest = await wire.push_blob(content)
+    url = f"{wire.base}/blobs/{digest}"
+    for header, status, part in (
+        ({}, 200, content),
+        ({"Range": "bytes=1-9"}, 206, content[1:10]),
+        ({"If-None-Match": f'"{digest}"'}, 304, b""),
+    ):
+        answer = await wire.client.get(url, headers=header)
+        assert (answer.status_code, answer.content) == (status, part)
+        assert answer.headers["Docker-Content-Digest"] == str(digest)
+        assert answer.headers["ETag"] == f'"{digest}"'
+        assert answer.headers["Cache-Control"] == "max-age=31536000, immutable"
+        if status != 304:
+            assert answer.headers["Content-Length"] == str(len(part))
+
+
 @pytest.mark.every_host
 async def test_missing_content_is_unknown(wire: Wire) -> None:
     """end-2, end-3."""
@@ -91,19 +111,19 @@ async def test_missing_content_is_unknown(wire: Wire) -> None:
 @pytest.mark.every_stack
 async def test_a_redirect_leads_to_another_host_name_than_the_registrys(wire: Wire) -> None:
     """end-2: Go clients send the registry's credentials along to the same host name."""
-    digest = await wire.push_blob(b"layer")
+    digest = await wire.push_blob(LAYER)
     port = wire.client.base_url.port
     for name in ("localhost", "127.0.0.1"):
         headers = {"Host": f"{name}:{port}", "Authorization": "Basic Og=="}
         url = f"{wire.base}/blobs/{digest}"
         answer = await wire.client.get(url, headers=headers)
         if answer.status_code == 200:
-            assert answer.content == b"layer"
+            assert answer.content == LAYER
             continue
         assert answer.status_code == 307
         target = httpx.URL(answer.headers["Location"])
         assert target.host in {"localhost", "127.0.0.1"} - {name}
-        assert (await wire.client.get(target)).content == b"layer"
+        assert (await wire.client.get(target)).content == LAYER
 
 
 @pytest.mark.every_stack

@@ -15,6 +15,9 @@ AT_ONCE = 3
 SMALL_MIB = 8
 """An upload up to this size is kept in memory and put by one call."""
 
+_SENT_MIB = 1 / 16
+"""A blob up to this size is not redirected: the default of `REGISTRY_STORAGE_REDIRECT_MINSIZE`."""
+
 _CONFIG_MIB = 0.01
 
 
@@ -137,6 +140,8 @@ def _login(traffic: Traffic) -> Iterator[Requests]:
 
 
 def _fetch(traffic: Traffic, times: int, mib: float) -> Requests:
+    if mib <= _SENT_MIB:
+        return Requests("get_small_blob", times, mib)
     return Requests("stream_blob", times, mib) if traffic.streamed else Requests("get_blob", times)
 
 

@@ -1,62 +1,42 @@
-"""Requests to Blob Storage: authorized, limited in time, retried and counted, in one place.
-
-One aiohttp session keeps the connections. aiohttp repeats a request once by itself when a kept
-connection breaks (RFC 9112, 9.3.1), so requests are counted where their headers are sent.
-"""
+"""Requests to Blob Storage: authorized, limited in time and retried, in one place."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from aiohttp import (
-    BaseConnector,
-    ClientError,
-    ClientResponse,
-    ClientSession,
-    ClientTimeout,
-    DummyCookieJar,
-    TCPConnector,
-    TraceConfig,
-    TraceRequestHeadersSentParams,
-)
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from yarl import URL
 
-from ...observe import count_storage_call
 from ..interface import Buffer, StoreError, StoreUnavailable
+from . import session
 from .errors import StorageTarget, is_from_storage, to_error
-from .limits import MIB, Limits
+from .limits import KIB, Limits
 from .retries import Outcome, delay_before, outcome_of
+from .session import Attempts, MakeConnector, open_session, payload, timeouts
 
 T = TypeVar("T")
 
 DEFAULT_API_VERSION = "2026-02-06"
 """The oldest version of the protocol with everything that is used: `startFrom` of listings."""
 
+Consume = Callable[[ClientResponse], Awaitable[T]]
+"""Reads the body of a successful answer. Where that breaks off, the request is repeated."""
+
 OnCall = Callable[[str, str], None]
 """Called for every attempt with its HTTP method and the operation."""
 
-# Seconds. Storage ends idle connections later, and says so.
-_KEEP_ALIVE = 60.0
-_DNS_CACHE = 60
-
-_MAX_ERROR_BYTES = 64 * 2**10
-_READ_BUFFER = 256 * 2**10
-
+_MAX_ERROR_BYTES = 64 * KIB
 _USER_AGENT = "moorage"
 
 _SETTLED = {Outcome.FINAL, Outcome.REFUSED}
-
-# Set by aiohttp itself, they would not be part of a signature.
-_NOT_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class Authorizer(Protocol):
@@ -88,8 +68,7 @@ class Request(Generic[T]):
     """One operation on storage, before it is authorized.
 
     ``subject`` is the blob's path, or what else messages are to name. ``resource`` is the path of
-    the URL below that of the service, unencoded. ``consume`` reads the body of a successful answer;
-    where it breaks off, the request is repeated. ``seconds`` limit the operation, retries included,
+    the URL below that of the service, unencoded. ``seconds`` limit the operation, retries included,
     and ``silence`` the time without a byte, if not as in `Limits`.
     """
 
@@ -97,7 +76,7 @@ class Request(Generic[T]):
     subject: str
     method: str
     resource: str
-    consume: Callable[[ClientResponse], Awaitable[T]]
+    consume: Consume[T]
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Buffer = b""
@@ -111,15 +90,6 @@ class Answer(Generic[T]):
 
     headers: Mapping[str, str]
     value: T
-
-
-@dataclass
-class Attempts:
-    """The requests that an operation has sent."""
-
-    sent: int = 0
-    answer_lost: bool = False
-    """Whether one of them may have been executed although its answer did not arrive."""
 
 
 class _RetryError(Exception):
@@ -159,7 +129,7 @@ class BlobClient:
         limits: Limits,
         api_version: str = DEFAULT_API_VERSION,
         on_call: OnCall | None = None,
-        connector: Callable[[], BaseConnector] | None = None,
+        connector: MakeConnector | None = None,
     ) -> None:
         """Take the URL of the service and what is needed to use it.
 
@@ -175,10 +145,9 @@ class BlobClient:
         self.api_version = api_version
         self._authorizer = authorizer
         self._on_call = on_call
-        self._connector = connector or make_connector
+        self._connector = connector or session.make_connector
         self._session: ClientSession | None = None
-        self._timeout = _timeout(limits.connect, limits.silence)
-        self._proxy: str | None = None
+        self._timeouts = timeouts(connect=limits.connect, silence=limits.silence)
 
     def url(self, resource: str) -> str:
         """Return the URL of a resource, without a query."""
@@ -202,9 +171,9 @@ class BlobClient:
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        opened, self._session = self._session, None
+        if opened is not None:
+            await opened.close()
         await self._authorizer.close()
 
     async def _retrying(
@@ -266,7 +235,7 @@ class BlobClient:
                 settled += 1
             return reply
         except (ClientError, TimeoutError, OSError) as error:
-            text = f"{request.operation} {request.subject}: {error or type(error).__name__}"
+            text = f"{request.operation} {request.subject}: {str(error) or type(error).__name__}"
             raise _RetryError(StoreUnavailable(text)) from None
         finally:
             attempts.answer_lost |= attempts.sent > settled
@@ -278,10 +247,9 @@ class BlobClient:
             request.method,
             URL(self.url(request.resource) + _query_text(request.query), encoded=True),
             headers=headers,
-            data=_payload(request.body),
+            data=payload(request.body),
             allow_redirects=False,
-            proxy=self._proxy,
-            timeout=self._timeout_of(request),
+            timeout=self._timeouts_of(request),
             trace_request_ctx=attempts,
         ) as response:
             if response.status < 300 and is_from_storage(response.headers):
@@ -308,46 +276,15 @@ class BlobClient:
     def _path(self, resource: str) -> str:
         return f"{self._base_path}/{quote(resource, safe='/~')}"
 
-    def _timeout_of(self, request: Request[T]) -> ClientTimeout:
+    def _timeouts_of(self, request: Request[T]) -> ClientTimeout:
         if request.silence is None:
-            return self._timeout
-        return _timeout(self.limits.connect, request.silence)
+            return self._timeouts
+        return timeouts(connect=self.limits.connect, silence=request.silence)
 
     def _open_session(self) -> ClientSession:
         if self._session is None:
-            trace = TraceConfig(trace_config_ctx_factory=_attempts_of)
-            trace.on_request_headers_sent.append(_count)
-            self._proxy = _proxy_of(self._origin)
-            self._session = ClientSession(
-                connector=self._connector(),
-                cookie_jar=DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=_NOT_AUTOMATIC,
-                trace_configs=[trace],
-                read_bufsize=_READ_BUFFER,
-            )
+            self._session = open_session(self._origin, self._connector())
         return self._session
-
-
-class _Body:
-    """A large body, sent in slices without a copy, from the beginning for each attempt.
-
-    In one piece it would block the event loop.
-    """
-
-    def __init__(self, content: Buffer) -> None:
-        self._content = memoryview(content).cast("B")
-
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
-        for start in range(0, len(self._content), MIB):
-            yield self._content[start : start + MIB]
-
-
-def _payload(body: Buffer) -> bytes | _Body | None:
-    size = memoryview(body).nbytes
-    if size > MIB:
-        return _Body(body)
-    return bytes(body) if size else None
 
 
 def _query_text(query: Mapping[str, str]) -> str:
@@ -358,31 +295,3 @@ def _query_text(query: Mapping[str, str]) -> str:
 @lru_cache(maxsize=2)
 def _http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
-
-
-def _timeout(connect: float, silence: float) -> ClientTimeout:
-    return ClientTimeout(total=None, sock_connect=connect, sock_read=silence)
-
-
-def make_connector() -> BaseConnector:
-    """Return what connects to storage. Needs a running event loop."""
-    return TCPConnector(keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=_DNS_CACHE)
-
-
-def _proxy_of(origin: str) -> str | None:
-    """Return the proxy that the environment has for a server: looked up once, it is slow."""
-    parts = urlsplit(origin)
-    if not parts.hostname or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def _attempts_of(trace_request_ctx: Attempts) -> SimpleNamespace:
-    return SimpleNamespace(attempts=trace_request_ctx)
-
-
-async def _count(
-    _session: ClientSession, context: SimpleNamespace, _request: TraceRequestHeadersSentParams
-) -> None:
-    context.attempts.sent += 1
-    count_storage_call()

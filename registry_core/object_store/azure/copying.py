@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from ...aio import for_each
 from ..interface import (
@@ -27,82 +28,64 @@ StagePiece = Callable[[str, int, int], Awaitable[None]]
 """Stages ``length`` bytes from ``offset`` of the source as the block with an id."""
 
 
-async def copy_in_ranges(
-    store: ObjectStore,
-    path: str,
-    source: str,
-    *,
-    size: int,
-    piece: int,
-    source_etag: str | None,
-    metadata: Mapping[str, str],
-    condition: Condition,
-) -> str:
-    """Copy as `ObjectStore.copy` does, in ranges of ``piece`` bytes, and commit them.
+@dataclass(frozen=True, kw_only=True)
+class LargeCopy:
+    """A copy as `ObjectStore.copy` makes it, of ``size`` bytes in ranges of ``piece`` bytes."""
 
-    One call for each range, a few at a time, and one for the commit.
-    """
+    store: ObjectStore
+    path: str
+    source: str
+    size: int
+    piece: int
+    source_etag: str | None
+    metadata: Mapping[str, str]
+    condition: Condition
 
-    async def stage(block_id: str, offset: int, length: int) -> None:
-        await store.stage_from(
-            path, block_id, source, offset=offset, length=length, source_etag=source_etag
+    async def by_storage(self) -> str:
+        """Have storage copy the ranges, and commit them. Returns the ETag.
+
+        One call for each range, a few at a time, and one for the commit.
+        """
+        return await self._copy(self._stage_from_source, _CONCURRENCY)
+
+    async def through_registry(self) -> str:
+        """Read the ranges, stage what was read, and commit it. Returns the ETag.
+
+        For accounts whose network rules do not let storage read its own source. Two calls for each
+        range, and one for the commit; two ranges are in memory at a time.
+        """
+        return await self._copy(self._relay, _RELAYED_AT_ONCE)
+
+    async def _stage_from_source(self, block_id: str, offset: int, length: int) -> None:
+        await self.store.stage_from(
+            self.path,
+            block_id,
+            self.source,
+            offset=offset,
+            length=length,
+            source_etag=self.source_etag,
         )
 
-    return await _copy(
-        store, path, stage, size, piece, _CONCURRENCY, metadata=metadata, condition=condition
-    )
+    async def _relay(self, block_id: str, offset: int, length: int) -> None:
+        same = if_match(self.source_etag) if self.source_etag else UNCONDITIONAL
+        part = await self.store.get_range(self.source, offset, length, condition=same)
+        md5 = await asyncio.to_thread(hashlib.md5, part.content, usedforsecurity=False)
+        await self.store.stage(self.path, block_id, part.content, md5=md5.digest())
 
+    async def _copy(self, stage: StagePiece, at_once: int) -> str:
+        nonce = secrets.token_hex(8)
+        offsets = range(0, self.size, self.piece)
+        block_ids = [f"{nonce}-{index:06d}" for index in range(len(offsets))]
 
-async def copy_through_registry(
-    store: ObjectStore,
-    path: str,
-    source: str,
-    *,
-    size: int,
-    piece: int,
-    source_etag: str | None,
-    metadata: Mapping[str, str],
-    condition: Condition,
-) -> str:
-    """Copy as `ObjectStore.copy` does, by reading the source and staging what was read.
+        async def stage_one(block: tuple[str, int]) -> None:
+            block_id, offset = block
+            await stage(block_id, offset, min(self.piece, self.size - offset))
 
-    For accounts whose network rules do not let storage read its own source. Two calls for each
-    range of ``piece`` bytes, and one for the commit; two ranges are in memory at a time.
-    """
-    same = if_match(source_etag) if source_etag else UNCONDITIONAL
-
-    async def stage(block_id: str, offset: int, length: int) -> None:
-        part = (await store.get_range(source, offset, length, condition=same)).content
-        md5 = await asyncio.to_thread(hashlib.md5, part, usedforsecurity=False)
-        await store.stage(path, block_id, part, md5=md5.digest())
-
-    return await _copy(
-        store, path, stage, size, piece, _RELAYED_AT_ONCE, metadata=metadata, condition=condition
-    )
-
-
-async def _copy(
-    store: ObjectStore,
-    path: str,
-    stage: StagePiece,
-    size: int,
-    piece: int,
-    at_once: int,
-    *,
-    metadata: Mapping[str, str],
-    condition: Condition,
-) -> str:
-    nonce = secrets.token_hex(8)
-    offsets = range(0, size, piece)
-    block_ids = [f"{nonce}-{index:06d}" for index in range(len(offsets))]
-
-    async def stage_one(block: tuple[str, int]) -> None:
-        block_id, offset = block
-        await stage(block_id, offset, min(piece, size - offset))
-
-    await for_each(zip(block_ids, offsets, strict=True), stage_one, limit=at_once)
-    try:
-        return await store.commit(path, block_ids, metadata=metadata, condition=condition)
-    except BlockListInvalid as error:
-        # Another writer of the target has dropped our blocks.
-        raise ConditionFailed(str(error)) from None
+        await for_each(zip(block_ids, offsets, strict=True), stage_one, limit=at_once)
+        try:
+            return await self.store.commit(
+                self.path, block_ids, metadata=self.metadata, condition=self.condition
+            )
+        except BlockListInvalid as error:
+            # Another writer of the target has dropped our blocks.
+            raise ConditionFailed(str(error)) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..interface import Condition, Properties, check_metadata
+from ..interface import Condition, Properties
 from .listing import parse_date
 
 _METADATA = "x-ms-meta-"
@@ -24,12 +24,9 @@ def condition_headers(condition: Condition) -> dict[str, str]:
     return headers
 
 
-def metadata_headers(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Return metadata as headers.
-
-    :raises ValueError: `check_metadata` does not accept the metadata.
-    """
-    return {f"{_METADATA}{name}": value for name, value in check_metadata(metadata).items()}
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata, as `check_metadata` returns it, as headers."""
+    return {f"{_METADATA}{name}": value for name, value in metadata.items()}
 
 
 def read_properties(headers: Mapping[str, str], size: int) -> Properties:

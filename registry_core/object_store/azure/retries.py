@@ -53,6 +53,6 @@ def delay_before(attempt: int, limits: Limits, headers: Mapping[str, str]) -> fl
     :param headers: those of the answer to the latest attempt, if there was one.
     """
     varied = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
-    delay = limits.first_delay * 2**attempt * varied
+    delay = limits.first_delay * float(2**attempt) * varied
     requested = headers.get("Retry-After", "")
     return max(delay, float(requested)) if requested.isdecimal() else delay

@@ -6,8 +6,10 @@ Each is documented at learn.microsoft.com/rest/api/storageservices/, on the page
 from __future__ import annotations
 
 import base64
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
@@ -33,8 +35,8 @@ from ..interface import (
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
 from .blocks import block_list, encode_block_id, read_block_list
-from .client import DEFAULT_API_VERSION, Answer, Attempts, BlobClient, Request, no_value
-from .copying import copy_in_ranges, copy_through_registry
+from .client import DEFAULT_API_VERSION, Answer, BlobClient, Consume, Request, no_value
+from .copying import LargeCopy
 from .delegation_key import DelegationKey, key_request, parse_key
 from .errors import SIGNING, AccessDenied, RequestInvalid, StorageTarget
 from .identity import AzureIdentity, BearerToken
@@ -42,8 +44,11 @@ from .limits import KIB, Limits
 from .listing import read_listing
 from .lost_answers import find_own_commit, find_own_metadata, find_own_put
 from .properties import condition_headers, metadata_headers, read_properties, whole_size
+from .session import Attempts
 from .shared_key import SharedKey
 from .signing import DelegatedSigner, KeySigner, Signature, Signer
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -187,8 +192,8 @@ class AzureBlobStore:
         return await self._head(path, UNCONDITIONAL)
 
     async def _head(self, path: str, condition: Condition) -> Properties:
-        answer = await self._send("head", "HEAD", path, headers=condition_headers(condition))
-        return read_properties(answer.headers, int(answer.headers["Content-Length"]))
+        headers = await self._send("head", "HEAD", path, headers=condition_headers(condition))
+        return read_properties(headers, int(headers["Content-Length"]))
 
     async def get(
         self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
@@ -200,16 +205,14 @@ class AzureBlobStore:
                 raise TooLarge(f"{path} has more than {limit} bytes")
             return await response.read()
 
-        answer = await self._send(
-            "get", "GET", path, headers=condition_headers(condition), consume=read
-        )
+        answer = await self._read("get", "GET", path, read, headers=condition_headers(condition))
         size = whole_size(answer.headers)
         return StoredObject(read_properties(answer.headers, size), answer.value)
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
-        """See `ObjectStore`. REST: get-blob, specifying-the-range-header-for-blob-service-operations.
+        """See `ObjectStore`. REST: get-blob.
 
         Two calls for an empty object or range: storage has neither.
         """
@@ -227,16 +230,9 @@ class AzureBlobStore:
     async def _get_range(
         self, path: str, offset: int, length: int, condition: Condition
     ) -> StoredObject:
-        answer = await self._send(
-            "get",
-            "GET",
-            path,
-            headers={
-                **condition_headers(condition),
-                "x-ms-range": f"bytes={offset}-{offset + length - 1}",
-            },
-            consume=ClientResponse.read,
-        )
+        headers = condition_headers(condition)
+        headers["x-ms-range"] = f"bytes={offset}-{offset + length - 1}"
+        answer = await self._read("get", "GET", path, ClientResponse.read, headers=headers)
         size = whole_size(answer.headers)
         if offset and offset >= size:
             raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
@@ -271,7 +267,7 @@ class AzureBlobStore:
         operation: str = "put",
     ) -> str:
         is_small = memoryview(content).nbytes <= _SMALL
-        answer = await self._send(
+        answered = await self._send(
             operation,
             "PUT",
             path,
@@ -285,7 +281,7 @@ class AzureBlobStore:
             body=content,
             attempts=attempts,
         )
-        return answer.headers["ETag"]
+        return answered["ETag"]
 
     async def set_metadata(
         self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
@@ -293,7 +289,7 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: set-blob-metadata."""
         attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answer = await self._send(
+            answered = await self._send(
                 "set_metadata",
                 "PUT",
                 path,
@@ -306,7 +302,7 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return answer.headers["ETag"]
+        return answered["ETag"]
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         """See `ObjectStore`. REST: put-block."""
@@ -344,6 +340,7 @@ class AzureBlobStore:
                 query=query,
                 headers={"x-ms-copy-source": url, **headers},
                 seconds=self._limits.copy,
+                silence=self._limits.copy,
             )
 
         await self._with_source(source, stage)
@@ -357,14 +354,14 @@ class AzureBlobStore:
         condition: Condition = UNCONDITIONAL,
     ) -> str:
         """See `ObjectStore`. REST: put-block-list."""
-        attempts = Attempts()
+        attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answer = await self._send(
+            answered = await self._send(
                 "commit",
                 "PUT",
                 path,
                 query={"comp": "blocklist"},
-                headers={**_XML, **metadata_headers(metadata), **condition_headers(condition)},
+                headers={**_XML, **metadata_headers(checked), **condition_headers(condition)},
                 body=await block_list(block_ids),
                 attempts=attempts,
             )
@@ -373,17 +370,12 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return answer.headers["ETag"]
+        return answered["ETag"]
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         """See `ObjectStore`. REST: get-block-list."""
-        answer = await self._send(
-            "committed_blocks",
-            "GET",
-            path,
-            query={"comp": "blocklist", "blocklisttype": "committed"},
-            consume=read_block_list,
-        )
+        query = {"comp": "blocklist", "blocklisttype": "committed"}
+        answer = await self._read("committed_blocks", "GET", path, read_block_list, query=query)
         return answer.headers.get("ETag", ""), answer.value
 
     async def copy(
@@ -403,45 +395,53 @@ class AzureBlobStore:
         """
         if not metadata:
             raise ValueError("a copy needs metadata of its own: storage would copy the source's")
-        headers = {
-            "x-ms-requires-sync": "true",
-            **metadata_headers(metadata),
-            **condition_headers(condition),
-        }
-        if source_etag is not None:
-            headers["x-ms-source-if-match"] = source_etag
-
-        async def copy(url: str) -> str:
-            answer = await self._send(
-                "copy",
-                "PUT",
-                path,
-                headers={"x-ms-copy-source": url, **headers},
-                seconds=self._limits.copy,
-            )
-            # Nothing is readable before; aborting a pending copy would leave an empty object.
-            if answer.headers.get("x-ms-copy-status", "success") != "success":
-                raise StoreUnavailable(f"copy {path}: {answer.headers['x-ms-copy-status']}")
-            return answer.headers["ETag"]
-
-        options: dict[str, Any] = {
-            "size": size,
-            "source_etag": source_etag,
-            "metadata": metadata,
-            "condition": condition,
-        }
+        copy = LargeCopy(
+            store=self,
+            path=path,
+            source=source,
+            size=size,
+            piece=self._limits.copy_piece,
+            source_etag=source_etag,
+            metadata=check_metadata(metadata),
+            condition=condition,
+        )
         if time.monotonic() >= self._relays_until:
             try:
                 if size > self._limits.copy_whole:
-                    piece = self._limits.copy_piece
-                    return await copy_in_ranges(self, path, source, piece=piece, **options)
-                return await self._with_source(source, copy)
+                    return await copy.by_storage()
+                return await self._copy_whole(copy)
             except AccessDenied as denied:
                 if not denied.concerns_source:
                     raise
+                _log.warning("copies pass through the registry for a while: %s", denied)
                 self._relays_until = time.monotonic() + _RELAY_SECONDS
-        piece = self._limits.relayed_piece
-        return await copy_through_registry(self, path, source, piece=piece, **options)
+        return await replace(copy, piece=self._limits.relayed_piece).through_registry()
+
+    async def _copy_whole(self, copy: LargeCopy) -> str:
+        headers = {
+            "x-ms-requires-sync": "true",
+            **metadata_headers(copy.metadata),
+            **condition_headers(copy.condition),
+        }
+        if copy.source_etag is not None:
+            headers["x-ms-source-if-match"] = copy.source_etag
+
+        async def send(url: str) -> str:
+            answered = await self._send(
+                "copy",
+                "PUT",
+                copy.path,
+                headers={"x-ms-copy-source": url, **headers},
+                seconds=self._limits.copy,
+                silence=self._limits.copy,
+            )
+            # Nothing is readable before; aborting a pending copy would leave an empty object.
+            status = answered.get("x-ms-copy-status", "success")
+            if status != "success":
+                raise StoreUnavailable(f"copy {copy.path}: {status}")
+            return answered["ETag"]
+
+        return await self._with_source(copy.source, send)
 
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         """See `ObjectStore`. REST: delete-blob. Snapshots of the object go with it."""
@@ -500,7 +500,7 @@ class AzureBlobStore:
         async def read(response: ClientResponse) -> Page:
             return await read_listing(response, account)
 
-        answer = await self._send("list", "GET", None, subject=prefix, query=query, consume=read)
+        answer = await self._read("list", "GET", None, read, subject=prefix, query=query)
         return answer.value
 
     async def signed_url(self, path: str, *, seconds: int) -> str:
@@ -532,23 +532,28 @@ class AzureBlobStore:
         return {"timeout": str(self._limits.small_write)}
 
     async def _send(
+        self, operation: str, method: str, path: str | None, **options: Any
+    ) -> Mapping[str, str]:
+        """Send a request whose answer has no body, and return its headers; else as `_read`."""
+        return (await self._read(operation, method, path, no_value, **options)).headers
+
+    async def _read(
         self,
         operation: str,
         method: str,
         path: str | None,
+        consume: Consume[T],
         *,
         subject: str = "",
-        consume: Callable[[ClientResponse], Awaitable[T]] = no_value,
         attempts: Attempts | None = None,
         **options: Any,
     ) -> Answer[T]:
         """Send a request about the blob at ``path``, or about the container."""
-        resource = self._container if path is None else f"{self._container}/{path}"
         request = Request(
             operation=operation,
             method=method,
             subject=subject if path is None else path,
-            resource=resource,
+            resource=self._container if path is None else f"{self._container}/{path}",
             consume=consume,
             **options,
         )
