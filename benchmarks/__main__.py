@@ -16,8 +16,8 @@ from pathlib import Path
 from registry_core.serve.azurite import AzuriteError
 
 from . import calls, latency, memory, rates, throughput
-from .hosts import HostFailed, own_registry
-from .options import SERVED, Options, read_options
+from .hosts import PROJECT, HostFailed, own_registry
+from .options import AGAINST, SERVED, Options, read_options
 from .run import Run
 from .scale import QUICK, Scale
 
@@ -53,8 +53,13 @@ def _start(options: Options, stack: contextlib.ExitStack) -> Run:
     if not options.serve:
         return Run(options.registries, scale)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
-    registry, storage = stack.enter_context(own_registry(SERVED, folder))
-    return Run((registry, *options.registries), scale, storage)
+    ours, storage = stack.enter_context(own_registry(SERVED, folder / SERVED, PROJECT))
+    served = [ours]
+    if options.against:
+        project = options.against.resolve()
+        other, _ = stack.enter_context(own_registry(AGAINST, folder / AGAINST, project))
+        served.append(other)
+    return Run((*served, *options.registries), scale, storage)
 
 
 def _report(run: Run) -> dict[str, object]:

@@ -40,8 +40,8 @@ class Host:
 
 
 @contextlib.contextmanager
-def own_registry(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorage]]:
-    """Run our registry, called `name`, and yield it with its bare storage.
+def own_registry(name: str, folder: Path, project: Path) -> Iterator[tuple[Registry, BareStorage]]:
+    """Run our registry of the tree `project`, called `name`, and yield it with its bare storage.
 
     Starts Azurite with an access log and three hosts on it: the measured one, one to push what the
     measured one has not seen yet, and one that does not redirect. Data is stored in `folder`.
@@ -53,9 +53,9 @@ def own_registry(name: str, folder: Path) -> Iterator[tuple[Registry, BareStorag
         azurite = stack.enter_context(Azurite(folder / "azurite", access_log=True))
         settings, storage = new_storage(azurite)
         direct = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
-        measured = stack.enter_context(local_host(settings))
-        seed = stack.enter_context(local_host(settings))
-        streaming = stack.enter_context(local_host(settings | direct))
+        measured = stack.enter_context(local_host(settings, project))
+        seed = stack.enter_context(local_host(settings, project))
+        streaming = stack.enter_context(local_host(settings | direct, project))
         registry = Registry(
             name,
             measured.url,
@@ -82,16 +82,16 @@ def new_storage(azurite: Azurite) -> tuple[dict[str, str], BareStorage]:
 
 
 @contextlib.contextmanager
-def local_host(settings: Mapping[str, str]) -> Iterator[Host]:
-    """Run `python -m registry_core serve` on a free port, without an access log.
+def local_host(settings: Mapping[str, str], project: Path = PROJECT) -> Iterator[Host]:
+    """Run `python -m registry_core serve` of a tree on a free port, without an access log.
 
     :raises HostFailed: when it does not start.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
     with tempfile.NamedTemporaryFile(prefix="benchmarks-") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
-            cwd=PROJECT,
+            [python_of(project), "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
+            cwd=project,
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -101,6 +101,12 @@ def local_host(settings: Mapping[str, str]) -> Iterator[Host]:
             yield Host(_url_when_ready(process, Path(log.name)), process.pid)
         finally:
             _stop(process)
+
+
+def python_of(project: Path) -> str:
+    """Return the Python of a tree: that of its `.venv`, or else this one."""
+    own = project / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
 
 
 def _url_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from .run import Registry
 
 GROUPS = ("calls", "throughput", "rates", "latency", "memory")
-SERVED = "ours"
+SERVED, AGAINST = "ours", "other"
 
 EXAMPLES = """
 examples:
   python -m benchmarks --serve --quick
+  python -m benchmarks --serve --against ../older
   python -m benchmarks --serve --registry distribution=http://127.0.0.1:5001 --pid distribution=4711
   python -m benchmarks --registry a=http://127.0.0.1:5000 --storage-log a=azurite.log --only calls
 """
@@ -28,6 +29,8 @@ class Options:
     registries: tuple[Registry, ...]
     groups: tuple[str, ...]
     serve: bool
+    against: Path | None
+    """Another tree of ours, served as `AGAINST`."""
     quick: bool
     json: Path | None
 
@@ -39,11 +42,12 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     try:
         registries = _registries(given)
         groups = _groups(given.only)
+        _check_against(given)
     except ValueError as error:
         parser.error(str(error))
     if not registries and not given.serve:
         parser.error("nothing to measure: add --registry, or --serve for our own")
-    return Options(registries, groups, given.serve, given.quick, given.json)
+    return Options(registries, groups, given.serve, given.against, given.quick, given.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--serve", action="store_true", help=f"run our own registry, called {SERVED}, on Azurite"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help=f"with --serve: also run another tree of ours, called {AGAINST}, on its own Azurite",
     )
     for flag, text in (
         ("--registry", "NAME=URL: a registry to measure; may be repeated, like the next options"),
@@ -80,8 +90,9 @@ def _registries(given: argparse.Namespace) -> tuple[Registry, ...]:
     seeds = _named("--seed", given.seed)
     streaming = _named("--streaming", given.streaming)
     streaming_pids = _named("--streaming-pid", given.streaming_pid)
-    if given.serve and SERVED in urls:
-        raise ValueError(f"{SERVED} is the name of the registry of --serve; choose another name")
+    for name in (SERVED, AGAINST) if given.serve else ():
+        if name in urls:
+            raise ValueError(f"{name} is the name of a registry of --serve; choose another name")
     for name in {*pids, *logs, *seeds, *streaming, *streaming_pids} - {*urls}:
         raise ValueError(f"{name} is not a --registry")
     for url in (*urls.values(), *seeds.values(), *streaming.values()):
@@ -99,6 +110,13 @@ def _registries(given: argparse.Namespace) -> tuple[Registry, ...]:
         )
         for name, url in urls.items()
     )
+
+
+def _check_against(given: argparse.Namespace) -> None:
+    if given.against and not given.serve:
+        raise ValueError("--against needs --serve")
+    if given.against and not (given.against / "registry_core").is_dir():
+        raise ValueError(f"--against {given.against}: not a tree of ours")
 
 
 def _named(flag: str, values: Sequence[str]) -> dict[str, str]:

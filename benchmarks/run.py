@@ -62,7 +62,9 @@ class Run:
     def __post_init__(self) -> None:
         names = [registry.name for registry in self.registries]
         bare = [self.storage.name] if self.storage else []
-        self.sheet = Sheet([*names, *bare], compared=names)
+        of_two = [(names[0], names[1])] if len(names) == 2 else []
+        of_bare = [(name, storage) for name in names for storage in bare]
+        self.sheet = Sheet([*names, *bare], ratios=[*of_two, *of_bare])
         self.namespace = f"benchmark-{os.urandom(4).hex()}"
         self._deadline = time.monotonic() + self.scale.limit_seconds
 

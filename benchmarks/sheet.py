@@ -21,8 +21,8 @@ class Sheet:
     """Samples by row and column, with rows in the order of their first sample."""
 
     columns: Sequence[str]
-    compared: Sequence[str] = ()
-    """The columns that are registries; of two, a ratio is shown."""
+    ratios: Sequence[tuple[str, str]] = ()
+    """The columns whose ratio is shown, in tables that have both."""
     samples: dict[Row, dict[str, list[float]]] = field(default_factory=dict)
     details: dict[Row, dict[str, list[str]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -63,16 +63,18 @@ class Sheet:
     def _table(self, group: str) -> str:
         rows = [row for row in self.samples if row.group == group]
         columns = [name for name in self.columns if any(name in self.samples[row] for row in rows)]
-        ratio = [f"{self.compared[0]} / {self.compared[1]}"] if len(self.compared) == 2 else []
-        header = [group, "unit", *columns, *ratio]
+        ratios = [pair for pair in self.ratios if any(self._ratio(row, pair) for row in rows)]
+        header = [group, "unit", *columns, *(" / ".join(pair) for pair in ratios)]
         lines = [_line(header), _line(["---", "---", *("---:" for _ in header[2:])])]
         for row in rows:
             cells = [_number(self.value(row, column)) for column in columns]
-            lines.append(_line([row.name, row.unit, *cells, *(self._ratio(row) for _ in ratio)]))
+            lines.append(
+                _line([row.name, row.unit, *cells, *(self._ratio(row, pair) for pair in ratios)])
+            )
         return "\n".join(lines)
 
-    def _ratio(self, row: Row) -> str:
-        first, second = (self.value(row, column) for column in self.compared)
+    def _ratio(self, row: Row, pair: tuple[str, str]) -> str:
+        first, second = (self.value(row, column) for column in pair)
         return f"{first / second:.2f}" if first is not None and second else ""
 
 

@@ -10,8 +10,9 @@ import base64
 import hashlib
 import hmac
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -22,7 +23,7 @@ from .scale import MIB
 
 BLOCK_SIZE = 8 * MIB
 BLOCKS_AT_ONCE = 4
-_VERSION = "2021-12-02"
+VERSION = "2021-12-02"
 _SAS_SECONDS = 24 * 3600
 
 
@@ -57,11 +58,43 @@ class BareStorage:
         """Return the path and query of a blob, with the SAS."""
         return f"{self._path}/{blob}?{urlencode(query)}{'&' if query else ''}{self._sas}"
 
+    def signed_url(self, blob: str) -> str:
+        """Return the URL of a blob, with the SAS."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{self.target(blob)}"
+
+    def listing(self, prefix: str) -> str:
+        """Return the path and query of a listing with metadata, with the SAS."""
+        query = {"restype": "container", "comp": "list", "include": "metadata", "prefix": prefix}
+        return f"{self._path}?{urlencode(query)}&{self._sas}"
+
     def put(self, blob: str, body: bytes) -> None:
         """Send Put Blob."""
-        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": _VERSION}
+        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": VERSION}
         with Connection(self.url) as connection:
             connection.request("PUT", self.target(blob), body=body, headers=headers, expect=[201])
+
+    def put_all(self, blobs: Iterable[tuple[str, bytes, Mapping[str, str]]]) -> None:
+        """Send Put Blob for each: its name, body and metadata. Several at a time."""
+        waiting = iter(blobs)
+        lock = threading.Lock()
+
+        def put_some(_worker: int) -> None:
+            with Connection(self.url) as connection:
+                while True:
+                    with lock:
+                        blob = next(waiting, None)
+                    if blob is None:
+                        return
+                    name, body, metadata = blob
+                    headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": VERSION}
+                    headers |= {f"x-ms-meta-{key}": value for key, value in metadata.items()}
+                    connection.request(
+                        "PUT", self.target(name), body=body, headers=headers, expect=[201]
+                    )
+
+        with ThreadPoolExecutor(BLOCKS_AT_ONCE) as pool:
+            list(pool.map(put_some, range(BLOCKS_AT_ONCE)))
 
     def put_blocks(self, blob: str, blocks: list[Block]) -> None:
         """Send Put Block for each, a few at a time, then Put Block List."""
@@ -74,15 +107,20 @@ class BareStorage:
                 "PUT",
                 self.target(blob, comp="blocklist"),
                 body=f"<BlockList>{names}</BlockList>".encode(),
-                headers={"x-ms-version": _VERSION},
+                headers={"x-ms-version": VERSION},
                 expect=[201],
             )
+
+    def stage(self, blob: str, block_id: str, data: bytes) -> None:
+        """Send Put Block. ``block_id`` is sent in Base64."""
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        self._stage(blob, [Block(_base64(block_id.encode()), _base64(md5), data)])
 
     def _stage(self, blob: str, blocks: list[Block]) -> None:
         with Connection(self.url) as connection:
             for block in blocks:
                 target = self.target(blob, comp="block", blockid=block.id)
-                headers = {"x-ms-version": _VERSION, "Content-MD5": block.md5}
+                headers = {"x-ms-version": VERSION, "Content-MD5": block.md5}
                 connection.request("PUT", target, body=block.data, headers=headers, expect=[201])
 
     def get(self, blob: str, size: int) -> None:
@@ -123,10 +161,10 @@ def _account_sas(account: str, key: str) -> str:
     fields = {"sp": "rwdlac", "ss": "b", "srt": "sco", "st": start, "se": expiry}
     # Account, permissions, services, resource types, start, expiry, no IP range, protocols,
     # version, no encryption scope: each ends with a newline.
-    signed = [account, *fields.values(), "", "https,http", _VERSION, ""]
+    signed = [account, *fields.values(), "", "https,http", VERSION, ""]
     text = "".join(f"{value}\n" for value in signed)
     signature = hmac.new(base64.b64decode(key), text.encode(), "sha256").digest()
-    fields |= {"spr": "https,http", "sv": _VERSION, "sig": _base64(signature)}
+    fields |= {"spr": "https,http", "sv": VERSION, "sig": _base64(signature)}
     return urlencode(fields)
 
 

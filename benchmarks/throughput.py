@@ -14,6 +14,9 @@ from .storage import BareStorage, blocks_of, new_blob_name
 GROUP = "Throughput (more is better)"
 CPU_GROUP = "CPU of the registry for one large blob (less is better)"
 
+PATCH, PUT = "push by PATCH", "push by PUT"
+REDIRECTED, STREAMED = "pull, redirected", "pull, streamed"
+
 
 def measure(run: Run) -> None:
     """Measure each registry in turn, then bare storage, round by round."""
@@ -30,11 +33,11 @@ def _registry(run: Run, registry: Registry) -> None:
     content = new_content(run.scale.layer)
     with RegistryClient(registry.url, repository) as client:
         timing = timed(lambda: client.push_by_patch(content), registry.meter())
-    _add(run, registry.name, "push by PATCH", timing)
+    _add(run, registry.name, PATCH, timing)
     content = new_content(run.scale.layer)
     with RegistryClient(registry.url, repository) as client:
         timing = timed(lambda: client.push_by_put(content), registry.meter())
-    _add(run, registry.name, "push by PUT", timing)
+    _add(run, registry.name, PUT, timing)
     _pull(run, registry, repository, content)
     if registry.streaming_url:
         _pull(run, _streaming(registry, registry.streaming_url), repository, content)
@@ -53,21 +56,27 @@ def _pull(run: Run, registry: Registry, repository: str, content: Content) -> No
 
     with RegistryClient(registry.url, repository) as client:
         timing = timed(pull, registry.meter())
-    _add(run, registry.name, "pull, redirected" if redirected else "pull, streamed", timing)
+    _add(run, registry.name, REDIRECTED if redirected else STREAMED, timing)
 
 
 def _bare(run: Run, storage: BareStorage) -> None:
     content, blob = new_content(run.scale.layer), new_blob_name()
     blocks = blocks_of(content)
     timing = timed(lambda: storage.put_blocks(blob, blocks))
-    _add(run, storage.name, "push by PUT", timing)
+    for name in (PATCH, PUT):
+        _add(run, storage.name, name, timing)
     timing = timed(lambda: storage.get(blob, content.size))
-    _add(run, storage.name, "pull, redirected", timing)
+    for name in (REDIRECTED, STREAMED):
+        if _row(run, name) in run.sheet.samples:
+            _add(run, storage.name, name, timing)
 
 
 def _add(run: Run, column: str, name: str, timing: Timing) -> None:
-    size = size_text(run.scale.layer)
-    speed = run.scale.layer / MIB / timing.seconds
-    run.sheet.add(Row(GROUP, f"{size} {name}", "MiB/s"), column, speed)
+    run.sheet.add(_row(run, name), column, run.scale.layer / MIB / timing.seconds)
     if timing.cpu_seconds is not None:
-        run.sheet.add(Row(CPU_GROUP, f"{size} {name}", "s"), column, timing.cpu_seconds)
+        row = Row(CPU_GROUP, f"{size_text(run.scale.layer)} {name}", "s")
+        run.sheet.add(row, column, timing.cpu_seconds)
+
+
+def _row(run: Run, name: str) -> Row:
+    return Row(GROUP, f"{size_text(run.scale.layer)} {name}", "MiB/s")

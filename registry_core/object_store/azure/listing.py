@@ -110,7 +110,10 @@ def _text_of(element: str, text: str) -> str:
 
     :raises ValueError: the element is missing.
     """
-    start = text.index(f"<{element}>") + len(element) + 2
+    start = text.find(f"<{element}>")
+    if start < 0:
+        raise ValueError(f"a row has no {element}")
+    start += len(element) + 2
     return text[start : text.index("<", start)].replace("&quot;", '"')
 
 
@@ -138,11 +141,12 @@ def parse_date(text: str) -> datetime:
 
     :raises ValueError: it has another format.
     """
-    if len(text) != 29 or not text.endswith(" GMT"):
+    month, rest = divmod(_MONTHS.find(text[8:11]), 4)
+    if len(text) != 29 or not text.endswith(" GMT") or rest:
         raise ValueError(f"{text!r} is not an HTTP date")
     return datetime(
         int(text[12:16]),
-        _MONTHS.index(text[8:11]) // 4 + 1,
+        month + 1,
         int(text[5:7]),
         int(text[17:19]),
         int(text[20:22]),
