@@ -11,6 +11,7 @@ from registry_core.object_store.azure.errors import (
     SIGNING,
     AccessDenied,
     HierarchicalNamespace,
+    RequestInvalid,
     StorageTarget,
     is_from_storage,
     to_error,
@@ -80,13 +81,13 @@ CODES: list[tuple[int, str, type[StoreError], str, str]] = [
     (403, "KeyBasedAuthenticationNotPermitted", AccessDenied, "remove the key", "log"),
     (403, "InsufficientAccountPermissions", AccessDenied, "secondary location", "log"),
     (400, "InvalidHeaderValue", StoreUnavailable, "APIVERSION to an older", "log"),
-    (400, "Md5Mismatch", StoreUnavailable, "", "log"),
+    (400, "Md5Mismatch", RequestInvalid, "", "log"),
     (500, "OperationTimedOut", StoreUnavailable, "", "log"),
     (503, "ServerBusy", StoreUnavailable, "", "log"),
 ]
 
 
-@pytest.mark.parametrize("status, code, kind, advice, public", CODES, ids=lambda value: str(value))
+@pytest.mark.parametrize("status, code, kind, advice, public", CODES, ids=str)
 def test_each_code_has_its_exception_its_advice_and_a_text_for_clients(
     status: int, code: str, kind: type[StoreError], advice: str, public: str
 ) -> None:
@@ -146,15 +147,19 @@ def test_the_header_that_storage_does_not_accept_is_named() -> None:
         (403, ("403", "AuthenticationFailed"), AccessDenied),
         (400, ("404", "BlobNotFound"), NotFound),
         (400, ("503", "ServerBusy"), StoreUnavailable),
-        (400, ("none", ""), StoreUnavailable),
+        (400, ("none", ""), RequestInvalid),
     ],
 )
 def test_a_copy_fails_for_what_is_wrong_with_its_source(
     status: int, source: tuple[str, str], kind: type[StoreError]
 ) -> None:
     """learn.microsoft.com/rest/api/storageservices/copy-blob-from-url"""
-    headers = {"x_ms_copy_source_status_code": source[0], "x_ms_copy_source_error_code": source[1]}
-    error = error_for(status, "CannotVerifyCopySource", **headers)
+    error = error_for(
+        status,
+        "CannotVerifyCopySource",
+        x_ms_copy_source_status_code=source[0],
+        x_ms_copy_source_error_code=source[1],
+    )
     assert type(error) is kind
     assert source[1] in str(error)
 
