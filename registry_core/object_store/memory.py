@@ -52,11 +52,14 @@ class MemoryStore:
     between processes or survives them; use it on one event loop. Every listing sorts all paths,
     so it suits thousands of objects rather than millions.
 
-    ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied.
+    ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied. With
+    ``sparse_pages`` the first page of each listing is empty and the others are half full, as pages
+    of Azure may be where many objects were deleted.
     """
 
     objects: dict[str, _Object] = field(default_factory=dict)
     staged: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    sparse_pages: bool = False
     _versions: count[int] = field(default_factory=count)
 
     async def head(self, path: str) -> Properties:
@@ -187,6 +190,10 @@ class MemoryStore:
     ) -> Page:
         if continuation is not None and not continuation.startswith(prefix):
             raise ContinuationInvalid(continuation)
+        if self.sparse_pages:
+            if continuation is None:
+                return Page([], start_from or prefix)
+            limit = (limit + 1) // 2
         entries: dict[str, Entry] = {}
         first = start_from or ""
         for path in sorted(p for p in self.objects if p.startswith(prefix) and p >= first):

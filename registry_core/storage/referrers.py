@@ -98,9 +98,12 @@ class Referrers:
         self, repository: str, subject: Digest, continuation: str | None, limit: int
     ) -> _Part:
         prefix = self.membership.layout.referrers(repository, subject)
-        page = await self.membership.store.list_page(
-            prefix, metadata=True, continuation=continuation, limit=limit
-        )
+        store = self.membership.store
+        page = await store.list_page(prefix, metadata=True, continuation=continuation, limit=limit)
+        while page.continuation is not None and not page.entries:
+            page = await store.list_page(
+                prefix, metadata=True, continuation=page.continuation, limit=limit
+            )
         part = _Part(continuation=page.continuation)
         for row in page.entries:
             digest = linked_digest(row.path[len(prefix) :])

@@ -6,7 +6,7 @@ CNCF distribution v3 writes names as they are, v2 with a leading slash. Either c
 from __future__ import annotations
 
 from ..aio import together
-from ..object_store.interface import ObjectStore
+from ..object_store.interface import ObjectStore, exists_below
 from ..spec.errors import Unavailable
 from .layout import Layout
 
@@ -37,5 +37,4 @@ async def find_root(store: ObjectStore, *, setting: str) -> str:
 
 
 async def _is_used(store: ObjectStore, root: str) -> bool:
-    page = await store.list_page(Layout(root).base, limit=1)
-    return bool(page.entries)
+    return await exists_below(store, Layout(root).base)

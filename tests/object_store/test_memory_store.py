@@ -13,6 +13,7 @@ from tests.contracts.object_store import (
     CONTENT,
     Append,
     AppendBlobContract,
+    Listings,
     ObjectStoreContract,
     make_block_id,
     stage,
@@ -40,6 +41,14 @@ def append(memory: MemoryStore) -> Append:
 
 class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
     pass
+
+
+class TestSparsePages(Listings):
+    """Listings whose pages are short, and the first one empty, as Azure's may be."""
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        return MemoryStore(sparse_pages=True)
 
 
 class TestWhereAzuriteDiffers:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
+from ...object_store.interface import exists_below
 from ...storage.catalog import Catalog
 from ...storage.layout_parse import Kind
 from ..walk import ListedObject
@@ -90,8 +91,7 @@ async def check_stale_marker(context: CheckContext, name: str, path: str) -> Non
 
 
 async def _has_manifests(context: CheckContext, name: str) -> bool:
-    page = await context.store.list_page(context.layout.revisions(name), limit=1)
-    return bool(page.entries)
+    return await exists_below(context.store, context.layout.revisions(name))
 
 
 async def _write_marker(context: CheckContext, name: str) -> str:
