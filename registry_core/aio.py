@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, work for threads, values made late or kept fresh."""
+"""asyncio helpers: bounded concurrency, work for threads, values that are shared, late or fresh."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ from .spec.errors import Unavailable
 _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+Key = TypeVar("Key", bound=Hashable)
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -52,6 +53,12 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [task.result() for task in tasks]
+
+
+async def both(one: Coroutine[Any, Any, T], other: Coroutine[Any, Any, R]) -> tuple[T, R]:
+    """Run two coroutines concurrently and return both results: `together`, for different types."""
+    results: list[T | R] = await together((one, other))
+    return cast("tuple[T, R]", tuple(results))
 
 
 async def for_each(
@@ -107,6 +114,49 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     if not task.cancelled():
         task.exception()  # retrieved, or asyncio would warn; the cancellation takes precedence
     raise cancelled
+
+
+class SharedReads(Generic[Key, T]):
+    """Reads shared by concurrent callers, each as fresh as a read of the caller's own.
+
+    At most one read per key is under way, as a rule. Whoever calls meanwhile waits for the next
+    one, which begins when that ends and serves all who wait by then. So a result is never older
+    than the call that gets it. A read that takes longer than ``patience`` seconds does not keep
+    others from beginning.
+    """
+
+    def __init__(self, read: Callable[[Key], Awaitable[T]], *, patience: float = 0.25) -> None:
+        self._read = read
+        self._patience = patience
+        # No more than there are callers: an entry goes when its read begins, or ends.
+        self._next: dict[Key, asyncio.Task[T]] = {}
+        self._under_way: dict[Key, asyncio.Task[T]] = {}
+
+    async def get(self, key: Key) -> T:
+        """Return the result of a read that begins after this call.
+
+        :raises Exception: whatever the read raises, to all who share it.
+        """
+        task = self._next.get(key)
+        if task is None:
+            task = self._next[key] = asyncio.create_task(self._take_turn(key))
+            task.add_done_callback(lambda task: self._settle(key, task))
+        # A client that disconnects cancels its own request, not what the others wait for.
+        return await asyncio.shield(task)
+
+    async def _take_turn(self, key: Key) -> T:
+        before = self._under_way.get(key)
+        if before is not None:
+            await asyncio.wait([before], timeout=self._patience)
+        self._under_way[key] = self._next.pop(key)
+        return await self._read(key)
+
+    def _settle(self, key: Key, task: asyncio.Task[T]) -> None:
+        for tasks in (self._next, self._under_way):
+            if tasks.get(key) is task:
+                del tasks[key]
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio would warn if all callers have disconnected
 
 
 class Lazy(Generic[T]):

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ..aio import off_loop
+from ..aio import SharedReads, off_loop
 from ..caches import Cache
 from ..object_store.interface import (
     IF_ABSENT,
@@ -57,24 +57,32 @@ class Content:
         default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
     )
 
+    def __post_init__(self) -> None:
+        self._reads = SharedReads(self._read_manifest)
+
     async def read_manifest(self, digest: Digest) -> bytes:
-        """Return the content of a manifest. One call, none if cached.
+        """Return the content of a manifest. One call, none if cached; concurrent readers share it.
 
         :raises NotFound: it is missing, incomplete or damaged, or too large to be a manifest.
         """
-        content = self.manifests.get(digest)
-        if content is None:
-            path = self.layout.content(digest)
-            try:
-                content = (await self.store.get(path, limit=MAX_MANIFEST_BYTES)).content
-            except TooLarge as error:
-                _log.warning("%s is too large to be a manifest", path)
-                raise NotFound(f"{path} is not a manifest") from error
-            actual = await off_loop(len(content), Digest.of, content, digest.algorithm)
-            if actual != digest:
-                _log.error("%s does not hash to its address; push it again", path)
-                raise NotFound(f"{path} is damaged")
-            self.manifests.put(digest, content)
+        known = self.manifests.get(digest)
+        return await self._reads.get(digest) if known is None else known
+
+    async def _read_manifest(self, digest: Digest) -> bytes:
+        known = self.manifests.get(digest)
+        if known is not None:  # read meanwhile
+            return known
+        path = self.layout.content(digest)
+        try:
+            content = (await self.store.get(path, limit=MAX_MANIFEST_BYTES)).content
+        except TooLarge as error:
+            _log.warning("%s is too large to be a manifest", path)
+            raise NotFound(f"{path} is not a manifest") from error
+        actual = await off_loop(len(content), Digest.of, content, digest.algorithm)
+        if actual != digest:
+            _log.error("%s does not hash to its address; push it again", path)
+            raise NotFound(f"{path} is damaged")
+        self.manifests.put(digest, content)
         return content
 
     async def put_manifest(self, digest: Digest, content: bytes) -> None:

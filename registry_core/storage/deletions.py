@@ -1,7 +1,7 @@
 """Deletions of blobs, tags and manifests. Content stays: other repositories may have it.
 
 The order is the reverse of a push's: first the tags that point to a manifest, on condition that
-they still do, then its entry among the referrers, then the revision link. Of a tag the index goes
+they still do, and its entry among the referrers, then the revision link. Of a tag the index goes
 first: without a current link, the index would still say what the tag points to.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..aio import for_each, off_loop
+from ..aio import both, for_each, off_loop
 from ..object_store.interface import (
     Condition,
     Entry,
@@ -105,18 +105,17 @@ class Deletions:
     ) -> DeletedManifest:
         """Delete a manifest, unless its revision link is written again meanwhile."""
         digest = link.digest
-        tags = await self._tags_to(repository, digest)
+        tags, manifest = await both(self._tags_to(repository, digest), self._read(digest))
         self.tags.check_deletable(repository, [tag.name for tag in tags])
 
         async def untag(tag: _TagRows) -> bool:
             return await self._untag(repository, tag)
 
-        untagged = await for_each(tags, untag, limit=_AT_ONCE)
-        manifest = await self._read(digest)
+        untagged, _ = await both(
+            for_each(tags, untag, limit=_AT_ONCE), self._unlist(repository, manifest)
+        )
         if link.descriptor is None and manifest is not None:
             link = Link.to(manifest.descriptor)
-        if manifest is not None:
-            await self.referrers.remove(repository, manifest)
         await delete_if(self._store, self._layout.revision_link(repository, digest), unchanged)
         await self.catalog.update(repository)
         await self._restore_if_pushed(repository, link, manifest)
@@ -181,8 +180,7 @@ class Deletions:
         self, repository: str, link: Link, manifest: Manifest | None
     ) -> None:
         """Restore a manifest that a push at the same time has tagged or listed as a referrer."""
-        if manifest is not None:
-            await self.referrers.remove(repository, manifest)
+        await self._unlist(repository, manifest)
         is_referrer = manifest is not None and manifest.document.subject is not None
         path = self._layout.revision_link(repository, link.digest)
         tagged = await self._tags_to(repository, link.digest)
@@ -191,6 +189,11 @@ class Deletions:
             if manifest is not None:
                 await self.referrers.add(repository, manifest)
             await self.catalog.mark(repository)
+
+    async def _unlist(self, repository: str, manifest: Manifest | None) -> None:
+        """Remove a manifest from its subject's referrers, as far as it is known to have one."""
+        if manifest is not None:
+            await self.referrers.remove(repository, manifest)
 
     async def _delete_all(self, paths: Iterable[str]) -> None:
         async def delete(path: str) -> None:

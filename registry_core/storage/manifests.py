@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..aio import for_each, off_loop, together
+from ..aio import both, for_each, off_loop, together
 from ..object_store.interface import NotFound, Properties, exists
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
@@ -71,10 +71,13 @@ class Manifests:
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         """See `Reader`. Two calls; one by tag, none by digest if cached."""
         try:
-            if isinstance(reference, Digest):
-                link, content = await self._find_and_read(repository, reference)
+            if isinstance(reference, Digest):  # neither depends on the other
+                link, content = await both(
+                    self.membership.find_manifest(repository, reference),
+                    self.content.read_manifest(reference),
+                )
             else:
-                link = await self._find(repository, reference)
+                link = await self.tags.read(repository, reference)
                 content = await self.content.read_manifest(link.digest)
         except NotFound:
             raise _unknown(repository, reference) from None
@@ -88,32 +91,16 @@ class Manifests:
             return await self.membership.find_manifest(repository, reference)
         return await self.tags.read(repository, reference)
 
-    async def _find_and_read(self, repository: str, digest: Digest) -> tuple[Link, bytes]:
-        """Read membership and content at the same time: neither depends on the other."""
-        link: Link | None = None
-        content: bytes | None = None
-
-        async def find() -> None:
-            nonlocal link
-            link = await self.membership.find_manifest(repository, digest)
-
-        async def read() -> None:
-            nonlocal content
-            content = await self.content.read_manifest(digest)
-
-        await together((find(), read()))
-        assert link is not None
-        assert content is not None
-        return link, content
-
     async def push_manifest(
         self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
         """See `Writer`."""
         document = await off_loop(len(manifest.content), lambda: manifest.document)
         tags = tuple(dict.fromkeys(tags))
-        await self.tags.check(repository, tags, manifest.digest)
-        image = await self._check_references(repository, manifest)
+        _, image = await both(
+            self.tags.check(repository, tags, manifest.digest),
+            self._check_references(repository, manifest),
+        )
         pushed = int(self.now())
         link = revision_link(manifest, image, pushed=pushed, pushed_by=self.pushed_by)
         await self.content.put_manifest(manifest.digest, manifest.content)

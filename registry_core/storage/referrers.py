@@ -15,7 +15,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..aio import for_each, off_loop, together
+from ..aio import both, for_each, off_loop
 from ..object_store.interface import ContinuationInvalid, NotFound, delete_if
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
@@ -76,11 +76,9 @@ class Referrers:
         # With a filter it takes any number of rows to find `limit` that match.
         rows = limit if artifact_type is None else MAX_REFERRERS
         try:
-            listed, fallback = await together(
-                (
-                    self._list_entries(repository, subject, start.continuation, rows),
-                    self._read_fallback(repository, subject),
-                )
+            listed, fallback = await both(
+                self._list_entries(repository, subject, start.continuation, rows),
+                self._read_fallback(repository, subject),
             )
         except ContinuationInvalid:
             raise invalid_token() from None

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from ..aio import for_each, off_loop, together
+from ..aio import SharedReads, for_each, off_loop, together
 from ..globs import NO_TAGS, TagGlobs
 from ..object_store.interface import Entry, NotFound, Page, Properties, list_all
 from ..registry import Listing, TagInfo
@@ -45,15 +45,24 @@ class Tags:
     membership: Membership
     content: Content
     immutable: TagGlobs = NO_TAGS
+    _current: SharedReads[str, Link] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        async def read(path: str) -> Link:
+            return await read_link(self.membership.store, path)
+
+        self._current = SharedReads(read)
 
     async def read(self, repository: str, tag: str) -> Link:
         """Return a link to the manifest that a tag points to. One call, if it has a current link.
 
+        Concurrent readers of one tag share calls: every pull by tag reads the current link, which
+        is never cached, and storage serves one blob to 500 requests a second at most.
+
         :raises NotFound: the tag does not exist.
         """
-        store, layout = self.membership.store, self.membership.layout
         try:
-            return await read_link(store, layout.tag_link(repository, tag))
+            return await self._current.get(self.membership.layout.tag_link(repository, tag))
         except NotFound:
             if self.immutable.match(repository, tag):
                 raise

@@ -20,14 +20,15 @@ was known.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..object_store.interface import (
     IF_ABSENT,
@@ -41,16 +42,20 @@ from ..object_store.interface import (
     delete_if,
     if_match,
 )
-from ..registry import Chunk, Upload, UploadOutOfOrder
+from ..registry import Body, Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher, new_hasher, resume_hasher
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
 from .content import Content
-from .ingest import Budget, block_id, ingest, new_nonce
+from .ingest import Budget, Ingested, block_id, ingest, new_nonce
 from .membership import Membership
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_Committed = tuple[Sequence[str], Condition]
 
 _METADATA_OFFSET = "offset"
 _METADATA_STATE = "state"
@@ -186,14 +191,18 @@ class Uploads:
         await self._check_start(upload, chunk)
         state = UploadState.of(upload)
         hasher = state.hasher(upload.offset)
-        path = self._path(upload)
-        got = await ingest(self._store, path, chunk, hasher, self.budget, first_block=state.blocks)
-        if not got.size:
-            return upload
-        if got.refusal:
-            raise got.refusal
-        if got.single is None:
-            return await self._commit(upload, state, got.size, got.block_ids, hasher)
+        async with aclosing(_WithBody(lambda: self._committed(upload, state))) as earlier:
+            chunk = replace(chunk, body=earlier.received(chunk.body))
+            path = self._path(upload)
+            got = await ingest(
+                self._store, path, chunk, hasher, self.budget, first_block=state.blocks
+            )
+            if not got.size:
+                return upload
+            if got.refusal:
+                raise got.refusal
+            if got.single is None:
+                return await self._commit(upload, state, got, earlier, hasher)
         assert hasher is not None, "an empty upload can always be hashed"
         whole = hasher.digest()
         await self.content.put(whole, got.single)
@@ -206,20 +215,20 @@ class Uploads:
         self,
         upload: Upload,
         before: UploadState,
-        size: int,
-        block_ids: Sequence[str],
+        got: Ingested,
+        earlier: _WithBody[_Committed],
         hasher: Hasher | None,
     ) -> Upload:
-        """Commit the blocks before and ``block_ids``, unless another request did meanwhile.
+        """Commit the earlier blocks and those staged now, unless another request did meanwhile.
 
         :raises UploadOutOfOrder: another request did.
         """
-        offset = upload.offset + size
+        offset = upload.offset + got.size
         try:
-            known, condition = await self._committed(upload, before)
+            known, condition = await earlier.result()
         except NotFound:
             raise UploadOutOfOrder(await self.get_upload(upload)) from None
-        block_ids = [*known, *block_ids]
+        block_ids = [*known, *got.block_ids]
         exported = hasher.export_state() if hasher else None
         state = UploadState(before.algorithm, exported, blocks=len(block_ids))
         try:
@@ -244,9 +253,7 @@ class Uploads:
                 return etag
         raise UploadOutOfOrder(await self.get_upload(upload))
 
-    async def _committed(
-        self, upload: Upload, state: UploadState
-    ) -> tuple[Sequence[str], Condition]:
+    async def _committed(self, upload: Upload, state: UploadState) -> _Committed:
         """Return the blocks that hold what arrived before, and the condition of the next commit."""
         if state.etag is not None:
             _, known = await self._store.committed_blocks(self._path(upload))
@@ -328,6 +335,32 @@ class Uploads:
         if state.whole is not None:
             return self._layout.content(state.whole), None
         return self._path(upload), state.etag
+
+
+@dataclass
+class _WithBody(Generic[T]):
+    """What ``begin`` makes runs while a body is received, from its first byte on."""
+
+    begin: Callable[[], Coroutine[Any, Any, T]]
+    _task: asyncio.Task[T] | None = None
+
+    async def received(self, body: Body) -> AsyncGenerator[bytes, None]:
+        """Yield the body."""
+        async for piece in body:
+            if piece and self._task is None:
+                self._task = asyncio.create_task(self.begin())
+            yield piece
+
+    async def result(self) -> T:
+        """Return the coroutine's result. The body was not empty."""
+        assert self._task is not None
+        return await self._task
+
+    async def aclose(self) -> None:
+        """Cancel what still runs."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
 def _unknown(upload: Upload) -> BlobUploadUnknown:
