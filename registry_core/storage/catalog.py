@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..caches import Cache
-from ..object_store.interface import NotFound, ObjectStore, delete_if
+from ..object_store.interface import NotFound, ObjectStore, delete_if, exists_below
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
@@ -75,5 +75,4 @@ class Catalog:
         await self.mark(repository)
 
     async def _has_manifests(self, repository: str) -> bool:
-        page = await self.store.list_page(self.layout.revisions(repository), limit=1)
-        return bool(page.entries)
+        return await exists_below(self.store, self.layout.revisions(repository))

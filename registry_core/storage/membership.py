@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..caches import Cache
-from ..object_store.interface import ObjectStore
+from ..object_store.interface import ObjectStore, exists_below
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.image_config import ImageConfig
@@ -106,5 +106,4 @@ class Membership:
 
     async def is_known(self, repository: str) -> bool:
         """Return whether the repository has manifests or tags. One call."""
-        prefix = self.layout.manifests(repository)
-        return bool((await self.store.list_page(prefix, limit=1)).entries)
+        return await exists_below(self.store, self.layout.manifests(repository))

@@ -13,6 +13,7 @@ from tests.contracts.object_store import (
     CONTENT,
     Append,
     AppendBlobContract,
+    Listings,
     ObjectStoreContract,
     make_block_id,
     stage,
@@ -40,6 +41,22 @@ def append(memory: MemoryStore) -> Append:
 
 class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
     pass
+
+
+class TestSparsePages(Listings):
+    """Listings whose pages are short, and the first one empty."""
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        return MemoryStore(sparse_pages=True)
+
+    async def test_a_first_page_is_empty_and_the_others_are_short(self, store: ObjectStore) -> None:
+        await self._fill(store)
+        sizes, page = [], await store.list_page("p/", limit=4)
+        while page.continuation is not None:
+            sizes.append(len(page.entries))
+            page = await store.list_page("p/", limit=4, continuation=page.continuation)
+        assert [*sizes, len(page.entries)] == [0, 2, 2, 2, 2]
 
 
 class TestWhereAzuriteDiffers:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 
+from ...object_store.interface import exists_below
 from ...storage.catalog import Catalog
 from ...storage.layout_parse import Kind
 from ..walk import ListedObject
@@ -78,7 +79,9 @@ class RepositoryCheck:
 
 async def check_stale_marker(context: CheckContext, name: str, path: str) -> None:
     """Check a catalog marker whose repository had no manifests in the listing. Two calls."""
-    if not await context.exists(path) or await _has_manifests(context, name):
+    if not await context.exists(path):
+        return
+    if await exists_below(context.store, context.layout.revisions(name)):
         return
     await context.report_problem(
         Problem.MARKER_STALE,
@@ -87,11 +90,6 @@ async def check_stale_marker(context: CheckContext, name: str, path: str) -> Non
         repository=name,
         repair=partial(_delete_marker, context, name),
     )
-
-
-async def _has_manifests(context: CheckContext, name: str) -> bool:
-    page = await context.store.list_page(context.layout.revisions(name), limit=1)
-    return bool(page.entries)
 
 
 async def _write_marker(context: CheckContext, name: str) -> str:

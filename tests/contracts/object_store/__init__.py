@@ -24,6 +24,7 @@ __all__ = [
     "Append",
     "AppendBlobContract",
     "Copies",
+    "Listings",
     "ObjectStoreContract",
     "SnapshotContract",
     "TakeSnapshot",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from registry_core.object_store.interface import ObjectStore, list_all
+from registry_core.object_store.interface import Entry, ObjectStore, exists_below, list_all
 
 
 class Listings:
@@ -20,35 +22,29 @@ class Listings:
             await store.put(path, path.encode(), metadata={"digest": path})
 
     async def test_a_listing_without_objects_is_one_empty_page(self, store: ObjectStore) -> None:
-        page = await store.list_page("p/")
-        assert (list(page.entries), page.continuation) == ([], None)
+        assert await rows_of(store, "p/") == []
 
     async def test_paths_are_listed_in_lexical_order(self, store: ObjectStore) -> None:
         await self._fill(store)
-        page = await store.list_page("")
-        assert [entry.path for entry in page.entries] == list(self.PATHS)
-        assert page.continuation is None
+        assert await paths_of(store, "") == list(self.PATHS)
 
     async def test_a_prefix_need_not_end_with_a_slash(self, store: ObjectStore) -> None:
         await self._fill(store)
-        page = await store.list_page("p/a/")
-        assert [entry.path for entry in page.entries] == ["p/a/1", "p/a/2"]
-        page = await store.list_page("p/a_")
-        assert [entry.path for entry in page.entries] == ["p/a_b"]
+        assert await paths_of(store, "p/a/") == ["p/a/1", "p/a/2"]
+        assert await paths_of(store, "p/a_") == ["p/a_b"]
 
     async def test_rows_have_the_same_properties_as_head(self, store: ObjectStore) -> None:
         await self._fill(store)
-        page = await store.list_page("p/", metadata=True)
-        for entry in page.entries:
+        for entry in await rows_of(store, "p/", metadata=True):
             assert entry.properties == await store.head(entry.path)
 
     async def test_metadata_are_listed_on_request_only(self, store: ObjectStore) -> None:
         await self._fill(store)
         for by_folder in (False, True):
-            page = await store.list_page("p/", by_folder=by_folder)
-            assert all(not row.properties.metadata for row in page.entries if row.properties)
-            page = await store.list_page("p/", by_folder=by_folder, metadata=True)
-            found = {row.path: row.properties.metadata for row in page.entries if row.properties}
+            rows = await rows_of(store, "p/", by_folder=by_folder)
+            assert all(not row.properties.metadata for row in rows if row.properties)
+            rows = await rows_of(store, "p/", by_folder=by_folder, metadata=True)
+            found = {row.path: row.properties.metadata for row in rows if row.properties}
             assert found == {path: {"digest": path} for path in found}
             assert "p/a_b" in found
 
@@ -56,11 +52,10 @@ class Listings:
         self, store: ObjectStore
     ) -> None:
         await self._fill(store)
-        page = await store.list_page("p/", by_folder=True)
-        assert [entry.path for entry in page.entries] == list(self.FOLDERS)
-        assert [row.path for row in page.entries if row.properties is None] == ["p/a/", "p/b/"]
-        page = await store.list_page("", by_folder=True)
-        assert [entry.path for entry in page.entries] == ["p/", "q"]
+        rows = await rows_of(store, "p/", by_folder=True)
+        assert [row.path for row in rows] == list(self.FOLDERS)
+        assert [row.path for row in rows if row.properties is None] == ["p/a/", "p/b/"]
+        assert await paths_of(store, "", by_folder=True) == ["p/", "q"]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])
     @pytest.mark.parametrize("by_folder", [False, True])
@@ -70,7 +65,7 @@ class Listings:
         await self._fill(store)
         paths: list[str] = []
         continuation = None
-        for _ in range(len(self.PATHS) + 1):
+        for _ in range(len(self.PATHS) + 2):
             page = await store.list_page(
                 "p/", by_folder=by_folder, limit=limit, continuation=continuation
             )
@@ -81,12 +76,6 @@ class Listings:
                 break
         assert continuation is None
         assert paths == list(self.FOLDERS if by_folder else self.PATHS[:-1])
-
-    async def test_a_page_followed_by_another_is_full(self, store: ObjectStore) -> None:
-        await self._fill(store)
-        page = await store.list_page("p/", limit=3)
-        assert [entry.path for entry in page.entries] == ["p/a", "p/a-b", "p/a.b"]
-        assert page.continuation is not None
 
     @pytest.mark.parametrize(
         "start, paths",
@@ -103,8 +92,7 @@ class Listings:
         self, store: ObjectStore, start: str, paths: tuple[str, ...]
     ) -> None:
         await self._fill(store)
-        page = await store.list_page("p/", start_from=start)
-        assert [entry.path for entry in page.entries] == list(paths)
+        assert await paths_of(store, "p/", start_from=start) == list(paths)
 
     @pytest.mark.parametrize(
         "start, folders",
@@ -114,8 +102,7 @@ class Listings:
         self, store: ObjectStore, start: str, folders: tuple[str, ...]
     ) -> None:
         await self._fill(store)
-        page = await store.list_page("p/", by_folder=True, start_from=start)
-        assert [entry.path for entry in page.entries] == list(folders)
+        assert await paths_of(store, "p/", by_folder=True, start_from=start) == list(folders)
 
     @pytest.mark.parametrize("by_folder", [False, True])
     async def test_a_listing_that_started_from_a_path_continues_without_it(
@@ -123,13 +110,38 @@ class Listings:
     ) -> None:
         await self._fill(store)
         first = await store.list_page("p/", by_folder=by_folder, start_from="p/a-b", limit=2)
-        assert [entry.path for entry in first.entries] == ["p/a-b", "p/a.b"]
         assert first.continuation is not None
-        rest = await store.list_page("p/", by_folder=by_folder, continuation=first.continuation)
-        behind = self.FOLDERS[3:] if by_folder else self.PATHS[3:-1]
-        assert [entry.path for entry in rest.entries] == list(behind)
+        paths = [entry.path for entry in first.entries]
+        paths += await paths_of(store, "p/", by_folder=by_folder, continuation=first.continuation)
+        assert paths == list(self.FOLDERS[1:] if by_folder else self.PATHS[1:-1])
 
     async def test_list_all_yields_the_entries_of_every_page(self, store: ObjectStore) -> None:
         await self._fill(store)
         rows = [row async for row in list_all(store, "p/", by_folder=True, metadata=True)]
         assert [row.path for row in rows] == list(self.FOLDERS)
+
+    async def test_exists_below_finds_any_object(self, store: ObjectStore) -> None:
+        assert not await exists_below(store, "")
+        await self._fill(store)
+        for prefix in ("", "p/", "p/b/", "p/a/2", "q"):
+            assert await exists_below(store, prefix)
+        for prefix in ("a", "p/c", "p/a/3", "q/"):
+            assert not await exists_below(store, prefix)
+
+
+async def rows_of(
+    store: ObjectStore, prefix: str, *, continuation: str | None = None, **options: Any
+) -> list[Entry]:
+    """Return the rows of all pages; ``options`` are those of the first."""
+    page = await store.list_page(prefix, continuation=continuation, **options)
+    rows = list(page.entries)
+    options.pop("start_from", None)
+    while page.continuation is not None:
+        page = await store.list_page(prefix, continuation=page.continuation, **options)
+        rows += page.entries
+    return rows
+
+
+async def paths_of(store: ObjectStore, prefix: str, **options: Any) -> list[str]:
+    """Return the paths of all pages; ``options`` as for `rows_of`."""
+    return [row.path for row in await rows_of(store, prefix, **options)]
