@@ -18,7 +18,7 @@ from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_image, push_manifest
 from tests.support.counting import CountingStore
-from tests.support.listings import WithoutStartFrom
+from tests.support.listings import SparsePages, WithoutStartFrom
 
 from .test_listing import TAG_SETS
 
@@ -87,7 +87,7 @@ async def test_a_tag_that_points_nowhere_is_listed_without_details(memory: Memor
     ]
 
 
-@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom])
+@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom, SparsePages])
 @given(tags=TAG_SETS, n=st.integers(1, 12), history=st.integers(0, 3))
 async def test_the_pages_of_any_tags_are_the_same_with_details_and_without(
     new_store: type[MemoryStore], tags: set[str], n: int, history: int
