@@ -96,7 +96,8 @@ def _measure(folder: Path, rounds: int) -> None:
     environments = settings()
     compiled = folder / "all"
     for environment in environments.values():
-        start(ANSWER, {**environment, **_bytecode(compiled), "PYTHONDONTWRITEBYTECODE": ""})
+        everything = (*ANSWER, *(name for _, names in _LATER.values() for name in names))
+        start(everything, {**environment, **_bytecode(compiled), "PYTHONDONTWRITEBYTECODE": ""})
     full = _bytecode(compiled)
     modes = {name: (ANSWER, {**environment, **full}) for name, environment in environments.items()}
     base: Case = (BASE, full)

@@ -25,7 +25,7 @@ from .config import (
     read_settings,
 )
 from .jobs import JOBS, Job, JobContext, run_jobs
-from .object_store.azure import AzureBlobStore, AzureIdentity
+from .object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
 from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
@@ -61,8 +61,13 @@ def build_store(storage: AzureStorage) -> AzureBlobStore:
             storage.account_key,
             api_version=version,
         )
+    endpoint = TokenEndpoint(storage.identity_endpoint, storage.identity_header)
     identity = AzureIdentity(
-        storage.client_id, storage.tenant_id, storage.client_secret, setting=CREDENTIALS_CLIENTID
+        storage.client_id,
+        storage.tenant_id,
+        storage.client_secret,
+        setting=CREDENTIALS_CLIENTID,
+        endpoint=endpoint if storage.identity_endpoint else None,
     )
     return AzureBlobStore.from_identity(
         storage.service_url,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ..auth.identity import parse_limits
 from ..auth.sources.personal_keys import PersonalKey
 from ..config import ConfigError, Settings, read_storage_settings
-from ..object_store.interface import StoreUnavailable
+from ..object_store.interface import StoreRefused, StoreUnavailable
 from ..storage.layout import Layout
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from ..storage.root import PLAIN, RootAmbiguous
@@ -149,7 +149,7 @@ def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
     except (KeyExists, KeyUnknown, RootAmbiguous) as error:
         print(f"registry: {error}", file=sys.stderr)
         return PROBLEMS
-    except StoreUnavailable as error:
+    except (StoreUnavailable, StoreRefused) as error:
         print(f"registry: {explain(str(error), settings.storage)}", file=sys.stderr)
         return NO_STORAGE
     return DONE

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from ..object_store.interface import StoreUnavailable
+from ..object_store.interface import StoreRefused, StoreUnavailable
 from .options import Commands, number
 from .progress import format_quantity, show_progress
 from .storage_errors import explain
@@ -98,7 +98,7 @@ def _examine(settings: Settings, options: DoctorOptions, *, as_json: bool) -> in
         asyncio.run(_run(settings, options, report))
     except (asyncio.CancelledError, KeyboardInterrupt):
         report.stopped, code = "interrupted", INTERRUPTED
-    except StoreUnavailable as error:
+    except (StoreUnavailable, StoreRefused) as error:
         report.stopped, code = explain(str(error), settings.storage), NO_STORAGE
     if as_json:
         container = {"container": settings.storage.container}

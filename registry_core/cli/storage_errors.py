@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..config import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
@@ -14,12 +16,15 @@ from ..config import (
 _NO_TOKEN = "no token for "  # noqa: S105 - the beginning of a message
 # learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes
 _DENIED = (": 401 ", ": 403 ")
+# An answer of storage with a code, or what was found in one: it can be reached.
+_REACHED = re.compile(r": [0-9]{3} [A-Z]|hierarchical namespace")
 
 
 def explain(error: str, storage: AzureStorage) -> str:
     """Return advice for an error of the object store.
 
-    ``error`` is the text of a `StoreUnavailable`: the operation, then status and code, if any.
+    ``error`` is the text of a `StoreUnavailable` or `StoreRefused`: the operation, then status and
+    code, if any.
     """
     if "ContainerNotFound" in error:
         return (
@@ -30,6 +35,8 @@ def explain(error: str, storage: AzureStorage) -> str:
         return f"no identity to sign in to storage with: set {ACCOUNT_KEY}, or sign in ({error})"
     if any(status in error for status in _DENIED):
         return f"storage denies access: {_check_credentials(storage)} ({error})"
+    if _REACHED.search(error):
+        return f"storage cannot be used ({error})"
     return f"storage cannot be reached: check {_address(storage)} ({error})"
 
 

@@ -31,7 +31,9 @@ class AzureStorage:
     Credentials are the ``connection_string``, the ``account_key`` or, with neither, an identity of
     Entra ID: the application ``client_id`` with its ``client_secret`` in the tenant ``tenant_id``,
     or without a secret the identity of this process (``client_id`` selects one of several).
-    ``account_name`` is empty where the ``service_url`` or the connection string contains it.
+    ``identity_endpoint`` and ``identity_header`` are those of App Service, where it issues the
+    tokens of that identity. ``account_name`` is empty where the ``service_url`` or the
+    connection string contains it.
     """
 
     container: str
@@ -43,6 +45,8 @@ class AzureStorage:
     tenant_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
     api_version: str = API_VERSION
+    identity_endpoint: str = ""
+    identity_header: str = field(default="", repr=False)
 
 
 class Mode(StrEnum):

@@ -46,6 +46,19 @@ _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _VERSIONS = "2020-12-06", "2026-10-06"
 """The oldest and the newest version of the protocol whose requests and signatures are known."""
 
+# learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference"
+_ENDPOINT = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
+# What DefaultAzureCredential prefers to it, restricts itself to, or reads as another service's.
+_PREFERRED = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_USERNAME",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_TOKEN_CREDENTIALS",
+    "IDENTITY_SERVER_THUMBPRINT",
+)
+_CLIENT_ID = "AZURE_CLIENT_ID"
+
 # Entra ID accepts a tenant's id or one of its domains.
 _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
@@ -169,9 +182,19 @@ def _with_identity(reader: SettingsReader, storage: AzureStorage) -> AzureStorag
             f"{ACCOUNT_NAME} is missing; {SERVICE_URL} does not contain the name of the account, "
             "which the signatures of an identity need"
         )
-    return replace(
+    storage = replace(
         storage, client_id=client or None, tenant_id=tenant or None, client_secret=secret or None
     )
+    return _with_endpoint(reader, storage) if kind == _DEFAULT else storage
+
+
+def _with_endpoint(reader: SettingsReader, storage: AzureStorage) -> AzureStorage:
+    """Add App Service's token endpoint, unless azure-identity would prefer something else to it."""
+    endpoint, header = (reader.given(name) for name in _ENDPOINT)
+    if not (endpoint and header) or any(map(reader.given, _PREFERRED)):
+        return storage
+    client = storage.client_id or reader.given(_CLIENT_ID) or None
+    return replace(storage, client_id=client, identity_endpoint=endpoint, identity_header=header)
 
 
 def _contains_account(service_url: str) -> bool:

@@ -52,11 +52,9 @@ class MemoryStore:
     between processes or survives them; use it on one event loop. Every listing sorts all paths,
     so it suits thousands of objects rather than millions.
 
-    With ``sparse_pages``, the first page of each listing is empty, and further pages have at most
-    half of the entries that their limit allows: as in Azure, where a listing passes over many
-    deleted objects.
-
-    ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied.
+    ``objects`` and ``staged`` are its whole state, by path, and may be inspected and copied. With
+    ``sparse_pages`` the first page of each listing is empty and the others are half full, as pages
+    of Azure may be where many objects were deleted.
     """
 
     objects: dict[str, _Object] = field(default_factory=dict)
@@ -192,10 +190,12 @@ class MemoryStore:
     ) -> Page:
         if continuation is not None and not continuation.startswith(prefix):
             raise ContinuationInvalid(continuation)
+        if self.sparse_pages:
+            if continuation is None:
+                return Page([], start_from or prefix)
+            limit = (limit + 1) // 2
         entries: dict[str, Entry] = {}
         first = start_from or ""
-        if self.sparse_pages:
-            limit = 0 if continuation is None else (limit + 1) // 2
         for path in sorted(p for p in self.objects if p.startswith(prefix) and p >= first):
             folder, slash, _ = path[len(prefix) :].partition("/")
             name = prefix + folder + slash if by_folder and slash else path

@@ -23,6 +23,7 @@ from ..object_store.interface import (
     NotFound,
     ObjectStore,
     StoredObject,
+    StoreRefused,
     TooLarge,
     WrongKind,
     delete_if,
@@ -91,6 +92,9 @@ class Content:
             except (ConditionFailed, WrongKind):
                 if not await self.is_whole(digest, size):
                     continue
+            except StoreRefused:
+                if not await self.is_whole(digest, size):
+                    raise
             return
         raise Unavailable(f"{digest} is being written by another registry; try again")
 
@@ -115,7 +119,12 @@ class Content:
         except (ConditionFailed, WrongKind, BlockListInvalid):
             # There already: another upload was quicker, and its commit dropped our blocks.
             if not await self.is_whole(digest, got.size):
+                if got.refusal:
+                    raise got.refusal from None
                 raise Unavailable("storage has lost staged blocks; push the blob again") from None
+        except StoreRefused:
+            if not await self.is_whole(digest, got.size):
+                raise
         return got
 
     async def copy(self, digest: Digest, source: str, size: int, etag: str | None) -> bool:
@@ -140,6 +149,9 @@ class Content:
                     # another upload has staged blocks, which storage may take for an object.
                     condition = UNCONDITIONAL
                     continue
+            except StoreRefused:
+                if not await self.is_whole(digest, size):
+                    raise
             return True
         return False
 

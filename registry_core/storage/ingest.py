@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..aio import off_loop
-from ..object_store.interface import ObjectStore, WrongKind
+from ..object_store.interface import ObjectStore, StoreRefused, WrongKind
 from ..registry import Chunk
 from ..spec.digest import Hasher
 from ..spec.errors import SizeInvalid
@@ -49,11 +49,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Ingested:
-    """``size`` bytes: in ``single`` if they fitted in one block; else ``block_ids`` are staged."""
+    """``size`` bytes: in ``single`` if they fitted in one block; else ``block_ids`` are staged.
+
+    ``refusal`` says why storage refused to stage some of them: a commit will fail.
+    """
 
     size: int
     single: bytearray | None
     block_ids: Sequence[str] = ()
+    refusal: StoreRefused | None = None
 
 
 def block_size(index: int) -> int:
@@ -96,7 +100,7 @@ async def ingest(
             return Ingested(size, buffer)
         if buffer:
             await stager.stage(buffer)
-        return Ingested(size, None, await stager.finish())
+        return Ingested(size, None, await stager.finish(), stager.refusal)
     except BaseException:
         await stager.abort()
         raise
@@ -143,6 +147,7 @@ class _Stager:
     hasher: Hasher | None
     budget: Budget
     index: int
+    refusal: StoreRefused | None = None
     _nonce: str = field(default_factory=new_nonce)
     _ids: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -170,6 +175,8 @@ class _Stager:
             await self.store.stage(self.path, name, content, md5=md5)
         except WrongKind:
             return  # complete as an append blob already: the commit finds out
+        except StoreRefused as error:
+            self.refusal = error  # the content may be there already, archived or immutable
 
     async def finish(self) -> Sequence[str]:
         """Wait until all blocks are staged, and return their ids."""

@@ -25,7 +25,7 @@ from ..object_store.interface import (
 )
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
-from ..spec.errors import DigestInvalid, Unavailable
+from ..spec.errors import DigestInvalid
 
 REREAD_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each further look at an object that another registry may be about to complete."""
@@ -133,7 +133,7 @@ async def set_link(store: ObjectStore, path: str, link: Link) -> None:
 async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
     """Write a link unless there is one; return the one that is there in the end. One call, or two.
 
-    :raises Unavailable: another writer is about to write it, or to delete it.
+    :raises StoreUnavailable: another writer is about to write it, or to delete it.
     """
     for _ in range(2):
         try:
@@ -145,7 +145,7 @@ async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
                 await _delete_empty(store, path)
         else:
             return link
-    raise Unavailable(f"{path} is being written by another registry; try again")
+    raise _contended(path)
 
 
 async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
@@ -165,7 +165,14 @@ async def _replace(store: ObjectStore, path: str, link: Link) -> None:
         except WrongKind:
             continue  # another registry has written it anew
         return
-    raise StoreUnavailable(f"{path} is written by another registry again and again")
+    raise _contended(path)
+
+
+def _contended(path: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{path} is written by another registry again and again",
+        public="another registry is writing the same object; try again",
+    )
 
 
 async def _delete_append_blob(store: ObjectStore, path: str) -> None:

@@ -26,9 +26,7 @@ async def find_root(store: ObjectStore, *, setting: str) -> str:
     :param setting: the name of the setting that chooses the root, for the message.
     :raises RootAmbiguous: the container has both.
     """
-    plain, slashed = await together(
-        exists_below(store, Layout(root).base) for root in (PLAIN, LEADING_SLASH)
-    )
+    plain, slashed = await together(_is_used(store, root) for root in (PLAIN, LEADING_SLASH))
     if plain and slashed:
         raise RootAmbiguous(
             f"the container holds two registries, one under {Layout(PLAIN).base!r} and one under "
@@ -36,3 +34,7 @@ async def find_root(store: ObjectStore, *, setting: str) -> str:
             f"{LEADING_SLASH!r} for the one with the leading slash, to '.' for the one without"
         )
     return LEADING_SLASH if slashed else PLAIN
+
+
+async def _is_used(store: ObjectStore, root: str) -> bool:
+    return await exists_below(store, Layout(root).base)

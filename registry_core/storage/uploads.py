@@ -36,6 +36,7 @@ from ..object_store.interface import (
     ConditionFailed,
     NotFound,
     Properties,
+    StoreRefused,
     StoreUnavailable,
     delete_if,
     if_match,
@@ -189,6 +190,8 @@ class Uploads:
         got = await ingest(self._store, path, chunk, hasher, self.budget, first_block=state.blocks)
         if not got.size:
             return upload
+        if got.refusal:
+            raise got.refusal
         if got.single is None:
             return await self._commit(upload, state, got.size, got.block_ids, hasher)
         assert hasher is not None, "an empty upload can always be hashed"
@@ -309,7 +312,7 @@ class Uploads:
         try:
             # If it fails, a request at the same time has cancelled or continued the upload.
             await delete_if(self._store, self._path(upload), if_match(state.etag))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, StoreRefused) as error:
             # The blob is safe; a lifecycle rule deletes old uploads.
             _log.warning("upload %s of %s is left behind: %s", upload.id, upload.repository, error)
 

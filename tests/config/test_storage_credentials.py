@@ -137,3 +137,29 @@ def test_an_address_that_contains_the_account_suffices(url: str) -> None:
 def test_a_custom_domain_needs_the_name_of_the_account() -> None:
     storage = read_settings(BASE | {table.SERVICE_URL: "https://blobs.example.com"}).storage
     assert (storage.service_url, storage.account_name) == ("https://blobs.example.com", "account")
+
+
+APP_SERVICE = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HEADER": "h"}
+
+
+def test_the_token_endpoint_of_app_service_is_used_for_its_identities() -> None:
+    storage = read_settings(BASE | APP_SERVICE | {"AZURE_CLIENT_ID": CLIENT}).storage
+    assert storage.identity_endpoint == APP_SERVICE["IDENTITY_ENDPOINT"]
+    assert (storage.identity_header, storage.client_id) == ("h", CLIENT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        APPLICATION,
+        {"IDENTITY_HEADER": ""},
+        {"AZURE_CLIENT_SECRET": "s"},
+        {"AZURE_FEDERATED_TOKEN_FILE": "/token"},
+        {"AZURE_TOKEN_CREDENTIALS": "dev"},
+        {"IDENTITY_SERVER_THUMBPRINT": "of Service Fabric"},
+    ],
+)
+def test_the_token_endpoint_is_not_used_where_something_else_has_precedence(
+    other: dict[str, str],
+) -> None:
+    assert read_settings(BASE | APP_SERVICE | other).storage.identity_endpoint == ""

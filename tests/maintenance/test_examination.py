@@ -197,15 +197,6 @@ async def test_progress_is_reported(memory: MemoryStore, registry: StoredRegistr
     assert reported[-1] == Progress("verifying", total, total, "bytes")
 
 
-async def test_a_container_whose_listings_have_empty_and_short_pages_is_healthy() -> None:
-    memory = MemoryStore(sparse_pages=True)
-    registry = StoredRegistry(memory)
-    await push_image(registry, "a", "v1", [b"first"])
-    await push_image(registry, "a", "v2", [b"second"])
-    report = await expect_problems(memory)
-    assert (report.repositories, report.manifests, report.tags) == (1, 2, 2)
-
-
 async def test_a_marker_stays_if_the_first_page_of_manifests_is_empty() -> None:
     """The manifest was pushed since the listing."""
 

@@ -152,7 +152,7 @@ async def test_what_a_row_says_of_its_blob() -> None:
 async def test_a_directory_is_refused_because_the_account_has_a_hierarchical_namespace(
     row: Row,
 ) -> None:
-    with pytest.raises(HierarchicalNamespace, match="account account .* without one"):
+    with pytest.raises(HierarchicalNamespace, match=r"account account .* without one"):
         await read(body_of([Row("a"), row]))
 
 

@@ -44,19 +44,11 @@ class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
 
 
 class TestSparsePages(Listings):
-    """Listings whose pages are short, and the first one empty."""
+    """Listings whose pages are short, and the first one empty, as Azure's may be."""
 
     @pytest.fixture
     def store(self) -> ObjectStore:
         return MemoryStore(sparse_pages=True)
-
-    async def test_a_first_page_is_empty_and_the_others_are_short(self, store: ObjectStore) -> None:
-        await self._fill(store)
-        sizes, page = [], await store.list_page("p/", limit=4)
-        while page.continuation is not None:
-            sizes.append(len(page.entries))
-            page = await store.list_page("p/", limit=4, continuation=page.continuation)
-        assert [*sizes, len(page.entries)] == [0, 2, 2, 2, 2]
 
 
 class TestWhereAzuriteDiffers:

@@ -15,6 +15,7 @@ from azure.core.credentials_async import AsyncSupportsTokenInfo
 
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
 from registry_core.object_store.azure.identity import BearerToken, make_credential
+from registry_core.object_store.azure.managed_identity import ManagedIdentity
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.azurite import create_container, signed_in
@@ -77,7 +78,7 @@ def test_a_request_without_storage_does_not_import_azure_identity() -> None:
 async def test_azure_identity_is_imported_in_a_thread(endpoint: IdentityEndpoint) -> None:
     threads: list[threading.Thread] = []
 
-    def make(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
+    def make(identity: AzureIdentity) -> AsyncSupportsTokenInfo | ManagedIdentity:
         threads.append(threading.current_thread())
         return make_credential(identity)
 

@@ -240,7 +240,7 @@ async def test_a_key_is_never_disclosed(
     store: AzureBlobStore, storage: DenyingStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        signature = await store._sign("a", 60)
+        signature = await store._container.sign("a", 60)
         storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
         with pytest.raises(StoreUnavailable) as caught:
             await COPIES["copy"](store)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...aio import run_to_completion
-from ...object_store.interface import NotFound, ObjectStore, exists
+from ...object_store.interface import NotFound, ObjectStore, StoreRefused, exists
 from ...spec.digest import Digest
 from ...storage.layout import Layout
 from ..digest_table import DigestTable
@@ -91,8 +91,13 @@ class CheckContext:
         """Report a problem, after repairing it if that is possible and requested."""
 
         async def settle() -> None:
-            done = await repair() if repair and self.may_repair else ""
-            self.report.add(Finding(problem, path, message, repository, repair is not None, done))
+            done, text = "", message
+            if repair and self.may_repair:
+                try:
+                    done = await repair()
+                except StoreRefused as error:
+                    text = f"{message}; storage refuses the repair ({error})"
+            self.report.add(Finding(problem, path, text, repository, repair is not None, done))
 
         await run_to_completion(settle())
 

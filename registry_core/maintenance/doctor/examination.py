@@ -14,6 +14,7 @@ from ...object_store.interface import (
     ObjectStore,
     Properties,
     RangeNotSatisfiable,
+    StoreRefused,
     list_all,
 )
 from ...spec.digest import Digest
@@ -142,6 +143,8 @@ class RegistryCheck:
     async def add(self, item: ListedObject) -> None:
         """Add an object. A repository is checked when the next one begins."""
         place = item.place
+        if item.properties.archived:
+            await self._report_archived(item)
         if place.kind is Kind.CONTENT and place.digest:
             self.context.content.add(place.digest, item.properties.size)
         elif place.kind is Kind.MARKER:
@@ -155,6 +158,14 @@ class RegistryCheck:
                 await self._finish_repository()
                 self.repository = RepositoryCheck(self.context, place.repository)
             await self.repository.add(item)
+
+    async def _report_archived(self, item: ListedObject) -> None:
+        await self.context.report_problem(
+            Problem.ARCHIVED,
+            item.path,
+            "the object is in the archive tier and cannot be read until it is rehydrated",
+            repository=item.place.repository,
+        )
 
     async def finish(self) -> None:
         """Check the last repository, and what can only be known now."""
@@ -216,8 +227,8 @@ async def verify_content(context: CheckContext) -> None:
     async def verify(row: tuple[Digest, int, bool]) -> None:
         digest, size, _ = row
         path = context.layout.content(digest)
-        # Content that is deleted or written at the same time is not judged.
-        with suppress(NotFound, ConditionFailed, RangeNotSatisfiable):
+        # Not judged: content that is deleted or written at the same time, and archived content.
+        with suppress(NotFound, ConditionFailed, RangeNotSatisfiable, StoreRefused):
             if await content.hash(path, size, digest.algorithm, None) != digest:
                 await context.report_damaged(digest)
             verified.add(size)

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from ...aio import for_each, off_loop
-from ...object_store.interface import NotFound, TooLarge, delete_if, if_match
+from ...object_store.interface import NotFound, StoreRefused, TooLarge, delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
@@ -80,6 +80,8 @@ class ManifestCheck:
         except TooLarge:
             message = f"manifest {digest} has more than {MAX_MANIFEST_BYTES} bytes"
             await self._report_invalid(digest, message)
+            return None
+        except StoreRefused:  # archived, which the walk reports
             return None
         if Digest.of(content, digest.algorithm) != digest:
             await self.context.report_damaged(digest)

@@ -38,6 +38,7 @@ class Problem(StrEnum):
     REFERRER_MISSING = "referrer-missing"
     REFERRER_STALE = "referrer-stale"
     CONTENT_DAMAGED = "content-damaged"
+    ARCHIVED = "archived"
 
 
 @dataclass(frozen=True)

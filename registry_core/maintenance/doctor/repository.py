@@ -79,9 +79,7 @@ class RepositoryCheck:
 
 async def check_stale_marker(context: CheckContext, name: str, path: str) -> None:
     """Check a catalog marker whose repository had no manifests in the listing. Two calls."""
-    if not await context.exists(path):
-        return
-    if await exists_below(context.store, context.layout.revisions(name)):
+    if not await context.exists(path) or await _has_manifests(context, name):
         return
     await context.report_problem(
         Problem.MARKER_STALE,
@@ -90,6 +88,10 @@ async def check_stale_marker(context: CheckContext, name: str, path: str) -> Non
         repository=name,
         repair=partial(_delete_marker, context, name),
     )
+
+
+async def _has_manifests(context: CheckContext, name: str) -> bool:
+    return await exists_below(context.store, context.layout.revisions(name))
 
 
 async def _write_marker(context: CheckContext, name: str) -> str:

@@ -38,6 +38,8 @@ class TagCheck:
         name, tag = item
         if tag.current is None:
             await self._check_incomplete(name, tag)
+        elif tag.current.target is None and tag.current.properties.archived:
+            return  # what it contains cannot be read
         elif tag.current.target is None:
             await self._report_torn(name, tag, tag.current)
         else:

@@ -3,13 +3,22 @@
 `store` has the operations, one request each, over the `client`, which authorizes requests
 (`shared_key`, `identity`), repeats them (`retries`) within `limits` and translates their `errors`.
 `listing`, `blocks` and `properties` read answers. `signing` makes signed URLs, with `sas` and a
-`delegation_key`. `copying` has copies of many calls, `lost_answers` recognises the work of an
-earlier attempt, and `access_check` finds out beforehand what storage denies.
+`delegation_key`. `managed_identity` requests tokens where azure-identity is not needed. `copying`
+has copies of many calls, `lost_answers` recognises the work of an earlier attempt, and
+`access_check` finds out beforehand what storage denies.
 """
 
 from .client import DEFAULT_API_VERSION, OnCall
 from .identity import AzureIdentity
 from .limits import Limits
+from .managed_identity import TokenEndpoint
 from .store import AzureBlobStore
 
-__all__ = ["DEFAULT_API_VERSION", "AzureBlobStore", "AzureIdentity", "Limits", "OnCall"]
+__all__ = [
+    "DEFAULT_API_VERSION",
+    "AzureBlobStore",
+    "AzureIdentity",
+    "Limits",
+    "OnCall",
+    "TokenEndpoint",
+]

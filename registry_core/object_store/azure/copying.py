@@ -1,15 +1,18 @@
-"""Copies of many calls: of large objects in ranges, and through the registry.
+"""Copies, which storage makes by itself, reading its own blobs with signed URLs.
 
-learn.microsoft.com/rest/api/storageservices/put-block-from-url, put-block, put-block-list
+learn.microsoft.com/rest/api/storageservices/copy-blob-from-url, put-block-from-url
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ...aio import for_each
 from ..interface import (
@@ -18,73 +21,185 @@ from ..interface import (
     Condition,
     ConditionFailed,
     ObjectStore,
+    StoreUnavailable,
     if_match,
 )
+from .blocks import encode_block_id
+from .container import Container
+from .errors import AccessDenied
+from .properties import condition_headers, metadata_headers
 
-_CONCURRENCY = 4
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_SIGNATURE_SECONDS = 3600
+_RANGES_AT_ONCE = 4
 _RELAYED_AT_ONCE = 2
+_RELAY_SECONDS = 600
+"""How long copies pass through the registry until storage is to make one again."""
 
-StagePiece = Callable[[str, int, int], Awaitable[None]]
-"""Stages ``length`` bytes from ``offset`` of the source as the block with an id."""
+StageRange = Callable[[str, int, int], Awaitable[None]]
+"""Stages, as the block with an id, ``length`` bytes from ``offset`` of the source."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LargeCopy:
-    """A copy as `ObjectStore.copy` makes it, of ``size`` bytes in ranges of ``piece`` bytes."""
+@dataclass(frozen=True)
+class Copy:
+    """The parameters of `ObjectStore.copy`."""
 
-    store: ObjectStore
     path: str
     source: str
     size: int
-    piece: int
     source_etag: str | None
     metadata: Mapping[str, str]
     condition: Condition
 
-    async def by_storage(self) -> str:
-        """Have storage copy the ranges, and commit them. Returns the ETag.
 
-        One call for each range, a few at a time, and one for the commit.
-        """
-        return await self._copy(self._stage_from_source, _CONCURRENCY)
+class Copier:
+    """Makes the copies of a store.
 
-    async def through_registry(self) -> str:
-        """Read the ranges, stage what was read, and commit it. Returns the ETag.
+    Where the network rules of an account do not let storage read its own blobs, the bytes of copies
+    pass through the registry instead, for a while: two calls for each range of
+    `Limits.relayed_piece` bytes, and one more.
+    """
 
-        For accounts whose network rules do not let storage read its own source. Two calls for each
-        range, and one for the commit; two ranges are in memory at a time.
-        """
-        return await self._copy(self._relay, _RELAYED_AT_ONCE)
+    def __init__(
+        self,
+        store: ObjectStore,
+        container: Container,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the store whose blocks are staged, and its container; ``monotonic`` is a clock."""
+        self._store = store
+        self._container = container
+        self._limits = container.client.limits
+        self._monotonic = monotonic
+        self._relays_until = monotonic()
 
-    async def _stage_from_source(self, block_id: str, offset: int, length: int) -> None:
-        await self.store.stage_from(
-            self.path,
-            block_id,
-            self.source,
-            offset=offset,
-            length=length,
-            source_etag=self.source_etag,
+    async def copy(self, copy: Copy) -> str:
+        """Make a copy and return its ETag: see `ObjectStore.copy`."""
+        if self._monotonic() >= self._relays_until:
+            try:
+                if copy.size > self._limits.copy_whole:
+                    stage, piece = self._stage_range(copy), self._limits.copy_piece
+                    return await self._in_ranges(copy, stage, piece, _RANGES_AT_ONCE)
+                return await self._whole(copy)
+            except AccessDenied as denied:
+                if not denied.concerns_source:
+                    raise
+                _log.warning("copies pass through the registry for a while: %s", denied)
+                self._relays_until = self._monotonic() + _RELAY_SECONDS
+        stage, piece = self._relay_range(copy), self._limits.relayed_piece
+        return await self._in_ranges(copy, stage, piece, _RELAYED_AT_ONCE)
+
+    async def stage_from(
+        self,
+        path: str,
+        block_id: str,
+        source: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        source_etag: str | None = None,
+    ) -> None:
+        """Stage a block: see `ObjectStore.stage_from`."""
+        headers = {} if source_etag is None else {"x-ms-source-if-match": source_etag}
+        if length is not None:
+            headers["x-ms-source-range"] = f"bytes={offset}-{offset + length - 1}"
+        query = {"comp": "block", "blockid": encode_block_id(block_id)}
+
+        async def send(url: str) -> None:
+            await self._send("stage_from", path, headers | {"x-ms-copy-source": url}, query)
+
+        await self._with_source(source, send)
+
+    async def _whole(self, copy: Copy) -> str:
+        headers = {
+            "x-ms-requires-sync": "true",
+            **metadata_headers(copy.metadata),
+            **condition_headers(copy.condition),
+        }
+        if copy.source_etag is not None:
+            headers["x-ms-source-if-match"] = copy.source_etag
+
+        async def send(url: str) -> str:
+            answered = await self._send("copy", copy.path, headers | {"x-ms-copy-source": url})
+            # Nothing is readable before; aborting a pending copy would leave an empty object.
+            status = answered.get("x-ms-copy-status", "success")
+            if status != "success":
+                raise StoreUnavailable(f"copy {copy.path}: {status}")
+            return answered["ETag"]
+
+        return await self._with_source(copy.source, send)
+
+    async def _send(
+        self,
+        operation: str,
+        path: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
+    ) -> Mapping[str, str]:
+        seconds = self._limits.copy
+        return await self._container.send(
+            operation,
+            "PUT",
+            path,
+            headers=headers,
+            query=query or {},
+            seconds=seconds,
+            silence=seconds,
         )
 
-    async def _relay(self, block_id: str, offset: int, length: int) -> None:
-        same = if_match(self.source_etag) if self.source_etag else UNCONDITIONAL
-        part = await self.store.get_range(self.source, offset, length, condition=same)
-        md5 = await asyncio.to_thread(hashlib.md5, part.content, usedforsecurity=False)
-        await self.store.stage(self.path, block_id, part.content, md5=md5.digest())
+    async def _with_source(self, source: str, call: Callable[[str], Awaitable[T]]) -> T:
+        """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""
+        container = self._container
+        signature = await container.sign(source, _SIGNATURE_SECONDS)
+        try:
+            return await call(container.signed_url(source, signature))
+        except AccessDenied as denied:
+            if not (denied.may_concern_signature and container.signer.discard(signature)):
+                raise
+        signature = await container.sign(source, _SIGNATURE_SECONDS)
+        return await call(container.signed_url(source, signature))
 
-    async def _copy(self, stage: StagePiece, at_once: int) -> str:
+    def _stage_range(self, copy: Copy) -> StageRange:
+        async def stage(block_id: str, offset: int, length: int) -> None:
+            await self._store.stage_from(
+                copy.path,
+                block_id,
+                copy.source,
+                offset=offset,
+                length=length,
+                source_etag=copy.source_etag,
+            )
+
+        return stage
+
+    def _relay_range(self, copy: Copy) -> StageRange:
+        same = if_match(copy.source_etag) if copy.source_etag else UNCONDITIONAL
+
+        async def stage(block_id: str, offset: int, length: int) -> None:
+            part = await self._store.get_range(copy.source, offset, length, condition=same)
+            md5 = await asyncio.to_thread(hashlib.md5, part.content, usedforsecurity=False)
+            await self._store.stage(copy.path, block_id, part.content, md5=md5.digest())
+
+        return stage
+
+    async def _in_ranges(self, copy: Copy, stage: StageRange, piece: int, at_once: int) -> str:
+        """Copy ranges of ``piece`` bytes, ``at_once`` at a time, and commit them."""
         nonce = secrets.token_hex(8)
-        offsets = range(0, self.size, self.piece)
+        offsets = range(0, copy.size, piece)
         block_ids = [f"{nonce}-{index:06d}" for index in range(len(offsets))]
 
         async def stage_one(block: tuple[str, int]) -> None:
             block_id, offset = block
-            await stage(block_id, offset, min(self.piece, self.size - offset))
+            await stage(block_id, offset, min(piece, copy.size - offset))
 
         await for_each(zip(block_ids, offsets, strict=True), stage_one, limit=at_once)
         try:
-            return await self.store.commit(
-                self.path, block_ids, metadata=self.metadata, condition=self.condition
+            return await self._store.commit(
+                copy.path, block_ids, metadata=copy.metadata, condition=copy.condition
             )
         except BlockListInvalid as error:
             # Another writer of the target has dropped our blocks.

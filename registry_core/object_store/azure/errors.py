@@ -166,8 +166,9 @@ class _Answer:
     def kind(self) -> type[StoreError]:
         """The exception for a code without a meaning of its own."""
         source = self.headers.get("x-ms-copy-source-status-code", "")
-        by_source = _BY_STATUS.get(int(source)) if source.isdecimal() else None
-        return _BY_STATUS.get(self.status) or by_source or StoreUnavailable
+        if self.status == 400 and source.isdecimal():
+            return _BY_STATUS.get(int(source), StoreUnavailable)
+        return _BY_STATUS.get(self.status, StoreUnavailable)
 
     def element(self, name: str) -> str:
         """Return the text of an element of the body, "" if it has none of that name."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...aio import Expiring, Refreshing
 from ..interface import StoreUnavailable
+from .managed_identity import ManagedIdentity, ManagedToken, TokenEndpoint
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo
@@ -48,14 +49,16 @@ class AzureIdentity:
     """The identity that the app signs in to storage with.
 
     With a ``client_secret`` an application of the tenant ``tenant_id``. Without one the identity of
-    the process, the one with ``client_id`` if it has several. ``setting`` is the name of the
-    setting that selects it, for messages.
+    the process, the one with ``client_id`` if it has several, by way of ``endpoint`` if that is a
+    managed identity of App Service. ``setting`` is the name of the setting that selects it, for
+    messages.
     """
 
     client_id: str | None = None
     tenant_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
     setting: str = "AZURE_CLIENT_ID"
+    endpoint: TokenEndpoint | None = None
 
     def __str__(self) -> str:
         if self.client_secret:
@@ -65,11 +68,13 @@ class AzureIdentity:
         return f"the app's own identity ({self.setting} would select another)"
 
 
-CredentialFactory = Callable[[AzureIdentity], "AsyncSupportsTokenInfo"]
+CredentialFactory = Callable[[AzureIdentity], "AsyncSupportsTokenInfo | ManagedIdentity"]
 
 
-def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo:
-    """Return a credential of azure-identity. Slow, as it imports that; needs no event loop."""
+def make_credential(identity: AzureIdentity) -> AsyncSupportsTokenInfo | ManagedIdentity:
+    """Return a credential. Slow where it imports azure-identity; needs no event loop."""
+    if identity.endpoint:
+        return ManagedIdentity(identity.endpoint, identity.client_id)
     # It logs each attempt that fails; their outcome is logged once, here.
     logging.getLogger("azure.identity").setLevel(logging.ERROR)
     if identity.client_secret:
@@ -104,7 +109,7 @@ class BearerToken:
         self._seconds = seconds
         self._make = make
         self._clock = clock
-        self._credential: AsyncSupportsTokenInfo | None = None
+        self._credential: AsyncSupportsTokenInfo | ManagedIdentity | None = None
         self._header: Refreshing[str] = Refreshing(
             "the token for storage", self._fetch, clock=clock
         )
@@ -147,7 +152,7 @@ class BearerToken:
         refresh_at = max(refresh_at, (self._fetched + expires_at) / 2)
         return Expiring(f"Bearer {token.token}", refresh_at, expires_at)
 
-    async def _sign_in(self) -> AccessTokenInfo:
+    async def _sign_in(self) -> AccessTokenInfo | ManagedToken:
         try:
             async with asyncio.timeout(self._seconds):
                 if self._is_rejected:  # azure-identity caches it as well, and would return it

@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
@@ -26,7 +25,6 @@ from ..interface import (
     Properties,
     RangeNotSatisfiable,
     StoredObject,
-    StoreUnavailable,
     TooLarge,
     check_metadata,
     check_source_range,
@@ -35,10 +33,11 @@ from ..interface import (
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
 from .blocks import block_list, encode_block_id, read_block_list
-from .client import DEFAULT_API_VERSION, Answer, BlobClient, Consume, Request, no_value
-from .copying import LargeCopy
+from .client import DEFAULT_API_VERSION, BlobClient, Request
+from .container import Container
+from .copying import Copier, Copy
 from .delegation_key import DelegationKey, key_request, parse_key
-from .errors import SIGNING, AccessDenied, RequestInvalid, StorageTarget
+from .errors import SIGNING, RequestInvalid, StorageTarget
 from .identity import AzureIdentity, BearerToken
 from .limits import KIB, Limits
 from .listing import read_listing
@@ -46,7 +45,7 @@ from .lost_answers import find_own_commit, find_own_metadata, find_own_put
 from .properties import condition_headers, metadata_headers, read_properties, whole_size
 from .session import Attempts
 from .shared_key import SharedKey
-from .signing import DelegatedSigner, KeySigner, Signature, Signer
+from .signing import DelegatedSigner, KeySigner, Signer
 
 _log = logging.getLogger(__name__)
 
@@ -57,10 +56,6 @@ _OWN_IDENTITY = AzureIdentity()
 
 _SMALL = 64 * KIB
 """Bytes: a write of up to so many has the time limit `Limits.small_write`."""
-
-_COPY_SECONDS = 3600
-_RELAY_SECONDS = 600
-"""How long copies pass through the registry before storage is asked again to make them."""
 
 _START_FROM_SINCE = "2026-02-06"
 """The first version of the protocol with ``startFrom``."""
@@ -81,11 +76,8 @@ class AzureBlobStore:
     """
 
     def __init__(self, client: BlobClient, signer: Signer) -> None:
-        self._client = client
-        self._signer = signer
-        self._limits = client.limits
-        self._container = client.target.container
-        self._relays_until = 0.0
+        self._container = Container(client, signer)
+        self._copier = Copier(self, self._container)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
@@ -162,7 +154,9 @@ class AzureBlobStore:
     async def ensure_container(self) -> None:
         """Create the container unless it exists. One call. REST: create-container."""
         try:
-            await self._send("ensure_container", "PUT", None, query={"restype": "container"})
+            await self._container.send(
+                "ensure_container", "PUT", None, query={"restype": "container"}
+            )
         except ConditionFailed:
             return
 
@@ -176,14 +170,14 @@ class AzureBlobStore:
         :raises StoreUnavailable: a permission is missing; the text names the role, the account, the
             container and the identity.
         """
-        signer = self._signer
+        signer = self._container.signer
         if not isinstance(signer, DelegatedSigner):
             return
         # On a condition that cannot hold, whether there is a blob or not.
         use = (
             self._put(path, b"", {}, _NO_ETAG, Attempts(), operation="check_access")
             if writes
-            else self._send("check_access", "HEAD", path)
+            else self._container.send("check_access", "HEAD", path)
         )
         await check_all(permits(use), *([signer.prepare()] if signs else []))
 
@@ -192,7 +186,9 @@ class AzureBlobStore:
         return await self._head(path, UNCONDITIONAL)
 
     async def _head(self, path: str, condition: Condition) -> Properties:
-        headers = await self._send("head", "HEAD", path, headers=condition_headers(condition))
+        headers = await self._container.send(
+            "head", "HEAD", path, headers=condition_headers(condition)
+        )
         return read_properties(headers, int(headers["Content-Length"]))
 
     async def get(
@@ -205,7 +201,9 @@ class AzureBlobStore:
                 raise TooLarge(f"{path} has more than {limit} bytes")
             return await response.read()
 
-        answer = await self._read("get", "GET", path, read, headers=condition_headers(condition))
+        answer = await self._container.read(
+            "get", "GET", path, read, headers=condition_headers(condition)
+        )
         size = whole_size(answer.headers)
         return StoredObject(read_properties(answer.headers, size), answer.value)
 
@@ -232,7 +230,9 @@ class AzureBlobStore:
     ) -> StoredObject:
         headers = condition_headers(condition)
         headers["x-ms-range"] = f"bytes={offset}-{offset + length - 1}"
-        answer = await self._read("get", "GET", path, ClientResponse.read, headers=headers)
+        answer = await self._container.read(
+            "get", "GET", path, ClientResponse.read, headers=headers
+        )
         size = whole_size(answer.headers)
         if offset and offset >= size:
             raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
@@ -267,7 +267,7 @@ class AzureBlobStore:
         operation: str = "put",
     ) -> str:
         is_small = memoryview(content).nbytes <= _SMALL
-        answered = await self._send(
+        answered = await self._container.send(
             operation,
             "PUT",
             path,
@@ -289,7 +289,7 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: set-blob-metadata."""
         attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answered = await self._send(
+            answered = await self._container.send(
                 "set_metadata",
                 "PUT",
                 path,
@@ -306,7 +306,7 @@ class AzureBlobStore:
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         """See `ObjectStore`. REST: put-block."""
-        await self._send(
+        await self._container.send(
             "stage",
             "PUT",
             path,
@@ -327,23 +327,9 @@ class AzureBlobStore:
     ) -> None:
         """See `ObjectStore`. REST: put-block-from-url."""
         check_source_range(offset, length)
-        query = {"comp": "block", "blockid": encode_block_id(block_id)}
-        headers = {} if source_etag is None else {"x-ms-source-if-match": source_etag}
-        if length is not None:
-            headers["x-ms-source-range"] = f"bytes={offset}-{offset + length - 1}"
-
-        async def stage(url: str) -> None:
-            await self._send(
-                "stage_from",
-                "PUT",
-                path,
-                query=query,
-                headers={"x-ms-copy-source": url, **headers},
-                seconds=self._limits.copy,
-                silence=self._limits.copy,
-            )
-
-        await self._with_source(source, stage)
+        await self._copier.stage_from(
+            path, block_id, source, offset=offset, length=length, source_etag=source_etag
+        )
 
     async def commit(
         self,
@@ -356,7 +342,7 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: put-block-list."""
         attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answered = await self._send(
+            answered = await self._container.send(
                 "commit",
                 "PUT",
                 path,
@@ -375,7 +361,9 @@ class AzureBlobStore:
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         """See `ObjectStore`. REST: get-block-list."""
         query = {"comp": "blocklist", "blocklisttype": "committed"}
-        answer = await self._read("committed_blocks", "GET", path, read_block_list, query=query)
+        answer = await self._container.read(
+            "committed_blocks", "GET", path, read_block_list, query=query
+        )
         return answer.headers.get("ETag", ""), answer.value
 
     async def copy(
@@ -388,66 +376,17 @@ class AzureBlobStore:
         source_etag: str | None = None,
         condition: Condition = UNCONDITIONAL,
     ) -> str:
-        """See `ObjectStore`. REST: copy-blob-from-url.
-
-        Where storage cannot read its own source, as the network rules of some accounts have it,
-        the bytes pass through the registry: two calls for each 8 MiB, and one more.
-        """
+        """See `ObjectStore`, and `Copier.copy`. REST: copy-blob-from-url."""
         if not metadata:
             raise ValueError("a copy needs metadata of its own: storage would copy the source's")
-        copy = LargeCopy(
-            store=self,
-            path=path,
-            source=source,
-            size=size,
-            piece=self._limits.copy_piece,
-            source_etag=source_etag,
-            metadata=check_metadata(metadata),
-            condition=condition,
-        )
-        if time.monotonic() >= self._relays_until:
-            try:
-                if size > self._limits.copy_whole:
-                    return await copy.by_storage()
-                return await self._copy_whole(copy)
-            except AccessDenied as denied:
-                if not denied.concerns_source:
-                    raise
-                _log.warning("copies pass through the registry for a while: %s", denied)
-                self._relays_until = time.monotonic() + _RELAY_SECONDS
-        return await replace(copy, piece=self._limits.relayed_piece).through_registry()
-
-    async def _copy_whole(self, copy: LargeCopy) -> str:
-        headers = {
-            "x-ms-requires-sync": "true",
-            **metadata_headers(copy.metadata),
-            **condition_headers(copy.condition),
-        }
-        if copy.source_etag is not None:
-            headers["x-ms-source-if-match"] = copy.source_etag
-
-        async def send(url: str) -> str:
-            answered = await self._send(
-                "copy",
-                "PUT",
-                copy.path,
-                headers={"x-ms-copy-source": url, **headers},
-                seconds=self._limits.copy,
-                silence=self._limits.copy,
-            )
-            # Nothing is readable before; aborting a pending copy would leave an empty object.
-            status = answered.get("x-ms-copy-status", "success")
-            if status != "success":
-                raise StoreUnavailable(f"copy {copy.path}: {status}")
-            return answered["ETag"]
-
-        return await self._with_source(copy.source, send)
+        copy = Copy(path, source, size, source_etag, check_metadata(metadata), condition)
+        return await self._copier.copy(copy)
 
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
         """See `ObjectStore`. REST: delete-blob. Snapshots of the object go with it."""
         attempts = Attempts()
         try:
-            await self._send(
+            await self._container.send(
                 "delete",
                 "DELETE",
                 path,
@@ -483,7 +422,7 @@ class AzureBlobStore:
             query["include"] = "metadata"
         if continuation is not None:
             query["marker"] = continuation
-        if start_from is not None and self._client.api_version >= _START_FROM_SINCE:
+        if start_from is not None and self._container.client.api_version >= _START_FROM_SINCE:
             query["startFrom"] = start_from
         try:
             return await self._list(prefix, query)
@@ -495,69 +434,25 @@ class AzureBlobStore:
             return await self._list(prefix, query)
 
     async def _list(self, prefix: str, query: Mapping[str, str]) -> Page:
-        account = self._client.target.account
+        account = self._container.client.target.account
 
         async def read(response: ClientResponse) -> Page:
             return await read_listing(response, account)
 
-        answer = await self._read("list", "GET", None, read, subject=prefix, query=query)
+        answer = await self._container.read("list", "GET", None, read, subject=prefix, query=query)
         return answer.value
 
     async def signed_url(self, path: str, *, seconds: int) -> str:
         """See `ObjectStore`. No call with an account key; with an identity one a day."""
-        return self._signed_url(path, await self._sign(path, seconds))
+        signature = await self._container.sign(path, seconds)
+        return self._container.signed_url(path, signature)
 
     async def close(self) -> None:
         """See `ObjectStore`."""
-        await self._signer.close()
-        await self._client.close()
-
-    async def _sign(self, path: str, seconds: float) -> Signature:
-        return await self._signer.sign(self._container, path, seconds=seconds)
-
-    def _signed_url(self, path: str, signature: Signature) -> str:
-        return f"{self._client.url(f'{self._container}/{path}')}?{signature.query}"
-
-    async def _with_source(self, source: str, call: Callable[[str], Awaitable[T]]) -> T:
-        """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""
-        signature = await self._sign(source, _COPY_SECONDS)
-        try:
-            return await call(self._signed_url(source, signature))
-        except AccessDenied as denied:
-            if not (denied.may_concern_signature and self._signer.discard(signature)):
-                raise
-        return await call(self._signed_url(source, await self._sign(source, _COPY_SECONDS)))
+        await self._container.close()
 
     def _small_write(self) -> dict[str, str]:
-        return {"timeout": str(self._limits.small_write)}
-
-    async def _send(
-        self, operation: str, method: str, path: str | None, **options: Any
-    ) -> Mapping[str, str]:
-        """Send a request whose answer has no body, and return its headers; else as `_read`."""
-        return (await self._read(operation, method, path, no_value, **options)).headers
-
-    async def _read(
-        self,
-        operation: str,
-        method: str,
-        path: str | None,
-        consume: Consume[T],
-        *,
-        subject: str = "",
-        attempts: Attempts | None = None,
-        **options: Any,
-    ) -> Answer[T]:
-        """Send a request about the blob at ``path``, or about the container."""
-        request = Request(
-            operation=operation,
-            method=method,
-            subject=subject if path is None else path,
-            resource=self._container if path is None else f"{self._container}/{path}",
-            consume=consume,
-            **options,
-        )
-        return await self._client.send(request, attempts)
+        return {"timeout": str(self._container.client.limits.small_write)}
 
 
 async def _fetch_key(client: BlobClient, start: datetime, expiry: datetime) -> DelegationKey:

@@ -6,7 +6,7 @@
 
 from .append_blobs import AppendBlobContract
 from .blocks import Blocks
-from .common import CONTENT, Append, TakeSnapshot, content_of, make_block_id, stage
+from .common import CONTENT, Append, TakeSnapshot, content_of, listed, make_block_id, stage
 from .copies import Copies
 from .listings import Listings
 from .metadata import Metadata
@@ -29,6 +29,7 @@ __all__ = [
     "SnapshotContract",
     "TakeSnapshot",
     "content_of",
+    "listed",
     "make_block_id",
     "stage",
 ]

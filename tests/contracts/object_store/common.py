@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from registry_core.object_store.interface import BLOCK_ID_LENGTH, ObjectStore, if_match
+from registry_core.object_store.interface import BLOCK_ID_LENGTH, Entry, ObjectStore, if_match
 
 Append = Callable[..., Awaitable[None]]
 """`await append(path, *pieces)` writes an append blob."""
@@ -55,3 +56,15 @@ async def stage(store: ObjectStore, path: str, name: str, content: bytes) -> Non
 async def content_of(store: ObjectStore, path: str) -> bytes:
     """Return the content of an object."""
     return (await store.get(path, limit=MANY_BYTES)).content
+
+
+async def listed(store: ObjectStore, prefix: str, **options: Any) -> list[Entry]:
+    """Return all rows of a listing, whose pages may be short; ``options`` as for a page."""
+    rows: list[Entry] = []
+    page = await store.list_page(prefix, **options)
+    rows += page.entries
+    options.pop("start_from", None)
+    while page.continuation is not None:
+        page = await store.list_page(prefix, **options, continuation=page.continuation)
+        rows += page.entries
+    return rows

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from registry_core.object_store.interface import Entry, ObjectStore, exists_below, list_all
+from tests.contracts.object_store.common import listed
 
 
 class Listings:
@@ -21,29 +20,30 @@ class Listings:
         for path in reversed(self.PATHS):
             await store.put(path, path.encode(), metadata={"digest": path})
 
-    async def test_a_listing_without_objects_is_one_empty_page(self, store: ObjectStore) -> None:
-        assert await rows_of(store, "p/") == []
+    async def test_a_listing_without_objects_is_empty(self, store: ObjectStore) -> None:
+        assert await listed(store, "p/") == []
+        assert not await exists_below(store, "p/")
 
     async def test_paths_are_listed_in_lexical_order(self, store: ObjectStore) -> None:
         await self._fill(store)
-        assert await paths_of(store, "") == list(self.PATHS)
+        assert _paths(await listed(store, "")) == list(self.PATHS)
 
     async def test_a_prefix_need_not_end_with_a_slash(self, store: ObjectStore) -> None:
         await self._fill(store)
-        assert await paths_of(store, "p/a/") == ["p/a/1", "p/a/2"]
-        assert await paths_of(store, "p/a_") == ["p/a_b"]
+        assert _paths(await listed(store, "p/a/")) == ["p/a/1", "p/a/2"]
+        assert _paths(await listed(store, "p/a_")) == ["p/a_b"]
 
     async def test_rows_have_the_same_properties_as_head(self, store: ObjectStore) -> None:
         await self._fill(store)
-        for entry in await rows_of(store, "p/", metadata=True):
+        for entry in await listed(store, "p/", metadata=True):
             assert entry.properties == await store.head(entry.path)
 
     async def test_metadata_are_listed_on_request_only(self, store: ObjectStore) -> None:
         await self._fill(store)
         for by_folder in (False, True):
-            rows = await rows_of(store, "p/", by_folder=by_folder)
+            rows = await listed(store, "p/", by_folder=by_folder)
             assert all(not row.properties.metadata for row in rows if row.properties)
-            rows = await rows_of(store, "p/", by_folder=by_folder, metadata=True)
+            rows = await listed(store, "p/", by_folder=by_folder, metadata=True)
             found = {row.path: row.properties.metadata for row in rows if row.properties}
             assert found == {path: {"digest": path} for path in found}
             assert "p/a_b" in found
@@ -52,10 +52,10 @@ class Listings:
         self, store: ObjectStore
     ) -> None:
         await self._fill(store)
-        rows = await rows_of(store, "p/", by_folder=True)
-        assert [row.path for row in rows] == list(self.FOLDERS)
+        rows = await listed(store, "p/", by_folder=True)
+        assert _paths(rows) == list(self.FOLDERS)
         assert [row.path for row in rows if row.properties is None] == ["p/a/", "p/b/"]
-        assert await paths_of(store, "", by_folder=True) == ["p/", "q"]
+        assert _paths(await listed(store, "", by_folder=True)) == ["p/", "q"]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 9])
     @pytest.mark.parametrize("by_folder", [False, True])
@@ -77,6 +77,13 @@ class Listings:
         assert continuation is None
         assert paths == list(self.FOLDERS if by_folder else self.PATHS[:-1])
 
+    async def test_objects_below_a_prefix_are_found_however_empty_the_first_page_is(
+        self, store: ObjectStore
+    ) -> None:
+        await self._fill(store)
+        assert await exists_below(store, "p/b/")
+        assert not await exists_below(store, "p/c")
+
     @pytest.mark.parametrize(
         "start, paths",
         [
@@ -92,7 +99,7 @@ class Listings:
         self, store: ObjectStore, start: str, paths: tuple[str, ...]
     ) -> None:
         await self._fill(store)
-        assert await paths_of(store, "p/", start_from=start) == list(paths)
+        assert _paths(await listed(store, "p/", start_from=start)) == list(paths)
 
     @pytest.mark.parametrize(
         "start, folders",
@@ -102,46 +109,21 @@ class Listings:
         self, store: ObjectStore, start: str, folders: tuple[str, ...]
     ) -> None:
         await self._fill(store)
-        assert await paths_of(store, "p/", by_folder=True, start_from=start) == list(folders)
+        assert _paths(await listed(store, "p/", by_folder=True, start_from=start)) == list(folders)
 
     @pytest.mark.parametrize("by_folder", [False, True])
     async def test_a_listing_that_started_from_a_path_continues_without_it(
         self, store: ObjectStore, *, by_folder: bool
     ) -> None:
         await self._fill(store)
-        first = await store.list_page("p/", by_folder=by_folder, start_from="p/a-b", limit=2)
-        assert first.continuation is not None
-        paths = [entry.path for entry in first.entries]
-        paths += await paths_of(store, "p/", by_folder=by_folder, continuation=first.continuation)
-        assert paths == list(self.FOLDERS[1:] if by_folder else self.PATHS[1:-1])
+        rows = await listed(store, "p/", by_folder=by_folder, start_from="p/a-b", limit=2)
+        assert _paths(rows) == list(self.FOLDERS[1:] if by_folder else self.PATHS[1:-1])
 
     async def test_list_all_yields_the_entries_of_every_page(self, store: ObjectStore) -> None:
         await self._fill(store)
         rows = [row async for row in list_all(store, "p/", by_folder=True, metadata=True)]
         assert [row.path for row in rows] == list(self.FOLDERS)
 
-    async def test_exists_below_finds_any_object(self, store: ObjectStore) -> None:
-        assert not await exists_below(store, "")
-        await self._fill(store)
-        for prefix in ("", "p/", "p/b/", "p/a/2", "q"):
-            assert await exists_below(store, prefix)
-        for prefix in ("a", "p/c", "p/a/3", "q/"):
-            assert not await exists_below(store, prefix)
 
-
-async def rows_of(
-    store: ObjectStore, prefix: str, *, continuation: str | None = None, **options: Any
-) -> list[Entry]:
-    """Return the rows of all pages; ``options`` are those of the first."""
-    page = await store.list_page(prefix, continuation=continuation, **options)
-    rows = list(page.entries)
-    options.pop("start_from", None)
-    while page.continuation is not None:
-        page = await store.list_page(prefix, continuation=page.continuation, **options)
-        rows += page.entries
-    return rows
-
-
-async def paths_of(store: ObjectStore, prefix: str, **options: Any) -> list[str]:
-    """Return the paths of all pages; ``options`` as for `rows_of`."""
-    return [row.path for row in await rows_of(store, prefix, **options)]
+def _paths(rows: list[Entry]) -> list[str]:
+    return [row.path for row in rows]
