@@ -122,10 +122,12 @@ async def push_many(memory: MemoryStore, number: int) -> list[Digest]:
     return sorted(digests, key=str)
 
 
+@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom, SparsePages])
 @pytest.mark.parametrize("n", [1, 3, 7, 8, None])
 async def test_the_pages_of_manifests_are_all_of_them_in_order(
-    memory: MemoryStore, n: int | None
+    new_store: type[MemoryStore], n: int | None
 ) -> None:
+    memory = new_store()
     await push_image(instance(memory), "a", DIGEST, [b"layer"])
     expected = sorted([*await push_many(memory, 6), DIGEST], key=str)
     page: PageQuery | None = PageQuery(n)
