@@ -95,19 +95,23 @@ class Referrers:
     async def _list_entries(
         self, repository: str, subject: Digest, continuation: str | None, limit: int
     ) -> _Part:
+        """Return ``limit`` entries, or all that are left, however short storage's pages are."""
         prefix = self.membership.layout.referrers(repository, subject)
-        store = self.membership.store
-        page = await store.list_page(prefix, metadata=True, continuation=continuation, limit=limit)
-        while page.continuation is not None and not page.entries:
-            page = await store.list_page(
-                prefix, metadata=True, continuation=page.continuation, limit=limit
+        part = _Part(continuation=continuation)
+        while True:
+            page = await self.membership.store.list_page(
+                prefix,
+                metadata=True,
+                continuation=part.continuation,
+                limit=limit - len(part.entries),
             )
-        part = _Part(continuation=page.continuation)
-        for row in page.entries:
-            digest = linked_digest(row.path[len(prefix) :])
-            if digest and row.properties:
-                part.entries[digest] = _Entry(read_referrer(digest, row.properties))
-        return part
+            part.continuation = page.continuation
+            for row in page.entries:
+                digest = linked_digest(row.path[len(prefix) :])
+                if digest and row.properties:
+                    part.entries[digest] = _Entry(read_referrer(digest, row.properties))
+            if part.continuation is None or len(part.entries) == limit:
+                return part
 
     async def _read_fallback(self, repository: str, subject: Digest) -> _Part:
         path = self.membership.layout.tag_link(repository, fallback_tag(subject))

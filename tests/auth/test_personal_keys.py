@@ -12,6 +12,7 @@ import pytest
 
 from registry_core.auth.identity import parse_limits
 from registry_core.auth.sources.personal_keys import (
+    MAX_KEY_BYTES,
     KeyUnreadable,
     PersonalKey,
     PersonalKeySource,
@@ -77,6 +78,25 @@ def test_other_passwords_are_not_parsed_as_keys(text: str) -> None:
 def test_a_limit_that_can_never_match_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|names no"):
         parse_limits([text])
+
+
+async def test_an_object_that_is_too_large_is_not_taken_for_a_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    keys = PersonalKeys(store, Layout())
+    _, key = new_key()
+    await store.put(Layout().personal_key(key.name), key.to_json().ljust(MAX_KEY_BYTES))
+    assert await keys.find(key.name) == key
+    await store.put(Layout().personal_key(key.name), key.to_json().ljust(MAX_KEY_BYTES + 1))
+    assert await keys.find(key.name) is None
+    assert "is not a personal access key" in caplog.text
+
+
+def test_a_key_that_could_not_be_read_again_is_not_made() -> None:
+    limits = parse_limits([f"repository:team-{number}/**:pull" for number in range(2500)])
+    with pytest.raises(ValueError, match="use fewer scopes"):
+        PersonalKey.make("large", "alice", created=NOW, expires=TOMORROW, limits=limits)
 
 
 async def test_a_login_costs_one_call_and_other_passwords_none() -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -70,6 +71,11 @@ class Case(NamedTuple):
 
 def on_ours(name: str, one: Operation, other: Operation, ending: Ending = Ending.IN_TURN) -> Case:
     return Case(name, lambda scene: (scene.ours, one, other), ending)
+
+
+def on_sparse(name: str, one: Operation, other: Operation, ending: Ending = Ending.IN_TURN) -> Case:
+    """Return a case over listings with empty and short pages."""
+    return Case(name, lambda scene: (replace(scene.ours, sparse_pages=True), one, other), ending)
 
 
 def on_theirs(name: str, one: Operation, other: Operation, ending: Ending = Ending.IN_TURN) -> Case:
@@ -162,6 +168,15 @@ DELETIONS = (
         WHOLE,
     ),
 )
+SPARSE = (
+    on_sparse("sparse: tag moved, tag deleted", pushed(NEW, "v1"), deleted("v1")),
+    on_sparse("sparse: push again, deleted", pushed(BASE, "v1"), deleted(OF_BASE), WHOLE),
+    on_sparse(
+        "sparse: last manifest deleted, another pushed",
+        deleted(OF_NEIGHBOUR, NEIGHBOUR),
+        push("push", NEIGHBOUR, BARE, "v2"),
+    ),
+)
 REFERRERS = (
     on_ours("referrer pushed, another deleted", pushed(NEW_REFERRER), deleted(OF_REFERRER)),
     on_ours("referrer pushed again, deleted", pushed(REFERRER), deleted(OF_REFERRER), WHOLE),
@@ -201,7 +216,7 @@ MIGRATIONS = (
     on_theirs("a blob uploaded twice", uploaded(LAYER), uploaded(LAYER)),
     on_theirs("a blob uploaded, its image read", uploaded(LAYER), READ),
 )
-CASES = (*PUSHES, *DELETIONS, *REFERRERS, *UPLOADS, *MIGRATIONS)
+CASES = (*PUSHES, *DELETIONS, *SPARSE, *REFERRERS, *UPLOADS, *MIGRATIONS)
 
 
 @cache

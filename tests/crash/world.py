@@ -24,6 +24,7 @@ class State:
     staged: Mapping[str, Mapping[str, bytes]]
     writes: Mapping[str, int]
     marks: Mapping[str, int]
+    sparse_pages: bool
     key: Hashable
 
 
@@ -43,12 +44,20 @@ class World(MemoryStore):
         objects = frozenset(self.marks[path] for path in self.objects)
         blocks = frozenset((path, *sorted(blocks.items())) for path, blocks in staged.items())
         key = (objects, blocks, frozenset(self.writes.items()))
-        return State(dict(self.objects), staged, dict(self.writes), dict(self.marks), key)
+        return State(
+            dict(self.objects), staged, dict(self.writes), dict(self.marks), self.sparse_pages, key
+        )
 
     @classmethod
     def of(cls, state: State) -> World:
         staged = {path: dict(blocks) for path, blocks in state.staged.items()}
-        return cls(dict(state.objects), staged, writes=dict(state.writes), marks=dict(state.marks))
+        return cls(
+            dict(state.objects),
+            staged,
+            state.sparse_pages,
+            writes=dict(state.writes),
+            marks=dict(state.marks),
+        )
 
     def _write(
         self,

@@ -195,3 +195,20 @@ async def test_progress_is_reported(memory: MemoryStore, registry: StoredRegistr
     await examine(memory, DoctorReport(), DoctorOptions(verify=True), reported.append)
     total = len(CONFIG) + len(b"layer") + len(image_manifest(b"layer"))
     assert reported[-1] == Progress("verifying", total, total, "bytes")
+
+
+async def test_a_marker_stays_if_the_first_page_of_manifests_is_empty() -> None:
+    """The manifest was pushed since the listing."""
+
+    class PushedSince(MemoryStore):
+        async def list_page(self, prefix: str, **options: Any) -> Page:
+            page = await super().list_page(prefix, **options)
+            return page if prefix.endswith("/revisions/") else without_repositories(page)
+
+    def without_repositories(page: Page) -> Page:
+        entries = [entry for entry in page.entries if "/repositories/" not in entry.path]
+        return Page(entries, page.continuation)
+
+    memory = PushedSince(sparse_pages=True)
+    await push_image(StoredRegistry(memory), "a", "v1", [b"first"])
+    await expect_problems(memory)

@@ -82,7 +82,9 @@ async def test_a_link_that_is_an_append_blob_is_replaced(memory: MemoryStore, pa
 
 
 @by_name(["layer", "revision", "index"])
-@pytest.mark.parametrize("content", [b"", b"no digest", str(Digest.of(b"other")).encode()])
+@pytest.mark.parametrize(
+    "content", [b"", b"no digest", bytes(5 * 2**20), str(Digest.of(b"other")).encode()]
+)
 @pytest.mark.parametrize("append", [False, True])
 async def test_a_torn_link_is_rewritten_from_its_path(
     memory: MemoryStore, path: str, content: bytes, *, append: bool
@@ -93,7 +95,7 @@ async def test_a_torn_link_is_rewritten_from_its_path(
     assert memory.objects[path].content == before.content
 
 
-@pytest.mark.parametrize("content", [b"", b"no digest"])
+@pytest.mark.parametrize("content", [b"", b"no digest", bytes(5 * 2**20)])
 @pytest.mark.parametrize("append", [False, True])
 async def test_a_torn_tag_is_rewritten_from_the_newest_link_in_its_index(
     memory: MemoryStore, registry: StoredRegistry, content: bytes, *, append: bool

@@ -18,7 +18,7 @@ from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_image, push_manifest
 from tests.support.counting import CountingStore
-from tests.support.listings import WithoutStartFrom
+from tests.support.listings import SparsePages, WithoutStartFrom
 
 from .test_listing import TAG_SETS
 
@@ -87,7 +87,7 @@ async def test_a_tag_that_points_nowhere_is_listed_without_details(memory: Memor
     ]
 
 
-@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom])
+@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom, SparsePages])
 @given(tags=TAG_SETS, n=st.integers(1, 12), history=st.integers(0, 3))
 async def test_the_pages_of_any_tags_are_the_same_with_details_and_without(
     new_store: type[MemoryStore], tags: set[str], n: int, history: int
@@ -122,10 +122,12 @@ async def push_many(memory: MemoryStore, number: int) -> list[Digest]:
     return sorted(digests, key=str)
 
 
+@pytest.mark.parametrize("new_store", [MemoryStore, WithoutStartFrom, SparsePages])
 @pytest.mark.parametrize("n", [1, 3, 7, 8, None])
 async def test_the_pages_of_manifests_are_all_of_them_in_order(
-    memory: MemoryStore, n: int | None
+    new_store: type[MemoryStore], n: int | None
 ) -> None:
+    memory = new_store()
     await push_image(instance(memory), "a", DIGEST, [b"layer"])
     expected = sorted([*await push_many(memory, 6), DIGEST], key=str)
     page: PageQuery | None = PageQuery(n)

@@ -15,6 +15,7 @@ from tests.support.counting import CountingStore
 from tests.support.listings import (
     DIGEST,
     LAYOUT,
+    SparsePages,
     StrictStartFrom,
     WithoutStartFrom,
     catalog_of,
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.anyio
 TAG_SETS = st.sets(st.text("ab-.0_", min_size=1, max_size=5).filter(is_tag), max_size=40)
 LASTS = st.text("ab-.0_", max_size=5) | st.text("ab-.0_/~ é\0", max_size=5) | texts()
 
-any_store = pytest.mark.parametrize("new_store", [StrictStartFrom, WithoutStartFrom])
+any_store = pytest.mark.parametrize("new_store", [StrictStartFrom, WithoutStartFrom, SparsePages])
 
 
 @any_store

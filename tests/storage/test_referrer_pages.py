@@ -14,6 +14,7 @@ from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.errors import PaginationNumberInvalid
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.referrers import Referrers
+from tests.support.listings import SparsePages
 from tests.support.referrers import (
     OF_SUBJECT,
     SBOM,
@@ -34,11 +35,14 @@ def referrers(memory: MemoryStore) -> Referrers:
     return new_referrers(memory)
 
 
+@pytest.mark.parametrize("new_store", [MemoryStore, SparsePages])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 1000, 10**17, None])
 @pytest.mark.parametrize("artifact_type", [None, SIGNATURE, "no such type"])
 async def test_pages_have_every_referrer_exactly_once_in_order(
-    referrers: Referrers, memory: MemoryStore, n: int | None, artifact_type: str | None
+    new_store: type[MemoryStore], n: int | None, artifact_type: str | None
 ) -> None:
+    memory = new_store()
+    referrers = new_referrers(memory)
     pushed = [await push(referrers, artifact(f"{i}", [SIGNATURE, SBOM][i % 2])) for i in range(8)]
     theirs = [
         Descriptor(media_types.OCI_MANIFEST, Digest.of(f"{i}".encode()), i, artifact_type=SIGNATURE)

@@ -11,6 +11,7 @@ import pytest
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL, PageQuery
+from registry_core.spec.errors import NameUnknown
 from registry_core.storage.layout import Layout
 from registry_core.storage.root import LEADING_SLASH, RootAmbiguous, find_root
 from registry_core.storage.stored_registry import StoredRegistry
@@ -81,3 +82,20 @@ async def test_the_doctor_finds_nothing_wrong(
     await push_image(registry, "a", "v1", [b"layer"])
     report = await examine_store(memory)
     assert not report.findings
+
+
+async def test_a_manifest_is_deleted_with_all_its_tags(registry: StoredRegistry) -> None:
+    for number in range(5):
+        await push_image(registry, "a", f"v{number}", [b"layer"])
+    deleted = await registry.delete_manifest("a", Digest.of(image_manifest(b"layer")))
+    assert deleted.tags == tuple(f"v{number}" for number in range(5))
+    with pytest.raises(NameUnknown):
+        await registry.list_tags("a", ALL)
+
+
+async def test_a_tag_without_a_current_link_is_read_from_its_index(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    await push_image(registry, "a", "v1", [b"layer"])
+    await memory.delete(Layout().tag_link("a", "v1"))
+    assert (await registry.get_manifest("a", "v1")).content == image_manifest(b"layer")

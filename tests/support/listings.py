@@ -38,6 +38,13 @@ class StrictStartFrom(MemoryStore):
         return await super().list_page(prefix, **options)
 
 
+class SparsePages(MemoryStore):
+    """A store whose listings begin with an empty page and continue with short ones."""
+
+    def __init__(self) -> None:
+        super().__init__(sparse_pages=True)
+
+
 async def put_tag(store: ObjectStore, tag: str) -> None:
     """Write a tag as a push does."""
     await store.put(LAYOUT.tag_index_link("r", tag, DIGEST), str(DIGEST).encode())
