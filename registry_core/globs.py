@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MAX_BACKTRACKING = 2
 """How often ``*`` may follow ``**`` in a glob: each time multiplies how long a match may take."""
@@ -24,6 +25,7 @@ def tokens(glob: str) -> list[str]:
     return _TOKEN.findall(glob)
 
 
+@lru_cache(4096)
 def _compile(glob: str) -> str:
     """Return the glob as a regular expression that backtracks only where it can matter.
 

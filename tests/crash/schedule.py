@@ -58,6 +58,15 @@ class _Call:
     arguments: tuple[tuple[Any, ...], dict[str, Any]]
     answer: asyncio.Future[Any]
 
+    def settle(self, outcome: Any) -> None:
+        """Answer the call, unless it was cancelled: then it took place all the same."""
+        if self.answer.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
 
 @dataclass
 class _Gate:
@@ -235,17 +244,14 @@ class _Run:
             self.paths.written.add(label[2])
         outcome = _perform(self.world, call, how)
         self._known.add(number_of((choice, _text(outcome))))
-        if isinstance(outcome, BaseException):
-            call.answer.set_exception(outcome)
-        else:
-            call.answer.set_result(outcome)
+        call.settle(outcome)
 
     def _abandon(self) -> None:
         self._abandoned = True
         for gate in self._gates:
             gate.is_dead = True
         for call in self._waiting.values():
-            call.answer.set_exception(Died())
+            call.settle(Died())
         self._waiting.clear()
 
 

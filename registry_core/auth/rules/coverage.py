@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from ...globs import RepositoryGlobs, tokens
-from ...spec.names import NAME_MAX_LENGTH
+from ...spec.names import NAME_MAX_LENGTH, is_name
 from .rule import Groups, Rule, Who
 
 # The grammar of spec/names.py as an automaton: state and kind of character to state.
@@ -73,6 +73,8 @@ class _Glob:
 
 def can_match(glob: str) -> bool:
     """Whether the glob matches any valid repository name."""
+    if is_name(glob.replace("**", "a").replace("*", "a").replace("?", "a")):
+        return True
     machine = _Glob(glob)
     return any(machine.accepts(positions) for positions, _ in _names(machine, machine))
 
@@ -93,6 +95,7 @@ def covers(wide: str, narrow: str) -> bool:
     return True
 
 
+@lru_cache(4096)
 def _beginning(glob: str) -> str:
     """Return the text that all names begin with which the glob matches."""
     return "" if glob[0] in "*?" else tokens(glob)[0]
@@ -128,7 +131,7 @@ def redundant_rules(rules: Sequence[Rule], groups: Groups) -> Iterator[tuple[Rul
 
     Of two equal rules, the later one is redundant.
     """
-    others = _RulesByWho(rules)
+    others = _RuleIndex(rules)
     for rule in reversed(rules):
         others.remove(rule)
         found = [
@@ -140,25 +143,42 @@ def redundant_rules(rules: Sequence[Rule], groups: Groups) -> Iterator[tuple[Rul
             others.add(rule)
 
 
-class _RulesByWho:
+class _RuleIndex:
+    """Rules by who they are for and how their globs begin.
+
+    A glob covers only globs that begin as it does, so that of thousands of rules few are compared.
+    """
+
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._by_who: dict[Who, dict[int, Rule]] = defaultdict(dict)
+        self._order = {id(rule): index for index, rule in enumerate(rules)}
+        self._found: dict[tuple[Who, str], dict[int, Rule]] = defaultdict(dict)
         for rule in rules:
             self.add(rule)
 
     def add(self, rule: Rule) -> None:
-        for who in rule.who:
-            self._by_who[who][id(rule)] = rule
+        for key in self._keys(rule):
+            self._found[key][self._order[id(rule)]] = rule
 
     def remove(self, rule: Rule) -> None:
-        for who in rule.who:
-            del self._by_who[who][id(rule)]
+        for key in self._keys(rule):
+            self._found[key].pop(self._order[id(rule)], None)
+
+    def _keys(self, rule: Rule) -> Iterator[tuple[Who, str]]:
+        return ((who, _beginning(glob)) for who in rule.who for glob in rule.on)
 
     def covering(self, rule: Rule, entries: Sequence[Who], glob: str) -> list[Rule]:
         """Return rules that together allow all that ``rule`` does on ``glob``; none if not all."""
         missing, found = set(rule.allowed), []
-        for other in (each for who in entries for each in self._by_who[who].values()):
+        for other in (each for who in entries for each in self._candidates(who, glob)):
             if not missing.isdisjoint(other.allowed) and any(covers(g, glob) for g in other.on):
                 missing -= other.allowed
                 found.append(other)
         return [] if missing else found
+
+    def _candidates(self, who: Who, glob: str) -> Iterator[Rule]:
+        """Yield the rules with a glob that may cover ``glob``, in the document's order."""
+        beginning = _beginning(glob)
+        candidates: dict[int, Rule] = {}
+        for end in range(len(beginning) + 1):
+            candidates |= self._found.get((who, beginning[:end]), {})
+        return (candidates[index] for index in sorted(candidates))

@@ -25,7 +25,9 @@ class RulePermissions:
         for rule in rules:
             for action in rule.allowed:
                 globs[action].update(dict.fromkeys(rule.on))
-        self._globs = {action: RepositoryGlobs(tuple(found)) for action, found in globs.items()}
+        # Most actions have the same globs, and compiling many takes milliseconds.
+        compiled = {texts: RepositoryGlobs(texts) for texts in set(map(tuple, globs.values()))}
+        self._globs = {action: compiled[tuple(found)] for action, found in globs.items()}
 
     def allows(self, resource: Resource, action: str) -> bool:
         if resource.type != REPOSITORY:
@@ -68,6 +70,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_cached", lru_cache(_CACHED)(self._permissions))
+        object.__setattr__(self, "_by_rules", lru_cache(_CACHED)(RulePermissions))
 
     @classmethod
     def parse(cls, text: str, file: str = "rules") -> Rules:
@@ -86,7 +89,9 @@ class Rules:
         return permissions
 
     def _permissions(self, identity: Identity) -> RulePermissions:
-        return RulePermissions(self._applying(identity))
+        # Shared by all identities to which the same rules apply, such as a group's.
+        permissions: RulePermissions = self.__dict__["_by_rules"](self._applying(identity))
+        return permissions
 
     def explain(self, identity: Identity, resource: Resource, action: str) -> Explanation:
         """Return which rules make `permissions` allow an action or not."""
