@@ -106,6 +106,11 @@ def _handler(service: KeyService) -> type[JsonHandler]:
     class Handler(JsonHandler):
         def answer(self, body: bytes | None) -> None:
             service.requests.append(body or b"")
-            self.reply(200, service.answer.encode())
+            content = service.answer.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     return Handler

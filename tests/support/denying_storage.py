@@ -27,6 +27,16 @@ class Denial:
     code: str
     headers: dict[str, str] = field(default_factory=dict)
 
+    def response(self) -> web.Response:
+        """Return the answer as Azure writes it."""
+        headers = {"x-ms-error-code": self.code, "x-ms-request-id": "made-up"}
+        return web.Response(
+            status=self.status,
+            text=f"<Error><Code>{self.code}</Code><Message>as Azure answers</Message></Error>",
+            content_type="application/xml",
+            headers=headers | self.headers,
+        )
+
 
 ROLE_MISSING = Denial(403, "AuthorizationPermissionMismatch")
 NETWORK_CLOSED = Denial(403, "AuthorizationFailure")
@@ -67,13 +77,7 @@ class DenyingStorage(ReverseProxy):
             return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}")
         self.denied += 1
         await request.read()
-        headers = {"x-ms-error-code": denial.code, "x-ms-request-id": "made-up"}
-        return web.Response(
-            status=denial.status,
-            text=f"<Error><Code>{denial.code}</Code><Message>as Azure answers</Message></Error>",
-            content_type="application/xml",
-            headers=headers | denial.headers,
-        )
+        return denial.response()
 
 
 def requests_key(request: web.BaseRequest) -> bool:

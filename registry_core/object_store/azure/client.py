@@ -245,7 +245,7 @@ class BlobClient:
     ) -> _Reply[T]:
         async with self._open_session().request(
             request.method,
-            URL(self.url(request.resource) + _query_text(request.query), encoded=True),
+            URL(self.url(request.resource) + query_text(request.query), encoded=True),
             headers=headers,
             data=payload(request.body),
             allow_redirects=False,
@@ -274,7 +274,7 @@ class BlobClient:
         return headers | {"Authorization": authorization, "User-Agent": _USER_AGENT}
 
     def _path(self, resource: str) -> str:
-        return f"{self._base_path}/{quote(resource, safe='/~')}"
+        return self._base_path + quote_path(resource)
 
     def _timeouts_of(self, request: Request[T]) -> ClientTimeout:
         if request.silence is None:
@@ -287,7 +287,13 @@ class BlobClient:
         return self._session
 
 
-def _query_text(query: Mapping[str, str]) -> str:
+def quote_path(resource: str) -> str:
+    """Return the path of a resource as it is sent and signed."""
+    return f"/{quote(resource, safe='/~')}"
+
+
+def query_text(query: Mapping[str, str]) -> str:
+    """Return parameters as the query of a URL, with its "?"; "" for none."""
     text = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     return text and f"?{text}"
 
