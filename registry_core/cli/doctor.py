@@ -129,6 +129,7 @@ async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport)
 
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
+        await store.check_namespace()
         with show_progress() as on_progress:
             await examine(store, report, options, on_progress)
     finally:

@@ -254,10 +254,13 @@ async def test_ctrl_c_ends_it_with_a_report_of_what_is_known_so_far() -> None:
         ),
         ("list_page : 403 X (request 1)", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
         ("no token for the identity", {}, "set REGISTRY_STORAGE_AZURE_ACCOUNTKEY"),
+        ("list : 409 BlobArchived (request 1): rehydrate it", {}, "cannot be used (list : 409"),
+        ("the account a has a hierarchical namespace", {}, "cannot be used (the account a has"),
+        ("list_page : 503, but not from storage", {}, "check REGISTRY_STORAGE_AZURE_ACCOUNTNAME"),
         ("list_page : no answer in 100 s", {"connection_string": "c"}, "AZURE_CONNECTIONSTRING"),
     ],
 )
-def test_every_storage_error_names_a_setting(
+def test_a_storage_error_names_the_setting_to_check_or_what_storage_says(
     error: str, storage: dict[str, str], advice: str
 ) -> None:
     assert advice in explain(error, AzureStorage("registry", **storage))

@@ -37,7 +37,13 @@ from .client import DEFAULT_API_VERSION, BlobClient, Request
 from .container import Container
 from .copying import Copier, Copy
 from .delegation_key import DelegationKey, key_request, parse_key
-from .errors import SIGNING, RequestInvalid, StorageTarget
+from .errors import (
+    SIGNING,
+    AccessDenied,
+    HierarchicalNamespace,
+    RequestInvalid,
+    StorageTarget,
+)
 from .identity import AzureIdentity, BearerToken
 from .limits import KIB, Limits
 from .listing import read_listing
@@ -180,6 +186,26 @@ class AzureBlobStore:
             else self._container.send("check_access", "HEAD", path)
         )
         await check_all(permits(use), *([signer.prepare()] if signs else []))
+
+    async def check_namespace(self) -> None:
+        """Check that the account has a flat namespace. One call. REST: get-account-information.
+
+        Passes where that cannot be found out: not every role permits the call, and an emulator may
+        not say it. A listing that has directories fails in any case.
+
+        :raises HierarchicalNamespace: it has directories.
+        """
+        try:
+            headers = await self._container.send(
+                "account_information",
+                "GET",
+                None,
+                query={"restype": "account", "comp": "properties"},
+            )
+        except AccessDenied:
+            return
+        if headers.get("x-ms-is-hns-enabled", "").lower() == "true":
+            raise HierarchicalNamespace(self._container.client.target.account)
 
     async def head(self, path: str) -> Properties:
         """See `ObjectStore`. REST: get-blob-properties."""
