@@ -8,17 +8,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from aiohttp import ClientSession, web
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 from azure.core.pipeline import PipelineContext, PipelineRequest
-from azure.core.rest import HttpRequest
+from azure.core.pipeline.transport import HttpRequest
 from azure.storage.blob import BlobBlock
 from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
 from azure.storage.blob.aio import ContainerClient
@@ -26,8 +26,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.object_store.azure import AzureBlobStore
+from registry_core.object_store.azure.client import query_text, quote_path
 from registry_core.object_store.azure.shared_key import SharedKey
-from registry_core.object_store.interface import IF_ABSENT, if_match
+from registry_core.object_store.interface import IF_ABSENT, ConditionFailed, if_match
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.azurite import opened_at
 from tests.support.reverse_proxy import ReverseProxy
@@ -235,16 +236,10 @@ async def test_a_call_is_the_request_of_the_sdk(
         url = await store.signed_url(PATH, seconds=60)
         blob = _Blob(sdk, sdk.get_blob_client(PATH), url)
         recorder.sent.clear()
-        try:
-            await run(store if run is ours else blob)
-        except Exception as error:
-            assert "412" in str(error) or "ConditionNotMet" in str(error) or _exists(error), error
+        with suppress(ConditionFailed, ResourceModifiedError, ResourceExistsError):
+            await run(store if run is ours else blob)  # type: ignore[arg-type] # either
         sent.append(recorder.sent[0])
     assert sent[0] == sent[1]
-
-
-def _exists(error: Exception) -> bool:
-    return isinstance(error, ResourceExistsError)
 
 
 @dataclass(frozen=True)
@@ -296,10 +291,6 @@ PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size
 def test_a_signature_is_that_of_the_sdk(
     method: str, path: str, query: dict[str, str], metadata: dict[str, str], size: int
 ) -> None:
-    from yarl import URL
-
-    from registry_core.object_store.azure.client import query_text, quote_path
-
     headers = {
         "x-ms-date": "Fri, 27 Nov 2026 20:00:00 GMT",
         "x-ms-version": "2026-02-06",
@@ -312,13 +303,9 @@ def test_a_signature_is_that_of_the_sdk(
         headers["Content-Length"] = str(size)
     sent = quote_path(path)
     request = HttpRequest(method, f"http://host{sent}{query_text(query)}", headers=headers)
-    request.query = {  # type: ignore[attr-defined] # as azure-core's older requests have it
-        name: query_text({name: value}).partition("=")[2] for name, value in query.items()
-    }
-    context: Any = PipelineContext(SimpleNamespace())
-    SharedKeyCredentialPolicy(ACCOUNT, KEY).on_request(PipelineRequest(request, context))
+    policy: Any = SharedKeyCredentialPolicy
+    policy(ACCOUNT, KEY).on_request(PipelineRequest(request, PipelineContext(None)))
     coroutine = SharedKey(ACCOUNT, KEY).authorize(method, sent, query, headers)
     with pytest.raises(StopIteration) as done:
         coroutine.send(None)
     assert done.value.value == request.headers["Authorization"]
-    assert URL(sent, encoded=True).raw_path == sent
