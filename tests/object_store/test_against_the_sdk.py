@@ -56,6 +56,7 @@ DIFFERENCES = {
     "x-ms-return-client-request-id": "see x-ms-client-request-id",
     "x-ms-copy-source": "a signed URL, which tests/object_store/test_sas.py compares",
     "x-ms-blob-content-type": "the default of storage",
+    "x-ms-requires-sync": "the documentation has true where the SDK sends True",
     "x-ms-delete-snapshots": "a blob with snapshots could not be deleted without it",
     "transfer-encoding": "belongs to the connection",
     "content-length": "of a request without a body: aiohttp leaves it out, or sends 0",
@@ -112,7 +113,7 @@ class Recorder(ReverseProxy):
                 _normalized(body),
             )
         )
-        return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}")
+        return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}", body)
 
 
 def _normalized(body: bytes) -> bytes:
