@@ -306,7 +306,5 @@ def test_a_signature_is_that_of_the_sdk(
     request = HttpRequest(method, f"http://host{sent}{query_text(query)}", headers=headers)
     policy: Any = SharedKeyCredentialPolicy
     policy(ACCOUNT, KEY).on_request(PipelineRequest(request, PipelineContext(None)))
-    coroutine = SharedKey(ACCOUNT, KEY).authorize(method, sent, query, headers)
-    with pytest.raises(StopIteration) as done:
-        coroutine.send(None)
-    assert done.value.value == request.headers["Authorization"]
+    signature = SharedKey(ACCOUNT, KEY).sign(method, sent, query, headers)
+    assert signature == request.headers["Authorization"]

@@ -41,6 +41,12 @@ class SharedKey:
     async def authorize(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> str:
+        """See `sign`. Nothing has to be waited for."""
+        return self.sign(method, path, query, headers)
+
+    def sign(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> str:
         """Return the ``Authorization`` header of a request.
 
         :param path: the path of the URL as it is sent, percent-encoded.
