@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.azure.properties import AnswerMalformed
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.scripted_storage import (
@@ -205,3 +206,31 @@ async def test_a_compressed_answer_is_not_decompressed(scripted: ScriptedStorage
     async with opened_over(scripted) as store:
         assert (await store.get("a", limit=10)).content == b"as stored"
         assert "Accept-Encoding" not in scripted.received[0].headers
+
+
+HEADERS = {
+    "ETag": '"1"',
+    "Last-Modified": "Sat, 07 Nov 2026 08:09:10 GMT",
+    "Content-Range": "bytes 2-4/10",
+}
+
+
+@pytest.mark.parametrize(
+    "call, changed, problem",
+    [
+        ("get", {"ETag": ""}, "no ETag"),
+        ("get", {"Last-Modified": ""}, "malformed date"),
+        ("get", {"Last-Modified": "yesterday"}, "malformed date: 'yesterday'"),
+        ("get_range", {"Content-Range": "bytes 2-4/*"}, "size of the object"),
+        ("put", {"ETag": ""}, "no ETag"),
+        ("copy", {"ETag": ""}, "no ETag"),
+    ],
+)
+async def test_headers_that_an_intermediary_has_removed_or_changed_are_an_error(
+    scripted: ScriptedStorage, call: str, changed: dict[str, str], problem: str
+) -> None:
+    headers = HEADERS | changed | {"x-ms-request-id": "made-up"}
+    scripted.choose = lambda _: Instead(200, headers=headers, body=b"234")
+    async with opened_over(scripted) as store:
+        with pytest.raises(AnswerMalformed, match=problem):
+            await CALLS[call](store)

@@ -249,7 +249,7 @@ async def _received(request: web.BaseRequest) -> Received:
         path,
         dict(request.query),
         request.headers.copy(),
-        await request.read(),
+        await request.content.read(),
         request.raw_path,
     )
 
