@@ -132,7 +132,8 @@ async def test_a_token_and_a_signing_key_are_never_shown(
                 limits=LIMITS,
                 connector=connections.connector,
             )
-            watch.text += repr(store) + repr(await store._container.sign("a", 60))
+            signature = await store._container.sign("a", 60)
+            watch.text += repr(store) + repr(signature) + repr(signature.key)
             storage.choose = lambda _: FAILURES[failure]
             assert await run_all(store, watch) > 3
             await store.close()
