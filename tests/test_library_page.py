@@ -42,7 +42,7 @@ def run(heading: str, number: int = 0) -> dict[str, Any]:
 
 
 async def push_blob(
-    registry: httpx.AsyncClient, repository: str, content: bytes = CONTENT, **options: Any
+    registry: httpx.AsyncClient, repository: str, *, content: bytes = CONTENT, **options: Any
 ) -> int:
     """Push a blob, and return the status."""
     url = f"/v2/{repository}/blobs/uploads/?digest={Digest.of(content)}"
@@ -122,7 +122,7 @@ async def test_a_wrapper_of_ones_own() -> None:
 
 @pytest.mark.anyio
 async def test_authentication() -> None:
-    alice = {"auth": ("alice", "secret")}
+    alice: dict[str, Any] = {"auth": ("alice", "secret")}
     async with client_of(run("Authentication")["app"]) as registry:
         assert await push_blob(registry, "public/app") == 401
         assert await push_blob(registry, "public/app", auth=("alice", "wrong")) == 401

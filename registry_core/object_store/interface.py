@@ -120,10 +120,24 @@ class Properties:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object or a part of it; ``properties.size`` is always the size of the whole object."""
+    """An object, whole."""
 
     properties: Properties
     content: bytes
+
+
+@dataclass(frozen=True)
+class StoredRange:
+    """A part of an object; ``properties.size`` is the size of the whole object."""
+
+    properties: Properties
+    pieces: Sequence[bytes]
+    """The part as it arrived: joining a large one would hold the event loop."""
+
+    @property
+    def content(self) -> bytes:
+        """The part in one piece, a copy."""
+        return b"".join(self.pieces)
 
 
 @dataclass(frozen=True)
@@ -209,7 +223,7 @@ class ObjectStore(Protocol):
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
-    ) -> StoredObject:
+    ) -> StoredRange:
         """Return at most ``length`` bytes from ``offset``. One call, two for an empty object.
 
         At offset 0 there is always something to return, even of an empty object.

@@ -21,6 +21,7 @@ from .interface import (
     Properties,
     RangeNotSatisfiable,
     StoredObject,
+    StoredRange,
     StoreUnavailable,
     TooLarge,
     WrongKind,
@@ -76,12 +77,12 @@ class MemoryStore:
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
-    ) -> StoredObject:
+    ) -> StoredRange:
         found = self._find(path)
         self._check(path, condition)
         if offset and offset >= found.properties.size:
             raise RangeNotSatisfiable(path)
-        return StoredObject(found.properties, found.content[offset : offset + length])
+        return StoredRange(found.properties, [found.content[offset : offset + length]])
 
     async def put(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from ..registry import Blob
+from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
@@ -18,6 +20,9 @@ from .urls import host_name
 
 # In bytes. A longer answer is streamed, piece by piece, which takes more CPU but less memory.
 _SENT_AT_ONCE = 2**20
+
+# In bytes. A connection copies what it cannot send at once, which holds the event loop.
+_SLICE = 256 * 2**10
 
 _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
@@ -61,7 +66,19 @@ async def _send(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -
     if length <= _SENT_AT_ONCE:
         content = b"".join([piece async for piece in body])
         return Response(content, status_code=status, headers=headers)
-    return StreamingResponse(body, status_code=status, headers=headers)
+    return StreamingResponse(_slices(body), status_code=status, headers=headers)
+
+
+async def _slices(body: Body) -> AsyncIterator[memoryview]:
+    """Yield a body in slices, without a copy: the next one once the connection takes it.
+
+    Other requests have their turn after each, also where the connection takes all at once.
+    """
+    async for piece in body:
+        view = memoryview(piece)
+        for start in range(0, len(view), _SLICE):
+            yield view[start : start + _SLICE]
+            await asyncio.sleep(0)
 
 
 def _digest(blob: Descriptor) -> dict[str, str]:

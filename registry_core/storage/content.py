@@ -22,7 +22,7 @@ from ..object_store.interface import (
     ConditionFailed,
     NotFound,
     ObjectStore,
-    StoredObject,
+    StoredRange,
     StoreRefused,
     TooLarge,
     WrongKind,
@@ -41,8 +41,10 @@ _log = logging.getLogger(__name__)
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
 
-PIECE = 4 * 2**20
-_AHEAD = 2  # memory is bounded by (1 + _AHEAD) pieces
+# Bytes that one call reads. Each is billed, so they are large; of a range of up to 4 MiB, Azurite
+# also computes an MD5 in JavaScript, which takes longer than sending it.
+RANGE = 8 * 2**20
+_AHEAD = 1  # memory is bounded by (1 + _AHEAD) ranges
 
 _TRIES = 3
 
@@ -173,7 +175,7 @@ class Content:
         pieces = await read_pieces(self.store, path, offset=0, length=size, condition=condition)
         async with aclosing(pieces):
             async for piece in pieces:
-                await asyncio.to_thread(hasher.update, piece)
+                await off_loop(len(piece), hasher.update, piece)
         return hasher.digest()
 
     async def is_whole(self, digest: Digest, size: int) -> bool:
@@ -204,16 +206,16 @@ async def read_pieces(
     size: int | None = None,
     condition: Condition = UNCONDITIONAL,
 ) -> AsyncGenerator[bytes, None]:
-    """Read ``length`` bytes from ``offset`` of an object, a call for each piece, some ahead.
+    """Read ``length`` bytes from ``offset`` of an object, a call for each `RANGE`, one ahead.
 
-    The first piece has been read when this returns. All come from the same version of the object;
+    The first one has been read when this returns. All come from the same version of the object;
     where it changes, `ConditionFailed` is raised.
 
     :param size: the size that the object has if it is whole; None: any.
     :raises NotFound: the object does not exist, or has another size.
     :raises RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get_range`.
     """
-    first = await store.get_range(path, offset, min(PIECE, length), condition=condition)
+    first = await store.get_range(path, offset, min(RANGE, length), condition=condition)
     if size is not None and first.properties.size != size:
         _log.error("%s has %d bytes, not %d; push it again", path, first.properties.size, size)
         raise NotFound(f"{path} is incomplete")
@@ -221,27 +223,29 @@ async def read_pieces(
 
 
 async def _pieces(
-    store: ObjectStore, path: str, first: StoredObject, *, offset: int, length: int
+    store: ObjectStore, path: str, first: StoredRange, *, offset: int, length: int
 ) -> AsyncGenerator[bytes, None]:
     same = if_match(first.properties.etag)
     end = offset + length
-    starts = iter(range(offset + PIECE, end, PIECE))
-    ahead: list[asyncio.Task[StoredObject]] = []
+    starts = iter(range(offset + RANGE, end, RANGE))
+    ahead: list[asyncio.Task[StoredRange]] = []
 
     def fetch_next() -> None:
         start = next(starts, None)
         if start is not None:
-            part = store.get_range(path, start, min(PIECE, end - start), condition=same)
+            part = store.get_range(path, start, min(RANGE, end - start), condition=same)
             ahead.append(asyncio.ensure_future(part))
 
     try:
         for _ in range(_AHEAD):
             fetch_next()
-        yield first.content
+        for piece in first.pieces:
+            yield piece
         while ahead:
-            piece = await ahead.pop(0)
+            part = await ahead.pop(0)
             fetch_next()
-            yield piece.content
+            for piece in part.pieces:
+                yield piece
     finally:
         for task in ahead:
             task.cancel()

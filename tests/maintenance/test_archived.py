@@ -12,6 +12,7 @@ from registry_core.object_store.interface import (
     UNCONDITIONAL,
     Condition,
     StoredObject,
+    StoredRange,
     StoreRefused,
 )
 from registry_core.object_store.memory import MemoryStore
@@ -46,7 +47,7 @@ class ArchivingStore(MemoryStore):
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
-    ) -> StoredObject:
+    ) -> StoredRange:
         self._refuse(path)
         return await super().get_range(path, offset, length, condition=condition)
 

@@ -11,7 +11,12 @@ import anyio
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import NotFound, StoredObject, StoreUnavailable
+from registry_core.object_store.interface import (
+    NotFound,
+    StoredObject,
+    StoredRange,
+    StoreUnavailable,
+)
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import container_client, opened, opened_at
@@ -23,7 +28,7 @@ Calls = list[tuple[str, str]]
 LARGE = bytes(range(256)) * 4096 * 3  # 3 MiB
 WRONG_KEY = "bm90IHRoZSBrZXk="
 
-READS: dict[str, Callable[[AzureBlobStore], Awaitable[StoredObject]]] = {
+READS: dict[str, Callable[[AzureBlobStore], Awaitable[StoredObject | StoredRange]]] = {
     "get": lambda s: s.get("a", limit=len(LARGE)),
     "get_range": lambda s: s.get_range("a", 0, len(LARGE)),
 }

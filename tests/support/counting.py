@@ -11,6 +11,7 @@ from registry_core.object_store.interface import (
     Page,
     Properties,
     StoredObject,
+    StoredRange,
 )
 
 
@@ -39,7 +40,7 @@ class CountingStore:
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
-    ) -> StoredObject:
+    ) -> StoredRange:
         self.calls.append(("get_range", path))
         return await self.inner.get_range(path, offset, length, condition=condition)
 

@@ -232,7 +232,7 @@ async def test_an_operation_survives_a_fault_at_each_of_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingest, "BLOCK", BLOCK)
-    monkeypatch.setattr(content, "PIECE", BLOCK)
+    monkeypatch.setattr(content, "RANGE", BLOCK)
     operation = OPERATIONS[name]
     while await run(operation, faulty, faultless, storage):
         pass  # the machine is too busy

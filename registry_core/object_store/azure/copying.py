@@ -181,8 +181,9 @@ class Copier:
 
         async def stage(block_id: str, offset: int, length: int) -> None:
             part = await self._store.get_range(copy.source, offset, length, condition=same)
-            md5 = await asyncio.to_thread(hashlib.md5, part.content, usedforsecurity=False)
-            await self._store.stage(copy.path, block_id, part.content, md5=md5.digest())
+            content = part.content
+            md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
+            await self._store.stage(copy.path, block_id, content, md5=md5.digest())
 
         return stage
 

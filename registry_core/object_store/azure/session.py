@@ -6,6 +6,7 @@ request counts where its headers are sent, so that an answer lost there is notic
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ _KEEP_ALIVE = 60.0
 _DNS_CACHE = 60
 
 _READ_BUFFER = 256 * KIB
+_SLICE = 256 * KIB
 
 # What aiohttp would add by itself is not covered by a signature.
 _NOT_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -50,15 +52,16 @@ class Attempts:
 class Body:
     """A large body, sent in slices without a copy, from the beginning for each attempt.
 
-    In one piece it would block the event loop.
+    In one piece, or without a turn for other requests in between, it would hold the event loop.
     """
 
     def __init__(self, content: Buffer) -> None:
         self._content = memoryview(content).cast("B")
 
     async def __aiter__(self) -> AsyncIterator[memoryview]:
-        for start in range(0, len(self._content), MIB):
-            yield self._content[start : start + MIB]
+        for start in range(0, len(self._content), _SLICE):
+            yield self._content[start : start + _SLICE]
+            await asyncio.sleep(0)
 
 
 def make_connector() -> BaseConnector:

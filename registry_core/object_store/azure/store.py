@@ -25,6 +25,7 @@ from ..interface import (
     Properties,
     RangeNotSatisfiable,
     StoredObject,
+    StoredRange,
     TooLarge,
     check_metadata,
     check_source_range,
@@ -241,7 +242,7 @@ class AzureBlobStore:
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
-    ) -> StoredObject:
+    ) -> StoredRange:
         """See `ObjectStore`. REST: get-blob.
 
         Two calls for an empty object or range: storage has neither.
@@ -255,20 +256,18 @@ class AzureBlobStore:
         properties = await self._head(path, condition)
         if offset and offset >= properties.size:
             raise RangeNotSatisfiable(path)
-        return StoredObject(properties, b"")
+        return StoredRange(properties, [])
 
     async def _get_range(
         self, path: str, offset: int, length: int, condition: Condition
-    ) -> StoredObject:
+    ) -> StoredRange:
         headers = condition_headers(condition)
         headers["x-ms-range"] = f"bytes={offset}-{offset + length - 1}"
-        answer = await self._container.read(
-            "get", "GET", path, ClientResponse.read, headers=headers
-        )
+        answer = await self._container.read("get", "GET", path, _read_pieces, headers=headers)
         size = whole_size(answer.headers)
         if offset and offset >= size:
             raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
-        return StoredObject(read_properties(answer.headers, size), answer.value)
+        return StoredRange(read_properties(answer.headers, size), answer.value)
 
     async def put(
         self,
@@ -485,6 +484,11 @@ class AzureBlobStore:
 
     def _small_write(self) -> dict[str, str]:
         return {"timeout": str(self._container.client.limits.small_write)}
+
+
+async def _read_pieces(response: ClientResponse) -> Sequence[bytes]:
+    """Return a body in the pieces in which it arrived, none larger than the read buffer."""
+    return [piece async for piece, _ in response.content.iter_chunks()]
 
 
 async def _fetch_key(client: BlobClient, start: datetime, expiry: datetime) -> DelegationKey:
