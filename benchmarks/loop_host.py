@@ -7,6 +7,7 @@ environment. Each line of standard input is a command, and each answer a line of
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -85,6 +86,7 @@ async def _serve(project: Path) -> None:
     )
     listener = socket.create_server(("127.0.0.1", 0))
     commands = _Commands(read_settings)
+    gc.freeze()  # as `function_app` does
 
     def command() -> None:
         line = sys.stdin.readline().strip()

@@ -170,9 +170,7 @@ class Referrers:
                 referrer = describe_referrer(await self._read(digest))
             if artifact_type not in (None, referrer.artifact_type):
                 return None
-            if (
-                entry.properties is None
-            ):  # clients that find this API leave their old index as it is
+            if entry.properties is None:  # clients leave their old index when they find this API
                 await self.membership.find_manifest(repository, digest)
         except (NotFound, ManifestInvalid):
             return None
