@@ -29,7 +29,9 @@ class _Commands:
     """``start``, ``stop``: the gaps between them; ``settings``: read the settings in a thread.
 
     A registry reads its settings before it serves: the loop has nothing to do then, and a program
-    that reads others later does that in a thread. ``watch`` is ``start`` with a look at what holds the loop, which ``stop`` returns.
+    that reads others later does that in a thread.
+
+    ``watch`` is ``start`` with a look at what holds the loop, which ``stop`` returns.
     """
 
     def __init__(self, read_settings: Callable[[], object]) -> None:
