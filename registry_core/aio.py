@@ -115,7 +115,7 @@ async def for_each(
             entry = next(source, None)
             if entry is not None:
                 results.append(None)
-                if entry[0] % _TURN == 0:
+                if entry[0] % _TURN < limit:  # each worker comes by one of these
                     await asyncio.sleep(0)
 
     await together(map(worker, first))
