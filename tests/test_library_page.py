@@ -41,10 +41,12 @@ def run(heading: str, number: int = 0) -> dict[str, Any]:
     return names
 
 
-async def push_blob(registry: httpx.AsyncClient, repository: str, **options: Any) -> int:
+async def push_blob(
+    registry: httpx.AsyncClient, repository: str, content: bytes = CONTENT, **options: Any
+) -> int:
     """Push a blob, and return the status."""
-    url = f"/v2/{repository}/blobs/uploads/?digest={Digest.of(CONTENT)}"
-    return (await registry.post(url, content=CONTENT, **options)).status_code
+    url = f"/v2/{repository}/blobs/uploads/?digest={Digest.of(content)}"
+    return (await registry.post(url, content=content, **options)).status_code
 
 
 async def push_manifest(registry: httpx.AsyncClient, repository: str) -> int:
@@ -97,8 +99,9 @@ async def test_storage_in_azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("CONTAINER", create_container(azurite))
     monkeypatch.setenv("SECRET", "any text of 16 characters or more")
     async with client_of(run("Storage in Azure")["app"]) as registry:
-        assert await push_blob(registry, "team/app") == 201
-        answer = await registry.get(f"/v2/team/app/blobs/{Digest.of(CONTENT)}")
+        large = CONTENT * 2**14
+        assert await push_blob(registry, "team/app", content=large) == 201
+        answer = await registry.get(f"/v2/team/app/blobs/{Digest.of(large)}")
         assert answer.status_code == 307
         assert answer.headers["Location"].startswith(f"http://127.0.0.1:{azurite.port}/")
 

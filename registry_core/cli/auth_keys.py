@@ -156,7 +156,7 @@ def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
 
 
 async def _run(settings: Settings, work: _Work) -> None:
-    # Imported late: other commands need not wait for the SDK.
+    # Imported late: other commands need not wait for the client of storage.
     from ..app import build_store, settle_root
 
     try:

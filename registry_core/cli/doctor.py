@@ -111,7 +111,7 @@ def _examine(settings: Settings, options: DoctorOptions, *, as_json: bool) -> in
 
 
 async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport) -> None:
-    # Imported here so that other commands do not wait for the SDK.
+    # Imported here so that other commands do not wait for the client of storage.
     from ..app import build_store
 
     try:

@@ -6,10 +6,7 @@ folder.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import hmac
 import http.client
 import importlib.util
 import re
@@ -21,6 +18,8 @@ from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from ..object_store.azure.shared_key import SharedKey
 
 # Public, the same everywhere: learn.microsoft.com/azure/storage/common/storage-use-azurite
 ACCOUNT = "devstoreaccount1"
@@ -38,7 +37,6 @@ _END_WITH_PARENT = (
 )
 _LISTENS = re.compile(r"successfully listens on https?://[^:]+:(\d+)")
 _STORAGE_VERSION = "2021-12-02"
-_ELEVEN_EMPTY_HEADERS = "\n" * 11
 
 
 class AzuriteError(RuntimeError):
@@ -182,23 +180,19 @@ class Azurite:
     def create_container(self, name: str) -> None:
         """Create a container, unless it exists.
 
-        One request without the Azure SDK, which belongs to the object store. Sources: REST
-        reference, "Create Container" and "Authorize with Shared Key".
+        One request, without an event loop. REST: create-container.
 
         :raises AzuriteError: it cannot be created.
         """
         path = f"/{ACCOUNT}/{name}"
-        dated = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": _STORAGE_VERSION}
-        headers = "".join(f"{header}:{value}\n" for header, value in dated.items())
-        signed = f"PUT\n{_ELEVEN_EMPTY_HEADERS}{headers}/{ACCOUNT}{path}\nrestype:container"
-        digest = hmac.digest(base64.b64decode(KEY), signed.encode(), hashlib.sha256)
-        signature = base64.b64encode(digest).decode()
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": _STORAGE_VERSION}
+        signature = SharedKey(ACCOUNT, KEY).sign("PUT", path, {"restype": "container"}, headers)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(
                 "PUT",
                 f"{path}?restype=container",
-                headers={**dated, "Authorization": f"SharedKey {ACCOUNT}:{signature}"},
+                headers={**headers, "Authorization": signature},
             )
             response = connection.getresponse()
             body = response.read().decode(errors="replace")

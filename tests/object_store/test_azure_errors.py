@@ -195,8 +195,9 @@ def test_a_wrong_clock_is_named(difference: int, way: str, target: StorageTarget
     assert f" s {way} storage's: set it" in text
 
 
-@pytest.mark.parametrize("date", [formatdate(usegmt=True), "yesterday"])
+@pytest.mark.parametrize("date", ["now", "yesterday"])
 def test_a_right_clock_is_not_blamed(date: str) -> None:
+    date = formatdate(usegmt=True) if date == "now" else date
     text = str(error_for(403, "AuthenticationFailed", target=IDENTITY, Date=date))
     assert "the token of the identity app was not accepted" in text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -213,26 +212,3 @@ async def test_attempts_are_limited(
         await remote.put("a", CONTENT)
     # aiohttp itself repeats a request once that breaks off before the response begins.
     assert 1 + LIMITS.retries <= storage.injected[fault] <= 2 * (1 + LIMITS.retries)
-
-
-async def test_the_delay_that_storage_requests_is_kept(
-    storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore
-) -> None:
-    storage.retry_after = 1
-    inject(storage, Fault.BUSY)
-    began = time.monotonic()
-    await remote.put("a", CONTENT)
-    assert time.monotonic() - began >= 1
-    assert await content_of(store, "a") == CONTENT
-
-
-async def test_a_requested_delay_beyond_the_time_limit_is_not_waited_for(
-    storage: FaultyStorage, remote: AzureBlobStore
-) -> None:
-    storage.retry_after = 3600
-    inject(storage, Fault.BUSY)
-    began = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="503 ServerBusy"):
-        await remote.put("a", CONTENT)
-    assert time.monotonic() - began < LIMITS.total / 2
-    assert len(storage.requests) == 1

@@ -75,8 +75,6 @@ class FaultyStorage:
     storage_port: int
     choose: ChooseFault = never
     port: int = 0
-    retry_after: int | None = None
-    """The ``Retry-After`` of `Fault.BUSY`, in seconds."""
     connections: int = 0
     requests: list[ProxiedRequest] = field(default_factory=list)
     injected: Counter[Fault] = field(default_factory=Counter)
@@ -130,22 +128,19 @@ class FaultyStorage:
             await reader.read(1)  # until the client gives up
         elif fault in (Fault.RESET, Fault.LOST):
             writer.transport.abort()
-        elif fault is Fault.BUSY and self.retry_after is not None:
-            writer.write(_answer("503 Busy", "ServerBusy", f"Retry-After: {self.retry_after}"))
         elif fault is Fault.TRUNCATED:
             writer.write(answer[: -max(1, len(answer) // 4)])
         else:
             writer.write(_INSTEAD[fault])
 
 
-def _answer(status: str, code: str, *headers: str) -> bytes:
+def _answer(status: str, code: str) -> bytes:
     lines = (
         f"HTTP/1.1 {status}",
         "x-ms-request-id: made-up",
         f"x-ms-error-code: {code}",
         "Content-Length: 0",
         "Connection: close",
-        *headers,
     )
     return "\r\n".join((*lines, "", "")).encode()
 

@@ -41,9 +41,16 @@ class ReverseProxy:
         """Called with what `forward` got, before the client sees any of it."""
 
     async def forward(
-        self, out: ClientSession, request: web.BaseRequest, authority: str
+        self,
+        out: ClientSession,
+        request: web.BaseRequest,
+        authority: str,
+        body: bytes | None = None,
     ) -> web.StreamResponse:
-        """Forward a request to the server at ``authority`` and return its answer."""
+        """Forward a request to the server at ``authority`` and return its answer.
+
+        Its body streams, unless ``answer`` has read it, and gives it as ``body``.
+        """
         headers = request.headers.copy()
         for name in (*_HOP_BY_HOP, "Expect"):
             headers.popall(name, None)
@@ -51,7 +58,7 @@ class ReverseProxy:
             request.method,
             URL(f"http{'s' if self._trust else ''}://{authority}{request.raw_path}", encoded=True),
             headers=headers,
-            data=request.content if request.can_read_body else None,
+            data=body or (request.content if request.can_read_body else None),
             allow_redirects=False,
         ) as answer:
             response = web.StreamResponse(status=answer.status, headers=answer.headers)

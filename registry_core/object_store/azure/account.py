@@ -5,10 +5,18 @@ learn.microsoft.com/azure/storage/common/storage-configure-connection-string
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _PUBLIC_CLOUD = "core.windows.net"
+
+# The same for every emulator: learn.microsoft.com/azure/storage/common/storage-connect-azurite
+_EMULATOR_NAME = "devstoreaccount1"
+_EMULATOR_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+_EMULATOR_URL = f"http://127.0.0.1:10000/{_EMULATOR_NAME}"
 
 
 @dataclass(frozen=True)
@@ -24,23 +32,34 @@ def parse_connection_string(text: str) -> Account:
     """Return the account of a connection string with an access key.
 
     ``BlobEndpoint`` wins over ``DefaultEndpointsProtocol`` and ``EndpointSuffix``. The names of
-    the parts are not case-sensitive.
+    the parts are not case-sensitive. ``UseDevelopmentStorage=true`` is the account of an emulator.
 
-    :raises ValueError: a part is not ``name=value``, or the name or the key is missing.
+    :raises ValueError: a part is not ``name=value``, or the name, the key or the endpoint is
+        missing.
     """
     parts = [part.strip().partition("=") for part in text.split(";") if part.strip()]
     if not parts or any(not equals for _, equals, _ in parts):
         raise ValueError("the connection string is not valid: it must be NAME=VALUE;NAME=VALUE;...")
     values = {name.strip().lower(): value for name, _, value in parts}
-    name, key = values.get("accountname"), values.get("accountkey")
-    if not key:
-        raise ValueError("the connection string has no AccountKey")
-    if not name:
-        raise ValueError("the connection string has no AccountName")
+    if values.get("usedevelopmentstorage") == "true":
+        return Account(_EMULATOR_URL, _EMULATOR_NAME, _EMULATOR_KEY)
+    _check_parts(values)
+    name = values["accountname"]
     protocol = values.get("defaultendpointsprotocol") or "https"
     suffix = values.get("endpointsuffix") or _PUBLIC_CLOUD
     url = values.get("blobendpoint") or f"{protocol}://{name}.blob.{suffix}"
-    return Account(url.rstrip("/"), name, key)
+    return Account(url.rstrip("/"), name, values["accountkey"])
+
+
+def _check_parts(values: Mapping[str, str]) -> None:
+    if not values.get("accountkey"):
+        has_signature = "sharedaccesssignature" in values
+        instead = ", and a SharedAccessSignature cannot replace it" if has_signature else ""
+        raise ValueError(f"the connection string has no AccountKey{instead}")
+    if not values.get("accountname"):
+        raise ValueError("the connection string has no AccountName")
+    if "blobsecondaryendpoint" in values and not values.get("blobendpoint"):
+        raise ValueError("the connection string has a BlobSecondaryEndpoint but no BlobEndpoint")
 
 
 def account_name_of(service_url: str) -> str:

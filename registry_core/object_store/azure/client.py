@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
@@ -12,7 +12,13 @@ from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+)
 from yarl import URL
 
 from ..interface import Buffer, StoreError, StoreUnavailable
@@ -162,11 +168,14 @@ class BlobClient:
         """
         seconds = request.seconds or self.limits.total
         deadline = asyncio.get_running_loop().time() + seconds
+        failures: list[_RetryError] = []
         try:
             async with asyncio.timeout(seconds):
-                return await self._retrying(request, attempts or Attempts(), deadline)
+                return await self._retrying(request, attempts or Attempts(), deadline, failures)
         except TimeoutError:
             text = f"{request.operation} {request.subject}: no answer in {seconds:g} s"
+            if failures:
+                text = f"{text}; before: {failures[-1]}"
             raise StoreUnavailable(text) from None
 
     async def close(self) -> None:
@@ -177,23 +186,29 @@ class BlobClient:
         await self._authorizer.close()
 
     async def _retrying(
-        self, request: Request[T], attempts: Attempts, deadline: float
+        self,
+        request: Request[T],
+        attempts: Attempts,
+        deadline: float,
+        failures: list[_RetryError],
     ) -> Answer[T]:
+        """Send a request until an attempt succeeds; ``failures`` notes those that did not."""
         loop = asyncio.get_running_loop()
-        failed = 0
         while True:
             try:
                 return await self._attempt(request, attempts)
             except _RetryError as failure:
-                delay = delay_before(failed, self.limits, failure.headers)
-                failed += 1
-                if failed > self._retries(failure.outcome) or loop.time() + delay >= deadline:
+                delay = delay_before(len(failures), self.limits, failure.headers)
+                failures.append(failure)
+                if not self._may_retry(failures) or loop.time() + delay >= deadline:
                     raise failure.error from None
             await asyncio.sleep(delay)
 
-    def _retries(self, outcome: Outcome) -> int:
-        is_failed = outcome is Outcome.FAILED
-        return self.limits.retries if is_failed else self.limits.throttled_retries
+    def _may_retry(self, failures: Sequence[_RetryError]) -> bool:
+        """Return whether the latest failure is not one too many of its kind."""
+        is_failed = failures[-1].outcome is Outcome.FAILED
+        alike = sum((failure.outcome is Outcome.FAILED) is is_failed for failure in failures)
+        return alike <= (self.limits.retries if is_failed else self.limits.throttled_retries)
 
     async def _attempt(self, request: Request[T], attempts: Attempts) -> Answer[T]:
         """Send a request once; once more if storage does not accept the token, but another.
@@ -235,7 +250,7 @@ class BlobClient:
                 settled += 1
             return reply
         except (ClientError, TimeoutError, OSError) as error:
-            text = f"{request.operation} {request.subject}: {str(error) or type(error).__name__}"
+            text = f"{request.operation} {request.subject}: {_describe(error)}"
             raise _RetryError(StoreUnavailable(text)) from None
         finally:
             attempts.answer_lost |= attempts.sent > settled
@@ -296,6 +311,13 @@ def query_text(query: Mapping[str, str]) -> str:
     """Return parameters as the query of a URL, with its "?"; "" for none."""
     text = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     return text and f"?{text}"
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, ClientResponseError):
+        # Its own text has the URL, which is that of a proxy, and may have a password.
+        return f"{error.status} {error.message}"
+    return str(error) or type(error).__name__
 
 
 @lru_cache(maxsize=2)

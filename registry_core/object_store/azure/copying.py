@@ -27,7 +27,7 @@ from ..interface import (
 from .blocks import encode_block_id
 from .container import Container
 from .errors import AccessDenied
-from .properties import condition_headers, metadata_headers
+from .properties import condition_headers, metadata_headers, read_etag
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Copier:
             status = answered.get("x-ms-copy-status", "success")
             if status != "success":
                 raise StoreUnavailable(f"copy {copy.path}: {status}")
-            return answered["ETag"]
+            return read_etag(answered)
 
         return await self._with_source(copy.source, send)
 

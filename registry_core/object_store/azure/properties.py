@@ -7,11 +7,16 @@ specifying-conditional-headers-for-blob-service-operations
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
-from ..interface import Condition, Properties
+from ..interface import Condition, Properties, StoreUnavailable
 from .listing import parse_date
 
 _METADATA = "x-ms-meta-"
+
+
+class AnswerMalformed(StoreUnavailable):
+    """A header of an answer is missing or malformed: an intermediary may have changed it."""
 
 
 def condition_headers(condition: Condition) -> dict[str, str]:
@@ -30,11 +35,14 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_properties(headers: Mapping[str, str], size: int) -> Properties:
-    """Return the properties in the headers of an answer; ``size`` is that of the whole object."""
+    """Return the properties in the headers of an answer; ``size`` is that of the whole object.
+
+    :raises AnswerMalformed: a header is missing or malformed.
+    """
     return Properties(
-        etag=headers["ETag"],
+        etag=read_etag(headers),
         size=size,
-        last_modified=parse_date(headers["Last-Modified"]),
+        last_modified=_last_modified(headers),
         # Names come back in the case in which they were first written.
         metadata={
             name[len(_METADATA) :].lower(): value
@@ -45,7 +53,32 @@ def read_properties(headers: Mapping[str, str], size: int) -> Properties:
     )
 
 
+def read_etag(headers: Mapping[str, str]) -> str:
+    """Return the ETag in the headers of an answer.
+
+    :raises AnswerMalformed: there is none.
+    """
+    etag = headers.get("ETag")
+    if not etag:
+        raise AnswerMalformed("an answer of storage has no ETag")
+    return etag
+
+
 def whole_size(headers: Mapping[str, str]) -> int:
-    """Return the size of the whole object that an answer has a range of, or all, in bytes."""
+    """Return the size of the whole object that an answer has a range of, or all, in bytes.
+
+    :raises AnswerMalformed: the headers do not have it.
+    """
     of_range = headers.get("Content-Range")
-    return int(of_range.rpartition("/")[2] if of_range else headers["Content-Length"])
+    size = of_range.rpartition("/")[2] if of_range else headers.get("Content-Length", "")
+    if not size.isdecimal():
+        raise AnswerMalformed("an answer of storage does not have the size of the object")
+    return int(size)
+
+
+def _last_modified(headers: Mapping[str, str]) -> datetime:
+    text = headers.get("Last-Modified", "")
+    try:
+        return parse_date(text)
+    except ValueError as error:
+        raise AnswerMalformed(f"an answer of storage has a malformed date: {error}") from None

@@ -36,9 +36,15 @@ class SharedKey:
         :raises ValueError: it is not base64.
         """
         self._account = account
-        self._hmac = hmac.new(base64.b64decode(key, validate=True), digestmod=hashlib.sha256)
+        self._hmac = hmac.new(_decode(key), digestmod=hashlib.sha256)
 
     async def authorize(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> str:
+        """See `sign`. Nothing has to be waited for."""
+        return self.sign(method, path, query, headers)
+
+    def sign(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> str:
         """Return the ``Authorization`` header of a request.
@@ -63,6 +69,13 @@ class SharedKey:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+def _decode(key: str) -> bytes:
+    try:
+        return base64.b64decode(key, validate=True)
+    except ValueError:
+        raise ValueError("the account key is not base64, as the portal shows it") from None
 
 
 def _collated(name: str) -> str:

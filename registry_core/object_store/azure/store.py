@@ -48,7 +48,13 @@ from .identity import AzureIdentity, BearerToken
 from .limits import KIB, Limits
 from .listing import read_listing
 from .lost_answers import find_own_commit, find_own_metadata, find_own_put
-from .properties import condition_headers, metadata_headers, read_properties, whole_size
+from .properties import (
+    condition_headers,
+    metadata_headers,
+    read_etag,
+    read_properties,
+    whole_size,
+)
 from .session import Attempts
 from .shared_key import SharedKey
 from .signing import DelegatedSigner, KeySigner, Signer
@@ -215,7 +221,7 @@ class AzureBlobStore:
         headers = await self._container.send(
             "head", "HEAD", path, headers=condition_headers(condition)
         )
-        return read_properties(headers, int(headers["Content-Length"]))
+        return read_properties(headers, whole_size(headers))
 
     async def get(
         self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
@@ -307,7 +313,7 @@ class AzureBlobStore:
             body=content,
             attempts=attempts,
         )
-        return answered["ETag"]
+        return read_etag(answered)
 
     async def set_metadata(
         self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
@@ -328,7 +334,7 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return answered["ETag"]
+        return read_etag(answered)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         """See `ObjectStore`. REST: put-block."""
@@ -382,7 +388,7 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return answered["ETag"]
+        return read_etag(answered)
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         """See `ObjectStore`. REST: get-block-list."""
