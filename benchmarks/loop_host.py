@@ -7,6 +7,7 @@ environment. Each line of standard input is a command, and each answer a line of
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -25,7 +26,10 @@ _SHOWN = 12
 
 
 class _Commands:
-    """``start``, ``stop``: the gaps between them; ``settings``: read the settings meanwhile.
+    """``start``, ``stop``: the gaps between them; ``settings``: read the settings in a thread.
+
+    A registry reads its settings before it serves: the loop has nothing to do then, and a program
+    that reads others later does that in a thread.
 
     ``watch`` is ``start`` with a look at what holds the loop, which ``stop`` returns.
     """
@@ -64,8 +68,12 @@ class _Commands:
             ]
         return {"gaps": asdict(gaps), "seen": seen}
 
-    def answer(self, command: str) -> str:
-        return json.dumps(getattr(self, command)())
+    async def answer(self, command: str) -> None:
+        if command == "settings":
+            answer = await asyncio.to_thread(self.settings)
+        else:
+            answer = getattr(self, command)()
+        print(json.dumps(answer), flush=True)
 
 
 async def _serve(project: Path) -> None:
@@ -85,11 +93,14 @@ async def _serve(project: Path) -> None:
     )
     listener = socket.create_server(("127.0.0.1", 0))
     commands = _Commands(read_settings)
+    gc.freeze()  # as `function_app` does
+
+    answers: list[asyncio.Task[None]] = []
 
     def command() -> None:
         line = sys.stdin.readline().strip()
         if line:
-            print(commands.answer(line), flush=True)
+            answers.append(asyncio.get_running_loop().create_task(commands.answer(line)))
         else:
             asyncio.get_running_loop().remove_reader(sys.stdin)
             server.should_exit = True

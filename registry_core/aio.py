@@ -6,7 +6,15 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +32,11 @@ T = TypeVar("T")
 # Bytes: up to here, a computation costs less than handing it to a thread.
 _INLINE = 64 * 2**10
 
+# Items that are handled between two turns of the event loop, in a few milliseconds at most.
+_SLICE = 500
+# The same of a coroutine function's items, which take longer.
+_TURN = 64
+
 
 async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that computes, in a thread if the ``size`` bytes of its input are many.
@@ -33,6 +46,17 @@ async def off_loop(size: int, function: Callable[P, T], /, *args: P.args, **kwar
     if size <= _INLINE:
         return function(*args, **kwargs)
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def in_slices(items: Sequence[T], size: int = _SLICE) -> AsyncIterator[Sequence[T]]:
+    """Yield all items in slices, and let other tasks run between two of them.
+
+    For short computations on many items, each of which takes microseconds.
+    """
+    for start in range(0, len(items), size):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + size]
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -67,7 +91,8 @@ async def for_each(
     """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
     Items are taken from the iterable as their turn comes. After a failure no further call begins;
-    when all that run have ended, the failure of the first of their items is raised.
+    when all that run have ended, the failure of the first of their items is raised. Other tasks get
+    their turn between items even where the function never waits.
 
     :param limit: at least 1.
     """
@@ -90,6 +115,8 @@ async def for_each(
             entry = next(source, None)
             if entry is not None:
                 results.append(None)
+                if entry[0] % _TURN < limit:  # each worker comes by one of these
+                    await asyncio.sleep(0)
 
     await together(map(worker, first))
     if failures:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from registry_core.globs import NO_TAGS, TagGlobs
+from registry_core import globs as module
+from registry_core.globs import NO_TAGS, RepositoryGlobs, TagGlobs
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,19 @@ def test_the_message_names_an_invalid_glob(text: str) -> None:
     with pytest.raises(ValueError, match="not a glob of repository:tag") as error:
         TagGlobs.parse(f"fine:v1 {text}")
     assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "ab/c", "b/c", "abc", "x/c", "ab/c/d", "b"])
+def test_many_globs_match_what_any_of_them_does(text: str) -> None:
+    globs = ("a", "ab", "ab/*", "abc*", "ab**d", "**/c", "?")
+    assert RepositoryGlobs(globs).match(text) is any(
+        RepositoryGlobs((glob,)).match(text) for glob in globs
+    )
+
+
+def test_of_a_thousand_globs_only_those_are_compiled_that_begin_as_the_text_does() -> None:
+    globs = RepositoryGlobs(tuple(f"unlike-{number}/**" for number in range(1000)))
+    before = module._pattern.cache_info().misses
+    assert globs.match("unlike-77/app")
+    assert not globs.match("other/app")
+    assert module._pattern.cache_info().misses == before + 1

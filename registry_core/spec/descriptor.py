@@ -12,8 +12,11 @@ from typing import Self, TypeGuard
 
 from .digest import Digest
 
+# JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Descriptor:
     """``size`` is in bytes. ``urls`` are places other than the registry that have the content."""
 
@@ -106,5 +109,4 @@ def _urls(document: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _is_text(value: object) -> TypeGuard[str]:
-    # JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, str) and (value.isascii() or not _SURROGATE.search(value))

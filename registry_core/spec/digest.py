@@ -23,7 +23,7 @@ _HEX = re.compile(r"[a-f0-9]+")
 Buffer = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Digest:
     """A digest, ``<algorithm>:<hex>``, of a registered algorithm."""
 

@@ -22,7 +22,7 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..spec.image_config import ImageConfig
-from ..spec.manifest import Manifest, detect_media_type, parse_manifest
+from ..spec.manifest import Manifest, ManifestDocument, detect_media_type, parse_manifest
 from ..spec.media_types import IMAGE_CONFIGS
 from .catalog import Catalog
 from .content import Content
@@ -95,14 +95,17 @@ class Manifests:
         self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
     ) -> PushedManifest:
         """See `Writer`."""
-        document = await off_loop(len(manifest.content), lambda: manifest.document)
+        size = len(manifest.content)
+        references = await off_loop(size, self._references, manifest)
         tags = tuple(dict.fromkeys(tags))
         _, image = await both(
             self.tags.check(repository, tags, manifest.digest),
-            self._check_references(repository, manifest),
+            self._check_references(repository, manifest.document, references),
         )
         pushed = int(self.now())
-        link = revision_link(manifest, image, pushed=pushed, pushed_by=self.pushed_by)
+        link = await off_loop(
+            size, revision_link, manifest, image, pushed=pushed, pushed_by=self.pushed_by
+        )
         await self.content.put_manifest(manifest.digest, manifest.content)
         generation = self.catalog.generations.get(repository)
         await self.membership.link_manifest(repository, link)
@@ -110,8 +113,8 @@ class Manifests:
         await self._publish(repository, manifest, tags, pushed, is_marked=is_marked)
         if generation is None or not await self.catalog.is_unchanged(repository, generation):
             await self._restore_if_deleted(repository, link, manifest, pushed)
-        subject = document.subject.digest if document.subject else None
-        return PushedManifest(manifest.descriptor, subject)
+        subject = manifest.document.subject
+        return PushedManifest(manifest.descriptor, subject.digest if subject else None)
 
     async def _publish(
         self,
@@ -144,12 +147,26 @@ class Manifests:
             await self.membership.link_manifest(repository, link)
             await self._publish(repository, manifest, (), pushed, is_marked=False)
 
-    async def _check_references(self, repository: str, manifest: Manifest) -> ImageConfig | None:
-        """Check each reference once, before anything is written; return what the config says.
+    def _references(self, manifest: Manifest) -> Sequence[tuple[bool, Digest]]:
+        """Return each reference that must be there once, and whether it is a blob's.
+
+        :raises ManifestInvalid: the manifest is not valid.
+        """
+        document = manifest.document
+        blobs = _unique(document.required_blobs) if self.require_blobs else ()
+        children = _unique(document.manifests) if self.require_children else ()
+        return [*((True, digest) for digest in blobs), *((False, digest) for digest in children)]
+
+    async def _check_references(
+        self,
+        repository: str,
+        document: ManifestDocument,
+        references: Sequence[tuple[bool, Digest]],
+    ) -> ImageConfig | None:
+        """Check the references before anything is written; return what the config says.
 
         :raises ManifestBlobUnknown: some are missing.
         """
-        document = manifest.document
         config = document.config.digest if document.config else None
         image: ImageConfig | None = None
 
@@ -167,9 +184,6 @@ class Manifests:
                 image = blob.image
             return True
 
-        blobs = _unique(document.required_blobs) if self.require_blobs else ()
-        children = _unique(document.manifests) if self.require_children else ()
-        references = [*((True, digest) for digest in blobs), *((False, d) for d in children)]
         found = await for_each(references, is_there, limit=_AT_ONCE)
         missing = [
             str(digest) for (_, digest), there in zip(references, found, strict=True) if not there
@@ -219,10 +233,14 @@ class Manifests:
             return known
         try:
             content = await self.content.read_manifest(digest)
-            manifest = await off_loop(len(content), parse_manifest, content, digest=digest)
-            return manifest_info(manifest, properties)
+            return await off_loop(len(content), _read_info, content, digest, properties)
         except (NotFound, ManifestInvalid):
             return ManifestInfo(digest, pushed=properties.last_modified)
+
+
+def _read_info(content: bytes, digest: Digest, properties: Properties) -> ManifestInfo:
+    """:raises ManifestInvalid: the content is not a valid manifest."""
+    return manifest_info(parse_manifest(content, digest=digest), properties)
 
 
 def _unique(descriptors: Iterable[Descriptor]) -> Iterable[Digest]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import ContinuationInvalid, NotFound, delete_if
+from ..object_store.interface import ContinuationInvalid, NotFound, Properties, delete_if
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -36,6 +37,8 @@ MAX_REFERRERS = 1000
 # The answer is an image index, and no larger than the 4 MiB that clients accept of one.
 _PAGE_BYTES = 4 * 2**20 - 1024
 _READ_AT_ONCE = 8
+# The least that a descriptor takes in a fallback index.
+_DESCRIPTOR_BYTES = 128
 
 
 @dataclass
@@ -51,7 +54,9 @@ class Referrers:
         if subject is None:
             return
         path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
-        await put_link(self.membership.store, path, referrer_link(describe_referrer(manifest)))
+        referrer = describe_referrer(manifest)
+        link = await off_loop(len(manifest.content), referrer_link, referrer)
+        await put_link(self.membership.store, path, link)
 
     async def remove(self, repository: str, manifest: Manifest) -> None:
         """Remove a manifest from its subject's list, if it is there. One call."""
@@ -82,7 +87,8 @@ class Referrers:
             )
         except ContinuationInvalid:
             raise invalid_token() from None
-        found = _between(fallback, listed, start.after)
+        size = len(fallback.entries) * _DESCRIPTOR_BYTES
+        found = await off_loop(size, _between, fallback, listed, start.after)
         entries, cut = await self._pick(repository, found, artifact_type, limit)
         if cut is not None:
             following = _Position(start.continuation, cut)
@@ -109,7 +115,7 @@ class Referrers:
             for row in page.entries:
                 digest = linked_digest(row.path[len(prefix) :])
                 if digest and row.properties:
-                    part.entries[digest] = _Entry(read_referrer(digest, row.properties))
+                    part.entries[digest] = _Entry(properties=row.properties)
             if part.continuation is None or len(part.entries) == limit:
                 return part
 
@@ -120,8 +126,7 @@ class Referrers:
             index = await self._read(link.digest)
         except (NotFound, ManifestInvalid):
             return _Part()  # no such tag, as a rule; or it is used for something else
-        listed = index.document.manifests
-        return _Part({found.digest: _Entry(found, is_ours=False) for found in listed})
+        return await off_loop(index.descriptor.size, _listed_in, index)
 
     async def _read(self, digest: Digest) -> Manifest:
         """:raises NotFound, ManifestInvalid:"""
@@ -131,20 +136,19 @@ class Referrers:
     async def _pick(
         self,
         repository: str,
-        found: Mapping[Digest, _Entry],
+        found: Sequence[tuple[Digest, _Entry]],
         artifact_type: str | None,
         limit: int,
     ) -> tuple[tuple[Descriptor, ...], Digest | None]:
         """Return what matches and fits in one answer, and where it was cut; None if it was not."""
 
-        async def resolve(digest: Digest) -> Descriptor | None:
-            return await self._resolve(repository, digest, found[digest], artifact_type)
+        async def resolve(item: tuple[Digest, _Entry]) -> Descriptor | None:
+            return await self._resolve(repository, *item, artifact_type)
 
         picked: list[Descriptor] = []
         size = 0
-        digests = sorted(found)
-        for start in range(0, len(digests), _READ_AT_ONCE):
-            batch = digests[start : start + _READ_AT_ONCE]
+        for start in range(0, len(found), _READ_AT_ONCE):
+            batch = found[start : start + _READ_AT_ONCE]
             for referrer in await for_each(batch, resolve, limit=_READ_AT_ONCE):
                 if referrer is None:
                     continue
@@ -159,12 +163,14 @@ class Referrers:
     ) -> Descriptor | None:
         """Return the entry's descriptor; None if it is of another type, or the manifest is gone."""
         referrer = entry.referrer
+        if entry.properties is not None:
+            referrer = read_referrer(digest, entry.properties)
         try:
             if referrer is None:
                 referrer = describe_referrer(await self._read(digest))
             if artifact_type not in (None, referrer.artifact_type):
                 return None
-            if not entry.is_ours:  # clients that find this API leave their old index as it is
+            if entry.properties is None:  # clients leave their old index when they find this API
                 await self.membership.find_manifest(repository, digest)
         except (NotFound, ManifestInvalid):
             return None
@@ -183,13 +189,13 @@ def _size_in_list(referrer: Descriptor) -> int:
 
 @dataclass(frozen=True)
 class _Entry:
-    """``referrer`` is None where the entry does not say enough: the manifest has to be read.
+    """An entry of our own has the properties of its link, one of a fallback index a descriptor.
 
     Entries that are ours are deleted with their manifest; those of a fallback index are not.
     """
 
-    referrer: Descriptor | None
-    is_ours: bool = True
+    referrer: Descriptor | None = None
+    properties: Properties | None = None
 
 
 @dataclass
@@ -204,15 +210,26 @@ class _Part:
         return max(self.entries, default=start)
 
 
-def _between(fallback: _Part, listed: _Part, after: Digest | None) -> Mapping[Digest, _Entry]:
-    """Merge both parts after ``after``, as far as ``listed`` goes: no page repeats another's."""
+def _listed_in(index: Manifest) -> _Part:
+    """:raises ManifestInvalid: it is not a valid manifest."""
+    return _Part({found.digest: _Entry(found) for found in index.document.manifests})
+
+
+def _between(
+    fallback: _Part, listed: _Part, after: Digest | None
+) -> Sequence[tuple[Digest, _Entry]]:
+    """Merge both parts after ``after``, as far as ``listed`` goes: no page repeats another's.
+
+    Sorted by digest.
+    """
     end = listed.end(after)
-    return {
-        digest: entry
+    found = [
+        (digest, entry)
         for digest, entry in (fallback.entries | listed.entries).items()
         if (after is None or digest > after)
         and (listed.continuation is None or (end is not None and digest <= end))
-    }
+    ]
+    return sorted(found, key=itemgetter(0))
 
 
 @dataclass(frozen=True)

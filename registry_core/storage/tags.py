@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
-from ..aio import SharedReads, for_each, off_loop, together
+from ..aio import SharedReads, for_each, in_slices, off_loop, together
 from ..globs import NO_TAGS, TagGlobs
 from ..object_store.interface import Entry, NotFound, Page, Properties, list_all
 from ..registry import Listing, TagInfo
@@ -149,7 +149,10 @@ class Tags:
         if not names.entries and not await self.membership.is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         if not details:
-            return Listing(tuple(map(TagInfo, names.entries)), names.next)
+            found: list[TagInfo] = []
+            async for some in in_slices(names.entries):
+                found += map(TagInfo, some)
+            return Listing(tuple(found), names.next)
         infos = await for_each(names.entries, reading.info, limit=_AT_ONCE)
         return Listing(tuple(infos), names.next)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,6 +19,25 @@ from . import documents
 from .documents import ABSENT, DOCUMENTS, changed, encode
 
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
+
+REFUSED = (
+    b"",
+    b"{",
+    b"\xef\xbb\xbf{}",
+    b'{"a":1,}',
+    b'{"a":NaN}',
+    b'{"a":-Infinity}',
+    b'{"a" 1}',
+    b'{"a":1 "b":2}',
+    b'{"a":[1,]}',
+    b'{"a":"\n"}',
+    b'{"a":"\\ud800","schemaVersion":2}',
+    b'{"a":1,"a":2}',
+    b'{"a":01}',
+    b'{"a":tru}',
+    b"{} x",
+    b"{a:1}",
+)
 
 
 def parse(document: object, content_type: str | None = None) -> ManifestDocument:
@@ -217,3 +239,38 @@ def test_schema_1_is_recognised_if_another_registry_stored_it(
     assert detect_media_type(document) == media_type
     with pytest.raises(ManifestInvalid):
         parse_manifest(document)
+
+
+@pytest.mark.parametrize("content", [*map(encode, DOCUMENTS.values()), *REFUSED])
+def test_json_of_any_size_is_read_alike(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large manifests have a scanner of their own."""
+    found = outcome(content)
+    monkeypatch.setattr("registry_core.spec.manifest._ONE_GO", 0)
+    assert outcome(content) == found
+
+
+def outcome(content: bytes) -> object:
+    try:
+        return parse_manifest(content)
+    except ManifestInvalid as error:
+        return str(error)
+
+
+def test_other_threads_may_run_between_any_two_values_of_a_large_manifest() -> None:
+    """The interpreter switches threads between steps of Python's own, not within one in C."""
+    steps = 0
+
+    def count(_frame: FrameType, event: str, called: object) -> None:
+        nonlocal steps
+        steps += event == "c_call" and called is scanstring
+
+    annotations = {f"key-{number}": "x" * 300 for number in range(5000)}
+    content = encode(documents.OCI_IMAGE | {"annotations": annotations})
+    assert len(content) > 2**20
+    sys.setprofile(count)
+    try:
+        manifest = parse_manifest(content)
+    finally:
+        sys.setprofile(None)
+    assert manifest.document.annotations == annotations
+    assert steps > 2 * len(annotations)
