@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -94,6 +95,8 @@ def _serve(
     server = Server(
         app, listener, grace=options.grace, on_ready=lambda: _print_ready(listener, azurite)
     )
+    # Imported modules are never garbage. A full collection that looks at them holds the event loop.
+    gc.freeze()
     with (
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         signals.stopping(server),

@@ -66,10 +66,10 @@ async def _send(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -
     if length <= _SENT_AT_ONCE:
         content = b"".join([piece async for piece in body])
         return Response(content, status_code=status, headers=headers)
-    return StreamingResponse(_slices(body), status_code=status, headers=headers)
+    return StreamingResponse(sliced(body), status_code=status, headers=headers)
 
 
-async def _slices(body: Body) -> AsyncIterator[memoryview]:
+async def sliced(body: Body) -> AsyncIterator[memoryview]:
     """Yield a body in slices, without a copy: the next one once the connection takes it.
 
     Other requests have their turn after each, also where the connection takes all at once.
