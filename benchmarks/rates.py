@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from .content import MANIFEST_TYPE, new_image
+from .content import MANIFEST_TYPE, new_content, new_image
 from .load import Probe, requests_per_second
 from .registry_client import REDIRECTS, RegistryClient
 from .run import Registry, Run, timed
+from .scale import KIB, MIB
 from .sheet import Row
 from .storage import BareStorage, new_blob_name
 
@@ -21,7 +22,11 @@ GET_BY_DIGEST = "GET manifest by digest"
 HEAD_BY_TAG = "HEAD manifest by tag"
 HEAD_BY_DIGEST = "HEAD manifest by digest"
 HEAD_BLOB = "HEAD blob"
-GET_BLOB = "GET blob, redirect not followed"
+GET_BLOB = "GET blob of 1 MiB, redirect not followed"
+GET_SMALL_BLOB = "GET blob of 1 KiB, redirect not followed"
+
+_SIZES = {GET_BLOB: MIB, GET_SMALL_BLOB: KIB}
+_ALL = (GET_BY_TAG, GET_BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, HEAD_BLOB, *_SIZES)
 
 Probes = dict[str, Probe]
 
@@ -35,7 +40,7 @@ def measure(run: Run) -> None:
         storage = run.storage
         run.attempt(storage.name, "prepare rates", partial(_prepare_bare, storage, probes))
     registries = {registry.name: registry for registry in run.registries}
-    for name in (GET_BY_TAG, GET_BY_DIGEST, HEAD_BY_TAG, HEAD_BY_DIGEST, HEAD_BLOB, GET_BLOB):
+    for name in _ALL:
         for concurrency in CONCURRENCIES:
             for _ in range(run.scale.rounds):
                 for column, of_column in probes.items():
@@ -50,6 +55,10 @@ def _prepare(run: Run, registry: Registry, probes: dict[str, Probes]) -> None:
         client.push_image(image, TAG)
         by_tag, by_digest = client.manifest(TAG), client.manifest(image.digest)
         blob = client.blob(image.layer.digest)
+        contents = {name: new_content(size) for name, size in _SIZES.items()}
+        for content in contents.values():
+            client.push_by_put(content)
+        blobs = {name: client.blob(content.digest) for name, content in contents.items()}
     url = registry.url
     probes[registry.name] = {
         GET_BY_TAG: Probe(url, "GET", by_tag, [200], MANIFEST_TYPE),
@@ -57,7 +66,7 @@ def _prepare(run: Run, registry: Registry, probes: dict[str, Probes]) -> None:
         HEAD_BY_TAG: Probe(url, "HEAD", by_tag, [200], MANIFEST_TYPE),
         HEAD_BY_DIGEST: Probe(url, "HEAD", by_digest, [200], MANIFEST_TYPE),
         HEAD_BLOB: Probe(url, "HEAD", blob, [200]),
-        GET_BLOB: Probe(url, "GET", blob, [200, *REDIRECTS]),
+        **{name: Probe(url, "GET", target, [200, *REDIRECTS]) for name, target in blobs.items()},
     }
 
 
