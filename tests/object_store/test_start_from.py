@@ -79,6 +79,15 @@ async def test_a_refused_start_is_repeated_once_without_it_and_otherwise_the_sam
     assert first == second
 
 
+@pytest.mark.usefixtures("_rows")
+async def test_a_refusal_is_remembered(scripted: ScriptedStorage) -> None:
+    scripted.choose = refuse_start_from
+    async with opened_over(scripted) as store:
+        pages = [await store.list_page("l/", start_from="l/b") for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert ["startFrom" in request.query for request in scripted.received] == [True, False, False]
+
+
 async def test_a_listing_that_storage_does_not_understand_at_all_fails(
     scripted: ScriptedStorage,
 ) -> None:

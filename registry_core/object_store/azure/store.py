@@ -91,6 +91,7 @@ class AzureBlobStore:
     def __init__(self, client: BlobClient, signer: Signer) -> None:
         self._container = Container(client, signer)
         self._copier = Copier(self, self._container)
+        self._can_start_from = client.api_version >= _START_FROM_SINCE
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
@@ -453,7 +454,7 @@ class AzureBlobStore:
             query["include"] = "metadata"
         if continuation is not None:
             query["marker"] = continuation
-        if start_from is not None and self._container.client.api_version >= _START_FROM_SINCE:
+        if start_from is not None and self._can_start_from:
             query["startFrom"] = start_from
         try:
             return await self._list(prefix, query)
@@ -462,7 +463,9 @@ class AzureBlobStore:
                 raise ContinuationInvalid(prefix) from None
             if query.pop("startFrom", None) is None:
                 raise
-            return await self._list(prefix, query)
+            page = await self._list(prefix, query)
+            self._can_start_from = False
+            return page
 
     async def _list(self, prefix: str, query: Mapping[str, str]) -> Page:
         account = self._container.client.target.account
