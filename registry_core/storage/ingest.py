@@ -23,6 +23,7 @@ _LARGE_BLOCK = 64 * 2**20
 _LARGE_FROM = 30_000  # 234 GiB in blocks, and 20,000 larger ones make 1.4 TiB
 MAX_BLOCKS = 50_000
 _IN_FLIGHT = 4
+GROWS_TO = 2**20  # bytes
 
 
 @dataclass
@@ -108,19 +109,53 @@ async def ingest(
 
 async def _receive(chunk: Chunk, stager: _Stager) -> tuple[bytearray, int]:
     """Hand full blocks to the stager; return the last, incomplete one, and the size of all."""
-    buffer, size = bytearray(), 0
+    block, size = ReceivedBlock(block_size(stager.index)), 0
     async for piece in chunk.body:
         size += len(piece)
         _check_length(chunk, size, complete=False)
-        view = memoryview(piece)
-        while len(buffer) + len(view) > block_size(stager.index):
-            room = block_size(stager.index) - len(buffer)
-            buffer += view[:room]
-            view = view[room:]
-            await stager.stage(buffer)
-            buffer = bytearray()
-        buffer += view
-    return buffer, size
+        rest = block.add(memoryview(piece))
+        while rest:
+            await stager.stage(block.content())
+            block = ReceivedBlock(block_size(stager.index))
+            rest = block.add(rest)
+    return block.content(), size
+
+
+class ReceivedBlock:
+    """A block that is being received.
+
+    A large one is allocated whole: a buffer that grows piece by piece is copied again and again,
+    megabytes at a time, which holds the event loop.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.buffer = bytearray()
+        self._filled = 0
+
+    def add(self, piece: memoryview) -> memoryview:
+        """Take as much as there is room for; return the rest."""
+        piece, rest = piece[: self._size - self._filled], piece[self._size - self._filled :]
+        end = self._filled + len(piece)
+        if end > len(self.buffer):
+            self._grow(end)
+        self.buffer[self._filled : end] = piece
+        self._filled = end
+        return rest
+
+    def _grow(self, needed: int) -> None:
+        """Make room for small contents bit by bit, for a large one at once."""
+        if needed <= GROWS_TO:
+            self.buffer += bytes(needed - len(self.buffer))
+            return
+        whole = bytearray(self._size)
+        whole[: self._filled] = self.buffer[: self._filled]
+        self.buffer = whole
+
+    def content(self) -> bytearray:
+        """Return what has arrived; nothing can be added any more."""
+        del self.buffer[self._filled :]
+        return self.buffer
 
 
 def _check_length(chunk: Chunk, size: int, *, complete: bool) -> None:
