@@ -103,9 +103,9 @@ def test_a_redirect_saves_execution_time_and_costs_a_read() -> None:
     assert redirected.instance_seconds(1) < streamed.instance_seconds(1) / 2
     for model, read_by_clients in ((redirected, 100_000 * 3), (streamed, 0)):
         own = replace(model, traffic=replace(model.traffic, warm=1)).usage().calls["read"]
-        pieces = 100_000 * 3 * 25
+        ranges = 100_000 * 3 * 13
         manifests, configs = 100_000, 100_000
-        assert own == manifests + configs + (read_by_clients or pieces)
+        assert own == manifests + configs + (read_by_clients or ranges)
 
 
 def test_every_plan_has_its_name() -> None:
