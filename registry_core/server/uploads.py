@@ -26,7 +26,8 @@ from .context import RequestContext
 from .sessions import UploadSession
 
 # In bytes; advice, not enforced. Larger chunks that have a Content-Length could exceed the limit of
-# the Functions host, 100 MiB by default. There is no minimum, so no `OCI-Chunk-Min-Length`.
+# the Functions host, 100 MiB by default. Chunks have no minimum: there is no need for the header
+# `OCI-Chunk-Min-Length`.
 CHUNK_LENGTH = {"OCI-Chunk-Max-Length": str(64 * 2**20)}
 
 

@@ -89,7 +89,7 @@ async def test_the_time_limit_ends_the_attempts_with_the_last_answer(
 async def test_silence_after_a_busy_answer_does_not_hide_that_answer(
     scripted: ScriptedStorage,
 ) -> None:
-    """The time limit passes while there is no answer to the second attempt."""
+    """The time limit passes while the second attempt waits for its answer."""
     scripted.answers = [Instead(503, "ServerBusy", {"Retry-After": "99"}), Instead(silent=True)]
     async with opened_over(scripted, limits=Limits(total=99.2)) as store:
         with pytest.raises(StoreUnavailable) as caught:

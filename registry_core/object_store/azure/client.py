@@ -239,7 +239,7 @@ class BlobClient:
     ) -> _Reply[T]:
         """Send a request, and note if it may have been executed without an answer.
 
-        :raises _RetryError: there is no answer.
+        :raises _RetryError: an answer did not arrive.
         """
         if self._on_call is not None:
             self._on_call(request.method, request.operation)
