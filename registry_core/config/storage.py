@@ -48,15 +48,18 @@ _VERSIONS = "2020-12-06", "2026-10-06"
 
 # learn.microsoft.com/azure/app-service/overview-managed-identity, "REST endpoint reference"
 _ENDPOINT = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
-# What DefaultAzureCredential prefers to it, restricts itself to, or reads as another service's.
+_OF_SERVICE_FABRIC = "IDENTITY_SERVER_THUMBPRINT"
+# What DefaultAzureCredential tries before it, unless `AZURE_TOKEN_CREDENTIALS` excludes that:
+# learn.microsoft.com/python/api/azure-identity/azure.identity.defaultazurecredential
 _PREFERRED = (
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_CERTIFICATE_PATH",
     "AZURE_USERNAME",
     "AZURE_FEDERATED_TOKEN_FILE",
-    "AZURE_TOKEN_CREDENTIALS",
-    "IDENTITY_SERVER_THUMBPRINT",
 )
+_TOKEN_CREDENTIALS = "AZURE_TOKEN_CREDENTIALS"
+_MANAGED_IDENTITY_ONLY = "managedidentitycredential"
+_WITH_PREFERRED = ("", "prod")
 _CLIENT_ID = "AZURE_CLIENT_ID"
 
 # Entra ID accepts a tenant's id or one of its domains.
@@ -191,7 +194,12 @@ def _with_identity(reader: SettingsReader, storage: AzureStorage) -> AzureStorag
 def _with_endpoint(reader: SettingsReader, storage: AzureStorage) -> AzureStorage:
     """Add App Service's token endpoint, unless azure-identity would prefer something else to it."""
     endpoint, header = (reader.given(name) for name in _ENDPOINT)
-    if not (endpoint and header) or any(map(reader.given, _PREFERRED)):
+    if not (endpoint and header) or reader.given(_OF_SERVICE_FABRIC):
+        return storage
+    chosen = reader.given(_TOKEN_CREDENTIALS).lower()
+    if chosen != _MANAGED_IDENTITY_ONLY and (
+        chosen not in _WITH_PREFERRED or any(map(reader.given, _PREFERRED))
+    ):
         return storage
     client = storage.client_id or reader.given(_CLIENT_ID) or None
     return replace(storage, client_id=client, identity_endpoint=endpoint, identity_header=header)

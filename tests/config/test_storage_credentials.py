@@ -142,8 +142,19 @@ def test_a_custom_domain_needs_the_name_of_the_account() -> None:
 APP_SERVICE = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HEADER": "h"}
 
 
-def test_the_token_endpoint_of_app_service_is_used_for_its_identities() -> None:
-    storage = read_settings(BASE | APP_SERVICE | {"AZURE_CLIENT_ID": CLIENT}).storage
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"AZURE_TOKEN_CREDENTIALS": "prod"},
+        {"AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"},
+        {"AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential", "AZURE_CLIENT_SECRET": "s"},
+    ],
+)
+def test_the_token_endpoint_of_app_service_is_used_for_its_identities(
+    other: dict[str, str],
+) -> None:
+    storage = read_settings(BASE | APP_SERVICE | {"AZURE_CLIENT_ID": CLIENT} | other).storage
     assert storage.identity_endpoint == APP_SERVICE["IDENTITY_ENDPOINT"]
     assert (storage.identity_header, storage.client_id) == ("h", CLIENT)
 
@@ -156,6 +167,8 @@ def test_the_token_endpoint_of_app_service_is_used_for_its_identities() -> None:
         {"AZURE_CLIENT_SECRET": "s"},
         {"AZURE_FEDERATED_TOKEN_FILE": "/token"},
         {"AZURE_TOKEN_CREDENTIALS": "dev"},
+        {"AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential"},
+        {"AZURE_TOKEN_CREDENTIALS": "prod", "AZURE_CLIENT_SECRET": "s"},
         {"IDENTITY_SERVER_THUMBPRINT": "of Service Fabric"},
     ],
 )

@@ -173,6 +173,15 @@ def test_the_host_the_registry_and_telemetry_use_the_identity(name: str) -> None
     assert set(authentication) == {f"ClientId={CLIENT_ID}", "Authorization=AAD"}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_token_for_storage_comes_straight_from_the_platform(name: str) -> None:
+    """Without azure-identity, whose import takes longer than that of the whole registry."""
+    endpoint = {"IDENTITY_ENDPOINT": "http://localhost:1/msi/token", "IDENTITY_HEADER": "h"}
+    storage = read_settings(deployment(name).environment() | endpoint).storage
+    assert storage.identity_endpoint == endpoint["IDENTITY_ENDPOINT"]
+    assert storage.client_id == CLIENT_ID
+
+
 @pytest.mark.parametrize("name, limit", [("default", 2**30), ("options", 2**31)])
 def test_bodies_may_be_larger_than_the_default_of_the_host(name: str, limit: int) -> None:
     assert deployment(name).app_settings()["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] == str(limit)
