@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -22,7 +23,6 @@ from ..object_store.interface import (
     ConditionFailed,
     NotFound,
     ObjectStore,
-    StoredRange,
     StoreRefused,
     TooLarge,
     WrongKind,
@@ -44,7 +44,6 @@ MANIFEST_CACHE_BYTES = 32 * 2**20
 # Bytes that one call reads. Each is billed, so they are large; of a range of up to 4 MiB, Azurite
 # also computes an MD5 in JavaScript, which takes longer than sending it.
 RANGE = 8 * 2**20
-_AHEAD = 1  # memory is bounded by (1 + _AHEAD) ranges
 
 _TRIES = 3
 
@@ -206,7 +205,7 @@ async def read_pieces(
     size: int | None = None,
     condition: Condition = UNCONDITIONAL,
 ) -> AsyncGenerator[bytes, None]:
-    """Read ``length`` bytes from ``offset`` of an object, a call for each `RANGE`, one ahead.
+    """Read ``length`` bytes from ``offset`` of an object, a call for each `RANGE`.
 
     The first one has been read when this returns. All come from the same version of the object;
     where it changes, `ConditionFailed` is raised.
@@ -219,34 +218,60 @@ async def read_pieces(
     if size is not None and first.properties.size != size:
         _log.error("%s has %d bytes, not %d; push it again", path, first.properties.size, size)
         raise NotFound(f"{path} is incomplete")
-    return _pieces(store, path, first, offset=offset, length=length)
-
-
-async def _pieces(
-    store: ObjectStore, path: str, first: StoredRange, *, offset: int, length: int
-) -> AsyncGenerator[bytes, None]:
+    rest = range(offset + RANGE, offset + length, RANGE)
     same = if_match(first.properties.etag)
-    end = offset + length
-    starts = iter(range(offset + RANGE, end, RANGE))
-    ahead: list[asyncio.Task[StoredRange]] = []
 
-    def fetch_next() -> None:
-        start = next(starts, None)
-        if start is not None:
-            part = store.get_range(path, start, min(RANGE, end - start), condition=same)
-            ahead.append(asyncio.ensure_future(part))
+    async def read(start: int) -> Sequence[bytes]:
+        wanted = min(RANGE, offset + length - start)
+        return (await store.get_range(path, start, wanted, condition=same)).pieces
 
+    return _pieces(deque(first.pieces), _ReadAhead(read, iter(rest)))
+
+
+async def _pieces(pieces: deque[bytes], behind: _ReadAhead) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of the first range and of those behind it.
+
+    The next range is read once half of one has been taken, and what has been taken is forgotten: a
+    slow reader holds a range and a half at most.
+    """
     try:
-        for _ in range(_AHEAD):
-            fetch_next()
-        for piece in first.pieces:
-            yield piece
-        while ahead:
-            part = await ahead.pop(0)
-            fetch_next()
-            for piece in part.pieces:
-                yield piece
+        while pieces:
+            left = sum(map(len, pieces))
+            half = left // 2
+            while pieces:
+                if left <= half:
+                    behind.begin()
+                left -= len(pieces[0])
+                yield pieces.popleft()
+            pieces = deque(await behind.take())
     finally:
-        for task in ahead:
-            task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+        await behind.close()
+
+
+@dataclass
+class _ReadAhead:
+    """Ranges that are read in order, one at a time."""
+
+    read: Callable[[int], Awaitable[Sequence[bytes]]]
+    starts: Iterator[int]
+    _task: asyncio.Task[Sequence[bytes]] | None = None
+
+    def begin(self) -> None:
+        """Begin to read the next range, if that has not begun and there is one."""
+        if self._task is None and (start := next(self.starts, None)) is not None:
+            self._task = asyncio.ensure_future(self.read(start))
+
+    async def take(self) -> Sequence[bytes]:
+        """Return the pieces of the next range; empty if there is none."""
+        self.begin()
+        if self._task is None:
+            return ()
+        pieces = await self._task
+        self._task = None
+        return pieces
+
+    async def close(self) -> None:
+        """Cancel what is being read."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
