@@ -19,6 +19,7 @@ from .access_log import logged, name_operation
 from .authorize import authorize
 from .bodies import check_length
 from .context import RequestContext, ServerContext
+from .disconnects import unless_disconnected
 from .errors import render
 
 _Handler = Callable[[RequestContext, Any], Awaitable[Response]]
@@ -141,11 +142,14 @@ class Application:
     async def _answer_api(self, request: Request) -> Response:
         self._context.registry.start()
         try:
-            response = await self._answer_endpoint(request, _parse(request))
+            response = await unless_disconnected(request, self._answer_parsed)
         except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
         return response
+
+    async def _answer_parsed(self, request: Request) -> Response:
+        return await self._answer_endpoint(request, _parse(request))
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
