@@ -134,8 +134,8 @@ class Content:
                 if got.refusal:
                     raise got.refusal from None
                 raise Unavailable(
-                    f"storage has lost staged blocks of {path}",
-                    public="a part of the blob was lost on its way; push it again",
+                    f"storage has lost staged blocks of {path}; push the blob again",
+                    public="storage has lost a part of the blob; push it again",
                 ) from None
         except StoreRefused:
             if not await self.is_whole(digest, got.size):
