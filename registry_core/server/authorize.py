@@ -42,6 +42,9 @@ async def authorize(
         _log.info("%s %r: %s", request.method, request.scope["path"], one_line(str(error)))
         record.begin_basic_login(request.headers.get("authorization"))
         raise _challenge(server, request, endpoint, None) from None
+    except RegistryError:  # they could not be checked
+        record.begin_basic_login(request.headers.get("authorization"))
+        raise
     needs_credentials = isinstance(endpoint, CheckVersion)
     if needs_credentials and caller.name:  # it is the request that clients log in with
         record.begin_basic_login(request.headers.get("authorization"))

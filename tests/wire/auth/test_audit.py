@@ -13,13 +13,16 @@ import jwt
 import pytest
 
 from registry_core.app import build_application, build_registry
+from registry_core.auth.sources.htpasswd import Htpasswd
 from registry_core.auth.sources.personal_keys import PersonalKey
 from registry_core.config import Settings
 from registry_core.object_store.interface import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
+from registry_core.server.access_log import log as access_log
 from registry_core.server.audit import PREFIX
 from registry_core.server.audit import log as audit_log
 from registry_core.spec.digest import Digest
+from registry_core.spec.errors import TooManyRequests
 from registry_core.spec.media_types import OCI_MANIFEST
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys
@@ -299,6 +302,37 @@ async def test_a_login_with_a_password_by_basic_authentication(
         *("delete_tag", "failure"),
         "MANIFEST_UNKNOWN",
     )
+
+
+async def test_a_login_that_cannot_be_checked_has_a_line(
+    passwords: httpx.AsyncClient, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when there are too many at once."""
+
+    async def fail(*_: object) -> None:
+        raise TooManyRequests("too many logins at once; try again")
+
+    monkeypatch.setattr(Htpasswd, "log_in", fail)
+    assert (await passwords.get("/v2/team/app/tags/list", auth=ALICE)).status_code == 429
+    assert audit.take() == [
+        {
+            "action": "login",
+            "outcome": "failure",
+            "status": 429,
+            "code": "TOOMANYREQUESTS",
+            "subject": "alice",
+        }
+    ]
+
+
+async def test_the_access_log_does_not_name_the_caller(
+    builtin: httpx.AsyncClient, audit: Audit
+) -> None:
+    await logged_in(builtin, audit)
+    await push_blob(builtin, "team/app", LAYER)
+    lines = [r.getMessage() for r in audit.caplog.records if r.name == access_log.name]
+    assert len(lines) == 3
+    assert [line for line in lines if "alice" in line or ADDRESS in line] == []
 
 
 async def test_a_denied_write_names_who_tried(
