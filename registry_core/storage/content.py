@@ -105,10 +105,7 @@ class Content:
                 if not await self.is_whole(digest, size):
                     raise
             return
-        raise Unavailable(
-            f"{path} is being written by another registry",
-            public="this content is being written by another registry; try again",
-        )
+        raise Unavailable(f"{digest} is being written by another registry; try again")
 
     async def receive(self, digest: Digest, chunk: Chunk, budget: Budget) -> Ingested:
         """Stage all of the content at its address, and commit it once its hash is known.
@@ -133,10 +130,7 @@ class Content:
             if not await self.is_whole(digest, got.size):
                 if got.refusal:
                     raise got.refusal from None
-                raise Unavailable(
-                    f"storage has lost staged blocks of {path}; push the blob again",
-                    public="storage has lost a part of the blob; push it again",
-                ) from None
+                raise Unavailable("storage has lost staged blocks; push the blob again") from None
         except StoreRefused:
             if not await self.is_whole(digest, got.size):
                 raise
