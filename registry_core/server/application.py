@@ -16,6 +16,7 @@ from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, listings, manifests, uploads
 from .access_log import logged, name_operation
+from .audit import audit_record
 from .authorize import authorize
 from .bodies import check_length
 from .context import RequestContext, ServerContext
@@ -153,6 +154,7 @@ class Application:
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
+        audit_record(request.scope).begin(request, endpoint)
         caller, session = await authorize(self._context, request, endpoint)
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
