@@ -24,6 +24,7 @@ READS: dict[str, Call] = {
     "get": lambda s: s.get("a", limit=10),
     "get_range": lambda s: s.get_range("a", 2, 3),
     "committed_blocks": lambda s: s.committed_blocks("a"),
+    "uncommitted_blocks": lambda s: s.uncommitted_blocks("staged"),
     "list_page": lambda s: s.list_page("", metadata=True),
 }
 SMALL_WRITES: dict[str, Call] = {

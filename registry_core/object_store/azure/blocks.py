@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from aiohttp import ClientResponse
 
 from ...aio import off_loop
-from ..interface import check_block_id
+from ..interface import StagedBlocks, check_block_id
 
 _COMMITTED = re.compile(rb"<CommittedBlocks>(.*?)</CommittedBlocks>", re.DOTALL)
+_UNCOMMITTED = re.compile(rb"<UncommittedBlocks>(.*?)</UncommittedBlocks>", re.DOTALL)
+_SIZE = re.compile(rb"<Size>(\d+)</Size>")
 _NAME = re.compile(rb"<Name>([^<]*)</Name>")
 
 
@@ -50,3 +52,15 @@ def _committed(body: bytes) -> Sequence[str]:
     if committed is None:
         return []
     return [base64.b64decode(name).decode() for name in _NAME.findall(committed[1])]
+
+
+async def read_staged_blocks(response: ClientResponse) -> StagedBlocks:
+    """Return what the answer of Get Block List says of uncommitted blocks."""
+    body = await response.read()
+    return await off_loop(len(body), _staged, body)
+
+
+def _staged(body: bytes) -> StagedBlocks:
+    uncommitted = _UNCOMMITTED.search(body)
+    sizes = _SIZE.findall(uncommitted[1]) if uncommitted else []
+    return StagedBlocks(len(sizes), sum(map(int, sizes)))

@@ -37,14 +37,17 @@ class ListingMalformed(StoreUnavailable):
     """The body of an answer is not a listing."""
 
 
-async def read_listing(response: ClientResponse, account: str) -> Page:
+async def read_listing(
+    response: ClientResponse, account: str, *, uncommitted: bool = False
+) -> Page:
     """Return the page in the body of an answer, in lexical order.
 
     :param account: the account's name, for messages.
+    :param uncommitted: whether the listing has rows of staged blocks.
     :raises ListingMalformed: the body is not a listing.
     :raises HierarchicalNamespace: a row is a directory.
     """
-    scan = _Scan(account)
+    scan = _Scan(account, uncommitted)
     async for chunk in response.content.iter_any():
         for start in range(0, len(chunk), _SLICE):
             scan.feed(chunk[start : start + _SLICE])
@@ -57,6 +60,7 @@ class _Scan:
     """The rows of a listing so far, and the bytes after the last complete row."""
 
     account: str
+    uncommitted: bool
     entries: list[Entry] = field(default_factory=list)
     rest: bytes = b""
 
@@ -87,6 +91,8 @@ class _Scan:
         if kind == "BlobPrefix":
             return Entry(path)
         described, _, rest = row[start.end() :].partition("</Properties>")
+        if self.uncommitted and _is_uncommitted(described):
+            return Entry(path, uncommitted=True)
         metadata = _metadata(rest)
         if _is_directory(described, metadata):
             raise HierarchicalNamespace(self.account)
@@ -101,18 +107,31 @@ def _properties(described: str, metadata: dict[str, str]) -> Properties:
         last_modified=parse_date(_text_of("Last-Modified", described)),
         metadata=metadata,
         is_append="<BlobType>AppendBlob<" in described,
-        archived="<AccessTier>Archive<" in described,
+        tier=_text_of("AccessTier", described, ""),
+        archive_status=_text_of("ArchiveStatus", described, ""),
     )
 
 
-def _text_of(element: str, text: str) -> str:
-    """Return the text of the first ``element``, which is a number, a date or an ETag.
+def _is_uncommitted(described: str) -> bool:
+    """Return whether a row only has staged blocks.
 
-    :raises ValueError: the element is missing.
+    Azure leaves out several elements there, Azurite only the type of the content: list-blobs,
+    "Uncommitted blobs in the response".
+    """
+    is_empty = "<Content-Length>0<" in described
+    return "<Etag>" not in described or (is_empty and "<Content-Type" not in described)
+
+
+def _text_of(element: str, text: str, default: str | None = None) -> str:
+    """Return the text of the first ``element``, which is a word, a number, a date or an ETag.
+
+    :raises ValueError: the element is missing, and there is no default.
     """
     start = text.find(f"<{element}>")
     if start < 0:
-        raise ValueError(f"a row has no {element}")
+        if default is None:
+            raise ValueError(f"a row has no {element}")
+        return default
     start += len(element) + 2
     return text[start : text.index("<", start)].replace("&quot;", '"')
 

@@ -50,6 +50,8 @@ def read_properties(headers: Mapping[str, str], size: int) -> Properties:
             if name[: len(_METADATA)].lower() == _METADATA
         },
         is_append=headers.get("x-ms-blob-type") == "AppendBlob",
+        tier=headers.get("x-ms-access-tier", ""),
+        archive_status=headers.get("x-ms-archive-status", ""),
     )
 
 

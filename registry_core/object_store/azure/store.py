@@ -24,6 +24,7 @@ from ..interface import (
     Page,
     Properties,
     RangeNotSatisfiable,
+    StagedBlocks,
     StoredObject,
     StoredRange,
     TooLarge,
@@ -33,7 +34,7 @@ from ..interface import (
 )
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
-from .blocks import block_list, encode_block_id, read_block_list
+from .blocks import block_list, encode_block_id, read_block_list, read_staged_blocks
 from .client import DEFAULT_API_VERSION, BlobClient, Request
 from .container import Container
 from .copying import Copier, Copy
@@ -398,6 +399,14 @@ class AzureBlobStore:
         )
         return answer.headers.get("ETag", ""), answer.value
 
+    async def uncommitted_blocks(self, path: str) -> StagedBlocks:
+        """See `ObjectStore`. REST: get-block-list."""
+        query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
+        answer = await self._container.read(
+            "uncommitted_blocks", "GET", path, read_staged_blocks, query=query
+        )
+        return answer.value
+
     async def copy(
         self,
         path: str,
@@ -439,6 +448,7 @@ class AzureBlobStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        uncommitted: bool = False,
         start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
@@ -450,8 +460,9 @@ class AzureBlobStore:
         query["maxresults"] = str(limit)
         if by_folder:
             query["delimiter"] = "/"
-        if metadata:
-            query["include"] = "metadata"
+        include = ["metadata"] * metadata + ["uncommittedblobs"] * uncommitted
+        if include:
+            query["include"] = ",".join(include)
         if continuation is not None:
             query["marker"] = continuation
         if start_from is not None and self._can_start_from:
@@ -471,7 +482,8 @@ class AzureBlobStore:
         account = self._container.client.target.account
 
         async def read(response: ClientResponse) -> Page:
-            return await read_listing(response, account)
+            uncommitted = "uncommittedblobs" in query.get("include", "")
+            return await read_listing(response, account, uncommitted=uncommitted)
 
         answer = await self._container.read("list", "GET", None, read, subject=prefix, query=query)
         return answer.value
