@@ -332,7 +332,9 @@ class ObjectStore(Protocol):
         """
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
-        """Return an object's ETag and its block ids in order, none if it was put whole. One call.
+        """Return an object's ETag and its block ids in order. One call; two if it has no blocks.
+
+        An object that was put whole has none.
 
         :raises NotFound: the object does not exist.
         :raises WrongKind: the object is an append blob.

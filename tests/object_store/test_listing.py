@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.object_store.azure.errors import HierarchicalNamespace
-from registry_core.object_store.azure.listing import ListingMalformed, parse_date, read_listing
+from registry_core.object_store.azure.listing import ListingMalformed, read_listing
+from registry_core.object_store.azure.properties import parse_date
 from registry_core.object_store.interface import Entry, Page, Properties
 
 pytestmark = pytest.mark.anyio

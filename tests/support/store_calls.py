@@ -23,7 +23,7 @@ READS: dict[str, Call] = {
     "head": lambda s: s.head("a"),
     "get": lambda s: s.get("a", limit=10),
     "get_range": lambda s: s.get_range("a", 2, 3),
-    "committed_blocks": lambda s: s.committed_blocks("a"),
+    "committed_blocks": lambda s: s.committed_blocks("blocks"),
     "uncommitted_blocks": lambda s: s.uncommitted_blocks("staged"),
     "list_page": lambda s: s.list_page("", metadata=True),
 }
@@ -51,6 +51,8 @@ CALLS = READS | WRITES | ADMINISTRATION
 async def fill(store: MemoryStore) -> None:
     """Write the objects that `CALLS` need."""
     await store.put("a", CONTENT, metadata={"a": "b"})
+    await stage(store, "blocks", "1", CONTENT)
+    await store.commit("blocks", [BLOCK])
     await stage(store, "staged", "1", CONTENT)
 
 

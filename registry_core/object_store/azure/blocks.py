@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 
 from ...aio import off_loop
 from ..interface import StagedBlocks, check_block_id
+from .properties import read_etag
 
 _COMMITTED = re.compile(rb"<CommittedBlocks>(.*?)</CommittedBlocks>", re.DOTALL)
 _UNCOMMITTED = re.compile(rb"<UncommittedBlocks>(.*?)</UncommittedBlocks>", re.DOTALL)
@@ -41,17 +42,31 @@ def _block_list(block_ids: Sequence[str]) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{rows}</BlockList>'.encode()
 
 
-async def read_block_list(response: ClientResponse) -> Sequence[str]:
-    """Return the ids of the committed blocks in the answer of Get Block List, in order."""
+async def read_block_list(response: ClientResponse) -> tuple[str, Sequence[str]]:
+    """Return the ETag and the ids of the committed blocks in an answer of Get Block List, in order.
+
+    Storage leaves out the ETag where no block is committed: it is "" then.
+
+    :raises AnswerMalformed: there are blocks but no ETag.
+    """
     body = await response.read()
-    return await off_loop(len(body), _committed, body)
+    block_ids = await off_loop(len(body), _committed, body)
+    return read_etag(response.headers) if block_ids else "", block_ids
 
 
 def _committed(body: bytes) -> Sequence[str]:
     committed = _COMMITTED.search(body)
     if committed is None:
         return []
-    return [base64.b64decode(name).decode() for name in _NAME.findall(committed[1])]
+    return [_decoded(name) for name in _NAME.findall(committed[1])]
+
+
+def _decoded(name: bytes) -> str:
+    """Return a block id: decoded if it can be one of ours, else as storage has it."""
+    try:
+        return base64.b64decode(name, validate=True).decode()
+    except ValueError:
+        return name.decode(errors="replace")
 
 
 async def read_staged_blocks(response: ClientResponse) -> StagedBlocks:

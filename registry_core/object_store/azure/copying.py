@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from aiohttp import ClientResponse
+
 from ...aio import for_each
 from ..interface import (
     UNCONDITIONAL,
@@ -25,9 +27,10 @@ from ..interface import (
     if_match,
 )
 from .blocks import encode_block_id
+from .client import Consume, no_value
 from .container import Container
 from .errors import AccessDenied
-from .properties import condition_headers, metadata_headers, read_etag
+from .properties import condition_headers, metadata_headers, read_written
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +113,8 @@ class Copier:
         query = {"comp": "block", "blockid": encode_block_id(block_id)}
 
         async def send(url: str) -> None:
-            await self._send("stage_from", path, headers | {"x-ms-copy-source": url}, query)
+            sent = headers | {"x-ms-copy-source": url}
+            await self._send("stage_from", path, no_value, sent, query)
 
         await self._with_source(source, send)
 
@@ -123,13 +127,16 @@ class Copier:
         if copy.source_etag is not None:
             headers["x-ms-source-if-match"] = copy.source_etag
 
-        async def send(url: str) -> str:
-            answered = await self._send("copy", copy.path, headers | {"x-ms-copy-source": url})
+        async def read(response: ClientResponse) -> str:
             # Nothing is readable before; aborting a pending copy would leave an empty object.
-            status = answered.get("x-ms-copy-status", "success")
+            status = response.headers.get("x-ms-copy-status", "success")
             if status != "success":
                 raise StoreUnavailable(f"copy {copy.path}: {status}")
-            return read_etag(answered)
+            return await read_written(response)
+
+        async def send(url: str) -> str:
+            sent = headers | {"x-ms-copy-source": url}
+            return await self._send("copy", copy.path, read, sent)
 
         return await self._with_source(copy.source, send)
 
@@ -137,19 +144,22 @@ class Copier:
         self,
         operation: str,
         path: str,
+        consume: Consume[T],
         headers: Mapping[str, str],
         query: Mapping[str, str] | None = None,
-    ) -> Mapping[str, str]:
+    ) -> T:
         seconds = self._limits.copy
-        return await self._container.send(
+        answer = await self._container.read(
             operation,
             "PUT",
             path,
+            consume,
             headers=headers,
             query=query or {},
             seconds=seconds,
             silence=seconds,
         )
+        return answer.value
 
     async def _with_source(self, source: str, call: Callable[[str], Awaitable[T]]) -> T:
         """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""

@@ -58,6 +58,13 @@ class RequestInvalid(StoreUnavailable):
     """Storage answered 400: it does not understand the request."""
 
 
+class AnswerMalformed(StoreUnavailable):
+    """A successful answer is not what was requested: an intermediary may have changed it.
+
+    `BlobClient.send` repeats the request.
+    """
+
+
 _DENIED = "storage denies the registry access; the registry's log says why"
 
 

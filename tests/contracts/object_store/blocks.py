@@ -33,6 +33,8 @@ class Blocks:
             await store.get("a", limit=MANY_BYTES)
         with pytest.raises(NotFound):
             await store.head("a")
+        with pytest.raises(NotFound):
+            await store.committed_blocks("a")
         assert [entry async for entry in list_all(store, "")] == []
 
     async def test_staged_blocks_do_not_change_the_object(self, store: ObjectStore) -> None:
