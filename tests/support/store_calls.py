@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from registry_core.object_store.azure import AzureBlobStore
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import CONTENT, make_block_id, stage
+from tests.support.managed_identity import IdentityEndpoint
 from tests.support.scripted_storage import ACCOUNT, CONTAINER, ScriptedStorage
+from tests.support.secure_azurite import Connections, Trust
 
 KEY = "dGhlIGFjY291bnQga2V5IHRoYXQgaXMgYSBzZWNyZXQ="
 METADATA = {"digest": "sha256:0"}
@@ -66,3 +68,28 @@ async def opened_over(
         yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def signed_in_over(
+    storage: ScriptedStorage, trust: Trust, identity: IdentityEndpoint, **options: Any
+) -> AsyncIterator[AzureBlobStore]:
+    """Open a store as a managed identity; ``options`` as for `AzureBlobStore.from_identity`.
+
+    ``storage`` has the certificate of ``trust``.
+    """
+    connections = Connections(trust)
+    endpoint = TokenEndpoint(f"{identity.url}/msi/token", identity.header)
+    store = AzureBlobStore.from_identity(
+        storage.service_url,
+        CONTAINER,
+        AzureIdentity(endpoint=endpoint),
+        account=ACCOUNT,
+        connector=connections.connector,
+        **options,
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+        await connections.ended()
