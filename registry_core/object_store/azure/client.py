@@ -23,7 +23,8 @@ from yarl import URL
 
 from ..interface import Buffer, StoreError, StoreUnavailable
 from . import session
-from .errors import AnswerMalformed, StorageTarget, is_from_storage, to_error
+from .error_codes import to_error
+from .errors import AnswerMalformed, StorageTarget, is_from_storage
 from .limits import KIB, Limits
 from .retries import Outcome, delay_before, outcome_of
 from .session import Attempts, MakeConnector, open_session, payload, timeouts

@@ -15,7 +15,8 @@ from urllib.parse import quote
 from aiohttp import ClientResponse
 
 from .client import XML, BlobClient, Request
-from .errors import SIGNING, AnswerMalformed
+from .error_codes import SIGNING
+from .errors import AnswerMalformed
 
 # The elements of an answer, none of which needs escaping: GUIDs, times, base64.
 _ELEMENT = re.compile(rb"<(\w+)>\s*([^<>\s]+)\s*</\1>")
