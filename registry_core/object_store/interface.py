@@ -265,7 +265,8 @@ class ObjectStore(Protocol):
         """Write a whole object atomically. Returns its ETag. One call.
 
         :raises ValueError: `check_metadata` does not accept the metadata.
-        :raises ConditionFailed: the condition does not hold.
+        :raises ConditionFailed: the condition does not hold. For ``if_absent`` that may also mean
+            that blocks are staged there, or that another put is under way.
         :raises WrongKind: an append blob is at the path.
         """
 
@@ -291,6 +292,8 @@ class ObjectStore(Protocol):
 
         :raises ValueError: `check_block_id` does not accept ``block_id``.
         :raises WrongKind: an append blob is at the path.
+        :raises BlocksRefused: another program has staged blocks there, with longer or shorter ids,
+            or there are too many.
         """
 
     async def stage_from(
@@ -311,6 +314,7 @@ class ObjectStore(Protocol):
         :raises NotFound: the source does not exist.
         :raises ConditionFailed: the source is not the one with ``source_etag``.
         :raises WrongKind: an append blob is at the path.
+        :raises BlocksRefused: as for `stage`.
         """
 
     async def commit(
@@ -371,7 +375,9 @@ class ObjectStore(Protocol):
         """
 
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
-        """Delete an object. Staged blocks without an object cannot be deleted. One call.
+        """Delete an object, with its snapshots and the blocks staged at its path. One call.
+
+        Staged blocks without an object may be dropped, or not be found.
 
         :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,

@@ -11,6 +11,7 @@ from itertools import count
 from .interface import (
     UNCONDITIONAL,
     BlockListInvalid,
+    BlocksRefused,
     Buffer,
     Condition,
     ConditionFailed,
@@ -255,6 +256,8 @@ class MemoryStore:
 
     def _stage(self, path: str, block_id: str, content: bytes) -> None:
         checked = check_block_id(block_id)
+        if len(next(iter(self.staged.get(path, ())), checked)) != len(checked):
+            raise BlocksRefused(f"{path}: blocks with ids of another length are staged")
         self.staged.setdefault(path, {})[checked] = content
 
     def _write(

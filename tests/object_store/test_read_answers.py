@@ -47,9 +47,17 @@ WRONG: dict[str, tuple[str, Instead, str]] = {
         Instead(
             200,
             headers=FROM_STORAGE,
-            body=b"<CommittedBlocks><Block><Name>YQ==</Name></Block></CommittedBlocks>",
+            body=(
+                b"<BlockList><CommittedBlocks><Block><Name>YQ==</Name><Size>1</Size></Block>"
+                b"</CommittedBlocks></BlockList>"
+            ),
         ),
         "no ETag",
+    ),
+    "half a list of blocks": (
+        "uncommitted_blocks",
+        Instead(200, headers=FROM_STORAGE, body=b"<BlockList><UncommittedBlocks>"),
+        "malformed list of blocks: it has no end",
     ),
     "half a listing": (
         "list_page",
@@ -88,6 +96,7 @@ async def test_a_wrong_answer_is_requested_again_a_few_times(
         "put": ("put", "b"),
         "copy": ("copy", "b"),
         "committed_blocks": ("committed_blocks", "blocks"),
+        "uncommitted_blocks": ("uncommitted_blocks", "staged"),
     }.get(call, (call, "a"))
     assert str(caught.value).startswith(f"{operation} {path}: ")
     assert isinstance(caught.value, ListingMalformed) is (call == "list_page")

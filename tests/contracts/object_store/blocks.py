@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 import pytest
 
@@ -174,6 +175,42 @@ class Blocks:
         assert await store.uncommitted_blocks("b") == StagedBlocks(0, 0)
         with pytest.raises(NotFound):
             await store.uncommitted_blocks("c")
+
+    async def test_a_put_takes_place_where_only_blocks_are_staged(self, store: ObjectStore) -> None:
+        await stage(store, "a", "1", b"one")
+        await store.put("a", CONTENT)
+        assert await content_of(store, "a") == CONTENT
+
+    async def test_a_put_if_absent_where_only_blocks_are_staged_is_done_or_refused(
+        self, store: ObjectStore
+    ) -> None:
+        """Azurite refuses it; what Azure does is not documented."""
+        await stage(store, "a", "1", b"one")
+        try:
+            await store.put("a", CONTENT, condition=IF_ABSENT)
+        except ConditionFailed:
+            with pytest.raises(NotFound):
+                await store.head("a")
+        else:
+            assert await content_of(store, "a") == CONTENT
+
+    async def test_a_commit_if_absent_takes_place_where_others_have_staged_blocks(
+        self, store: ObjectStore
+    ) -> None:
+        await stage(store, "a", "1", b"one")
+        await stage(store, "a", "2", b"another upload's")
+        await store.commit("a", [make_block_id("1")], condition=IF_ABSENT)
+        assert await content_of(store, "a") == b"one"
+
+    async def test_deleting_what_is_only_staged_makes_no_object(self, store: ObjectStore) -> None:
+        """Azurite drops the blocks; otherwise there is nothing to delete."""
+        await stage(store, "a", "1", b"one")
+        with suppress(NotFound):
+            await store.delete("a")
+        with pytest.raises(NotFound):
+            await store.head("a")
+        await store.put("a", CONTENT)
+        assert await content_of(store, "a") == CONTENT
 
     async def test_a_block_with_another_md5_is_refused(self, store: ObjectStore) -> None:
         with pytest.raises(StoreUnavailable):
