@@ -88,6 +88,7 @@ CODES: list[tuple[int, str, type[StoreError], str, str]] = [
     (403, "KeyVaultEncryptionKeyNotFound", AccessDenied, "customer-managed key", "log"),
     (403, "KeyVaultAccessTokenCannotBeAcquired", AccessDenied, "customer-managed key", "log"),
     (403, "SomethingNew", AccessDenied, "explains the code", "log"),
+    (403, "CannotVerifyCopySource", AccessDenied, "network rules", "log"),
     (403, "AuthenticationFailed", AccessDenied, "the account key is wrong", "log"),
     (403, "KeyBasedAuthenticationNotPermitted", AccessDenied, "remove the key", "log"),
     (403, "InsufficientAccountPermissions", AccessDenied, "secondary location", "log"),

@@ -247,6 +247,11 @@ def _account_advice(code: str, target: StorageTarget) -> str:
         return f"the account {target.account} is disabled: enable it, or its subscription"
     if code == "AuthorizationFailure":
         return _network_advice(target)
+    if code == "CannotVerifyCopySource":
+        return (
+            "storage could not read its own blob: the network rules of the account "
+            f"{target.account} may not let it"
+        )
     if code.startswith("KeyVault"):
         return (
             f"the account {target.account} is encrypted with a customer-managed key that storage "

@@ -32,7 +32,7 @@ from .account import account_name_of, parse_connection_string
 from .blocks import block_list, encode_block_id, read_block_list, read_staged_blocks
 from .client import DEFAULT_API_VERSION, XML, BlobClient
 from .container import Container
-from .copying import Copier, Copy
+from .copying import Copier, Copy, Part
 from .delegation_key import fetch_key
 from .errors import (
     AccessDenied,
@@ -304,9 +304,7 @@ class AzureBlobStore:
     ) -> None:
         """See `ObjectStore`. REST: put-block-from-url."""
         check_source_range(offset, length)
-        await self._copier.stage_from(
-            path, block_id, source, offset=offset, length=length, source_etag=source_etag
-        )
+        await self._copier.stage_from(path, block_id, Part(source, offset, length, source_etag))
 
     async def commit(
         self,
