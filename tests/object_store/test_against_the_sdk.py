@@ -42,7 +42,7 @@ BLOCK = "block-1".ljust(23, "-")
 MD5 = hashlib.md5(CONTENT).digest()
 
 DIFFERENCES = {
-    "accept": "no answer has another format",
+    "accept": "sent where an answer has a format: see test_sent_requests.py",
     "accept-encoding": "aiohttp's default, which storage ignores",
     "authorization": "it covers the others",
     "connection": "belongs to the connection",

@@ -11,6 +11,13 @@ from urllib.parse import urlsplit
 
 _PUBLIC_CLOUD = "core.windows.net"
 
+# Public, the same everywhere: learn.microsoft.com/azure/storage/common/storage-connect-azurite
+EMULATOR_NAME = "devstoreaccount1"
+EMULATOR_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+_EMULATOR_URL = f"http://127.0.0.1:10000/{EMULATOR_NAME}"
+
 
 @dataclass(frozen=True)
 class Account:
@@ -19,17 +26,6 @@ class Account:
     service_url: str
     name: str
     key: str = field(repr=False)
-
-
-EMULATOR = Account(
-    "http://127.0.0.1:10000/devstoreaccount1",
-    "devstoreaccount1",
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
-)
-"""The account of emulators, whose key is public and the same everywhere.
-
-learn.microsoft.com/azure/storage/common/storage-connect-azurite
-"""
 
 
 def parse_connection_string(text: str) -> Account:
@@ -46,7 +42,7 @@ def parse_connection_string(text: str) -> Account:
         raise ValueError("the connection string is not valid: it must be NAME=VALUE;NAME=VALUE;...")
     values = {name.strip().lower(): value for name, _, value in parts}
     if values.get("usedevelopmentstorage") == "true":
-        return EMULATOR
+        return Account(_EMULATOR_URL, EMULATOR_NAME, EMULATOR_KEY)
     _check_parts(values)
     name = values["accountname"]
     protocol = values.get("defaultendpointsprotocol") or "https"

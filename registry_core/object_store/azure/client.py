@@ -46,6 +46,9 @@ OnCall = Callable[[str, str], None]
 XML = {"Content-Type": "application/xml"}
 """The header of a request whose body is XML."""
 
+ACCEPT_XML = {"Accept": "application/xml"}
+"""The header of a request whose answer is XML. Newer versions have other formats as well."""
+
 _MAX_ERROR_BYTES = 64 * KIB
 _MAX_ERROR_TEXT = 300
 _USER_AGENT = "moorage"

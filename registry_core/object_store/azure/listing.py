@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from aiohttp import ClientResponse
 
 from ..interface import ContinuationInvalid, Entry, Page, Properties
+from .client import ACCEPT_XML
 from .container import Container
 from .errors import AnswerMalformed, HierarchicalNamespace, RequestInvalid
 from .properties import parse_date
@@ -97,7 +98,9 @@ class BlobLister:
         async def read(response: ClientResponse) -> Page:
             return await read_listing(response, account, uncommitted=uncommitted)
 
-        answer = await self._container.read("list", "GET", None, read, subject=prefix, query=query)
+        answer = await self._container.read(
+            "list", "GET", None, read, subject=prefix, query=query, headers=ACCEPT_XML
+        )
         return answer.value
 
 

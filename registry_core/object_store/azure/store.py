@@ -30,7 +30,7 @@ from ..interface import (
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
 from .blocks import block_list, encode_block_id, read_block_list, read_staged_blocks
-from .client import DEFAULT_API_VERSION, XML, BlobClient
+from .client import ACCEPT_XML, DEFAULT_API_VERSION, XML, BlobClient
 from .container import Container
 from .copying import Copier, Copy, Part
 from .delegation_key import fetch_key
@@ -335,7 +335,7 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: get-block-list."""
         query = {"comp": "blocklist", "blocklisttype": "committed"}
         answer = await self._container.read(
-            "committed_blocks", "GET", path, read_block_list, query=query
+            "committed_blocks", "GET", path, read_block_list, query=query, headers=ACCEPT_XML
         )
         etag, block_ids = answer.value
         if not block_ids:  # storage answers likewise where blocks are staged and no object is
@@ -346,7 +346,7 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: get-block-list."""
         query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
         answer = await self._container.read(
-            "uncommitted_blocks", "GET", path, read_staged_blocks, query=query
+            "uncommitted_blocks", "GET", path, read_staged_blocks, query=query, headers=ACCEPT_XML
         )
         return answer.value
 
