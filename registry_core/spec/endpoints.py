@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from .digest import SHA256, SHA512, Digest
 from .errors import DigestInvalid, ManifestUnknown, PaginationNumberInvalid
-from .names import is_tag, parse_name, parse_tag
+from .names import is_name, is_tag, parse_name, parse_tag
 from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
@@ -42,6 +42,14 @@ class Parameters:
         """:raises DigestInvalid:"""
         text = self.last(name)
         return None if text is None else Digest.parse(text)
+
+
+def _valid_digest(text: str) -> Digest | None:
+    """Return the digest that a text is; None if it is not one."""
+    try:
+        return Digest.parse(text)
+    except DigestInvalid:
+        return None
 
 
 def _query(**values: object) -> Query:
@@ -240,6 +248,8 @@ class StartUpload(_RepositoryEndpoint):
     """end-4a; with ``digest`` end-4b: the request's body is the whole blob.
 
     ``algorithm``: the digest's algorithm, from clients that do not know the digest yet: end-4c.
+    A mount with invalid arguments is an upload as well, whose first request has no body: see
+    `MountBlob`.
     """
 
     method = "POST"
@@ -250,6 +260,10 @@ class StartUpload(_RepositoryEndpoint):
 
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        mount = parameters.last("mount")
+        if mount is not None:
+            digest = _valid_digest(mount)
+            return {"algorithm": digest.algorithm if digest else None}
         algorithm = parameters.last("digest-algorithm")
         if algorithm is not None and algorithm not in (SHA256, SHA512):
             raise DigestInvalid(
@@ -264,9 +278,12 @@ class StartUpload(_RepositoryEndpoint):
 
 @dataclass(frozen=True)
 class MountBlob(_RepositoryEndpoint):
-    """end-11: what `StartUpload` is with a parameter ``mount``.
+    """end-11: what `StartUpload` is with a parameter ``mount``, if the mount can be tried.
 
     ``source`` is the repository that has the blob; None if the client does not know one.
+
+    Source: Docker HTTP API V2, "Cross Repository Blob Mount": "If a mount fails due to invalid
+    repository or digest arguments, the registry will fall back to the standard upload behavior".
     """
 
     method = "POST"
@@ -275,10 +292,15 @@ class MountBlob(_RepositoryEndpoint):
     digest: Digest
     source: str | None = None
 
+    @staticmethod
+    def is_requested(parameters: Parameters) -> bool:
+        """Return whether the parameters of `StartUpload` are a mount, and valid."""
+        digest, source = parameters.last("mount"), parameters.last("from")
+        return bool(digest and _valid_digest(digest)) and (not source or is_name(source))
+
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
-        digest, source = parameters.digest("mount"), parameters.last("from")
-        return {"digest": digest, "source": parse_name(source) if source else None}
+        return {"digest": parameters.digest("mount"), "source": parameters.last("from") or None}
 
     @property
     def query(self) -> Query:

@@ -130,6 +130,14 @@ def test_the_table_covers_every_endpoint() -> None:
         ("GET", f"/v2/{NAME}/tags/list?last=&x=y", ListTags(NAME)),
         ("PUT", f"/v2/a/blobs/uploads/i?digest=sha256%3A{HEX}", FinishUpload("a", "i", "", DIGEST)),
         ("POST", f"/v2/{NAME}/blobs/uploads/?x=y", StartUpload(NAME)),
+        ("POST", f"/v2/{NAME}/blobs/uploads/?mount=sha256:{HEX}&from=", MountBlob(NAME, DIGEST)),
+        ("POST", f"/v2/{NAME}/blobs/uploads/?mount=&digest=sha256:{HEX}", StartUpload(NAME)),
+        ("POST", f"/v2/{NAME}/blobs/uploads/?mount=md5:0&from=a", StartUpload(NAME)),
+        (
+            "POST",
+            f"/v2/{NAME}/blobs/uploads/?mount=sha512:{HEX}{HEX}&from=A",
+            StartUpload(NAME, algorithm="sha512"),
+        ),
     ],
 )  # fmt: skip
 def test_other_spellings_of_clients_are_accepted(method: str, url: str, endpoint: Endpoint) -> None:
