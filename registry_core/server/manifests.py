@@ -17,23 +17,23 @@ from ..spec.endpoints import (
     PushManifest,
     Reference,
 )
-from ..spec.errors import ManifestInvalid
+from ..spec.errors import ManifestInvalid, ManifestUnknown
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
-from .conditional import REVALIDATED, UNCHANGING, not_modified
+from .conditional import REVALIDATED, UNCHANGING, not_modified, precondition_of
 from .context import RequestContext
 
 
 async def head_manifest(context: RequestContext, endpoint: HeadManifest) -> Response:
     manifest = await context.registry.resolve_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest, endpoint.reference)
-    known = not_modified(context.request, manifest.digest, headers)
+    known = not_modified(context, manifest.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(manifest.size)})
 
 
 async def get_manifest(context: RequestContext, endpoint: GetManifest) -> Response:
     manifest = await context.registry.get_manifest(endpoint.repository, endpoint.reference)
     headers = _headers(manifest.descriptor, endpoint.reference)
-    known = not_modified(context.request, manifest.descriptor.digest, headers)
+    known = not_modified(context, manifest.descriptor.digest, headers)
     return known or Response(manifest.content, headers=headers)
 
 
@@ -43,6 +43,8 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
     if allowed:
         check_class(manifest.document, endpoint.repository, context.caller, allowed)
     reference = endpoint.reference
+    if isinstance(reference, Digest):
+        await _check_push(context, endpoint.repository, reference)
     tags = endpoint.tags if isinstance(reference, Digest) else (reference, *endpoint.tags)
     pushed = await context.registry.push_manifest(endpoint.repository, manifest, tags)
     digest = pushed.descriptor.digest
@@ -73,7 +75,31 @@ async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
     return await off_loop(len(content), parse_manifest, content, content_type, digest)
 
 
+async def _check_push(context: RequestContext, repository: str, digest: Digest) -> None:
+    """Check the precondition of a push by digest. No call without a precondition.
+
+    What has this ETag never changes, so that it need not be checked again when it is written.
+
+    :raises PreconditionFailed:
+    """
+    precondition = precondition_of(context)
+    if precondition is not None:
+        precondition.check(await _find(context, repository, digest))
+
+
+async def _find(context: RequestContext, repository: str, reference: Reference) -> Digest | None:
+    """Return the digest of a manifest; None if the repository does not have it."""
+    try:
+        return (await context.registry.resolve_manifest(repository, reference)).digest
+    except ManifestUnknown:
+        return None
+
+
 async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:
+    precondition = precondition_of(context)
+    if precondition is not None:
+        current = await context.registry.resolve_manifest(endpoint.repository, endpoint.reference)
+        precondition.check(current.digest)
     if isinstance(endpoint.reference, Digest):
         await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
     else:
