@@ -244,6 +244,7 @@ class Deleter(Protocol):
 
         The manifest stays.
 
+        :raises TagInvalid: the tag is not valid.
         :raises ManifestUnknown: the tag does not exist.
         :raises Denied: the tag is immutable (409).
         """

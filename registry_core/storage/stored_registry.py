@@ -146,7 +146,7 @@ class StoredRegistry:
         return await self._deletions.delete_manifest(repository, digest)
 
     async def delete_tag(self, repository: str, tag: str) -> Digest | None:
-        return await self._deletions.delete_tag(repository, tag)
+        return await self._deletions.delete_tag(repository, parse_tag(tag))
 
     async def list_tags(
         self, repository: str, page: PageQuery, *, details: bool = False
