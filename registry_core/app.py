@@ -31,6 +31,7 @@ from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
+from .server.cors import Cors
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
@@ -195,7 +196,7 @@ def _assemble(
         settings.repository_classes,
         settings.body_limit,
     )
-    return Application(context, endpoints, **options)
+    return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 
 
 def _access(
