@@ -101,6 +101,11 @@ def _root(reader: SettingsReader) -> str | None:
         return None
     if text in (".", "/"):
         return text.rstrip(".")
+    if any(folder.endswith(".") for folder in text.split("/")):
+        reader.problems.append(
+            f"{ROOT_DIRECTORY}={text!r} must not have a folder that ends with a dot, which Azure "
+            "strips from names; rename it, or use . for the top of the container"
+        )
     return f"{text.removeprefix('/').rstrip('/')}/"
 
 

@@ -116,6 +116,8 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
         ({table.API_VERSION: "2027-01-01"}, table.API_VERSION, "to 2026-10-06"),
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
+        ({table.ROOT_DIRECTORY: "some./folder"}, table.ROOT_DIRECTORY, "Azure strips"),
+        ({table.ROOT_DIRECTORY: "folder/.."}, table.ROOT_DIRECTORY, "Azure strips"),
         ({table.HTTP_CORS_ORIGINS: "ui.example.com"}, table.HTTP_CORS_ORIGINS, "https://"),
         ({table.HTTP_CORS_ORIGINS: "https://a/, b"}, table.HTTP_CORS_ORIGINS, "write https://a"),
         ({table.HTTP_CORS_ORIGINS: "https://a *"}, table.HTTP_CORS_ORIGINS, "remove the others"),
