@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ..aio import off_loop
 from ..auth.repository_classes import check_class
+from ..registry import PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import (
@@ -42,11 +43,7 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
     allowed = context.server.repository_classes
     if allowed:
         check_class(manifest.document, endpoint.repository, context.caller, allowed)
-    reference = endpoint.reference
-    if isinstance(reference, Digest):
-        await _check_push(context, endpoint.repository, reference)
-    tags = endpoint.tags if isinstance(reference, Digest) else (reference, *endpoint.tags)
-    pushed = await context.registry.push_manifest(endpoint.repository, manifest, tags)
+    pushed = await _push(context, endpoint, manifest)
     digest = pushed.descriptor.digest
     location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
@@ -56,6 +53,34 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
         # One line with a list: clients such as Python's http.client refuse more than 100 lines.
         headers["OCI-Tag"] = ", ".join(endpoint.tags)
     return Response(status_code=HTTPStatus.CREATED, headers=headers)
+
+
+async def _push(
+    context: RequestContext, endpoint: PushManifest, manifest: Manifest
+) -> PushedManifest:
+    """Push a manifest, unless the request has a precondition on its reference that does not hold.
+
+    A manifest never changes under its digest: it is looked up once (one call, only with a
+    precondition). A tag may be moved at the same time, so that the registry checks it itself.
+
+    :raises PreconditionFailed:
+    """
+    repository, reference = endpoint.repository, endpoint.reference
+    precondition = precondition_of(context)
+    push = context.registry.push_manifest
+    if not isinstance(reference, Digest):
+        return await push(repository, manifest, (reference, *endpoint.tags), precondition)
+    if precondition is not None:
+        precondition.check(await _find(context, repository, reference))
+    return await push(repository, manifest, endpoint.tags)
+
+
+async def _find(context: RequestContext, repository: str, digest: Digest) -> Digest | None:
+    """Return the digest of a manifest; None if the repository does not have it."""
+    try:
+        return (await context.registry.resolve_manifest(repository, digest)).digest
+    except ManifestUnknown:
+        return None
 
 
 async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
@@ -75,35 +100,16 @@ async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
     return await off_loop(len(content), parse_manifest, content, content_type, digest)
 
 
-async def _check_push(context: RequestContext, repository: str, digest: Digest) -> None:
-    """Check the precondition of a push by digest. No call without a precondition.
-
-    What has this ETag never changes, so that it need not be checked again when it is written.
-
-    :raises PreconditionFailed:
-    """
-    precondition = precondition_of(context)
-    if precondition is not None:
-        precondition.check(await _find(context, repository, digest))
-
-
-async def _find(context: RequestContext, repository: str, reference: Reference) -> Digest | None:
-    """Return the digest of a manifest; None if the repository does not have it."""
-    try:
-        return (await context.registry.resolve_manifest(repository, reference)).digest
-    except ManifestUnknown:
-        return None
-
-
 async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:
+    repository, reference = endpoint.repository, endpoint.reference
     precondition = precondition_of(context)
-    if precondition is not None:
-        current = await context.registry.resolve_manifest(endpoint.repository, endpoint.reference)
-        precondition.check(current.digest)
-    if isinstance(endpoint.reference, Digest):
-        await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
+    if not isinstance(reference, Digest):
+        await context.registry.delete_tag(repository, reference, precondition)
     else:
-        await context.registry.delete_tag(endpoint.repository, endpoint.reference)
+        if precondition is not None:
+            found = await context.registry.resolve_manifest(repository, reference)
+            precondition.check(found.digest)
+        await context.registry.delete_manifest(repository, reference)
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 

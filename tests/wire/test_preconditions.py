@@ -1,5 +1,7 @@
 """``If-Match`` and ``If-None-Match`` on reads, pushes and deletions: RFC 9110 section 13."""
 
+import asyncio
+
 import pytest
 
 from registry_core.spec import media_types
@@ -51,6 +53,65 @@ async def put(wire: Wire, reference: object, content: bytes, **headers: str) -> 
     if answer.status_code != 201:
         assert_error(answer, answer.status_code, "DENIED")
     return answer.status_code
+
+
+@pytest.mark.every_host
+async def test_a_tag_is_moved_only_from_where_its_client_saw_it(wire: Wire) -> None:
+    """end-7a: no update is lost. The ETag is the one that GET, HEAD and a push's digest give."""
+    await wire.push_blob(CONFIG)
+    first, second, third = (image_manifest(annotations={"n": n}) for n in "123")
+    assert await put(wire, "v1", first, If_Match="*") == 412
+    assert await put(wire, "v1", first, If_None_Match="*") == 201
+    seen = (await wire.client.head(f"{wire.base}/manifests/v1")).headers["ETag"]
+    assert await put(wire, "v1", second, If_Match=seen) == 201
+    with wire.nothing_new_in_storage():
+        assert await put(wire, "v1", third, If_Match=seen) == 412
+        assert await put(wire, "v1", third, If_None_Match="*") == 412
+        assert await put(wire, "v1", third, If_None_Match=f"{OTHER}, {etag(second)}") == 412
+        assert await put(wire, "v1", third, If_Match="garbage") == 412
+    assert (await wire.client.get(f"{wire.base}/manifests/v1")).content == second
+    assert await put(wire, "v1", third, If_Match=f"{seen}, {etag(second)}") == 201
+    assert await put(wire, "v1", first, If_None_Match=OTHER) == 201
+    assert await put(wire, "v1", second) == 201
+
+
+@pytest.mark.every_host
+async def test_of_many_who_set_a_tag_at_once_on_condition_one_succeeds(wire: Wire) -> None:
+    """end-7a: whether it should not be there yet, or be what they all have seen."""
+    await wire.push_blob(CONFIG)
+    manifests = [image_manifest(annotations={"n": str(n)}) for n in range(10)]
+    condition = {"If_None_Match": "*"}
+    for _ in range(2):
+        answers = [asyncio.create_task(put(wire, "v1", each, **condition)) for each in manifests]
+        statuses = await asyncio.gather(*answers)
+        assert sorted(statuses) == [201] + [412] * 9
+        winner = manifests.pop(statuses.index(201))
+        assert (await wire.client.get(f"{wire.base}/manifests/v1")).content == winner
+        manifests.append(image_manifest(annotations={"n": "another"}))
+        condition = {"If_Match": etag(winner)}
+
+
+async def test_the_precondition_of_a_push_concerns_the_reference_in_its_path(wire: Wire) -> None:
+    """end-7b: not the other tags that it sets."""
+    manifest = await wire.push_image("other", b"layer")
+    new = image_manifest()
+    assert await put(wire, "v1?tag=other", new, If_None_Match="*") == 201
+    head = await wire.client.head(f"{wire.base}/manifests/other")
+    assert head.headers["ETag"] == etag(new)
+    digest = Digest.of(manifest)
+    assert await put(wire, f"{digest}?tag=other", manifest, If_Match=etag(manifest)) == 201
+
+
+async def test_a_tag_is_deleted_only_if_it_is_what_its_client_saw(wire: Wire) -> None:
+    """end-9. A tag that is not there is 404 whatever the condition."""
+    manifest = await wire.push_image("v1", b"layer")
+    url = f"{wire.base}/manifests/v1"
+    for headers in ({"If-Match": OTHER}, {"If-None-Match": "*"}):
+        assert_error(await wire.client.delete(url, headers=headers), 412, "DENIED")
+    assert (await wire.client.get(url)).content == manifest
+    assert (await wire.client.delete(url, headers={"If-Match": etag(manifest)})).status_code == 202
+    answer = await wire.client.delete(url, headers={"If-Match": "*"})
+    assert_error(answer, 404, "MANIFEST_UNKNOWN")
 
 
 async def test_a_push_by_digest_has_a_precondition_on_that_manifest(wire: Wire) -> None:
