@@ -154,6 +154,7 @@ class Settings:
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -176,4 +177,5 @@ class Settings:
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS
     log_requests: bool = True
+    log_audit: bool = True
     body_limit: int | None = None

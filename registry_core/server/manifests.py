@@ -45,6 +45,7 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
         check_class(manifest.document, endpoint.repository, context.caller, allowed)
     pushed = await _push(context, endpoint, manifest)
     digest = pushed.descriptor.digest
+    context.audit.digest = str(digest)
     location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     if pushed.subject:
@@ -104,12 +105,14 @@ async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> 
     repository, reference = endpoint.repository, endpoint.reference
     precondition = precondition_of(context)
     if not isinstance(reference, Digest):
-        await context.registry.delete_tag(repository, reference, precondition)
+        digest = await context.registry.delete_tag(repository, reference, precondition)
+        context.audit.digest = str(digest or "")
     else:
         if precondition is not None:
             found = await context.registry.resolve_manifest(repository, reference)
             precondition.check(found.digest)
-        await context.registry.delete_manifest(repository, reference)
+        deleted = await context.registry.delete_manifest(repository, reference)
+        context.audit.tags = deleted.tags
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 
