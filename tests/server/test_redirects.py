@@ -31,7 +31,9 @@ async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncCl
     registry = StoredRegistry(memory, redirect_min_size=0)
     await push_blob(registry, "a", CONTENT)
     await push_blob(registry, "a", b"")
-    transport = httpx.ASGITransport(asgi(registry, secret="sixteen characters or more"))
+    transport = httpx.ASGITransport(
+        asgi(registry, secret="a secret for tests, with enough characters")
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield client
 

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import httpx
 import pytest
 
+from registry_core import MemoryStore, StoredRegistry, asgi
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.support.content import CONFIG, image_manifest
+from tests.support.counting import CountingStore
 from tests.support.wire import Wire, assert_error
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +146,25 @@ async def test_a_deletion_by_digest_has_a_precondition(wire: Wire) -> None:
             assert (await wire.client.head(url)).status_code == 200
         assert (await wire.client.delete(url, headers={"If-Match": held})).status_code == 202
         assert (await wire.client.delete(url, headers={"If-Match": held})).status_code == 404
+
+
+async def test_a_precondition_costs_a_call_on_a_push_by_digest_and_none_on_a_push_by_tag() -> None:
+    memory = MemoryStore()
+    store = CountingStore(memory)
+    application = asgi(
+        StoredRegistry(store, membership_seconds=0),
+        secret="a secret for tests, with enough characters",
+    )
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        wire = Wire(client, "a", lambda: set(memory.objects))
+        manifest = await wire.push_image("v1", b"layer")
+
+        async def calls(reference: object, **headers: str) -> int:
+            store.take()
+            assert await put(wire, reference, manifest, **headers) == 201
+            return len(store.take())
+
+        for reference, more in (("v1", 0), (Digest.of(manifest), 1)):
+            plain = await calls(reference)
+            assert await calls(reference, If_Match=etag(manifest)) == plain + more
