@@ -181,7 +181,7 @@ def test_every_call_that_the_store_makes_has_a_class() -> None:
         name[0] or name[1]
         for path in (PROJECT / "registry_core/object_store/azure").glob("*.py")
         for name in re.findall(
-            r'(?:send|read)\(\s*"([a-z_]+)"|operation(?:: str)?\s*=\s*"([a-z_]+)"', path.read_text()
+            r'(?:send|read|write)\(\s*"([a-z_]+)"|operation(?:: str)?\s*=\s*"([a-z_]+)"', path.read_text()
         )
     }
     assert len(made) > 8
