@@ -20,7 +20,6 @@ from ..object_store.interface import (
     Entry,
     NotFound,
     delete_if,
-    exists,
     if_match,
     list_all,
 )
@@ -151,14 +150,15 @@ class Deletions:
         async def untag(tag: _TagRows) -> bool:
             return await self._untag(repository, tag)
 
-        names: list[str] = []
+        names, is_deleted = list[str](), False
         if await self._unlist(repository, target):
             untagged = await for_each(tags, untag, limit=_AT_ONCE)
             names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
             path = self._layout.revision_link(repository, digest)
-            await delete_if(self._store, path, if_match(target.etag))
+            is_deleted = await delete_if(self._store, path, if_match(target.etag))
         await self.catalog.update(repository)
-        await self._restore_if_pushed(repository, target)
+        if is_deleted:
+            await self._restore_if_tagged(repository, target)
         return DeletedManifest(digest, link.descriptor, tuple(sorted(names)))
 
     async def _unlist(self, repository: str, target: _Target) -> bool:
@@ -254,17 +254,17 @@ class Deletions:
         except (NotFound, ManifestInvalid):
             return None
 
-    async def _restore_if_pushed(self, repository: str, target: _Target) -> None:
-        """Restore a manifest that a push at the same time has tagged or listed as a referrer."""
-        manifest, digest = target.manifest, target.link.digest
-        is_referrer = manifest is not None and manifest.document.subject is not None
-        path = self._layout.revision_link(repository, digest)
-        tagged = await self._tags_to(repository, digest)
-        if tagged or (is_referrer and await exists(self._store, path)):
-            await self.membership.link_manifest(repository, target.link)
-            if manifest is not None:
-                await self.referrers.add(repository, manifest)
-            await self.catalog.mark(repository)
+    async def _restore_if_tagged(self, repository: str, target: _Target) -> None:
+        """Restore a deleted manifest that a push at the same time has tagged.
+
+        A push that succeeds keeps its manifest itself; one that fails may leave a tag.
+        """
+        if not await self._tags_to(repository, target.link.digest):
+            return
+        if target.manifest is not None:  # before the link: its list must not lead nowhere
+            await self.referrers.add(repository, target.manifest)
+        await self.membership.link_manifest(repository, target.link)
+        await self.catalog.mark(repository)
 
     async def _delete_all(self, entries: Iterable[Entry]) -> None:
         """Delete the objects of a listing, unless they have been written again since."""
