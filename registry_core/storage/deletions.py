@@ -31,13 +31,15 @@ from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .link_metadata import parse_digest
-from .links import Link, read_link
+from .links import Link, contended, read_link
 from .membership import Membership
 from .protection import check_not_needed
 from .referrers import Referrers
 from .tags import Tags, newest_first
 
 _AT_ONCE = 16
+# How often a tag is deleted that is moved at the same time, and still meets its precondition.
+_ATTEMPTS = 8
 
 
 @dataclass
@@ -97,7 +99,11 @@ class Deletions:
     ) -> Digest | None:
         """See `Deleter`. Three calls, one per entry of the index, one if the link has to be read.
 
-        A tag that is moved meanwhile stays, as if the deletion had come first.
+        A tag that is moved meanwhile stays, as if the deletion had come first. With a precondition
+        that is checked again, so that of two who expect the same tag only one succeeds.
+
+        :raises PreconditionFailed: it does not hold.
+        :raises StoreUnavailable: the tag is moved again and again.
         """
         unknown = ManifestUnknown(f"manifest unknown to {repository}: {tag}")
         if self.tags.immutable.match(repository, tag):
@@ -105,14 +111,16 @@ class Deletions:
                 await self.tags.read(repository, tag)
                 self.tags.check_deletable(repository, [tag])
             raise unknown
-        rows = await self._list_tags(repository, f"{self._layout.tags(repository)}{tag}/")
-        if tag not in rows:
-            raise unknown
-        digest = await self._target(repository, rows[tag])
-        if precondition is not None:
-            precondition.check(digest)
-        await self._untag(repository, rows[tag])
-        return digest
+        for _ in range(_ATTEMPTS):
+            rows = await self._list_tags(repository, f"{self._layout.tags(repository)}{tag}/")
+            if tag not in rows:
+                raise unknown
+            digest = await self._target(repository, rows[tag])
+            if precondition is not None:
+                precondition.check(digest)
+            if await self._untag(repository, rows[tag]) or precondition is None:
+                return digest
+        raise contended(self._layout.tag_link(repository, tag))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         """See `Deleter`."""

@@ -126,18 +126,19 @@ class OvertakenDeletion(CountingStore):
 
     async def delete(self, path: str, *args: Any, **options: Any) -> None:
         if path == LINK:
-            await push(self.other, SECOND)
+            await push(self.other, SECOND, OLD)
         await super().delete(path, *args, **options)
 
 
 async def test_a_tag_that_is_moved_while_it_is_deleted_on_condition_stays(
     memory: MemoryStore,
 ) -> None:
-    """It is as if the deletion had come first."""
+    """The deletion is refused, as the push may have had the same condition."""
     other = StoredRegistry(memory)
     await push_both(other)
     await push(other, FIRST)
-    await StoredRegistry(OvertakenDeletion(memory, other)).delete_tag("a", "v1", OLD)
+    with pytest.raises(PreconditionFailed):
+        await StoredRegistry(OvertakenDeletion(memory, other)).delete_tag("a", "v1", OLD)
     assert await target(other) == OF_SECOND
 
 
