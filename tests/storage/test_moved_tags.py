@@ -101,6 +101,18 @@ async def test_a_precondition_holds_when_the_tag_is_written(memory: MemoryStore)
         assert await target(other) == OF_SECOND
 
 
+async def test_a_precondition_that_does_not_hold_any_more_leaves_all_tags(
+    memory: MemoryStore,
+) -> None:
+    other = StoredRegistry(memory)
+    await push_both(other)
+    await push(other, FIRST)
+    overtaken = StoredRegistry(Overtaken(memory, other))
+    with pytest.raises(PreconditionFailed):
+        await overtaken.push_manifest("a", parse_manifest(FIRST), ["v1", "second"], OLD)
+    assert (await other.resolve_manifest("a", "second")).digest == OF_SECOND
+
+
 async def test_a_tag_is_deleted_only_if_it_points_where_it_was_expected(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
