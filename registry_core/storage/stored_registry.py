@@ -86,6 +86,7 @@ class StoredRegistry:
             blobs=Cache(membership_seconds, now=monotonic),
             manifests=Cache(membership_seconds, now=monotonic),
             generations=generations,
+            contents=Cache(membership_seconds, now=monotonic),
         )
         content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
         self._catalog = Catalog(store, layout, generations)
