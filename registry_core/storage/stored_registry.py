@@ -72,7 +72,7 @@ class StoredRegistry:
         :param membership_seconds: for how many seconds is cached which repository has which blobs
             and manifests, and so for how long another instance's deletions may go unnoticed.
         :param monotonic: a clock in seconds, for the caches.
-        :param now: Unix time, recorded with what is pushed.
+        :param now: Unix time, recorded with what is pushed; decides what is long ago.
         """
         layout = Layout(root)
         membership = Membership(
@@ -81,12 +81,13 @@ class StoredRegistry:
             blobs=Cache(membership_seconds, now=monotonic),
             manifests=Cache(membership_seconds, now=monotonic),
         )
-        content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
+        manifests = Cache[Digest, bytes](capacity=manifest_cache_bytes, size_of=len)
+        content = Content(store, layout, manifests, now)
         generations = Cache[str, str](membership_seconds, now=monotonic)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect, redirect_min_size)
-        self._uploads = Uploads(membership, content)
+        self._uploads = Uploads(membership, content, now=now)
         self._referrers = Referrers(membership, content)
         self._manifests = Manifests(
             membership,
