@@ -31,7 +31,7 @@ from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
-from .server.sessions import SessionSigner
+from .server.sessions import SessionSealer
 from .server.urls import Urls
 from .storage.layout import Layout
 from .storage.root import PLAIN, find_root
@@ -189,7 +189,7 @@ def _assemble(
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        SessionSigner(settings.http_secret),
+        SessionSealer(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,

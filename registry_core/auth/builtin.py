@@ -16,6 +16,7 @@ from .rules import Rules
 from .tokens.claims import identity_from_claim
 from .tokens.exchange import TokenExchange
 from .tokens.issuing import Issuer, RefreshTokens
+from .tokens.logins import LoginCheck
 from .tokens.service import TokenService
 from .tokens.verification import TokenVerifier
 
@@ -54,10 +55,18 @@ class BuiltinMode:
         # In the order of their cost: checking a password takes longest.
         sources = [*([keys] if keys else []), *external, *([users] if users else [])]
         verifier = TokenVerifier(
-            issuer.key_set, issuer.service, issuer.service, {key.algorithm for key in issuer.keys}
+            issuer.key_set,
+            issuer.service,
+            issuer.service,
+            {key.algorithm for key in issuer.keys},
+            issuer.now,
         )
         return cls(
-            BuiltinAuthenticator(TokenAuthenticator(verifier, None, issuer.service), rules),
+            BuiltinAuthenticator(
+                TokenAuthenticator(verifier, None, issuer.service),
+                rules,
+                LoginCheck.of(sources, rules),
+            ),
             TokenService(sources, rules, issuer, refresh_tokens),
             TokenExchange(external, refresh_tokens),
         )
@@ -82,6 +91,7 @@ class BuiltinAuthenticator:
 
     tokens: TokenAuthenticator
     rules: Rules
+    logins: LoginCheck
 
     async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
         if authorization is None:
@@ -90,6 +100,8 @@ class BuiltinAuthenticator:
         if not token:
             return ANYBODY
         verified = await self.tokens.verifier.verify(token, at)
+        if at is not None:
+            verified = await self.logins.check(verified)
         permissions = Granted(verified.scopes)
         if identity := verified.claims.get("identity"):
             holder = self.rules.permissions(identity_from_claim(identity))

@@ -9,7 +9,7 @@ from ..auth.caller import Authenticator, Open
 from ..registry import Registry
 from .application import Application, do_nothing
 from .context import ServerContext
-from .sessions import SessionSigner
+from .sessions import SessionSealer
 from .urls import Urls
 
 _SECRET_LENGTH = 16
@@ -27,8 +27,8 @@ def asgi(
 ) -> Application:
     """Return an ASGI application that serves a registry.
 
-    :param secret: signs the URLs of uploads. Every process that serves the registry needs the same,
-        and after a restart too: an upload continues in any of them.
+    :param secret: seals the state in the URLs of uploads. Every process that serves the registry
+        needs the same, and after a restart too: an upload continues in any of them.
     :param authenticator: authenticates callers. Without one, everybody may do everything.
     :param public_url: scheme and host of the registry for clients, such as
         ``https://registry.example.com``. By default they are taken from each request.
@@ -42,7 +42,7 @@ def asgi(
         raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
     context = ServerContext(
         Lazy.of(registry),
-        SessionSigner(secret),
+        SessionSealer(secret),
         Urls(public_url, relative_urls),
         authenticator or Open(),
         repository_classes,

@@ -13,7 +13,7 @@ from ..registry import Chunk, Registry
 from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError
 from .bodies import read_body, read_chunk
-from .sessions import SessionSigner, UploadSession
+from .sessions import SessionSealer, UploadSession
 from .urls import Urls
 
 
@@ -27,7 +27,7 @@ class ServerContext:
     """
 
     registry: Lazy[Registry]
-    sessions: SessionSigner
+    sessions: SessionSealer
     urls: Urls
     authenticator: Authenticator
     repository_classes: Collection[str] = ()

@@ -14,8 +14,9 @@ any                                           finished: a blob; cancelled, wrong
 ======  ====================================  ==================================================
 
 Storage calls: none to start; one to append or finish with a body that fits in one block; a stage
-for each block and one commit otherwise; one copy to publish what was committed before its digest
-was known.
+for each block and one commit otherwise, after a look whether it is there where the digest is known;
+one copy to publish what was committed before its digest was known. A look at what was put at its
+address more than half an hour ago, and a mark for an upload that may be finished only once.
 """
 
 from __future__ import annotations

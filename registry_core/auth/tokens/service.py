@@ -16,6 +16,7 @@ from ..identity import ANONYMOUS, IdentitySource, Login
 from ..rules import Rules
 from .claims import identity_claim
 from .issuing import Issuer, RefreshTokens
+from .logins import login_claims
 
 ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
 """The login of requests without credentials, which get what the rules allow everybody."""
@@ -86,6 +87,7 @@ class TokenService:
         if any(scope.resource == WHOLE_CATALOG.resource for scope in scopes):
             # What the catalog shows depends on the identity.
             claims = {"identity": identity_claim(login.identity)}
+        claims = {**claims, **login_claims(login, scopes)}
         refresh_token = None
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)
