@@ -13,6 +13,7 @@ from registry_core.object_store.interface import (
     BlocksRefused,
     Buffer,
     Condition,
+    StoredObject,
     StoreRefused,
 )
 from registry_core.object_store.memory import MemoryStore
@@ -43,6 +44,15 @@ class RefusingStore(MemoryStore):
     refused: set[str] = field(default_factory=set)
     blocks_refused: bool = False
     """Whether only blocks are refused."""
+    archived: bool = False
+    """Whether the objects cannot be read, either."""
+
+    async def get(
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        if self.archived:
+            self._refuse(path)
+        return await super().get(path, limit=limit, condition=condition)
 
     async def put(
         self,
@@ -116,13 +126,15 @@ async def push_by_patch(registry: StoredRegistry, repository: str, content: byte
     await registry.finish_upload(upload, Digest.of(content), chunk())
 
 
+@pytest.mark.parametrize("archived", [False, True])
 @pytest.mark.parametrize("content", [CONFIG, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("push", [push_blob, push_by_patch], ids=["put", "patch"])
 async def test_content_that_is_there_is_linked_though_it_cannot_be_written(
-    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes
+    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes, *, archived: bool
 ) -> None:
+    """Immutable, leased or archived."""
     await push_blob(registry, "a", content)
-    store.refused = {LAYOUT.content(Digest.of(content))}
+    store.refused, store.archived = {LAYOUT.content(Digest.of(content))}, archived
     await push(registry, "b", content)
     assert (await registry.open_blob("b", Digest.of(content))).descriptor.size == len(content)
 
