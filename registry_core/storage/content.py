@@ -170,7 +170,10 @@ class Content:
         elif got.path is not None:
             await self._commit_and_copy(digest, got, got.path)
         elif not await self.is_whole(digest, got.size):
-            raise Unavailable("the stored content was damaged or deleted; push the blob again")
+            raise Unavailable(
+                f"{digest} was damaged or deleted meanwhile; push the blob again",
+                public="the stored content was damaged or deleted meanwhile; push the blob again",
+            )
         return got
 
     async def _commit(self, digest: Digest, got: Ingested) -> None:
@@ -191,7 +194,7 @@ class Content:
                 break
             else:
                 return
-        raise got.refusal or _lost_blocks()
+        raise got.refusal or _lost_blocks(digest)
 
     async def _commit_and_copy(self, digest: Digest, got: Ingested, path: str) -> None:
         """Make the blocks at ``path`` an object, and copy that to the content's address."""
@@ -202,7 +205,7 @@ class Content:
             if not await self.copy(digest, path, got.size, etag):
                 raise _contended(digest)
         except NotFound:
-            raise _lost_blocks() from None
+            raise _lost_blocks(digest) from None
         finally:
             await self.discard(path, etag)
 
@@ -333,9 +336,15 @@ def _wrong_digest(actual: Digest, expected: Digest, size: int) -> DigestInvalid:
     )
 
 
-def _lost_blocks() -> Unavailable:
-    return Unavailable("storage has lost staged blocks; push the blob again")
+def _lost_blocks(digest: Digest) -> Unavailable:
+    return Unavailable(
+        f"storage has lost staged blocks of {digest}; push the blob again",
+        public="storage has lost a part of the blob; push it again",
+    )
 
 
 def _contended(digest: Digest) -> Unavailable:
-    return Unavailable(f"{digest} is being written by another registry; try again")
+    return Unavailable(
+        f"{digest} is being written by another registry; try again",
+        public="another registry is writing this content; try again",
+    )

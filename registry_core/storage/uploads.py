@@ -47,7 +47,7 @@ from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
 from .content import RELIED_ON, Content
 from .ingest import Budget, Ingested, Target, block_id, ingest, new_nonce
-from .links import Link, create_link
+from .links import Link, read_link
 from .membership import Membership
 from .upload_state import UploadState, stored_upload, upload_metadata
 
@@ -221,11 +221,19 @@ class Uploads:
         :raises BlobUploadUnknown: the upload may make one blob only, and has made another one.
         """
         if upload.once:
-            path = self._layout.finished_upload(upload.repository, upload.id)
-            made = await create_link(self._store, path, Link(digest))
-            if made.digest != digest:
-                raise _unknown(upload)
+            await self._mark_finished(upload, digest)
         return await self.membership.link_blob(upload.repository, digest, size, image)
+
+    async def _mark_finished(self, upload: Upload, digest: Digest) -> None:
+        """Record which blob an upload makes that may make one only. One call, two if it has."""
+        path = self._layout.finished_upload(upload.repository, upload.id)
+        try:
+            await self._store.put(path, Link(digest).content, condition=IF_ABSENT)
+        except ConditionFailed:
+            with suppress(NotFound):
+                if (await read_link(self._store, path)).digest == digest:
+                    return
+            raise _unknown(upload) from None
 
     async def _verify(self, upload: Upload, state: UploadState, digest: Digest) -> None:
         """Check what arrived against the digest; if it differs, cancel the upload.
@@ -262,7 +270,7 @@ class Uploads:
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
         """An upload that is gone may be one whose answer was lost: then it succeeds again."""
         try:
-            return (await self.membership.find_blob(upload.repository, digest)).descriptor
+            return (await self.membership.verify_blob(upload.repository, digest)).descriptor
         except NotFound:
             raise _unknown(upload) from None
 
