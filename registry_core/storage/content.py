@@ -64,6 +64,9 @@ _ABANDONED = 60.0
 
 _TRIES = 3
 
+# The usual cause: a client that sends the digest to the first Location, not to that of its PATCH.
+_EMPTY = "no content arrived; after a PATCH, continue at the Location of its answer"
+
 
 @dataclass
 class Content:
@@ -162,7 +165,9 @@ class Content:
 
         got = await ingest(self.store, Target(choose, instead), chunk, hasher, budget)
         if hasher.digest() != digest:
-            raise _wrong_digest(hasher.digest(), digest, got.size)
+            raise DigestInvalid(
+                f"the content's digest is {hasher.digest()}, not {digest}" if got.size else _EMPTY
+            )
         if got.single is not None:
             await self.put(digest, got.single)
         elif got.path == path:
@@ -325,15 +330,6 @@ class Content:
             if await self.is_whole(digest, size):
                 return None
         return UNCONDITIONAL
-
-
-def _wrong_digest(actual: Digest, expected: Digest, size: int) -> DigestInvalid:
-    if size:
-        return DigestInvalid(f"the content's digest is {actual}, not {expected}")
-    return DigestInvalid(
-        "nothing was uploaded at this Location; after a PATCH, the Location of its answer is the "
-        "one to continue at"
-    )
 
 
 def _lost_blocks(digest: Digest) -> Unavailable:
