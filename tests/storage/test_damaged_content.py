@@ -1,16 +1,20 @@
 """Content that another registry wrote in part, or that is damaged."""
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from registry_core.object_store.interface import StoreRefused
+from registry_core.object_store.interface import Properties, StoreRefused
 from registry_core.object_store.memory import MemoryStore
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import BlobUploadUnknown, DigestInvalid, ManifestUnknown, Unavailable
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.azurite import opened
 from tests.support.content import (
     CONFIG,
     chunk,
@@ -88,6 +92,35 @@ async def test_content_that_another_registry_may_still_complete_is_left_to_it(
         with pytest.raises(Unavailable, match="being written by another registry"):
             await registry.finish_upload(upload, Digest.of(LARGE), chunk())
     assert memory.objects[LAYOUT.content(Digest.of(content))] == before
+
+
+@pytest.mark.parametrize("age", [59, 60])
+async def test_how_old_incomplete_content_is_storage_says(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch, age: int
+) -> None:
+    """Whatever the clock of this machine shows."""
+    await leave(memory, CONFIG, CONFIG[:5], is_append=True)
+    head = memory.head
+
+    async def head_at(path: str) -> Properties:
+        found = await head(path)
+        return replace(found, answered=found.last_modified + timedelta(seconds=age))
+
+    monkeypatch.setattr(memory, "head", head_at)
+    pushing = push_blob(StoredRegistry(memory) if age == 60 else later(memory), "a", CONFIG)
+    if age == 60:
+        await pushing
+    else:
+        with pytest.raises(Unavailable):
+            await pushing
+
+
+async def test_storage_says_what_its_clock_shows(azurite: Azurite, container_name: str) -> None:
+    async with opened(azurite, container_name) as store:
+        await store.put("a", CONFIG)
+        found = await store.head("a")
+    assert found.answered is not None
+    assert timedelta(0) <= found.answered - found.last_modified < timedelta(seconds=30)
 
 
 async def test_content_that_is_completed_meanwhile_is_left_alone(memory: MemoryStore) -> None:
