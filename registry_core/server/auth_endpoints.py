@@ -25,6 +25,7 @@ from ..auth.tokens.service import ANONYMOUS_LOGIN, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
 from ..spec.scopes import Scope
 from .bodies import read_form
+from .client_address import client_address
 from .errors import render
 from .urls import Urls
 
@@ -63,7 +64,8 @@ class AuthEndpoints:
         self._check_service(request, query)
         login = ANONYMOUS_LOGIN
         if authorization := request.headers.get("authorization"):
-            login = await self.tokens.log_in(*parse_basic(authorization))
+            name, secret = parse_basic(authorization)
+            login = await self.tokens.log_in(name, secret, client=client_address(request))
         offline = query.get("offline_token", "").lower() in ("true", "1")
         return _answer(self.tokens.grant(login, _scopes(query), offline=offline))
 
@@ -71,17 +73,17 @@ class AuthEndpoints:
         """Issue a token: Docker's "OAuth2 Token Authentication"."""
         form = await read_form(request)
         self._check_service(request, form)
-        login = await self._login(form)
+        login = await self._login(form, client_address(request))
         offline = form.get("access_type") == "offline"
         return _answer(self.tokens.grant(login, _scopes(form), offline=offline))
 
-    async def _login(self, form: QueryParams) -> Login:
+    async def _login(self, form: QueryParams, client: str) -> Login:
         match form.get("grant_type"):
             case "password":
                 name, password = form.get("username", ""), form.get("password", "")
                 if not name and not password:  # the Azure SDK without credentials
                     return ANONYMOUS_LOGIN
-                return await self.tokens.log_in(name, password)
+                return await self.tokens.log_in(name, password, client=client)
             case "refresh_token":
                 return await self.tokens.renew(form.get("refresh_token", ""))
         raise _bad_request("grant_type must be password or refresh_token")

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from ..auth.caller import Caller, CredentialsInvalid
 from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
+from .client_address import client_address
 from .context import ServerContext
 from .sessions import UploadSession
 
@@ -65,7 +66,9 @@ async def _authenticate(server: ServerContext, request: Request, began: float | 
         raise CredentialsInvalid("more than one Authorization header")
     is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
     return await server.authenticator.authenticate(
-        headers[0] if headers else None, at=began if is_recent else None
+        headers[0] if headers else None,
+        at=began if is_recent else None,
+        client=client_address(request),
     )
 
 
