@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -27,27 +28,34 @@ HEAD_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a request is refused."""
+
+    status: HTTPStatus
+    text: str
+
+
 class _Refused(Exception):
-    """The request is refused with a status and a text."""
+    """The request is refused."""
 
-    def __init__(self, status: HTTPStatus, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
+    def __init__(self, refusal: _Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
 
 
-_INVALID = _Refused(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP/1.1")
-_LONG_LINE = _Refused(
+_INVALID = _Refusal(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP/1.1")
+_LONG_LINE = _Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG, f"the request line is longer than {HEADER_BYTES} bytes"
 )
-_LONG_HEADERS = _Refused(
+_LONG_HEADERS = _Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     f"the headers are longer than {HEADER_BYTES} bytes in all",
 )
-_MANY_HEADERS = _Refused(
+_MANY_HEADERS = _Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the request has more than {HEADERS} headers"
 )
-_SLOW_HEAD = _Refused(
+_SLOW_HEAD = _Refusal(
     HTTPStatus.REQUEST_TIMEOUT, f"the headers did not arrive within {HEAD_SECONDS:.0f} seconds"
 )
 
@@ -57,7 +65,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._refusal: _Refused | None = None
+        self._refusal: _Refusal | None = None
         self._is_in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
         # Since the parser last handed something over. Meanwhile it keeps what it gets.
@@ -80,35 +88,37 @@ class LimitedProtocol(HttpToolsProtocol):
         self._kept_bytes += len(data)
         try:
             self._parse(data)
-            if self._kept_bytes > HEADER_BYTES:
-                raise _LONG_HEADERS if self._header_count or self.cycle_is_open else _LONG_LINE
-        except _Refused as refusal:
-            self._refuse(refusal)
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, _Refused) else _INVALID)
+            self._refuse(cause.refusal if isinstance(cause, _Refused) else _INVALID)
+            return
+        if self._kept_bytes > HEADER_BYTES:
+            self._refuse(_LONG_HEADERS)
         else:
             self._set_timers()
 
     @property
-    def cycle_is_open(self) -> bool:
+    def _is_answering(self) -> bool:
         """Whether a request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
     def _parse(self, data: bytes) -> None:
         """:raises httptools.HttpParserError: the bytes are not HTTP, or exceed a limit."""
-        while data:
+        rest = memoryview(data)
+        while rest:
             try:
-                self.parser.feed_data(data)
+                self.parser.feed_data(rest)
             except httptools.HttpParserUpgrade as upgrade:
                 if not self._ignores_upgrade():  # CONNECT, which has been answered by now
                     return
                 # The parser stopped behind the head. Another one gets the same head without the
                 # offer, and all that follows.
-                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                rest = rest[upgrade.args[0] :]
+                head = self._head_without_upgrade()
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(head)
             else:
                 return
 
@@ -133,7 +143,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_url(url)
         self._kept_bytes = 0
         if len(self.url) > HEADER_BYTES:
-            raise _LONG_LINE
+            raise _Refused(_LONG_LINE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer of a chunked body."""
@@ -142,9 +152,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._header_count += 1
         self._header_bytes += len(name) + len(value) + len(b": \r\n")
         if self._header_count > HEADERS:
-            raise _MANY_HEADERS
+            raise _Refused(_MANY_HEADERS)
         if self._header_bytes > HEADER_BYTES:
-            raise _LONG_HEADERS
+            raise _Refused(_LONG_HEADERS)
 
     def on_headers_complete(self) -> None:
         self._kept_bytes = 0
@@ -167,7 +177,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stop_head_timer()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._on_slow_head)
-        is_idle = not (self._is_in_head or self.cycle_is_open or self.pipeline)
+        is_idle = not (self._is_in_head or self._is_answering or self.pipeline)
         if is_idle and self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -180,16 +190,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _on_slow_head(self) -> None:
         self._head_timer = None
-        if self.cycle_is_open:  # the connection may not be read while an answer is under way
+        if self._is_answering:  # the connection may not be read while an answer is under way
             self._set_timers()
         else:
             self._refuse(_SLOW_HEAD)
 
-    def _refuse(self, refusal: _Refused) -> None:
+    def _refuse(self, refusal: _Refusal) -> None:
         """Answer, unless another answer is under way, and close the connection."""
         self._refusal = refusal
         self._stop_head_timer()
-        is_open = self.cycle_is_open
+        is_open = self._is_answering
         if not (is_open and self.cycle.response_started):
             self.transport.write(_answer(refusal))
         if is_open or not self.transport.can_write_eof():
@@ -199,7 +209,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
 
-def _answer(refusal: _Refused) -> bytes:
+def _answer(refusal: _Refusal) -> bytes:
     body = json.dumps(Unsupported(refusal.text).to_json()).encode()
     head = (
         f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
