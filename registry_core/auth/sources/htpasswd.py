@@ -200,8 +200,9 @@ class Htpasswd:
         try:
             content = await asyncio.to_thread(file.read_if_changed)
         except OSError as error:
-            private = _unreadable(file.path, error)
-            raise Unavailable("passwords cannot be checked now", private=private) from None
+            raise Unavailable(
+                _unreadable(file.path, error), public="passwords cannot be checked now"
+            ) from None
         if content is not None:
             self._users, problems = await off_loop(len(content), _parse, content, str(file.path))
             self._checks.forget()
