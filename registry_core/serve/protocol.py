@@ -214,6 +214,6 @@ def _answer(refusal: _Refusal) -> bytes:
     head = (
         f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        "connection: close\r\n\r\n"
+        "x-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
