@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 
@@ -11,6 +12,7 @@ from ..auth.caller import Caller, CredentialsInvalid
 from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
 from .audit import audit_record
+from .client_address import client_address
 from .context import ServerContext
 from .errors import one_line
 from .sessions import UploadSession
@@ -90,12 +92,15 @@ async def _authenticate(
     :raises CredentialsInvalid:
     """
     authorization = authorization_of(request)
+    authenticate = partial(
+        server.authenticator.authenticate, authorization, client=client_address(request)
+    )
     try:
-        return await server.authenticator.authenticate(authorization), session
+        return await authenticate(), session
     except CredentialsInvalid:
         if not isinstance(session, UploadSession) or not _is_under_way(server, session):
             raise
-    caller = await server.authenticator.authenticate(authorization, at=session.began)
+    caller = await authenticate(at=session.began)
     return caller, replace(session, upload=replace(session.upload, once=True))
 
 
