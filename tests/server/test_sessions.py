@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -37,9 +38,11 @@ def test_any_instance_opens_a_session() -> None:
 
 def test_a_session_cannot_be_read() -> None:
     """It names the owner, and where content is."""
-    text = SessionSealer(SECRET).seal(SESSION)
-    assert "Zo" not in text
-    assert SessionSealer(SECRET).seal(SESSION) != text
+    owner = "somebody whose name is long"
+    session = UploadSession(SESSION.upload, owner, SESSION.began)
+    text = SessionSealer(SECRET).seal(session)
+    assert owner.encode() not in base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    assert SessionSealer(SECRET).seal(session) != text
 
 
 def test_that_an_upload_may_be_finished_once_is_decided_by_each_request() -> None:
