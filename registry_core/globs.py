@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -24,6 +24,20 @@ _TAG = re.compile(r"[a-zA-Z0-9._*?-]+")
 def tokens(glob: str) -> list[str]:
     """Split a glob into its wildcards and the texts between them."""
     return _TOKEN.findall(glob)
+
+
+def beginning(glob: str) -> str:
+    """Return the text that everything begins with which the glob matches."""
+    return "" if glob[0] in "*?" else tokens(glob)[0]
+
+
+def outermost(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the texts that begin with no other one, sorted."""
+    found: list[str] = []
+    for text in sorted(texts):
+        if not (found and text.startswith(found[-1])):
+            found.append(text)
+    return tuple(found)
 
 
 @lru_cache(4096)
@@ -120,6 +134,10 @@ class RepositoryGlobs:
 
     def match(self, repository: str) -> bool:
         return self._patterns.match(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        """Return texts with one of which each match begins: sorted, none beginning with another."""
+        return outermost(map(beginning, self.texts))
 
 
 def _of_tags(glob: str) -> str:

@@ -62,6 +62,17 @@ class Login:
     limits: tuple[Scope, ...] | None = None
     refresh_seconds: int | None = None
 
+    @property
+    def shown(self) -> tuple[str, ...] | None:
+        """Globs of the repositories that the catalog shows at most; None means any.
+
+        A limit that allows anything in a repository includes seeing that there is such a one.
+        """
+        if self.limits is None:
+            return None
+        resources = (limit.resource for limit in self.limits)
+        return tuple(each.name for each in resources if each.type == REPOSITORY)
+
     def covers(self, resource: Resource, action: str) -> bool:
         """Whether the limits include the action, which the identity itself may or may not do."""
         return self.limits is None or any(_covers(limit, resource, action) for limit in self.limits)

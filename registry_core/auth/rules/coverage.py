@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from ...globs import RepositoryGlobs, tokens
+from ...globs import RepositoryGlobs, beginning, tokens
 from ...spec.names import NAME_MAX_LENGTH, is_name
 from .rule import Groups, Rule, Who
 
@@ -86,19 +86,13 @@ def covers(wide: str, narrow: str) -> bool:
         return True
     if not set("*?") & set(narrow):
         return RepositoryGlobs((wide,)).match(narrow)
-    if not _beginning(narrow).startswith(_beginning(wide)):
+    if not beginning(narrow).startswith(beginning(wide)):
         return False
     machine, other = _Glob(narrow), _Glob(wide)
     for steps, (positions, others) in enumerate(_names(machine, other)):
         if steps > _MOST_STEPS or (machine.accepts(positions) and not other.accepts(others)):
             return False
     return True
-
-
-@lru_cache(4096)
-def _beginning(glob: str) -> str:
-    """Return the text that all names begin with which the glob matches."""
-    return "" if glob[0] in "*?" else tokens(glob)[0]
 
 
 def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Positions]]:
@@ -164,7 +158,7 @@ class _RuleIndex:
             self._found[key].pop(self._order[id(rule)], None)
 
     def _keys(self, rule: Rule) -> Iterator[tuple[Who, str]]:
-        return ((who, _beginning(glob)) for who in rule.who for glob in rule.on)
+        return ((who, beginning(glob)) for who in rule.who for glob in rule.on)
 
     def covering(self, rule: Rule, entries: Sequence[Who], glob: str) -> list[Rule]:
         """Return rules that together allow all that ``rule`` does on ``glob``; none if not all."""
@@ -177,8 +171,8 @@ class _RuleIndex:
 
     def _candidates(self, who: Who, glob: str) -> Iterator[Rule]:
         """Yield the rules with a glob that may cover ``glob``, in the document's order."""
-        beginning = _beginning(glob)
+        text = beginning(glob)
         candidates: dict[int, Rule] = {}
-        for end in range(len(beginning) + 1):
-            candidates |= self._found.get((who, beginning[:end]), {})
+        for end in range(len(text) + 1):
+            candidates |= self._found.get((who, text[:end]), {})
         return (candidates[index] for index in sorted(candidates))

@@ -14,7 +14,7 @@ from ...spec.scopes import ANY, DELETE, PULL, PUSH, REPOSITORY, WHOLE_CATALOG, R
 from ..caller import CredentialsInvalid
 from ..identity import ANONYMOUS, IdentitySource, Login
 from ..rules import Rules
-from .claims import identity_claim
+from .claims import holder_claim
 from .issuing import Issuer, RefreshTokens
 
 ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
@@ -84,8 +84,8 @@ class TokenService:
         scopes = tuple(self._granted(login, requested))
         claims: Mapping[str, object] = {}
         if any(scope.resource == WHOLE_CATALOG.resource for scope in scopes):
-            # What the catalog shows depends on the identity.
-            claims = {"identity": identity_claim(login.identity)}
+            # What the catalog shows depends on the identity, and on the limits of its key.
+            claims = {"identity": holder_claim(login)}
         refresh_token = None
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)
