@@ -31,6 +31,7 @@ from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.context import ServerContext
+from .server.sealing import PAGE, Sealer
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
@@ -194,6 +195,7 @@ def _assemble(
         authenticator,
         settings.repository_classes,
         settings.body_limit,
+        pages=Sealer(settings.http_secret, PAGE),
     )
     return Application(context, endpoints, **options)
 

@@ -276,7 +276,11 @@ class Lister(Protocol):
         """
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
-        """List the names of the repositories that have manifests, in lexical order."""
+        """List the names of the repositories that have manifests, in lexical order.
+
+        A page of ``page.n`` may be short, or empty, and not be the last: what it may cost is
+        bounded.
+        """
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery

@@ -7,6 +7,7 @@ push that runs at the same time finds out.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 
 from ..caches import Cache
@@ -18,7 +19,11 @@ from .layout import Layout
 from .membership import MEMBERSHIP_SECONDS
 from .paging import Window, list_names
 
-_BEGINNING = re.compile(r"[\w./-]{1,255}", re.ASCII)
+# "~" sorts behind all that a name may continue with, so it begins right after those names.
+_BEGINNING = re.compile(r"[\w./-]{1,255}~?", re.ASCII)
+
+# More only if storage returns empty pages, or does not support `start_from`.
+_MOST_CALLS = 8
 
 
 @dataclass
@@ -33,8 +38,9 @@ class Catalog:
     generations: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
-        """See `Lister`. One call for each 5,000 repositories."""
-        return await list_names(self._read, page)
+        """See `Lister`. One call for each 5,000 repositories, `_MOST_CALLS` for a page of ``n``."""
+        most_calls = sys.maxsize if page.n is None else _MOST_CALLS
+        return await list_names(self._read, page, most_calls=most_calls)
 
     async def _read(self, window: Window) -> tuple[list[str], str | None]:
         start = window.start(_BEGINNING)

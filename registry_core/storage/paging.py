@@ -50,13 +50,17 @@ Names that are later in storage must be later in lexical order, too, or be among
 """
 
 
-async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[str]:
+async def list_names(
+    read: Read, page: PageQuery, *, known: int = 1, most_calls: int = sys.maxsize
+) -> Listing[str]:
     """Return the page of all names that the query describes. One call for each `MOST` names.
 
     A page that is not the last one may be short where filling it would cost a further call, unless
     the client does not follow links.
 
     :param known: how many rows up to ``page.last`` a call that starts from it may return.
+    :param most_calls: how many calls the page may cost. After them it may be short, or empty, and
+        not be the last.
     :raises PaginationNumberInvalid: its token is not one that was returned.
     """
     room = sys.maxsize if page.n is None else page.n
@@ -66,7 +70,9 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
     token = page.token if page.n is not None else None
     continuation = _parse(token) if token else None
     limit = room + known if last and not token else room
+    calls = 0
     while True:
+        calls += 1
         names, continuation = await _call(read, Window(last, continuation, min(limit, MOST)))
         behind = names[bisect_right(names, last) :]
         found += behind[: room - len(found)]
@@ -75,7 +81,7 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
             return Listing(tuple(found), PageQuery(page.n, last))
         if continuation is None:
             return Listing(tuple(found))
-        if len(found) == room or (found and token):
+        if len(found) == room or (found and token) or calls == most_calls:
             return Listing(tuple(found), PageQuery(page.n, last, _token(continuation)))
         limit = room if found else MOST
 
