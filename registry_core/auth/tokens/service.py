@@ -23,7 +23,7 @@ ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
 """The login of requests without credentials, which get what the rules allow everybody."""
 
 MAX_TOKEN_BYTES = 16 * 2**10
-"""The size of the largest token: hosts accept 32 KiB of headers in all."""
+"""The size of the largest access token: hosts accept 32 KiB of headers in all."""
 
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"  # noqa: S105 - a user name, not a secret
 """The user name, as in ACR, that announces a token as the password: a refresh token of the
@@ -85,7 +85,7 @@ class TokenService:
 
         Requesting too much is not an error: what is missing shows when the token is used.
 
-        :raises Unsupported: a token would be larger than `MAX_TOKEN_BYTES` (400).
+        :raises Unsupported: the token would be larger than `MAX_TOKEN_BYTES` (400).
         """
         issued = int(self.issuer.now())
         scopes = tuple(self._granted(login, requested))
@@ -97,7 +97,7 @@ class TokenService:
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)
         token = self.issuer.issue(login.identity.subject, scopes, claims)
-        if max(len(token), len(refresh_token or "")) > MAX_TOKEN_BYTES:
+        if len(token) > MAX_TOKEN_BYTES:
             raise Unsupported(
                 f"the token would have more than {MAX_TOKEN_BYTES} bytes: request fewer scopes, "
                 "or use a key with fewer limits",
