@@ -251,9 +251,9 @@ class _Entry:
         if "annotations" in metadata:
             return None
         if is_descriptor(self.properties):
-            return self.properties.size
+            return min(self.properties.size, _MAX_ENTRY_BYTES)
         size = metadata.get("size", "")  # the manifest's
-        return int(size) if size.isdecimal() else _USUAL_MANIFEST_BYTES
+        return min(int(size), _MAX_ENTRY_BYTES) if size.isdecimal() else _USUAL_MANIFEST_BYTES
 
 
 @dataclass
@@ -265,13 +265,15 @@ class _Budget:
     """
 
     calls: int = 256
-    bytes: int = 8 * 2**20
-    is_new: bool = True
+    bytes: int = 2 * _MAX_ENTRY_BYTES
 
     def take(
         self, items: Sequence[tuple[Digest, _Entry]], artifact_type: str | None
     ) -> Sequence[tuple[Digest, _Entry]]:
-        """Return the first of the items, as many as there is budget for: at least one at first."""
+        """Return the first of the items, as many as there is budget for.
+
+        At first there is enough for any.
+        """
         for index, (_, entry) in enumerate(items):
             size = None if entry.is_of_another_type(artifact_type) else entry.bytes_to_read
             if size is not None and not self._spend(size):
@@ -279,9 +281,9 @@ class _Budget:
         return items
 
     def _spend(self, size: int) -> bool:
-        if not self.is_new and (self.calls < 1 or self.bytes < size):
+        if self.calls < 1 or self.bytes < size:
             return False
-        self.calls, self.bytes, self.is_new = self.calls - 1, self.bytes - size, False
+        self.calls, self.bytes = self.calls - 1, self.bytes - size
         return True
 
 

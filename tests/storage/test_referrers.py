@@ -202,7 +202,8 @@ async def test_an_entry_without_metadata_is_read_from_the_manifest(
     """Such as an entry whose metadata were lost when the container was copied."""
     pushed = await push(referrers, artifact("one", annotations={"a": "b"}))
     path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
-    for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata):
+    sizes = ({**Link.to(pushed).metadata, "size": "9" * 30}, {"size": "x"})
+    for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata, *sizes):
         await memory.put(path, str(pushed.digest).encode(), metadata=metadata)
         assert await everything(referrers, SIGNATURE) == [pushed]
 
