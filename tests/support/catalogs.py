@@ -7,15 +7,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import httpx
+from hypothesis import strategies as st
 
-from registry_core.auth.caller import Caller, Open, Permissions
+from registry_core.auth.caller import Caller, Everything, Open, Permissions
+from registry_core.globs import RepositoryGlobs
 from registry_core.object_store.interface import ObjectStore
 from registry_core.server.asgi import asgi
+from registry_core.spec.names import is_name
 from registry_core.storage.catalog import Catalog
 from registry_core.storage.stored_registry import StoredRegistry
 
 SECRET = "a secret for tests, long enough: 0123456789"
 MOST_PAGES = 200
+
+
+def _is_glob(text: str) -> bool:
+    try:
+        RepositoryGlobs((text,))
+    except ValueError:
+        return False
+    return True
+
+
+NAMES = st.text("ab/-._0", min_size=1, max_size=5).filter(is_name)
+GLOBS = st.text("ab/-._0*?", min_size=1, max_size=4).filter(_is_glob) | NAMES
+LASTS = st.none() | NAMES | st.text("ab/-._0~ é\0", max_size=5)
 
 
 @dataclass
@@ -81,3 +97,33 @@ async def pages(
 def names_on(answers: Iterable[httpx.Response]) -> list[str]:
     """Return the repositories on all pages of the catalog."""
     return [name for answer in answers for name in answer.json()["repositories"]]
+
+
+def query(n: int | None, last: str | None) -> dict[str, str]:
+    """Return the parameters of a page."""
+    parameters = {"n": n, "last": last}
+    return {name: str(value) for name, value in parameters.items() if value is not None}
+
+
+async def assert_no_trace(
+    stores: tuple[ObjectStore, ObjectStore],
+    permissions: Permissions,
+    names: set[str],
+    visible: set[str],
+    parameters: dict[str, str],
+) -> None:
+    """Assert that a caller gets all pages as from a registry that has only what they may see.
+
+    :param stores: two empty ones.
+    :param visible: those of ``names`` that the caller may see.
+    """
+    await mark_all(stores[0], names)
+    await mark_all(stores[1], visible)
+    async with client_for(stores[0], permissions) as client:
+        found = await pages(client, parameters)
+    async with client_for(stores[1], Everything()) as client:
+        wanted = await pages(client, parameters)
+    assert list(map(Seen.of, found)) == list(map(Seen.of, wanted))
+    n, last = parameters.get("n"), parameters.get("last", "")
+    assert names_on(found) == (sorted(name for name in visible if name > last) if n != "0" else [])
+    assert all(str(len(page.json()["repositories"])) == n for page in found[:-1])

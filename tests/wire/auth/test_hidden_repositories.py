@@ -12,15 +12,37 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from registry_core.app import build_application, build_registry
-from registry_core.auth.identity import parse_limits
+from registry_core.auth.authenticators import TokenAuthenticator
+from registry_core.auth.builtin import BuiltinAuthenticator
+from registry_core.auth.identity import HTPASSWD, Identity, Login, parse_limits
+from registry_core.auth.rules import Rules
+from registry_core.auth.rules.rule import Rule, Who
 from registry_core.auth.sources.personal_keys import PersonalKey
+from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
+from registry_core.auth.tokens.service import TokenService
+from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import read_settings
+from registry_core.globs import RepositoryGlobs
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.scopes import PULL, WHOLE_CATALOG
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys
-from tests.support.catalogs import SECRET, Seen, mark_all, names_on, pages
+from tests.support.catalogs import (
+    GLOBS,
+    LASTS,
+    NAMES,
+    SECRET,
+    Seen,
+    assert_no_trace,
+    mark_all,
+    names_on,
+    pages,
+    query,
+)
 from tests.support.counting import CountingStore
 from tests.support.listings import DIGEST
 from tests.wire.auth.builtin import HASH, KEY, bearer, token_for
@@ -180,6 +202,43 @@ async def test_the_catalog_is_that_of_a_registry_without_hidden_repositories(
     found = await pages(registry.client, parameters, headers=await registry.headers())
     assert list(map(Seen.of, found)) == list(map(Seen.of, wanted))
     assert names_on(found) == [name for name in row.visible if name > parameters.get("last", "")]
+
+
+@settings(deadline=None)
+@given(
+    names=st.sets(NAMES, max_size=25),
+    globs=st.lists(GLOBS, min_size=1, max_size=3),
+    limits=st.none() | st.lists(GLOBS, max_size=3),
+    n=st.none() | st.integers(0, 6),
+    last=LASTS,
+)
+async def test_any_key_of_any_user_leaves_no_trace_of_hidden_repositories(
+    names: set[str],
+    globs: list[str],
+    limits: list[str] | None,
+    n: int | None,
+    last: str | None,
+) -> None:
+    """Whatever the rules of the user and the limits of the key."""
+    rules = Rules((Rule((Who("user", "alice"),), (PULL,), tuple(globs)),))
+    scopes = None
+    if limits is not None:
+        scopes = (*parse_limits([f"repository:{glob}:pull" for glob in limits]), WHOLE_CATALOG)
+    login = Login(Identity("alice", HTPASSWD), "key", limits=scopes)
+    issuer = Issuer(KEY, "registry")
+    grant = TokenService([], rules, issuer, RefreshTokens(issuer)).grant(login, [WHOLE_CATALOG])
+    verifier = TokenVerifier(issuer.key_set, "registry", "registry")
+    authenticator = BuiltinAuthenticator(TokenAuthenticator(verifier, None, "registry"), rules)
+    caller = await authenticator.authenticate(f"Bearer {grant.token}")
+
+    visible = {
+        name
+        for name in names
+        if RepositoryGlobs(tuple(globs)).match(name)
+        and (limits is None or RepositoryGlobs(tuple(limits)).match(name))
+    }
+    stores = MemoryStore(), MemoryStore()
+    await assert_no_trace(stores, caller.permissions, names, visible, query(n, last))
 
 
 @pytest.mark.parametrize("registry", LIMITED, indirect=True, ids=str)
