@@ -58,8 +58,7 @@ async def list_visible(lister: Lister, permissions: Permissions, page: PageQuery
         listing = await lister.list_repositories(replace(query, n=rows))
         names += await _visible(listing.entries, permissions)
         if len(names) > n:
-            last = max(names[n - 1], query.last or "")
-            return Listing(tuple(names[:n]), PageQuery(n, last, query.token))
+            return Listing(tuple(names[:n]), PageQuery(n, names[n - 1], query.token))
         query, rows = _skip(beginnings, listing.next), ROWS
     return Listing(tuple(names), replace(query, n=n) if query and n else None)
 

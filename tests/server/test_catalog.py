@@ -127,6 +127,20 @@ async def test_what_lies_between_the_beginnings_of_globs_is_not_listed() -> None
     assert (names_on([answer]), calls) == (["a", "z/a"], ["list_page"] * 2)
 
 
+async def test_a_page_behind_a_link_goes_on_where_the_one_before_it_ended() -> None:
+    store = CountingStore(MemoryStore())
+    await mark_all(store, [*HIDDEN, "x/app", "y/app", "z/app"])
+    store.calls.clear()
+    costs = []
+    async with client_for(store, seeing("**/app")) as client:
+        answer = await client.get("/v2/_catalog?n=1")
+        costs.append(len(store.take()))
+        while "next" in answer.links:
+            answer = await client.get(answer.links["next"]["url"])
+            costs.append(len(store.take()))
+    assert costs == [3, 1, 1], "of 6,003 repositories the first page passes over 6,000"
+
+
 async def test_somebody_whose_rules_show_nothing_costs_no_call() -> None:
     store = CountingStore(MemoryStore())
     assert await catalog.list_visible(StoredRegistry(store), seeing(), PageQuery(10)) == Listing(())
