@@ -12,7 +12,7 @@ from ..spec.scopes import REPOSITORY, Resource, Scope
 from .authenticators import TokenAuthenticator
 from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .challenges import parse_bearer
-from .identity import ANONYMOUS, IdentitySource
+from .identity import ANONYMOUS, IdentitySource, kind_of
 from .rules import Rules
 from .tokens.claims import identity_from_claim, shown_from_claim
 from .tokens.exchange import TokenExchange
@@ -95,7 +95,14 @@ class BuiltinAuthenticator:
         if holder := verified.claims.get("identity"):
             everything = self.rules.permissions(identity_from_claim(holder))
             permissions = _GrantedCatalog(verified.scopes, everything, shown_from_claim(holder))
-        return Caller(verified.subject, permissions, is_known=True)
+        return Caller(
+            verified.subject,
+            permissions,
+            is_known=True,
+            kind=kind_of(verified.subject),
+            key=verified.text("key"),
+            token=verified.id,
+        )
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str

@@ -13,6 +13,7 @@ from .settings import Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
+    AUDIT_LOG_DISABLED,
     AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
@@ -64,6 +65,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
+        log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
     )
     if reader.problems:

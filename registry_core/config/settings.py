@@ -152,6 +152,7 @@ class Settings:
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -173,4 +174,5 @@ class Settings:
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True
+    log_audit: bool = True
     body_limit: int | None = None
