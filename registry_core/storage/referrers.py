@@ -215,15 +215,14 @@ class Referrers:
     async def _describe(self, digest: Digest, entry: _Entry) -> Descriptor:
         """Return the descriptor of an entry of our own, from wherever it has it.
 
-        :raises NotFound, ManifestInvalid: the manifest is gone, or none.
+        :raises NotFound, ManifestInvalid: the manifest is gone, or not valid.
         """
         properties = entry.properties
         assert properties is not None, "an entry of a fallback index is a descriptor"
         if (referrer := read_referrer(digest, properties)) is not None:
             return referrer
         if is_descriptor(properties):
-            # Else a repair has rewritten it meanwhile.
-            with suppress(TooLarge, ManifestInvalid):
+            with suppress(TooLarge, ManifestInvalid):  # a repair has rewritten it meanwhile
                 found = await self.membership.store.get(entry.path, limit=_MAX_ENTRY_BYTES)
                 size = len(found.content)
                 return await off_loop(size, parse_referrer, digest, found.content)
@@ -252,7 +251,7 @@ class _Entry:
     referrer: Descriptor | None = None
 
     def is_of_another_type(self, artifact_type: str | None) -> bool:
-        """Whether it is known, without a call, to be none of those that are requested."""
+        """Whether it is known, without a call, to have another artifact type than this."""
         if artifact_type is None:
             return False
         if self.referrer is not None:

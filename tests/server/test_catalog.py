@@ -162,8 +162,8 @@ def test_forty_thousand_repositories_are_passed_over_in_one_request() -> None:
     assert catalog.MOST_LISTINGS * catalog.ROWS > 39_000
 
 
-async def test_a_link_says_no_more_for_a_text_of_any_length() -> None:
-    """It can be followed: a URL has 8 KiB at most."""
+async def test_a_link_can_be_followed_however_long_the_text_is_after_which_a_client_began() -> None:
+    """A URL has 8 KiB at most."""
     store = MemoryStore()
     await mark_all(store, ["b", "c"])
     async with client_for(store, Everything()) as client:

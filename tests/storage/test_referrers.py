@@ -156,7 +156,7 @@ async def test_a_list_of_another_type_costs_no_read_however_long_annotations_are
     assert sorted(store.take()) == ["get", "list_page"], "the get is that of the fallback tag"
 
 
-async def test_an_entrys_content_that_is_no_descriptor_of_its_manifest_is_not_believed(
+async def test_an_entrys_content_that_is_not_the_descriptor_of_its_manifest_is_not_trusted(
     referrers: Referrers, memory: MemoryStore
 ) -> None:
     """The manifest is read then, as where an earlier version wrote the entry."""
