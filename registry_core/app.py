@@ -32,6 +32,7 @@ from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.audit import log as audit_log
 from .server.context import ServerContext
+from .server.cors import Cors
 from .server.sealing import PAGE, Sealer
 from .server.sessions import SessionSigner
 from .server.urls import Urls
@@ -199,7 +200,7 @@ def _assemble(
         settings.body_limit,
         pages=Sealer(settings.http_secret, PAGE),
     )
-    return Application(context, endpoints, **options)
+    return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 
 
 def _access(
