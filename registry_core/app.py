@@ -30,6 +30,7 @@ from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
+from .server.audit import log as audit_log
 from .server.context import ServerContext
 from .server.sessions import SessionSigner
 from .server.urls import Urls
@@ -111,6 +112,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
+        max_references=settings.max_references,
         immutable_tags=settings.immutable_tags,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,
@@ -304,6 +306,7 @@ class RegistryApp:
             shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
+        audit_log.disabled = not settings.log_audit
 
     async def _open(self) -> Registry:
         if self._store is None:

@@ -13,6 +13,7 @@ from .settings import Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
+    AUDIT_LOG_DISABLED,
     AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
@@ -22,6 +23,7 @@ from .table import (
     HTTP_RELATIVE_URLS,
     HTTP_SECRET,
     INDEX_PLATFORMS,
+    MAX_REFERENCES,
     READ_ONLY,
     REDIRECT_DISABLE,
     REDIRECT_MINSIZE,
@@ -58,10 +60,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         read_only=reader.flag(READ_ONLY),
         require_blobs=validated,
         require_children=validated and reader.choice(INDEX_PLATFORMS) == "all",
+        max_references=reader.number(MAX_REFERENCES),
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
+        log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
     )
     if reader.problems:

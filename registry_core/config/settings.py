@@ -148,9 +148,11 @@ class Settings:
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
     :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
     :ivar require_children: whether an image index may list only manifests that are there.
+    :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -167,8 +169,10 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
+    max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True
+    log_audit: bool = True
     body_limit: int | None = None

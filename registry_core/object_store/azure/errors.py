@@ -39,8 +39,8 @@ learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key"""
 class AccessDenied(StoreUnavailable):
     """Storage answered 401 or 403. ``reason`` is its error code."""
 
-    def __init__(self, text: str, *, public: str = "", reason: str = "") -> None:
-        super().__init__(text, public=public or _DENIED)
+    def __init__(self, text: str, *, reason: str = "") -> None:
+        super().__init__(text, public=_DENIED)
         self.reason = reason
 
     @property
@@ -71,8 +71,7 @@ class HierarchicalNamespace(StoreUnavailable):
     def __init__(self, account: str) -> None:
         super().__init__(
             f"the account {account} has a hierarchical namespace (Data Lake Storage Gen2), in "
-            "which directories are objects: use an account without one",
-            public="storage has a hierarchical namespace, which the registry does not support",
+            "which directories are objects: use an account without one"
         )
 
 
@@ -236,7 +235,6 @@ _DIRECTORY = _Meaning(
     StoreRefused,
     "the account has a hierarchical namespace (Data Lake Storage Gen2), which the registry does "
     "not support: use an account without one",
-    "storage has a hierarchical namespace, which the registry does not support",
 )
 _CONTAINER_GONE = _Meaning(StoreUnavailable, _no_container)
 
@@ -310,29 +308,29 @@ _BY_STATUS: Mapping[int, type[StoreError]] = {
 
 def _denied(text: str, answer: _Answer) -> StoreError:
     """Return the exception for an answer 401 or 403."""
-    advice, public = _denial_advice(answer)
-    return AccessDenied(f"{text}{advice and f': {advice}'}", public=public, reason=answer.code)
+    advice = _denial_advice(answer)
+    return AccessDenied(f"{text}{advice and f': {advice}'}", reason=answer.code)
 
 
-def _denial_advice(answer: _Answer) -> tuple[str, str]:
-    """Return what to do about a denial, and what a client is shown, "" for the usual text."""
+def _denial_advice(answer: _Answer) -> str:
+    """Return what to do about a denial."""
     code, account = answer.code, answer.target.account
     if code == "AccountIsDisabled":
-        return f"the account {account} is disabled: enable it, or its subscription", ""
+        return f"the account {account} is disabled: enable it, or its subscription"
     if code == "AuthorizationFailure":
-        return _network_advice(answer.target), ""
+        return _network_advice(answer.target)
     seconds = answer.clock_difference
     if code in _NOT_AUTHENTICATED and abs(seconds) > _CLOCK_TOLERANCE:
         way = "ahead of" if seconds > 0 else "behind"
-        return f"this machine's clock is {abs(seconds):.0f} s {way} storage's: set it", ""
+        return f"this machine's clock is {abs(seconds):.0f} s {way} storage's: set it"
     if answer.target.identity is None:
-        return _KEY_ADVICE.get(code, ""), ""
+        return _KEY_ADVICE.get(code, "")
     if code in _NOT_AUTHENTICATED:
         return (
             f"the token of {answer.target.identity} was not accepted: "
             f"the tenant must be that of the account {account}"
-        ), ""
-    return _role_advice(answer) if code in _ROLE_MISSING else ("", "")
+        )
+    return _role_advice(answer) if code in _ROLE_MISSING else ""
 
 
 def _network_advice(target: StorageTarget) -> str:
@@ -343,17 +341,16 @@ def _network_advice(target: StorageTarget) -> str:
     return advice if target.identity is None else f"{advice}; or {target.identity} has no role"
 
 
-def _role_advice(answer: _Answer) -> tuple[str, str]:
+def _role_advice(answer: _Answer) -> str:
     target = answer.target
     if answer.operation == SIGNING:
         role, where = SIGNING_ROLE, f"the account {target.account} (not on a container)"
     else:
         role, where = DATA_ROLE, f"the container {target.container} or the account {target.account}"
-    advice = (
+    return (
         f"{target.identity} needs the role {role} on {where}; "
         "a new assignment takes up to ten minutes to take effect"
     )
-    return advice, f"the registry's identity needs the role {role}; the registry's log says where"
 
 
 _ROLE_MISSING = {"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}
