@@ -1,4 +1,5 @@
-// Alerts on failed and slow requests, on logs that are cut off, and on a package that was written.
+// Alerts on failed and slow requests, on failed logins, on logs that are cut off, and on a package that
+// was written.
 
 @description('Prefix of resource names.')
 param namePrefix string
@@ -55,6 +56,19 @@ var always = [
       | where tostring(Properties.HttpMethod) !in ('POST', 'PATCH', 'PUT')
       | summarize requests = count(), milliseconds = percentile(DurationMs, 50)
       | where milliseconds > 2000 and requests >= 10
+    '''
+  }
+  {
+    // The audit log of the registry (docs/audit.md). Of sampled items, ItemCount says how many they stand for.
+    name: 'logins'
+    description: 'More than 100 logins were denied.'
+    query: '''
+      AppTraces
+      | where Message startswith 'audit {'
+      | extend line = parse_json(substring(Message, 6))
+      | where line.action == 'login' and line.outcome == 'denied'
+      | summarize denied = sum(ItemCount)
+      | where denied > 100
     '''
   }
   {

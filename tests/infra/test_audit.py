@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import re
+
 import pytest
+from starlette.requests import Request
+
+from registry_core.server.audit import AuditRecord
 
 from .snapshots import NAMES, Deployment, Resource, deployment
 
@@ -41,6 +48,32 @@ def test_the_log_of_an_existing_account_is_left_to_its_operator() -> None:
         assert [scope for scope in scopes if "existingaccount" in scope] == []
 
 
+def test_the_alert_on_logins_finds_the_lines_that_the_registry_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Those of logins that were denied, and no others."""
+    record = AuditRecord()
+    record.begin_login("alice")
+    request = Request({"type": "http", "headers": [], "client": ("203.0.113.9", 443)})
+    with caplog.at_level(logging.INFO, "registry_core.audit"):
+        record.write(request, 401)
+        record.write(request, 200)
+    denied, allowed = caplog.messages
+    (query,) = [
+        rule.properties["criteria"]["allOf"][0]["query"]
+        for rule in deployment("alerts").all(RULE)
+        if rule.name.endswith("-logins")
+    ]
+    (start,) = re.findall(r"Message startswith '(.*)'", query)
+    (skipped,) = re.findall(r"substring\(Message, (\d+)\)", query)
+    conditions = re.findall(r"line\.(\w+) == '(\w+)'", query)
+    assert len(conditions) == 2
+    for line, found in ((denied, True), (allowed, False)):
+        assert line.startswith(start)
+        fields = json.loads(line[int(skipped) :])
+        assert (fields.items() >= dict(conditions).items()) is found
+
+
 @pytest.mark.parametrize("name, package", [("alerts", True), ("options", False)])
 def test_alerts_on_cut_off_logs_and_on_a_written_package(name: str, *, package: bool) -> None:
     """On the package if writes to storage are logged."""
@@ -49,6 +82,7 @@ def test_alerts_on_cut_off_logs_and_on_a_written_package(name: str, *, package: 
         for rule in deployment(name).all(RULE)
     }
     assert "OverQuota" in queries["cap"]
+    assert {"failures", "latency", "logins"} <= queries.keys()
     assert ("package" in queries) is package
     if package:
         (container,) = [
