@@ -10,7 +10,7 @@ import pytest
 from tests.house.tree import PROJECT, tracked
 
 _SECRET = re.compile(
-    r"[\w./-]*(?:htpasswd(?!\.py)[\w.-]*|rules[\w-]*\.toml|\.(?:pem|pfx|key|p12))\b"
+    r"[\w./-]*(?:htpasswd(?!\.py)[\w.-]*|rules[\w-]*\.toml|\.(?:env|pem|pfx|key|p12))\b"
 )
 _DOCUMENTS = ("README.md", *(path.as_posix() for path in tracked("docs/*.md")))
 
@@ -46,6 +46,7 @@ def test_git_ignores_keys_users_and_rules_of_the_documents() -> None:
         "docs/.env",
         "htpasswd.old",
         "infra/signing-key.pem",
+        "infra/users.env",
         "local.settings.json",
         "registry_core/auth/htpasswd",
         "team-rules.toml",
