@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 DEBIAN_PACKAGES = {
+    "chromium": "chromium",
     "containerd": "containerd",
     "crun": "crun",
     "ctr": "containerd",
