@@ -19,7 +19,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# For any system and every supported Python, so that one file serves Azure, developers and CI. The
+# For every system and every supported Python, so that one file serves Azure, developers and CI. The
 # files name no index: each machine configures where packages come from.
 _OPTIONS = (
     *("--universal", "--python-version", "3.11"),
@@ -33,14 +33,15 @@ class Lock:
     """A file of pinned packages, and the ranges that it is made from.
 
     :ivar extras: the extras of the package in pyproject.toml, if that is among the sources.
+    :ivar follows: the file that determines the versions, if another one does.
     """
 
     path: str
     sources: tuple[str, ...]
     extras: tuple[str, ...] = ()
+    follows: str = ""
 
 
-# The first has every package but those of the last, and determines the versions in the others.
 EVERYTHING = Lock(
     "requirements-dev.txt",
     ("pyproject.toml", "requirements.in", "requirements-dev.in"),
@@ -48,9 +49,14 @@ EVERYTHING = Lock(
 )
 LOCKS = (
     EVERYTHING,
-    Lock("requirements.txt", ("pyproject.toml", "requirements.in"), ("azure", "auth")),
-    Lock("requirements-local.txt", ("pyproject.toml",), ("serve",)),
-    Lock("requirements-build.txt", ("requirements-build.in",)),
+    Lock(
+        "requirements.txt",
+        ("pyproject.toml", "requirements.in"),
+        ("azure", "auth"),
+        EVERYTHING.path,
+    ),
+    Lock("requirements-local.txt", ("pyproject.toml",), ("serve",), EVERYTHING.path),
+    Lock("requirements-build.txt", ("requirements-build.in",), follows=EVERYTHING.path),
     Lock("scripts/azurite/requirements.txt", ("scripts/azurite/requirements.in",)),
 )
 
@@ -71,12 +77,7 @@ def write(project: Path, upgrade: Sequence[str] = ()) -> None:
 
 def _compile(project: Path, lock: Lock, upgrade: Sequence[str]) -> None:
     extras = [f"--extra={name}" for name in lock.extras]
-    if lock == EVERYTHING:
-        versions = list(upgrade)
-    elif lock.path.startswith("requirements"):
-        versions = ["--constraints", EVERYTHING.path, "--upgrade"]
-    else:
-        versions = list(upgrade)
+    versions = ["--constraints", lock.follows, "--upgrade"] if lock.follows else upgrade
     command = [_uv(), "pip", "compile", *_OPTIONS, *extras, *versions]
     ran = subprocess.run(
         [*command, "--output-file", lock.path, *lock.sources],

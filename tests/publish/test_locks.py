@@ -59,7 +59,7 @@ def test_every_line_is_a_pinned_package_with_hashes(path: str) -> None:
     assert [line for line in left if not line.lstrip().startswith("#")] == []
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.startswith("requirements")])
+@pytest.mark.parametrize("path", [lock.path for lock in LOCKS if lock.follows])
 def test_what_runs_is_what_the_tests_run_with(path: str) -> None:
     assert pins(path) <= pins(EVERYTHING.path)
 
