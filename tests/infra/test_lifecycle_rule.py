@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def prefix_of(properties: dict[str, Any]) -> str:
 def test_the_rule_applies_to_all_uploads() -> None:
     """With paths as a new container has them."""
     assert prefix() == f"registry/{Layout(PLAIN).uploads}"
+
+
+def test_the_documented_command_makes_the_same_rule() -> None:
+    document = (PROJECT / "docs/deploy.md").read_text()
+    [made] = re.findall(r"management-policy create .* --policy '(\{(?s:.*?)\})'\n", document)
+    assert prefix_of({"policy": json.loads(made)}) == prefix()
 
 
 def test_the_rule_applies_to_the_folder_that_the_registry_uses() -> None:

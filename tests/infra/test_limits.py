@@ -82,6 +82,15 @@ def test_the_default_limit_is_the_largest_that_the_default_concurrency_allows() 
     assert limit * concurrency * FACTOR <= available < (limit + 10 * MIB) * concurrency * FACTOR
 
 
+def test_the_documented_commands_set_the_same_limit_and_concurrency() -> None:
+    commands = (PROJECT / "docs/deploy.md").read_text()
+    limit = deployment().app_settings()["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
+    scale = deployment().one(SITE).properties["functionAppConfig"]["scaleAndConcurrency"]
+    concurrency = str(scale["triggers"]["http"]["perInstanceConcurrency"])
+    assert re.findall(r"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT=(\d+)", commands) == [limit]
+    assert re.findall(r"perInstanceConcurrency=(\d+)", commands) == [concurrency]
+
+
 def test_the_check_can_be_overridden() -> None:
     """As `options` does."""
     settings = deployment("options").app_settings()
