@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -50,8 +49,6 @@ HANDLERS: dict[type[e.Endpoint], _EndpointHandler] = {
 # In bytes: the longest request line that the Functions host accepts (MaxRequestLineSize of Kestrel,
 # ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
-
-_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _HOME = """\
 This is a container registry (OCI distribution-spec 1.1), stored in Azure Blob Storage.
@@ -200,6 +197,4 @@ def _parse(request: Request) -> e.Endpoint:
         raise Unsupported(
             f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
         )
-    # Hosts differ in whether they decode slashes; no endpoint's path contains a "%".
-    path = _ENCODED_SLASH.sub("/", path)
     return parse(request.method, path, request.query_params.multi_items())
