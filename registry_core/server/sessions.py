@@ -14,7 +14,7 @@ from functools import cached_property
 
 from ..registry import Upload
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown
-from .sealing import SealBroken, Sealer
+from .sealing import UPLOAD, SealBroken, Sealer
 
 LIFETIME = timedelta(days=7)
 
@@ -44,7 +44,7 @@ class SessionSealer:
 
     @cached_property
     def _sealer(self) -> Sealer:
-        return Sealer(self.secret, "upload")
+        return Sealer(self.secret, UPLOAD)
 
     def seal(self, session: UploadSession) -> str:
         """Return the session as text, valid for its upload and for `LIFETIME`."""

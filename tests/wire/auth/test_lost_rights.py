@@ -23,6 +23,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.context import ServerContext
+from registry_core.server.sealing import PAGE, Sealer
 from registry_core.server.sessions import SessionSealer
 from registry_core.server.urls import Urls
 from registry_core.spec.digest import Digest
@@ -84,6 +85,7 @@ class Registry:
             SessionSealer(SETTINGS.http_secret, now=self.clock),
             Urls(),
             self.mode().authenticator,
+            pages=Sealer(SETTINGS.http_secret, PAGE),
         )
         headers = {"Authorization": f"Bearer {token}"}
         transport = httpx.ASGITransport(Application(context))
