@@ -123,7 +123,8 @@ class BuiltinAuth:
 class AuthSettings:
     """The mode of authentication and what it needs; settings of other modes are not read.
 
-    Without ``rules`` authenticated callers may do everything, and others nothing.
+    Without ``rules`` users of the password file and personal access keys may do everything, and
+    others nothing. Entra ID needs rules.
     """
 
     mode: Mode = Mode.NONE

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Collection
 
 from ..aio import Lazy
 from ..auth.caller import Authenticator, Open
+from ..auth.shared_secret import ADVICE, weakness
 from ..registry import Registry
 from .application import Application, do_nothing
 from .context import ServerContext
 from .sessions import SessionSigner
 from .urls import Urls
-
-_SECRET_LENGTH = 16
 
 
 def asgi(
@@ -27,8 +26,8 @@ def asgi(
 ) -> Application:
     """Return an ASGI application that serves a registry.
 
-    :param secret: signs the URLs of uploads. Every process that serves the registry needs the same,
-        and after a restart too: an upload continues in any of them.
+    :param secret: seals the state of uploads. Every process that serves the registry needs the
+        same, and after a restart too: an upload continues in any of them.
     :param authenticator: authenticates callers. Without one, everybody may do everything.
     :param public_url: scheme and host of the registry for clients, such as
         ``https://registry.example.com``. By default they are taken from each request.
@@ -36,10 +35,10 @@ def asgi(
     :param repository_classes: the classes of manifests that may be pushed (``image``, ``plugin``);
         empty: all manifests.
     :param shutdown: called at the end of the ASGI lifespan, such as ``store.close``.
-    :raises ValueError: the secret is shorter than 16 characters.
+    :raises ValueError: the secret is shorter than 32 characters, or easy to guess.
     """
-    if len(secret) < _SECRET_LENGTH:
-        raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
+    if problem := weakness(secret):
+        raise ValueError(f"the secret {problem}; give a random one, {ADVICE}")
     context = ServerContext(
         Lazy.of(registry),
         SessionSigner(secret),

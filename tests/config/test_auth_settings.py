@@ -21,10 +21,12 @@ from registry_core.config import (
 from tests.support.certificates import certify
 from tests.support.oidc_issuer import ec_key
 
+from . import SECRET, without_unset
+
 STORAGE = {
     table.ACCOUNT_NAME: "account",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 PEM = certify("issuer").pem
 KEY = ec_key()
@@ -40,7 +42,7 @@ TOKEN = {
 
 
 def auth(environment: dict[str, str]) -> AuthSettings:
-    return read_settings(STORAGE | environment).auth
+    return read_settings(without_unset(STORAGE | environment)).auth
 
 
 def token(**changed: str) -> TokenAuth:
@@ -53,7 +55,7 @@ def token(**changed: str) -> TokenAuth:
 
 def problems(environment: dict[str, str]) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_settings(STORAGE | environment)
+        read_settings(without_unset(STORAGE | environment))
     return error.value.problems
 
 
@@ -172,7 +174,7 @@ def test_a_problem_with_the_users_is_reported(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "mode, ignored",
     [
-        ({}, table.TOKEN_REALM),
+        ({table.AUTH: "none"}, table.TOKEN_REALM),
         (TOKEN, table.HTPASSWD_PATH),
         ({table.AUTH: "htpasswd", table.HTPASSWD_PATH: USERS}, table.TOKEN_JWKS),
     ],
@@ -182,8 +184,15 @@ def test_a_setting_of_another_mode_is_ignored_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         auth(mode | {ignored: "x"})
-    chosen = mode.get(table.AUTH, "none")
+    chosen = mode[table.AUTH]
     assert caplog.messages == [f"{ignored} is ignored because REGISTRY_AUTH is {chosen}"]
+
+
+def test_settings_of_a_mode_need_the_mode() -> None:
+    """Rules and users that nobody reads would leave the registry open."""
+    for name in (table.AUTH_RULES, table.HTPASSWD_PATH, table.TOKEN_JWKS, table.ENTRA_TENANTID):
+        [problem] = problems({name: "x"})
+        assert problem.startswith(f"REGISTRY_AUTH is missing; {name} is for ")
 
 
 def test_repository_classes_are_checked() -> None:

@@ -7,22 +7,24 @@ import pytest
 
 from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
 
+from . import SECRET, without_unset
+
 KEY = base64.b64encode(b"a key").decode()
 BY_ACCOUNT = {
     table.ACCOUNT_NAME: "account",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 BY_CONNECTION_STRING = {
     table.CONNECTION_STRING: f"AccountName=account;AccountKey={KEY};EndpointSuffix=x",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 
 
 def problems(environment: dict[str, str]) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_settings(environment)
+        read_settings(without_unset(environment))
     assert str(error.value) == "\n".join(error.value.problems)
     return error.value.problems
 
@@ -35,7 +37,7 @@ def test_an_account_without_a_key_is_accessed_with_an_identity() -> None:
 
 def test_unset_settings_have_their_defaults() -> None:
     settings = read_settings(BY_ACCOUNT)
-    assert settings == Settings(settings.storage, "0123456789abcdef")
+    assert settings == Settings(settings.storage, SECRET)
 
 
 def test_every_setting_is_read() -> None:
@@ -84,14 +86,14 @@ def test_every_setting_is_read() -> None:
 )
 def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) -> None:
     """Except "/", which is what distribution v2 uses. Unset means: found by looking."""
-    assert read_settings(BY_ACCOUNT | {table.ROOT_DIRECTORY: text}).root == root
+    assert read_settings(without_unset(BY_ACCOUNT | {table.ROOT_DIRECTORY: text})).root == root
 
 
 @pytest.mark.parametrize(
     "change, named, advice",
     [
         ({table.HTTP_SECRET: ""}, table.HTTP_SECRET, "openssl rand"),
-        ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 16"),
+        ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 32"),
         ({table.CONTAINER: ""}, table.CONTAINER, "3 to 63"),
         ({table.CONTAINER: "Upper"}, table.CONTAINER, "3 to 63"),
         ({table.ACCOUNT_NAME: ""}, table.ACCOUNT_NAME, table.CONNECTION_STRING),

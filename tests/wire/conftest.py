@@ -23,7 +23,7 @@ from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
-SECRET = "a secret for tests, long enough"
+SECRET = "a secret for tests, which is long enough"
 IN_PROCESS = "memory"
 EVERY_HOST = (IN_PROCESS, "redirected", FUNCTIONS.name)
 EVERY_STACK = (*EVERY_HOST, "streamed", "identity")

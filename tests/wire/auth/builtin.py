@@ -34,7 +34,7 @@ def settings(**others: str) -> Settings:
         "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
         "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
         "REGISTRY_STORAGE_REDIRECT_DISABLE": "true",
-        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+        "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
         "REGISTRY_AUTH": "builtin",
         "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": KEY.pem(),
         "REGISTRY_AUTH_HTPASSWD_PATH": f"alice:{HASH}",
