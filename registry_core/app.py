@@ -205,7 +205,7 @@ def _assemble(
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
     **options: Any,
 ) -> Application:
-    urls = Urls(settings.public_url, settings.relative_urls)
+    urls = Urls(settings.public_url, settings.relative_urls, settings.forwarded_headers)
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,

@@ -11,7 +11,7 @@ from ..auth.repository_classes import CLASSES
 from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
 from .auth import read_auth
 from .reader import ConfigError, SettingsReader
-from .settings import AuthSettings, Mode, Settings
+from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
@@ -66,6 +66,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
         body_limit=_body_limit(reader),
+        forwarded_headers=_forwarded_headers(reader),
     )
     if problems := reader.all_problems():
         raise ConfigError(problems)
@@ -145,6 +146,17 @@ def _is_base_url(text: str) -> bool:
 
 def _body_limit(reader: SettingsReader) -> int | None:
     """Return the limit of the Functions host in bytes; None on hosts without one."""
-    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
+    if reader.given(BODY_LIMIT) or _in_functions(reader):
         return reader.number(BODY_LIMIT)
     return None
+
+
+def _forwarded_headers(reader: SettingsReader) -> frozenset[str]:
+    if _in_functions(reader):
+        return FUNCTIONS_HOST
+    return CONTAINER_APPS if reader.in_azure else ANY_PROXY
+
+
+def _in_functions(reader: SettingsReader) -> bool:
+    """Whether the Functions host is in front of the registry, in Azure or elsewhere."""
+    return reader.in_app_service or bool(reader.given(_FUNCTIONS))

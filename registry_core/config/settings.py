@@ -138,6 +138,18 @@ OPEN = AuthSettings()
 """No authentication: every caller may do everything."""
 
 
+# Names of headers, in lower case.
+ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
+"""A proxy of one's own, which has to overwrite or remove all of them."""
+
+FUNCTIONS_HOST = frozenset({"x-forwarded-host", "x-forwarded-proto"})
+"""The Functions host replaces these (ForwardedRequestTransformer of YARP), and no others."""
+
+CONTAINER_APPS = frozenset({"x-forwarded-proto"})
+"""Container Apps' ingress writes this, and leaves `Host` as it is:
+learn.microsoft.com/azure/container-apps/ingress-overview, "HTTP headers"."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of a registry.
@@ -152,6 +164,8 @@ class Settings:
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar forwarded_headers: those headers that the proxy in front of the registry writes, and which
+        say how the client sees the registry. Whatever else a client sends is not believed.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -173,3 +187,4 @@ class Settings:
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True
     body_limit: int | None = None
+    forwarded_headers: frozenset[str] = ANY_PROXY

@@ -48,6 +48,10 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
 # ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
 
+# For answers that tell clients where the registry is, as this request had it: in a challenge it is
+# where they send their passwords.
+_UNCACHED = "no-store"
+
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _HOME = """\
@@ -145,6 +149,8 @@ class Application:
         except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.headers["Cache-Control"] = _UNCACHED
         return response
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
@@ -170,7 +176,8 @@ class Application:
 
     async def _answer_home(self, request: Request) -> Response:
         name_operation(request.scope, "Home")
-        return PlainTextResponse(_HOME.format(host=self._context.urls.host(request)))
+        page = _HOME.format(host=self._context.urls.host(request))
+        return PlainTextResponse(page, headers={"Cache-Control": _UNCACHED})
 
 
 def _parse(request: Request) -> e.Endpoint:

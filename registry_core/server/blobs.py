@@ -16,7 +16,6 @@ from ..spec.media_types import OCTET_STREAM
 from ..spec.ranges import ByteRange, is_suffix, parse_range
 from .conditional import UNCHANGING, not_modified
 from .context import RequestContext
-from .urls import host_name
 
 # In bytes. A longer answer is streamed, piece by piece, which takes more CPU but less memory.
 _SENT_AT_ONCE = 2**20
@@ -43,7 +42,7 @@ async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     wanted = parse_range(context.header("range"), blob.descriptor.size)
     url = None if is_suffix(context.header("range")) else await blob.url()
     if url is not None:
-        location = _under_other_name(url, host_name(context.request))
+        location = _under_other_name(url, context.server.urls.host_name(context.request))
         return RedirectResponse(location, headers=_digest(blob.descriptor))
     return await _send(blob, wanted, headers)
 

@@ -62,10 +62,11 @@ class _Hosts(dict[str, tuple[str, str]]):
             "REGISTRY_STORAGE_REDIRECT_DISABLE": str(
                 name not in ("redirected", "identity")
             ).lower(),
-            # Paths with a leading slash, as distribution v2 writes them, are served as well.
-            "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
         }
+        if name == "redirected":
+            # Paths with a leading slash, as distribution v2 writes them, are served as well.
+            environment["REGISTRY_STORAGE_AZURE_ROOTDIRECTORY"] = "/"
         host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
         return self[name]
