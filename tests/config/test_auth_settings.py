@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.auth.tokens.keys import ALGORITHMS
+from registry_core.auth.tokens.keys import ALGORITHMS, SigningKey
 from registry_core.config import (
     AuthSettings,
     ConfigError,
@@ -210,3 +210,27 @@ def test_commands_that_only_work_on_storage_need_no_other_settings() -> None:
     assert (settings.storage.container, settings.auth) == ("registry", AuthSettings(Mode.NONE))
     with pytest.raises(ConfigError):
         read_settings(environment)
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        (table.ENTRA_TENANTID, "example.com", "must be the id of the tenant"),
+        (table.ENTRA_CLIENTID, "https://management.azure.com/", "is the audience of another"),
+        (table.ENTRA_CLIENTID, "x, https://containerregistry.azure.net", "of another service"),
+        (table.ENTRA_AUTHORITY, "login.microsoftonline.us", "begins with https://"),
+        (table.ENTRA_AUTHORITY, "http://login.example", "begins with https://"),
+    ],
+)
+def test_a_problem_with_entra_id_is_reported(name: str, text: str, expected: str) -> None:
+    settings = {
+        table.AUTH: "builtin",
+        table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem(),
+        table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
+        table.ENTRA_CLIENTID: "x",
+        table.AUTH_RULES: '[[rule]]\nwho = ["role:Push"]\nmay = ["push"]\non = ["**"]\n',
+    }
+    assert auth(settings).builtin
+    [problem] = problems(settings | {name: text})
+    assert problem.startswith(f"{name}=")
+    assert expected in problem
