@@ -115,6 +115,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
+        foreign_urls=settings.foreign_urls,
         immutable_tags=settings.immutable_tags,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,

@@ -1,4 +1,4 @@
-"""Globs of repositories and of ``repository:tag``, as used in settings and documents.
+"""Globs of repositories, of ``repository:tag`` and of URLs, as used in settings and documents.
 
 ``*`` matches any text without a slash, ``**`` any text, ``?`` one character except a slash. All
 other characters match themselves.
@@ -19,6 +19,12 @@ _WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 _TOKEN = re.compile(r"\*\*|\*|\?|[^*?]+")
 _REPOSITORY = re.compile(r"[a-z0-9._/*?-]+")
 _TAG = re.compile(r"[a-zA-Z0-9._*?-]+")
+# A wildcard in the host stands for its first labels only: "https://example.com*/" would match the
+# host example.com.evil.example.
+_URL = re.compile(
+    r"https?://(?:\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::[0-9]{1,5})?"
+    r"/[A-Za-z0-9._~:/@!&',;=%*?-]*"
+)
 
 
 def tokens(glob: str) -> list[str]:
@@ -122,6 +128,22 @@ class RepositoryGlobs:
         return self._patterns.match(repository)
 
 
+@dataclass(frozen=True)
+class UrlGlobs:
+    """Globs of normalized URLs with http or https. An empty collection matches nothing."""
+
+    texts: tuple[str, ...] = ()
+    _patterns: _Patterns = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: naming the glob that is not valid, with an example."""
+        patterns = {text: _of_urls(text) for text in self.texts}
+        object.__setattr__(self, "_patterns", _Patterns(patterns))
+
+    def match(self, url: str) -> bool:
+        return self._patterns.match(url)
+
+
 def _of_tags(glob: str) -> str:
     repository, colon, tag = glob.partition(":")
     if not (colon and _REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag)):
@@ -132,6 +154,16 @@ def _of_tags(glob: str) -> str:
 def _of_repositories(glob: str) -> str:
     if not _REPOSITORY.fullmatch(glob):
         raise ValueError(f"{glob!r} is not a glob of repositories, such as team-a/** or public/*")
+    return _compile(glob)
+
+
+def _of_urls(glob: str) -> str:
+    # ".*" is what a regular expression has, and distribution's setting.
+    if not _URL.fullmatch(glob) or ".*" in glob:
+        raise ValueError(
+            f"{glob!r} is not a glob of URLs, such as https://mcr.microsoft.com/** or "
+            "https://*.example.com/layers/*; a glob is not a regular expression"
+        )
     return _compile(glob)
 
 

@@ -1,9 +1,9 @@
-"""Globs of ``repository:tag``."""
+"""Globs of ``repository:tag``, and of URLs."""
 
 import pytest
 
 from registry_core import globs as module
-from registry_core.globs import NO_TAGS, RepositoryGlobs, TagGlobs
+from registry_core.globs import NO_TAGS, RepositoryGlobs, TagGlobs, UrlGlobs
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,54 @@ def test_of_a_thousand_globs_only_those_are_compiled_that_begin_as_the_text_does
     assert globs.match("unlike-77/app")
     assert not globs.match("other/app")
     assert module._pattern.cache_info().misses == before + 1
+
+
+@pytest.mark.parametrize(
+    "glob, matching, others",
+    [
+        (
+            "https://mcr.microsoft.com/**",
+            ["https://mcr.microsoft.com/", "https://mcr.microsoft.com/v2/a?b=c"],
+            ["http://mcr.microsoft.com/", "https://mcr.microsoft.com.evil.example/"],
+        ),
+        (
+            "https://*.example.com/layers/*",
+            ["https://a.example.com/layers/1", "https://a.b.example.com/layers/"],
+            ["https://example.com/layers/1", "https://a.example.com/layers/1/2"],
+        ),
+        ("http://*/**", ["http://a.example:81/b/c"], ["https://a.example/"]),
+        ("https://a.example:444/?", ["https://a.example:444/b"], ["https://a.example/b"]),
+    ],
+)
+def test_a_glob_of_urls_matches_all_of_a_url(
+    glob: str, matching: list[str], others: list[str]
+) -> None:
+    globs = UrlGlobs((glob,))
+    for url in matching:
+        assert globs.match(url), url
+    for url in others:
+        assert not globs.match(url), url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mcr.microsoft.com/**",
+        "https://mcr.microsoft.com",
+        "https://mcr.microsoft.com*/**",
+        "https://mcr.*.com/**",
+        "https://MCR.microsoft.com/**",
+        "^https://mcr.microsoft.com/",
+        r"https://([^/]+\.)*microsoft\.com/",
+        "https://mcr.microsoft.com/.*",
+        "https://mcr.microsoft.com/a|b",
+        "https?://mcr.microsoft.com/",
+        "ftp://a.example/**",
+        "",
+    ],
+)
+def test_regular_expressions_and_open_hosts_are_not_globs_of_urls(text: str) -> None:
+    """Those of distribution would match other URLs if they were read as globs."""
+    with pytest.raises(ValueError, match="is not a glob of URLs, such as https://") as error:
+        UrlGlobs((text,))
+    assert repr(text) in str(error.value)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..globs import NO_TAGS, TagGlobs
+from ..globs import NO_TAGS, TagGlobs, UrlGlobs
 from .settings import Document
 from .table import PREFIX, SETTINGS, Setting, Type
 
@@ -117,6 +117,14 @@ class SettingsReader:
         except ValueError as error:
             self.problems.append(f"{name}: {error}")
             return NO_TAGS
+
+    def url_globs(self, name: str) -> UrlGlobs | None:
+        """Return patterns of URLs; None without any."""
+        try:
+            return UrlGlobs(self.words(name)) if self.text(name) else None
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return None
 
     def document(self, name: str, *, inline: str = "\n") -> Document | None:
         """Return the document that a setting holds or names; None without one.

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..auth.repository_classes import CLASSES
 from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
+from ..spec.foreign_urls import ForeignUrls
 from .auth import read_auth
 from .reader import ConfigError, SettingsReader
 from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
@@ -30,6 +31,8 @@ from .table import (
     REPOSITORY_CLASSES,
     ROOT_DIRECTORY,
     TAGS_IMMUTABLE,
+    URLS_ALLOW,
+    URLS_DENY,
     VALIDATION_DISABLED,
 )
 
@@ -61,6 +64,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         read_only=reader.flag(READ_ONLY),
         require_blobs=validated,
         require_children=validated and reader.choice(INDEX_PLATFORMS) == "all",
+        foreign_urls=_foreign_urls(reader) if validated else None,
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=auth,
         repository_classes=_repository_classes(reader),
@@ -126,6 +130,10 @@ def _repository_classes(reader: SettingsReader) -> frozenset[str]:
             f"{', '.join(sorted(CLASSES))}"
         )
     return names
+
+
+def _foreign_urls(reader: SettingsReader) -> ForeignUrls:
+    return ForeignUrls(reader.url_globs(URLS_ALLOW), reader.url_globs(URLS_DENY))
 
 
 def _public_url(reader: SettingsReader) -> str | None:

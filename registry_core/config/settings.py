@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..globs import NO_TAGS, TagGlobs
+from ..spec.foreign_urls import NO_URLS, ForeignUrls
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules
@@ -161,6 +162,7 @@ class Settings:
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
     :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
     :ivar require_children: whether an image index may list only manifests that are there.
+    :ivar foreign_urls: where else than to the registry manifests may send clients; None: anywhere.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar log_requests: whether each request is logged in one line.
@@ -182,6 +184,7 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
+    foreign_urls: ForeignUrls | None = NO_URLS
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()

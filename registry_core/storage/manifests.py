@@ -21,6 +21,7 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
+from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.image_config import ImageConfig
 from ..spec.manifest import Manifest, ManifestDocument, detect_media_type, parse_manifest
 from ..spec.media_types import IMAGE_CONFIGS
@@ -47,7 +48,8 @@ class Manifests:
     """`Reader`'s, `Writer`'s and `Lister`'s manifests over the object store.
 
     ``require_blobs`` and ``require_children``: refuse a manifest whose blobs, an index whose
-    manifests are missing. ``pushed_by``: the name of the caller, recorded with what they push.
+    manifests are missing. ``foreign_urls``: where else manifests may send clients; None: anywhere.
+    ``pushed_by``: the name of the caller, recorded with what they push.
     ``now``: Unix time.
     """
 
@@ -58,6 +60,7 @@ class Manifests:
     referrers: Referrers
     require_blobs: bool = True
     require_children: bool = True
+    foreign_urls: ForeignUrls | None = NO_URLS
     pushed_by: str = ""
     now: Callable[[], float] = time.time
 
@@ -150,9 +153,11 @@ class Manifests:
     def _references(self, manifest: Manifest) -> Sequence[tuple[bool, Digest]]:
         """Return each reference that must be there once, and whether it is a blob's.
 
-        :raises ManifestInvalid: the manifest is not valid.
+        :raises ManifestInvalid: the manifest is not valid, or sends clients elsewhere.
         """
         document = manifest.document
+        if self.foreign_urls is not None:
+            self.foreign_urls.check(document)
         blobs = _unique(document.required_blobs) if self.require_blobs else ()
         children = _unique(document.manifests) if self.require_children else ()
         return [*((True, digest) for digest in blobs), *((False, digest) for digest in children)]

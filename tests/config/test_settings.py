@@ -6,6 +6,8 @@ import logging
 import pytest
 
 from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
+from registry_core.globs import UrlGlobs
+from registry_core.spec.foreign_urls import NO_URLS, ForeignUrls
 
 from . import SECRET, without_unset
 
@@ -173,3 +175,25 @@ def test_storage_is_configured_once_any_setting_locates_it() -> None:
     assert not storage_is_configured({table.CONTAINER: "registry"})
     for name in (table.CONNECTION_STRING, table.ACCOUNT_NAME, table.SERVICE_URL):
         assert storage_is_configured({name: "x"})
+
+
+def test_manifests_send_clients_elsewhere_only_where_that_is_allowed() -> None:
+    """Nowhere by default, and without validation anywhere, as in distribution."""
+    assert read_settings(BY_ACCOUNT).foreign_urls == NO_URLS
+    patterns = {
+        table.URLS_ALLOW: '["https://mcr.microsoft.com/**", https://*.example.com/*]',
+        table.URLS_DENY: "https://old.example.com/**",
+    }
+    assert read_settings(BY_ACCOUNT | patterns).foreign_urls == ForeignUrls(
+        UrlGlobs(("https://mcr.microsoft.com/**", "https://*.example.com/*")),
+        UrlGlobs(("https://old.example.com/**",)),
+    )
+    without = patterns | {table.VALIDATION_DISABLED: "true"}
+    assert read_settings(BY_ACCOUNT | without).foreign_urls is None
+
+
+@pytest.mark.parametrize("name", [table.URLS_ALLOW, table.URLS_DENY])
+def test_regular_expressions_of_distribution_are_reported(name: str) -> None:
+    [problem] = problems(BY_ACCOUNT | {name: r"^https?://([^/]+\.)*example\.com/"})
+    assert problem.startswith(f"{name}: ")
+    assert "a glob is not a regular expression" in problem

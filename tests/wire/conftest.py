@@ -15,8 +15,10 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
+from registry_core.globs import UrlGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
+from registry_core.spec.foreign_urls import ForeignUrls
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
@@ -96,7 +98,10 @@ async def wire(
     """A registry to talk HTTP to, with a repository of its own."""
     if request.param == IN_PROCESS:
         memory = MemoryStore()
-        settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
+        foreign_urls = ForeignUrls(UrlGlobs(("https://example.com/*",)))
+        settings = Settings(
+            AzureStorage("unused"), SECRET, redirect=False, foreign_urls=foreign_urls
+        )
         app = build_application(settings, build_registry(settings, memory))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
