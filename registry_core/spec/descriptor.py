@@ -81,13 +81,17 @@ def text_field(document: Mapping[str, object], name: str) -> str | None:
 def text_map_field(document: Mapping[str, object], name: str) -> Mapping[str, str] | None:
     """Return a map of strings to strings of a JSON object; None if it is null or missing.
 
-    :raises ValueError: it is not such a map.
+    :raises ValueError: it is not such a map; names the key whose value is wrong.
     """
     value = document.get(name)
     if value is None:
         return None
-    if not isinstance(value, dict) or not all(map(_is_text, (*value, *value.values()))):
-        raise ValueError(f"{name} is not a map of strings to strings")
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is not a map of strings to strings")  # noqa: TRY004 - as above
+    for key, text in value.items():
+        if not (_is_text(key) and _is_text(text)):
+            is_wrong = "is null" if text is None else "is not text in UTF-8"
+            raise ValueError(f"{name}[{key[:160]!r}] {is_wrong}; it must be a string, or left out")
     return value
 
 

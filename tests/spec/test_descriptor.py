@@ -38,7 +38,13 @@ def test_parsing_is_the_inverse_of_building(descriptor: Descriptor) -> None:
         ({"size": True}, "size is not a number of bytes"),
         ({"size": -1}, "size is not a number of bytes"),
         ({"urls": "https://example.com/"}, "urls is not a list of strings"),
-        ({"annotations": {"a": 1}}, "annotations is not a map of strings to strings"),
+        ({"annotations": [1]}, "annotations is not a map of strings to strings"),
+        (
+            {"annotations": {"a": 1}},
+            r"annotations\['a'\] is not text in UTF-8; it must be a string",
+        ),
+        ({"annotations": {"a": "", "k": None}}, r"annotations\['k'\] is null; it must be a string"),
+        ({"annotations": {"\ud800": ""}}, r"annotations\['\\ud800'\] is not text in UTF-8"),
         ({"artifactType": []}, "artifactType is not a string"),
     ],
 )
