@@ -116,6 +116,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
         foreign_urls=settings.foreign_urls,
+        max_references=settings.max_references,
         immutable_tags=settings.immutable_tags,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,

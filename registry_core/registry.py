@@ -18,6 +18,7 @@ from .spec.endpoints import PageQuery, Reference
 from .spec.errors import RangeInvalid
 from .spec.image_config import ImageConfig
 from .spec.manifest import Manifest
+from .spec.preconditions import Precondition
 
 Body = AsyncIterator[bytes]
 """Content in pieces of any size, in order."""
@@ -144,9 +145,15 @@ class Reader(Protocol):
     """Blobs and manifests, read."""
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
-        """Return a blob of the repository.
+        """Return a blob of the repository, to be read.
 
         :raises BlobUnknown: the repository does not have it.
+        """
+
+    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        """Return a blob's descriptor, for a client that goes on to rely on the blob.
+
+        :raises BlobUnknown: the repository does not have it, or its content is gone or incomplete.
         """
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
@@ -212,14 +219,21 @@ class Writer(Protocol):
         """
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
         """Store a manifest under its digest, and make ``tags`` point to it.
+
+        :param precondition: what the first tag must point to before.
 
         :raises NameInvalid, TagInvalid: the repository's name or a tag is not valid.
         :raises ManifestInvalid: the manifest is malformed; never for one of `parse_manifest`.
         :raises ManifestBlobUnknown: the repository lacks blobs or manifests that it references.
         :raises Denied: a tag is immutable and points to another manifest (409).
+        :raises PreconditionFailed: the precondition does not hold (412).
         """
 
 
@@ -230,13 +244,15 @@ class Deleter(Protocol):
         """Remove a blob from the repository. Other repositories keep it.
 
         :raises BlobUnknown: the repository does not have it.
+        :raises Denied: an immutable tag needs it (409).
         """
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         """Remove a manifest from the repository, after the tags that point to it.
 
         :raises ManifestUnknown: the repository does not have it.
-        :raises Denied: one of the tags is immutable (409); then nothing is deleted.
+        :raises Denied: one of the tags is immutable, or an immutable tag needs the manifest (409);
+            then nothing is deleted.
         """
 
     async def delete_tag(self, repository: str, tag: str) -> Digest | None:

@@ -23,6 +23,7 @@ from .spec.digest import SHA256, Digest
 from .spec.endpoints import PageQuery, Reference
 from .spec.errors import Unsupported
 from .spec.manifest import Manifest
+from .spec.preconditions import Precondition
 
 
 @dataclass
@@ -38,6 +39,9 @@ class Delegating:
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         return await self.inner.open_blob(repository, digest)
+
+    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        return await self.inner.resolve_blob(repository, digest)
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         return await self.inner.resolve_manifest(repository, reference)
@@ -64,9 +68,13 @@ class Delegating:
         return await self.inner.mount_blob(repository, digest, source)
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
-        return await self.inner.push_manifest(repository, manifest, tags)
+        return await self.inner.push_manifest(repository, manifest, tags, precondition)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self.inner.delete_blob(repository, digest)
@@ -129,7 +137,11 @@ class ReadOnly(WithoutDeletion):
         self._refuse()
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
         self._refuse()
 

@@ -163,6 +163,7 @@ class Settings:
     :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
     :ivar require_children: whether an image index may list only manifests that are there.
     :ivar foreign_urls: where else than to the registry manifests may send clients; None: anywhere.
+    :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar log_requests: whether each request is logged in one line.
@@ -185,6 +186,7 @@ class Settings:
     require_blobs: bool = True
     require_children: bool = True
     foreign_urls: ForeignUrls | None = NO_URLS
+    max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()

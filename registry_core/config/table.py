@@ -186,6 +186,13 @@ INDEX_PLATFORMS = _CONTENT.add(
     default="all",
     choices=("all", "none"),
 )
+MAX_REFERENCES = _CONTENT.add(
+    "REGISTRY_VALIDATION_MANIFESTS_MAXREFERENCES",
+    "The most blobs and manifests that a pushed manifest may reference. Each takes up to two calls "
+    "to storage. A larger manifest is refused (400).",
+    Type.NUMBER,
+    default="1000",
+)
 REPOSITORY_CLASSES = _CONTENT.add(
     "REGISTRY_POLICY_REPOSITORY_CLASSES",
     "Classes of manifests that may be pushed: `image`, `plugin` or both. Manifests of another "

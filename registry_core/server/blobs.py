@@ -27,10 +27,10 @@ _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
 
 async def head_blob(context: RequestContext, endpoint: HeadBlob) -> Response:
-    blob = await context.registry.open_blob(endpoint.repository, endpoint.digest)
-    headers = _headers(blob.descriptor)
-    known = not_modified(context.request, blob.descriptor.digest, headers)
-    return known or Response(headers=headers | {"Content-Length": str(blob.descriptor.size)})
+    blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
+    headers = _headers(blob)
+    known = not_modified(context.request, blob.digest, headers)
+    return known or Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
 async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:

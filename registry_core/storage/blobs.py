@@ -69,8 +69,15 @@ class Blobs:
         redirect = self.redirect and found.descriptor.size > self.redirect_min_size
         return StoredBlob(found.descriptor, self.membership.store, path, redirect)
 
+    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        """See `Reader`. Two calls, none if cached."""
+        try:
+            return (await self.membership.verify_blob(repository, digest)).descriptor
+        except NotFound:
+            raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
+
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        """See `Writer`. Two calls, one if the source is cached."""
+        """See `Writer`. Three calls, one if the source is cached."""
         try:
             return await self._mount(repository, digest, source)
         except NotFound:
@@ -81,7 +88,7 @@ class Blobs:
             path = self.membership.layout.content(digest)
             size = (await self.membership.store.head(path)).size
             return await self.membership.link_blob(repository, digest, size)
-        found = await self.membership.find_blob(source, digest)
+        found = await self.membership.verify_blob(source, digest)
         if found.content != digest:  # nothing is stored under the digest that the link would name
             raise NotFound(str(digest))
         size = found.descriptor.size

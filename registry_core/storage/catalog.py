@@ -1,24 +1,46 @@
 """The catalog: a marker for each repository that has manifests.
 
-A marker's ETag is the repository's generation: every deletion of a manifest changes it, so that a
-push that runs at the same time finds out.
+A marker's ETag is the repository's generation. Every deletion of a manifest begins a new one before
+it looks at anything, so that a push that runs at the same time finds out, and another one after it,
+as does the deletion of a blob: what an instance has cached of the repository's membership holds for
+the generation in which it was looked up.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..caches import Cache
-from ..object_store.interface import NotFound, ObjectStore, delete_if, exists_below
+from ..object_store.interface import (
+    IF_ABSENT,
+    ConditionFailed,
+    NotFound,
+    ObjectStore,
+    Properties,
+    delete_if,
+    exists_below,
+    if_match,
+)
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
 from .layout import Layout
+from .links import contended
 from .membership import MEMBERSHIP_SECONDS
 from .paging import Window, list_names
 
 _BEGINNING = re.compile(r"[\w./-]{1,255}", re.ASCII)
+
+# Of a marker that is about to be deleted, because its repository had no manifests any more.
+_EMPTYING = {"emptying": "1"}
+
+_ATTEMPTS = 8
+
+
+def _is_emptying(marker: Properties) -> bool:
+    return _EMPTYING.items() <= marker.metadata.items()
 
 
 @dataclass
@@ -47,32 +69,79 @@ class Catalog:
         names = [self.layout.marked_repository(row.path) for row in page.entries]
         return [name for name in names if is_name(name)], page.continuation
 
-    async def mark(self, repository: str) -> None:
-        """Write the repository's marker, so that it is listed, with a new generation. One call."""
-        etag = await self.store.put(self.layout.catalog_marker(repository), b"")
-        self.generations.put(repository, etag)
+    async def generation(self, repository: str) -> str | None:
+        """Return the repository's generation; None if it has no marker. One call.
 
-    async def is_unchanged(self, repository: str, generation: str) -> bool:
-        """Return whether no manifest of the repository was deleted since ``generation``. One call.
-
-        A marker that is missing is written.
+        None, too, where a deletion is about to delete the marker.
         """
         try:
-            etag = (await self.store.head(self.layout.catalog_marker(repository))).etag
+            marker = await self.store.head(self.layout.catalog_marker(repository))
         except NotFound:
-            await self.mark(repository)
-            return False
-        self.generations.put(repository, etag)
-        return etag == generation
+            marker = None
+        if marker is None or _is_emptying(marker):
+            self.generations.forget(repository)
+            return None
+        self.generations.put(repository, marker.etag)
+        return marker.etag
+
+    async def mark(self, repository: str) -> None:
+        """Write the repository's marker, so that it is listed, unless it is there. One call or two.
+
+        One that a deletion is about to delete is written again, which keeps it.
+
+        :raises StoreUnavailable: others write and delete it again and again.
+        """
+        path = self.layout.catalog_marker(repository)
+        condition = IF_ABSENT
+        for _ in range(_ATTEMPTS):
+            with suppress(NotFound, ConditionFailed):
+                etag = await self.store.put(path, b"", condition=condition)
+                self.generations.put(repository, etag)
+                return
+            condition = IF_ABSENT
+            with suppress(NotFound):
+                marker = await self.store.head(path)
+                if not _is_emptying(marker):
+                    return
+                condition = if_match(marker.etag)
+        raise contended(path)
+
+    async def begin_generation(self, repository: str) -> str | None:
+        """Begin a new generation, if the repository has a marker. Two calls.
+
+        It begins at some moment between call and return, here or by another deletion. Returns it
+        if it was begun here.
+        """
+        self.generations.forget(repository)
+        path = self.layout.catalog_marker(repository)
+        with suppress(NotFound, ConditionFailed):
+            marker = await self.store.head(path)
+            return await self.store.put(path, b"", condition=if_match(marker.etag))
+        return None
 
     async def update(self, repository: str) -> None:
-        """Begin a new generation after a deletion; without manifests, delete the marker."""
-        if not await self._has_manifests(repository):
-            if not await delete_if(self.store, self.layout.catalog_marker(repository)):
-                return
-            if not await self._has_manifests(repository):
-                return
-        await self.mark(repository)
+        """Begin a new generation after a deletion; without manifests, delete the marker.
+
+        Before it looks for the last time, it notes in the marker that this is about to be deleted.
+        A push after that look finds it so, or gone, and writes it again: `generation`, `mark`.
+        """
+        await self.begin_generation(repository)
+        path = self.layout.catalog_marker(repository)
+        is_empty = not await self._has_manifests(repository)
+        for _ in range(_ATTEMPTS if is_empty else 0):
+            with suppress(ConditionFailed):
+                try:
+                    marker = await self.store.head(path)
+                except NotFound:
+                    return
+                if not _is_emptying(marker):
+                    unchanged = if_match(marker.etag)
+                    await self.store.put(path, b"", metadata=_EMPTYING, condition=unchanged)
+                elif await self._has_manifests(repository):
+                    await self.mark(repository)
+                    return
+                elif await delete_if(self.store, path, if_match(marker.etag)):
+                    return
 
     async def _has_manifests(self, repository: str) -> bool:
         return await exists_below(self.store, self.layout.revisions(repository))

@@ -3,6 +3,10 @@
 The order is the reverse of a push's: first the tags that point to a manifest, on condition that
 they still do, and its entry among the referrers, then the revision link. Of a tag the index goes
 first: without a current link, the index would still say what the tag points to.
+
+Each object is deleted on the condition that it is the one that was seen. So a request that arrives
+late, after the same thing was pushed again, deletes nothing. How a deletion and a push of the same
+manifest notice each other is said in `manifests`.
 """
 
 from __future__ import annotations
@@ -11,9 +15,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..aio import both, for_each, off_loop
+from ..aio import for_each, off_loop
 from ..object_store.interface import (
-    Condition,
     Entry,
     NotFound,
     delete_if,
@@ -30,6 +33,7 @@ from .content import Content
 from .link_metadata import parse_digest
 from .links import Link, read_link
 from .membership import Membership
+from .protection import check_not_needed
 from .referrers import Referrers
 from .tags import Tags, newest_first
 
@@ -43,6 +47,18 @@ class _TagRows:
     name: str
     current: Entry | None = None
     index: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The manifest that is deleted, as it was before the deletion was announced.
+
+    ``etag``: its revision link's. ``manifest`` is None if it cannot be read.
+    """
+
+    link: Link
+    etag: str
+    manifest: Manifest | None
 
 
 @dataclass
@@ -60,13 +76,21 @@ class Deletions:
         self._layout = self.membership.layout
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
-        """See `Deleter`. One call."""
+        """See `Deleter`. Four calls; two more, at least, where immutable tags are configured.
+
+        A blob that is linked again meanwhile stays, as if the deletion had come first.
+        """
+        path = self._layout.blob_link(repository, digest)
         try:
-            await self._store.delete(self._layout.blob_link(repository, digest))
+            found = await self._store.head(path)
+            await self._check_not_needed(repository, digest)
+            await delete_if(self._store, path, if_match(found.etag))
         except NotFound:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
         finally:
             self.membership.blobs.forget((repository, digest))
+            # Also where it is gone: that may be the work of a deletion that was cut off before.
+            await self.catalog.begin_generation(repository)
 
     async def delete_tag(self, repository: str, tag: str) -> Digest | None:
         """See `Deleter`. Three calls, one per entry of the index, one if the link has to be read.
@@ -90,37 +114,86 @@ class Deletions:
         """See `Deleter`."""
         self.membership.manifests.forget((repository, digest))
         try:
-            path = self._layout.revision_link(repository, digest)
-            found = await self._store.head(path)
-            link = Link(digest).described_by(found)
-            return await self._delete_manifest(repository, link, if_match(found.etag))
+            return await self._delete_manifest(
+                repository, await self._target_of(repository, digest)
+            )
         except NotFound:
             await self.catalog.update(repository)  # where a deletion was cut off before it
             raise ManifestUnknown(f"manifest unknown to {repository}: {digest}") from None
         finally:
             self.membership.manifests.forget((repository, digest))
 
-    async def _delete_manifest(
-        self, repository: str, link: Link, unchanged: Condition
-    ) -> DeletedManifest:
+    async def _target_of(self, repository: str, digest: Digest) -> _Target:
+        """Return what a deletion is about to delete. Two calls, one if the content is cached.
+
+        :raises NotFound: the repository does not have the manifest.
+        """
+        found = await self._store.head(self._layout.revision_link(repository, digest))
+        manifest = await self._read(digest)
+        link = Link(digest).described_by(found)
+        if link.descriptor is None and manifest is not None:
+            link = Link.to(manifest.descriptor)
+        return _Target(link, found.etag, manifest)
+
+    async def _delete_manifest(self, repository: str, target: _Target) -> DeletedManifest:
         """Delete a manifest, unless its revision link is written again meanwhile."""
-        digest = link.digest
-        tags, manifest = await both(self._tags_to(repository, digest), self._read(digest))
+        link, digest = target.link, target.link.digest
+        await self.catalog.begin_generation(repository)  # announced before anything is looked for
+        tags = await self._tags_to(repository, digest)
         self.tags.check_deletable(repository, [tag.name for tag in tags])
+        await self._check_not_needed(repository, digest)
 
         async def untag(tag: _TagRows) -> bool:
             return await self._untag(repository, tag)
 
-        untagged, _ = await both(
-            for_each(tags, untag, limit=_AT_ONCE), self._unlist(repository, manifest)
-        )
-        if link.descriptor is None and manifest is not None:
-            link = Link.to(manifest.descriptor)
-        await delete_if(self._store, self._layout.revision_link(repository, digest), unchanged)
+        names: list[str] = []
+        if await self._unlist(repository, target):
+            untagged = await for_each(tags, untag, limit=_AT_ONCE)
+            names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
+            path = self._layout.revision_link(repository, digest)
+            await delete_if(self._store, path, if_match(target.etag))
         await self.catalog.update(repository)
-        await self._restore_if_pushed(repository, link, manifest)
-        names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
+        await self._restore_if_pushed(repository, target)
         return DeletedManifest(digest, link.descriptor, tuple(sorted(names)))
+
+    async def _unlist(self, repository: str, target: _Target) -> bool:
+        """Remove a manifest from its subject's referrers, if it is among them.
+
+        Return False, and remove nothing, if the manifest was pushed again since. A push that is
+        about to write the revision link finds that another generation has begun since the entry was
+        looked at, and writes the entry again.
+        """
+        manifest = target.manifest
+        entry = await self.referrers.look(repository, manifest) if manifest else None
+        if manifest is None or entry is None:
+            return True
+        await self.catalog.begin_generation(repository)
+        path = self._layout.revision_link(repository, manifest.digest)
+        try:
+            is_unchanged = (await self._store.head(path)).etag == target.etag
+        except NotFound:
+            is_unchanged = True
+        if is_unchanged:
+            await self.referrers.remove(repository, manifest, entry)
+        return is_unchanged
+
+    async def _check_not_needed(self, repository: str, digest: Digest) -> None:
+        """Check that no immutable tag needs what is about to be deleted. No call without any.
+
+        :raises Denied: one does.
+        """
+        if not self.tags.immutable.texts:
+            return
+        tags = await self._list_tags(repository, self._layout.tags(repository))
+        immutable = [
+            tag for name, tag in tags.items() if self.tags.immutable.match(repository, name)
+        ]
+
+        async def target(tag: _TagRows) -> Digest | None:
+            return await self._target(repository, tag)
+
+        targets = await for_each(immutable, target, limit=_AT_ONCE)
+        await check_not_needed(self.content, repository, digest, filter(None, targets))
 
     async def _list_tags(self, repository: str, prefix: str) -> dict[str, _TagRows]:
         """Return the rows of the tags whose paths begin with ``prefix``, by name."""
@@ -158,14 +231,14 @@ class Deletions:
 
     async def _untag(self, repository: str, tag: _TagRows) -> bool:
         """Delete a tag; return False if it was moved meanwhile: then it stays, without history."""
-        await self._delete_all(entry.path for entry in tag.index)
+        await self._delete_all(tag.index)
         if tag.current is not None and tag.current.properties is not None:
             unchanged = if_match(tag.current.properties.etag)
             if not await delete_if(self._store, tag.current.path, unchanged):
                 return False
         # A push at the same time may have left an entry of the index.
         prefix = self._layout.tag_index(repository, tag.name)
-        await self._delete_all([entry.path async for entry in list_all(self._store, prefix)])
+        await self._delete_all([entry async for entry in list_all(self._store, prefix)])
         return True
 
     async def _read(self, digest: Digest) -> Manifest | None:
@@ -176,27 +249,23 @@ class Deletions:
         except (NotFound, ManifestInvalid):
             return None
 
-    async def _restore_if_pushed(
-        self, repository: str, link: Link, manifest: Manifest | None
-    ) -> None:
+    async def _restore_if_pushed(self, repository: str, target: _Target) -> None:
         """Restore a manifest that a push at the same time has tagged or listed as a referrer."""
-        await self._unlist(repository, manifest)
+        manifest, digest = target.manifest, target.link.digest
         is_referrer = manifest is not None and manifest.document.subject is not None
-        path = self._layout.revision_link(repository, link.digest)
-        tagged = await self._tags_to(repository, link.digest)
+        path = self._layout.revision_link(repository, digest)
+        tagged = await self._tags_to(repository, digest)
         if tagged or (is_referrer and await exists(self._store, path)):
-            await self.membership.link_manifest(repository, link)
+            await self.membership.link_manifest(repository, target.link)
             if manifest is not None:
                 await self.referrers.add(repository, manifest)
             await self.catalog.mark(repository)
 
-    async def _unlist(self, repository: str, manifest: Manifest | None) -> None:
-        """Remove a manifest from its subject's referrers, as far as it is known to have one."""
-        if manifest is not None:
-            await self.referrers.remove(repository, manifest)
+    async def _delete_all(self, entries: Iterable[Entry]) -> None:
+        """Delete the objects of a listing, unless they have been written again since."""
 
-    async def _delete_all(self, paths: Iterable[str]) -> None:
-        async def delete(path: str) -> None:
-            await delete_if(self._store, path)
+        async def delete(entry: Entry) -> None:
+            if entry.properties is not None:
+                await delete_if(self._store, entry.path, if_match(entry.properties.etag))
 
-        await for_each(paths, delete, limit=_AT_ONCE)
+        await for_each(entries, delete, limit=_AT_ONCE)

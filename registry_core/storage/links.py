@@ -8,15 +8,17 @@ readers would miss it between its deletion and the put.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..object_store.interface import (
     IF_ABSENT,
+    Condition,
     ConditionFailed,
     NotFound,
     ObjectStore,
     Properties,
+    StoredObject,
     StoreUnavailable,
     TooLarge,
     WrongKind,
@@ -35,6 +37,8 @@ MAX_LINK_BYTES = 1024
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
+# How often a link is written that others write at the same time. Each time one of them succeeds.
+_ATTEMPTS = 32
 
 _NAMES = frozenset({"digest", "mediatype", "size"})
 
@@ -122,30 +126,72 @@ async def put_link(store: ObjectStore, path: str, link: Link) -> None:
             await _replace(store, path, link)
 
 
-async def set_link(store: ObjectStore, path: str, link: Link) -> None:
-    """Write a link whatever is there. One call, unless an append blob is there."""
-    try:
-        await store.put(path, link.content, metadata=link.metadata)
-    except WrongKind:
-        await _replace(store, path, link)
+@dataclass(frozen=True)
+class Seen:
+    """A link as it was seen: its ETag, None if there is none, and the digest that it holds.
 
-
-async def create_link(store: ObjectStore, path: str, link: Link) -> Link:
-    """Write a link unless there is one; return the one that is there in the end. One call, or two.
-
-    :raises StoreUnavailable: another writer is about to write it, or to delete it.
+    ``digest`` is None, too, where the link is empty, or is ``damaged``: holds something else.
     """
-    for _ in range(2):
+
+    etag: str | None = None
+    digest: Digest | None = None
+    damaged: bool = False
+
+    @property
+    def condition(self) -> Condition:
+        """The condition that the link is still as it was seen."""
+        return if_match(self.etag) if self.etag else IF_ABSENT
+
+
+async def look_at_link(store: ObjectStore, path: str) -> Seen:
+    """Return the link at ``path`` as it is now. One call, unless it is empty."""
+    found: StoredObject | None = None
+    for delay in (*REREAD_DELAYS, None):
         try:
-            await store.put(path, link.content, metadata=link.metadata, condition=IF_ABSENT)
-        except (ConditionFailed, WrongKind):
-            try:
-                return await read_link(store, path)
-            except NotFound:
-                await _delete_empty(store, path)
+            found = await store.get(path, limit=MAX_LINK_BYTES)
+        except NotFound:
+            return Seen()
+        except TooLarge:
+            return Seen((await store.head(path)).etag, damaged=True)
+        if found.content.strip() or delay is None:
+            break
+        await asyncio.sleep(delay)
+    assert found is not None
+    etag, content = found.properties.etag, found.content
+    try:
+        return Seen(etag, _parse_link(path, content).digest)
+    except NotFound:
+        return Seen(etag, damaged=bool(content.strip()))
+
+
+async def set_link(
+    store: ObjectStore, path: str, link: Link, seen: Seen, check: Callable[[Seen], bool]
+) -> None:
+    """Write a link over the one that was seen. One call, unless somebody else has written it since.
+
+    Then it is looked at again and written over that: of concurrent writers the last one wins. A
+    request that arrives late finds another link than the one that it may replace, and does nothing.
+
+    :param seen: the link as it was after the caller was called: what `look_at_link` returned.
+    :param check: called with each other link that is met; raises what is wrong with replacing it,
+        and returns whether it is to be replaced.
+    :raises StoreUnavailable: others wrote it again and again.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            await store.put(path, link.content, metadata=link.metadata, condition=seen.condition)
+        except ConditionFailed:
+            pass
+        except WrongKind:  # storage does not put over an append blob
+            if seen.etag and await delete_if(store, path, if_match(seen.etag)):
+                seen = Seen()
+                continue
         else:
-            return link
-    raise _contended(path)
+            return
+        seen = await look_at_link(store, path)
+        if not check(seen):
+            return
+    raise contended(path)
 
 
 async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
@@ -165,13 +211,14 @@ async def _replace(store: ObjectStore, path: str, link: Link) -> None:
         except WrongKind:
             continue  # another registry has written it anew
         return
-    raise _contended(path)
+    raise contended(path)
 
 
-def _contended(path: str) -> StoreUnavailable:
+def contended(path: str) -> StoreUnavailable:
+    """Return the error of an object that others write again and again."""
     return StoreUnavailable(
-        f"{path} is written by another registry again and again",
-        public="another registry is writing the same object; try again",
+        f"{path} is written by others again and again",
+        public="others are writing the same object; try again",
     )
 
 
@@ -179,13 +226,6 @@ async def _delete_append_blob(store: ObjectStore, path: str) -> None:
     properties = await _head(store, path)
     if properties is not None and properties.is_append:
         # If it has changed, another writer was quicker: the put meets what that one left.
-        await delete_if(store, path, if_match(properties.etag))
-
-
-async def _delete_empty(store: ObjectStore, path: str) -> None:
-    """Delete a link that stayed empty: its writer was cut off."""
-    properties = await _head(store, path)
-    if properties is not None and properties.size == 0:
         await delete_if(store, path, if_match(properties.etag))
 
 

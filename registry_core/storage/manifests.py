@@ -2,41 +2,43 @@
 
 The order of writes is what keeps readers whole: what a manifest references is there before its
 content, its content before the revision link, and all of it before the tag's current link makes it
-visible. A deletion of the same manifest may run at the same time: so the push checks in the end
-whether anything was deleted, then whether its revision link is still there; and the deletion checks
-in the end whether a tag was added meanwhile.
+visible. A deletion of the same manifest may run at the same time. It begins a new generation of the
+repository before it looks for tags. So either it finds the push's tag, or the push finds in the end
+that the generation is another one, and puts its revision link again, which the deletion then does
+not delete, because it is not the one that it has seen.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop, together
-from ..object_store.interface import NotFound, Properties, exists
+from ..object_store.interface import NotFound, Properties
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
-from ..spec.errors import ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
-from ..spec.foreign_urls import NO_URLS, ForeignUrls
-from ..spec.image_config import ImageConfig
-from ..spec.manifest import Manifest, ManifestDocument, detect_media_type, parse_manifest
-from ..spec.media_types import IMAGE_CONFIGS
+from ..spec.errors import ManifestInvalid, ManifestUnknown, NameUnknown
+from ..spec.manifest import Manifest, detect_media_type, parse_manifest
+from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import manifest_info, read_manifest_info, revision_link, tag_link
-from .links import Link
+from .links import Link, contended
 from .membership import Membership
 from .paging import Window, list_names
+from .references import References
 from .referrers import Referrers
-from .tags import Tags
+from .tags import SeenTag, Tags
 
-# How many references of one manifest are looked up, and how many tags are set, at the same time.
+# How many tags are set at the same time.
 _AT_ONCE = 32
+# How often a push writes what deletions at the same time delete.
+_ATTEMPTS = 8
 # How many manifests are in memory at the same time while a listing reads them.
 _READ_AT_ONCE = 8
 
@@ -47,10 +49,7 @@ _BEGINNING = re.compile(r"sha(?:256|512):[a-f0-9]*")
 class Manifests:
     """`Reader`'s, `Writer`'s and `Lister`'s manifests over the object store.
 
-    ``require_blobs`` and ``require_children``: refuse a manifest whose blobs, an index whose
-    manifests are missing. ``foreign_urls``: where else manifests may send clients; None: anywhere.
-    ``pushed_by``: the name of the caller, recorded with what they push.
-    ``now``: Unix time.
+    ``pushed_by``: the name of the caller, recorded with what they push. ``now``: Unix time.
     """
 
     membership: Membership
@@ -58,9 +57,7 @@ class Manifests:
     catalog: Catalog
     tags: Tags
     referrers: Referrers
-    require_blobs: bool = True
-    require_children: bool = True
-    foreign_urls: ForeignUrls | None = NO_URLS
+    references: References
     pushed_by: str = ""
     now: Callable[[], float] = time.time
 
@@ -74,14 +71,9 @@ class Manifests:
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         """See `Reader`. Two calls; one by tag, none by digest if cached."""
         try:
-            if isinstance(reference, Digest):  # neither depends on the other
-                link, content = await both(
-                    self.membership.find_manifest(repository, reference),
-                    self.content.read_manifest(reference),
-                )
-            else:
-                link = await self.tags.read(repository, reference)
-                content = await self.content.read_manifest(link.digest)
+            # In this order: content that the repository lacks is not even looked for.
+            link = await self._find(repository, reference)
+            content = await self.content.read_manifest(link.digest)
         except NotFound:
             raise _unknown(repository, reference) from None
         media_type = link.media_type
@@ -95,27 +87,27 @@ class Manifests:
         return await self.tags.read(repository, reference)
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
         """See `Writer`."""
         size = len(manifest.content)
-        references = await off_loop(size, self._references, manifest)
-        tags = tuple(dict.fromkeys(tags))
-        _, image = await both(
-            self.tags.check(repository, tags, manifest.digest),
-            self._check_references(repository, manifest.document, references),
+        seen, (generation, image) = await both(
+            self.tags.look(repository, dict.fromkeys(tags), manifest.digest, precondition),
+            self.references.check(repository, manifest),
         )
         pushed = int(self.now())
         link = await off_loop(
             size, revision_link, manifest, image, pushed=pushed, pushed_by=self.pushed_by
         )
         await self.content.put_manifest(manifest.digest, manifest.content)
-        generation = self.catalog.generations.get(repository)
         await self.membership.link_manifest(repository, link)
-        is_marked = generation is not None
-        await self._publish(repository, manifest, tags, pushed, is_marked=is_marked)
-        if generation is None or not await self.catalog.is_unchanged(repository, generation):
-            await self._restore_if_deleted(repository, link, manifest, pushed)
+        await self._publish(repository, manifest, seen, pushed, is_marked=generation is not None)
+        if not await self._is_undisturbed(repository, generation):
+            await self._keep(repository, link, manifest)
         subject = manifest.document.subject
         return PushedManifest(manifest.descriptor, subject.digest if subject else None)
 
@@ -123,7 +115,7 @@ class Manifests:
         self,
         repository: str,
         manifest: Manifest,
-        tags: Sequence[str],
+        tags: Sequence[SeenTag],
         pushed: int,
         *,
         is_marked: bool,
@@ -131,7 +123,7 @@ class Manifests:
         """Write everything that leads to the manifest, at the same time."""
         link = tag_link(manifest.descriptor, pushed)
 
-        async def point(tag: str) -> None:
+        async def point(tag: SeenTag) -> None:
             await self.tags.point(repository, tag, link)
 
         await together(
@@ -142,61 +134,39 @@ class Manifests:
             ]
         )
 
-    async def _restore_if_deleted(
-        self, repository: str, link: Link, manifest: Manifest, pushed: int
-    ) -> None:
-        path = self.membership.layout.revision_link(repository, link.digest)
-        if not await exists(self.membership.store, path):
+    async def _is_undisturbed(self, repository: str, generation: str | None) -> bool:
+        """Return whether no deletion has begun since ``generation``, which None does not say.
+
+        A marker that is about to be deleted, or gone, is written again.
+        """
+        if generation is None:
+            return False
+        now = await self.catalog.generation(repository)
+        if now is None:
+            await self.catalog.mark(repository)
+        return now == generation
+
+    async def _keep(self, repository: str, link: Link, manifest: Manifest) -> None:
+        """Keep the manifest from deletions that may have begun before its tags were written.
+
+        One call; of a referrer four, as a rule. The revision link, which a deletion deletes last,
+        is written last. A referrer's entry may have been deleted in between: then another
+        generation has begun.
+
+        :raises StoreUnavailable: it is deleted again and again.
+        """
+        if manifest.document.subject is None:
             await self.membership.link_manifest(repository, link)
-            await self._publish(repository, manifest, (), pushed, is_marked=False)
-
-    def _references(self, manifest: Manifest) -> Sequence[tuple[bool, Digest]]:
-        """Return each reference that must be there once, and whether it is a blob's.
-
-        :raises ManifestInvalid: the manifest is not valid, or sends clients elsewhere.
-        """
-        document = manifest.document
-        if self.foreign_urls is not None:
-            self.foreign_urls.check(document)
-        blobs = _unique(document.required_blobs) if self.require_blobs else ()
-        children = _unique(document.manifests) if self.require_children else ()
-        return [*((True, digest) for digest in blobs), *((False, digest) for digest in children)]
-
-    async def _check_references(
-        self,
-        repository: str,
-        document: ManifestDocument,
-        references: Sequence[tuple[bool, Digest]],
-    ) -> ImageConfig | None:
-        """Check the references before anything is written; return what the config says.
-
-        :raises ManifestBlobUnknown: some are missing.
-        """
-        config = document.config.digest if document.config else None
-        image: ImageConfig | None = None
-
-        async def is_there(reference: tuple[bool, Digest]) -> bool:
-            nonlocal image
-            is_blob, digest = reference
-            try:
-                if not is_blob:
-                    await self.membership.find_manifest(repository, digest)
-                    return True
-                blob = await self.membership.find_blob(repository, digest)
-            except NotFound:
-                return False
-            if digest == config:
-                image = blob.image
-            return True
-
-        found = await for_each(references, is_there, limit=_AT_ONCE)
-        missing = [
-            str(digest) for (_, digest), there in zip(references, found, strict=True) if not there
-        ]
-        if missing:
-            raise ManifestBlobUnknown(detail=missing)
-        is_image = document.config is not None and document.config.media_type in IMAGE_CONFIGS
-        return image if is_image else None
+            return
+        for _ in range(_ATTEMPTS):
+            generation = await self.catalog.generation(repository)
+            if generation is None:
+                await self.catalog.mark(repository)
+            await self.referrers.add(repository, manifest)
+            await self.membership.link_manifest(repository, link)
+            if generation and await self.catalog.generation(repository) == generation:
+                return
+        raise contended(self.membership.layout.revision_link(repository, link.digest))
 
     async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
         """See `Lister`. One call for each 5,000 manifests.
@@ -246,10 +216,6 @@ class Manifests:
 def _read_info(content: bytes, digest: Digest, properties: Properties) -> ManifestInfo:
     """:raises ManifestInvalid: the content is not a valid manifest."""
     return manifest_info(parse_manifest(content, digest=digest), properties)
-
-
-def _unique(descriptors: Iterable[Descriptor]) -> Iterable[Digest]:
-    return dict.fromkeys(descriptor.digest for descriptor in descriptors)
 
 
 def _unknown(repository: str, reference: Reference) -> ManifestUnknown:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from ..caches import Cache
-from ..object_store.interface import ObjectStore, exists_below
+from ..object_store.interface import NotFound, ObjectStore, exists_below
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.image_config import ImageConfig
@@ -15,6 +16,8 @@ from .link_metadata import image_metadata, read_image
 from .links import Link, put_link, read_link
 
 MEMBERSHIP_SECONDS = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,35 @@ class LinkedBlob:
     image: ImageConfig | None = None
 
 
+@dataclass(frozen=True)
+class _Lookup(Generic[T]):
+    """What was found, the repository's generation before that, and whether the content was seen."""
+
+    found: T
+    generation: str | None
+    has_content: bool
+
+
 @dataclass
 class Membership:
-    """The blobs and manifests of all repositories: their links, found, written and cached."""
+    """The blobs and manifests of all repositories: their links, found, written and cached.
+
+    ``generations`` are those of `Catalog`. What was looked up in a repository's generation holds as
+    long as that lasts; readers use it for `MEMBERSHIP_SECONDS` in any case, pushes do not.
+    """
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
-    blobs: Cache[tuple[str, Digest], LinkedBlob] = field(
+    blobs: Cache[tuple[str, Digest], _Lookup[LinkedBlob]] = field(
         default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
-    manifests: Cache[tuple[str, Digest], Link] = field(
+    manifests: Cache[tuple[str, Digest], _Lookup[Link]] = field(
         default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
+    generations: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def find_blob(self, repository: str, digest: Digest) -> LinkedBlob:
-        """Return the blob, if the repository has it. One call, none if cached.
+        """Return the blob, if the repository has it, as its link says. One call, none if cached.
 
         Two where another registry wrote the link, which does not say the size; three where CNCF
         distribution took the blob by another digest than its sha256.
@@ -53,11 +70,44 @@ class Membership:
         :raises NotFound: the repository does not have it.
         """
         known = self.blobs.get((repository, digest))
-        if known is None:
-            path = self.layout.blob_link(repository, digest)
+        return (known or await self._look_up_blob(repository, digest)).found
+
+    async def verify_blob(
+        self, repository: str, digest: Digest, generation: str | None = None
+    ) -> LinkedBlob:
+        """Return the blob, if the repository has it and its content is there, whole.
+
+        For whoever goes on to rely on it: CNCF distribution's ``garbage-collect``, for example,
+        deletes content and leaves links. One call more than `find_blob`, none if cached.
+
+        :param generation: the repository's, for a push: a link that was looked up in another one is
+            looked up again; if empty, in any case.
+        :raises NotFound: the repository does not have it, or the content is gone or incomplete.
+        """
+        known = self.blobs.get((repository, digest))
+        if known is None or generation not in (None, known.generation):
+            has_content = known is not None and known.has_content
+            known = await self._look_up_blob(repository, digest, has_content=has_content)
+        if not known.has_content:
+            size = (await self.store.head(self.layout.content(known.found.content))).size
+            if size != known.found.descriptor.size:
+                raise NotFound(f"the content of {digest} is incomplete")
+            self.blobs.put((repository, digest), replace(known, has_content=True))
+        return known.found
+
+    async def _look_up_blob(
+        self, repository: str, digest: Digest, *, has_content: bool = False
+    ) -> _Lookup[LinkedBlob]:
+        generation = self.generations.get(repository)
+        path = self.layout.blob_link(repository, digest)
+        try:
             link = Link(digest).described_by(await self.store.head(path))
-            known = await self._describe(path, link)
-            self.blobs.put((repository, digest), known)
+            found = await self._describe(path, link)
+        except NotFound:
+            self.blobs.forget((repository, digest))
+            raise
+        known = _Lookup(found, generation, has_content or link.size is None)
+        self.blobs.put((repository, digest), known)
         return known
 
     async def _describe(self, path: str, link: Link) -> LinkedBlob:
@@ -73,14 +123,17 @@ class Membership:
     async def link_blob(
         self, repository: str, digest: Digest, size: int, image: ImageConfig | None = None
     ) -> Descriptor:
-        """Make stored content of ``size`` bytes a blob of the repository. One call.
+        """Make content of ``size`` bytes, which has just been seen, a blob of the repository.
+
+        One call.
 
         :param image: what the content says if it is an image config, where that is known.
         """
+        generation = self.generations.get(repository)
         blob = LinkedBlob(Descriptor(OCTET_STREAM, digest, size), digest, image)
         link = Link.to(blob.descriptor, image_metadata(image))
         await put_link(self.store, self.layout.blob_link(repository, digest), link)
-        self.blobs.put((repository, digest), blob)
+        self.blobs.put((repository, digest), _Lookup(blob, generation, has_content=True))
         return blob.descriptor
 
     async def find_manifest(self, repository: str, digest: Digest) -> Link:
@@ -89,20 +142,54 @@ class Membership:
         :raises NotFound: the repository does not have it.
         """
         known = self.manifests.get((repository, digest))
-        if known is None:
+        return (known or await self._look_up_manifest(repository, digest)).found
+
+    async def verify_manifest(
+        self, repository: str, digest: Digest, generation: str | None = None
+    ) -> Link:
+        """Return the revision link, if the repository has the manifest and its content is there.
+
+        As `verify_blob`.
+
+        :raises NotFound: the repository does not have it, or the content is gone or incomplete.
+        """
+        known = self.manifests.get((repository, digest))
+        if known is None or generation not in (None, known.generation):
+            has_content = known is not None and known.has_content
+            known = await self._look_up_manifest(repository, digest, has_content=has_content)
+        if not known.has_content:
+            size = (await self.store.head(self.layout.content(digest))).size
+            if size == 0 or known.found.size not in (None, size):
+                raise NotFound(f"the content of {digest} is incomplete")
+            self.manifests.put((repository, digest), replace(known, has_content=True))
+        return known.found
+
+    async def _look_up_manifest(
+        self, repository: str, digest: Digest, *, has_content: bool = False
+    ) -> _Lookup[Link]:
+        generation = self.generations.get(repository)
+        try:
             properties = await self.store.head(self.layout.revision_link(repository, digest))
-            known = Link(digest).described_by(properties)
-            self._cache(repository, known)
-        return known
+        except NotFound:
+            self.manifests.forget((repository, digest))
+            raise
+        return self._cache(
+            repository, Link(digest).described_by(properties), generation, has_content=has_content
+        )
 
     async def link_manifest(self, repository: str, link: Link) -> None:
-        """Make a stored manifest one of the repository. One call."""
+        """Make a manifest, whose content has just been seen, one of the repository. One call."""
+        generation = self.generations.get(repository)
         await put_link(self.store, self.layout.revision_link(repository, link.digest), link)
-        self._cache(repository, link)
+        self._cache(repository, link, generation, has_content=True)
 
-    def _cache(self, repository: str, link: Link) -> None:
+    def _cache(
+        self, repository: str, link: Link, generation: str | None, *, has_content: bool
+    ) -> _Lookup[Link]:
         """Cache a revision link, without the metadata that only listings use: up to 7 KiB each."""
-        self.manifests.put((repository, link.digest), replace(link, extra={}))
+        known = _Lookup(replace(link, extra={}), generation, has_content)
+        self.manifests.put((repository, link.digest), known)
+        return known
 
     async def is_known(self, repository: str) -> bool:
         """Return whether the repository has manifests or tags. One call."""

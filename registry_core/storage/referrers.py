@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import ContinuationInvalid, NotFound, Properties, delete_if
+from ..object_store.interface import ContinuationInvalid, NotFound, Properties, delete_if, if_match
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -58,13 +58,23 @@ class Referrers:
         link = await off_loop(len(manifest.content), referrer_link, referrer)
         await put_link(self.membership.store, path, link)
 
-    async def remove(self, repository: str, manifest: Manifest) -> None:
-        """Remove a manifest from its subject's list, if it is there. One call."""
+    async def look(self, repository: str, manifest: Manifest) -> str | None:
+        """Return the ETag of a manifest's entry in its subject's list; None without. One call."""
         subject = manifest.document.subject
         if subject is None:
-            return
+            return None
         path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
-        await delete_if(self.membership.store, path)
+        try:
+            return (await self.membership.store.head(path)).etag
+        except NotFound:
+            return None
+
+    async def remove(self, repository: str, manifest: Manifest, etag: str) -> None:
+        """Remove the entry that `look` found, unless it was written again since. One call."""
+        subject = manifest.document.subject
+        assert subject is not None, "it has no entry"
+        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
+        await delete_if(self.membership.store, path, if_match(etag))
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery

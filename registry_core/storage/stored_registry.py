@@ -26,6 +26,7 @@ from ..spec.endpoints import PageQuery, Reference
 from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.manifest import Manifest
 from ..spec.names import parse_name, parse_tag
+from ..spec.preconditions import Precondition
 from .blobs import REDIRECT_MIN_SIZE, Blobs
 from .catalog import Catalog
 from .content import MANIFEST_CACHE_BYTES, Content
@@ -33,6 +34,7 @@ from .deletions import Deletions
 from .layout import Layout
 from .manifests import Manifests
 from .membership import MEMBERSHIP_SECONDS, Membership
+from .references import MAX_REFERENCES, References
 from .referrers import Referrers
 from .tags import Tags
 from .uploads import Uploads
@@ -55,6 +57,7 @@ class StoredRegistry:
         require_blobs: bool = True,
         require_children: bool = True,
         foreign_urls: ForeignUrls | None = NO_URLS,
+        max_references: int = MAX_REFERENCES,
         immutable_tags: TagGlobs = NO_TAGS,
         manifest_cache_bytes: int = MANIFEST_CACHE_BYTES,
         membership_seconds: float = MEMBERSHIP_SECONDS,
@@ -71,6 +74,7 @@ class StoredRegistry:
         :param require_children: refuse an index whose manifests are not in the repository.
         :param foreign_urls: where else than to the registry the ``urls`` of manifests may send
             clients; by default nowhere, None: anywhere.
+        :param max_references: the most blobs and manifests that a manifest may reference.
         :param immutable_tags: the tags that are never moved or deleted once they are there.
         :param manifest_cache_bytes: how many bytes of manifests are cached.
         :param membership_seconds: for how many seconds is cached which repository has which blobs
@@ -79,14 +83,15 @@ class StoredRegistry:
         :param now: Unix time, recorded with what is pushed.
         """
         layout = Layout(root)
+        generations = Cache[str, str](membership_seconds, now=monotonic)
         membership = Membership(
             store,
             layout,
             blobs=Cache(membership_seconds, now=monotonic),
             manifests=Cache(membership_seconds, now=monotonic),
+            generations=generations,
         )
         content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
-        generations = Cache[str, str](membership_seconds, now=monotonic)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect, redirect_min_size)
@@ -98,9 +103,14 @@ class StoredRegistry:
             self._catalog,
             self._tags,
             self._referrers,
-            require_blobs=require_blobs,
-            require_children=require_children,
-            foreign_urls=foreign_urls,
+            References(
+                membership,
+                self._catalog,
+                require_blobs,
+                require_children,
+                max_references,
+                foreign_urls,
+            ),
             now=now,
         )
         self._deletions = Deletions(membership, content, self._catalog, self._tags, self._referrers)
@@ -113,6 +123,9 @@ class StoredRegistry:
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         return await self._blobs.open_blob(repository, digest)
+
+    async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        return await self._blobs.resolve_blob(repository, digest)
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         return await self._manifests.resolve_manifest(repository, reference)
@@ -139,10 +152,15 @@ class StoredRegistry:
         return await self._blobs.mount_blob(parse_name(repository), digest, source)
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
         tags = [parse_tag(tag) for tag in tags]
-        return await self._manifests.push_manifest(parse_name(repository), manifest, tags)
+        name = parse_name(repository)
+        return await self._manifests.push_manifest(name, manifest, tags, precondition)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self._deletions.delete_blob(repository, digest)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -24,10 +24,11 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 from ..spec.errors import Denied, ManifestInvalid, NameUnknown
 from ..spec.manifest import detect_media_type
+from ..spec.preconditions import Precondition
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import parse_digest, pushed_at
-from .links import Link, create_link, put_link, read_link, set_link
+from .links import Link, Seen, look_at_link, put_link, read_link, set_link
 from .membership import Membership
 from .paging import MOST, Window, list_names
 
@@ -36,6 +37,19 @@ _BEFORE_SLASH = "-."
 _BEGINNING = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 _AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class SeenTag:
+    """A tag that a push is about to move: its current link as it was before anything was written.
+
+    ``precondition`` is that of the request, if it concerns this tag.
+    """
+
+    name: str
+    link: Seen
+    is_immutable: bool = False
+    precondition: Precondition | None = None
 
 
 @dataclass
@@ -90,40 +104,66 @@ class Tags:
         media_type = await off_loop(len(content), detect_media_type, content)
         return Descriptor(media_type, link.digest, len(content))
 
-    async def check(self, repository: str, tags: Iterable[str], digest: Digest) -> None:
-        """Check that the tags may point to ``digest``. One call for each immutable one.
+    async def look(
+        self,
+        repository: str,
+        tags: Iterable[str],
+        digest: Digest,
+        precondition: Precondition | None = None,
+    ) -> list[SeenTag]:
+        """Return the tags as they are now, to be pointed to ``digest``. One call for each.
 
+        :param precondition: of the first tag.
         :raises Denied: an immutable tag points to another manifest.
+        :raises PreconditionFailed: the precondition does not hold.
         """
 
-        async def check_one(tag: str) -> None:
-            try:
-                link = await self.read(repository, tag)
-            except NotFound:
-                return
-            _check_unmoved(repository, tag, link, digest)
+        async def look_at(entry: tuple[int, str]) -> SeenTag:
+            number, name = entry
+            path = self.membership.layout.tag_link(repository, name)
+            link = await look_at_link(self.membership.store, path)
+            is_immutable = self.immutable.match(repository, name)
+            tag = SeenTag(name, link, is_immutable, None if number else precondition)
+            if tag.precondition and link.etag is None and not is_immutable:
+                with suppress(NotFound):
+                    newest = (await self._newest_in_index(repository, name)).digest
+                    link = Seen(digest=newest)
+            _check_movable(repository, tag, link, digest)
+            return tag
 
-        immutable = (tag for tag in tags if self.immutable.match(repository, tag))
-        await for_each(immutable, check_one, limit=_AT_ONCE)
+        return await for_each(enumerate(tags), look_at, limit=_AT_ONCE)
 
-    async def point(self, repository: str, tag: str, link: Link) -> None:
-        """Make the tag point to a manifest whose revision link is there.
+    async def point(self, repository: str, tag: SeenTag, link: Link) -> None:
+        """Make a tag that was looked at point to a manifest whose revision link is there.
 
-        Two calls, unless an append blob is in the place of the current link. They are made at the
-        same time: if only one takes place, the tag points to the manifest, or where it did before.
+        Two calls, unless another push moved the tag meanwhile, or an append blob is in the place of
+        the current link. They are made at the same time: if only one takes place, the tag points to
+        the manifest, or where it did before.
 
-        :raises Denied: the tag is immutable and points to another manifest.
+        :raises Denied: the tag is immutable, and points to another manifest by now.
+        :raises PreconditionFailed: the tag was moved meanwhile, and its precondition does not hold.
         """
         layout, store = self.membership.layout, self.membership.store
-        write_index = put_link(store, layout.tag_index_link(repository, tag, link.digest), link)
-        if not self.immutable.match(repository, tag):
-            current = set_link(store, layout.tag_link(repository, tag), link)
-            await together([write_index, current])
+        index = layout.tag_index_link(repository, tag.name, link.digest)
+        current = self._set_current(repository, tag, link)
+        if tag.is_immutable or tag.precondition:  # without an entry for what is refused
+            await current
+            await put_link(store, index, link)
             return
-        with closing(write_index):
-            there = await create_link(store, layout.tag_link(repository, tag), link)
-            _check_unmoved(repository, tag, there, link.digest)
-            await write_index
+        await together([put_link(store, index, link), current])
+
+    async def _set_current(self, repository: str, tag: SeenTag, link: Link) -> None:
+        if tag.is_immutable and tag.link.digest == link.digest:
+            return
+
+        def check(current: Seen) -> bool:
+            if current.digest == link.digest and (tag.is_immutable or tag.precondition):
+                return False  # it is this very write, whose answer was lost, or one like it
+            _check_movable(repository, tag, current, link.digest)
+            return True
+
+        path = self.membership.layout.tag_link(repository, tag.name)
+        await set_link(self.membership.store, path, link, tag.link, check)
 
     def check_deletable(self, repository: str, tags: Iterable[str]) -> None:
         """Check that none of the tags, which exist, is immutable.
@@ -249,10 +289,21 @@ def _link_of(properties: Properties) -> Link | None:
     return link if link and link.descriptor else None
 
 
-def _check_unmoved(repository: str, tag: str, there: Link, digest: Digest) -> None:
-    if there.digest != digest:
+def _check_movable(repository: str, tag: SeenTag, current: Seen, digest: Digest) -> None:
+    """Check that a tag may point to ``digest``; ``current`` is its link by now.
+
+    :raises Denied: it is immutable, and points to another manifest.
+    :raises PreconditionFailed: its precondition does not hold.
+    """
+    if tag.precondition is not None:
+        tag.precondition.check(current.digest)
+    if not tag.is_immutable:
+        return
+    if current.damaged:
+        raise _denied(f"tag {tag.name} of {repository} is immutable, and damaged: repair it first")
+    if current.digest not in (None, digest):
         raise _denied(
-            f"tag {tag} of {repository} is immutable and points to {there.digest}; "
+            f"tag {tag.name} of {repository} is immutable and points to {current.digest}; "
             "push the manifest under another tag"
         )
 

@@ -59,6 +59,7 @@ def test_every_setting_is_read() -> None:
             table.DELETE_ENABLED: "false",
             table.READ_ONLY: "on",
             table.INDEX_PLATFORMS: "none",
+            table.MAX_REFERENCES: "20",
             table.VALIDATION_DISABLED: "true",
         }
     )
@@ -72,6 +73,7 @@ def test_every_setting_is_read() -> None:
     assert settings.relative_urls is True
     assert (settings.delete, settings.read_only) == (False, True)
     assert (settings.require_blobs, settings.require_children) == (False, False)
+    assert settings.max_references == 20
 
 
 @pytest.mark.parametrize(

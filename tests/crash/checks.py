@@ -9,13 +9,13 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from registry_core.spec.errors import Unavailable
+from registry_core.spec.errors import RegistryError, Unavailable
 
 from .chance import draw_from
 from .loop import QuietLoop
 from .operations import Act, Client, Operation
 from .scene import uncached
-from .schedule import ANSWERED, REPEATED, Choice, Explorer, Make, Node
+from .schedule import ANSWERED, FAULTS, LATE, REPEATED, Choice, Explorer, Make, Node
 from .shown import Facts, Look, Problem
 from .stored import uploads
 from .world import State, World
@@ -107,6 +107,80 @@ class Checker:
             self._note(node, "in the end", said)
         self.runs += explorer.runs
 
+    def disturbed(
+        self,
+        start: State,
+        pair: Sequence[Operation],
+        faulty: int,
+        *,
+        switches: int | None = None,
+        cap: int = 10**9,
+    ) -> None:
+        """Check two operations at the same time, one of which has one call that fails or is late.
+
+        What the operations that succeed promise must hold: what they leave in either order.
+        """
+        promises = [
+            _common(
+                [*self._after(start, pair, number), *self._after(start, pair[::-1], 1 - number)]
+            )
+            for number in (0, 1)
+        ]
+        kinds = (*FAULTS, LATE)
+        explorer = Explorer(
+            self.loop, self.make, faults=1, kinds=kinds, faulty=[faulty], switches=switches
+        )
+        self._keeps(explorer, start, pair, promises, cap)
+
+    def late(self, start: State, pair: Sequence[Operation], cap: int = 10**9) -> None:
+        """Check an operation after another, one of whose calls is late and takes place at any time.
+
+        What the second one promises must hold: what it leaves with or without the first one.
+        """
+        one, other = pair
+        promise = _common([*self._after(start, pair, 1), *self._after(start, (other, one), 0)[:1]])
+        explorer = Explorer(self.loop, self.make, faults=1, kinds=[LATE], faulty=[0], in_turn=True)
+        self._keeps(explorer, start, pair, [_NOTHING, promise], cap)
+
+    def _after(self, start: State, order: Sequence[Operation], number: int) -> list[Facts]:
+        """Return the facts after operation ``number`` in this order, and after each later one."""
+        lacks = any(operation.takes for operation in order)
+        states, _ = self._in_turn(start, order)
+        return [self._facts(state, lacks)[0] for state in states[number + 1 :]]
+
+    def _keeps(
+        self,
+        explorer: Explorer,
+        start: State,
+        pair: Sequence[Operation],
+        promises: Sequence[Facts],
+        cap: int,
+    ) -> None:
+        lacks = any(operation.takes for operation in pair)
+        seen = set[Hashable]()
+        for node in explorer.explore(start, pair, cap=cap):
+            self.moments += 1
+            if node.outcomes is None:
+                continue
+            failed = [isinstance(outcome, BaseException) for outcome in node.outcomes]
+            key = (node.state.key, *failed)
+            if key in seen:
+                continue
+            seen.add(key)
+            facts, problems = self._facts(node.state, lacks)
+            # A push that fails, or has a call on its way, may lead to what is deleted meanwhile.
+            is_excused = any(op.adds and no for op, no in zip(pair, failed, strict=True))
+            said = [each.text for each in problems if not (each.is_missing and is_excused)]
+            said += [
+                f"fails: {outcome!r}"
+                for outcome in node.outcomes
+                if isinstance(outcome, BaseException) and not isinstance(outcome, RegistryError)
+            ]
+            for promise, no in zip(promises, failed, strict=True):
+                said += [] if no else _broken(promise, facts)
+            self._note(node, "in the end", said)
+        self.runs += explorer.runs
+
     def _both(self, start: State, operation: Operation) -> tuple[Facts, Facts]:
         state, outcome = self._alone(start, operation.act, "undisturbed")
         assert not isinstance(outcome, Exception), outcome
@@ -179,6 +253,29 @@ class Checker:
         if said:
             steps = "; ".join(_step(choice) for choice in node.trace)
             self.found.append(f"{when} {'; '.join(said)}\n    after {steps}")
+
+
+_NOTHING = Facts({}, frozenset())
+
+
+def _common(all_facts: Sequence[Facts]) -> Facts:
+    """Return what holds in all of them."""
+    first, *rest = all_facts
+    tags = {
+        tag: digest
+        for tag, digest in first.tags.items()
+        if all(facts.tags.get(tag) == digest for facts in rest)
+    }
+    return Facts(tags, first.others.intersection(*(facts.others for facts in rest)))
+
+
+def _broken(promise: Facts, facts: Facts) -> list[str]:
+    """Return what was promised and does not hold."""
+    return [f"lost: {_short(fact)}" for fact in promise.others - facts.others] + [
+        f"{tag} is {_short((facts.tags.get(tag),))}, not {_short((digest,))}"
+        for tag, digest in promise.tags.items()
+        if facts.tags.get(tag) != digest
+    ]
 
 
 def summary(checkers: Sequence[Checker]) -> str:

@@ -33,13 +33,14 @@ Act = Callable[[Registry, Client], Awaitable[Any]]
 class Operation:
     """``again``: the ways in which clients continue when they do not know how ``act`` ended.
 
-    ``takes``: it deletes on purpose what manifests reference.
+    ``takes``: it deletes on purpose what manifests reference. ``adds``: it adds something.
     """
 
     name: str
     act: Act
     again: Sequence[Act]
     takes: bool = False
+    adds: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -174,14 +175,14 @@ def delete(
         else:
             await registry.delete_manifest(repository, reference)
 
-    return Operation(name, act, (_or_gone(act),), takes)
+    return Operation(name, act, (_or_gone(act),), takes, adds=False)
 
 
 def delete_blob(name: str, repository: str, content: bytes) -> Operation:
     async def act(registry: Registry, _: Client) -> None:
         await registry.delete_blob(repository, Digest.of(content))
 
-    return Operation(name, act, (_or_gone(act),), takes=True)
+    return Operation(name, act, (_or_gone(act),), takes=True, adds=False)
 
 
 def read(name: str, repository: str, reference: str | Digest) -> Operation:

@@ -3,6 +3,9 @@
 Each call waits at a gate. When the loop is idle, one call is let through, and takes place as a
 whole. The search is depth-first, by running again from the start; what follows from the same store
 and the same answers is explored once.
+
+A call may also be late: its operation gets no answer, and it takes place at any later moment, even
+after all operations have ended.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -32,6 +35,9 @@ ANSWERED = "answered"
 LOST = "answer lost"
 REFUSED = "refused"
 REPEATED = "answer lost and repeated"
+LATE = "not answered, on its way"
+ARRIVED = "arrived late"
+FAULTS = (REFUSED, LOST, REPEATED)
 READS = frozenset({"head", "get", "get_range", "list_page", "committed_blocks"})
 
 
@@ -95,12 +101,20 @@ class _Gate:
 class Explorer:
     """``make`` builds a registry for each operation: each has an instance of its own.
 
-    ``faults``: how many calls of a run may fail. ``runs`` counts the runs so far.
+    ``faults``: how many calls of a run may fail, ``kinds``: how, ``faulty``: those of which
+    operations, by number. ``in_turn``: each operation begins when the one before has ended.
+    ``switches``: how often one operation has to wait for another although it could go on; None: in
+    every order. Most faults in concurrent programs need two or three. ``runs`` counts the runs so
+    far.
     """
 
     loop: QuietLoop
     make: Make
     faults: int = 0
+    kinds: Sequence[str] = FAULTS
+    faulty: Collection[int] = (0, 1)
+    in_turn: bool = False
+    switches: int | None = None
     runs: int = 0
 
     def explore(
@@ -160,9 +174,12 @@ class _Run:
     ahead: list[tuple[Choice, ...]] = field(default_factory=list)
     _trace: list[Choice] = field(default_factory=list)
     _waiting: dict[Label, _Call] = field(default_factory=dict)
+    _late: dict[Label, _Call] = field(default_factory=dict)
     _known: set[int] = field(default_factory=set)
     _nodes: list[Node] = field(default_factory=list)
     _abandoned: bool = False
+    _last: int = 0
+    _switches: int = 0
 
     def go(self) -> list[Node]:
         self.world.second = 1
@@ -174,14 +191,25 @@ class _Run:
         loop.when_idle = lambda: False
         if not self._abandoned:
             self._note(tuple(outcomes))
+            for label in sorted(self._late):
+                self._take((label, ARRIVED))
+                self._note(tuple(outcomes))
         return self._nodes
 
     async def _all(self) -> list[Any]:
-        return await asyncio.gather(
-            *(self._one(number) for number in range(len(self.operations))), return_exceptions=True
-        )
+        ended = [asyncio.Event() for _ in self.operations]
+        ones = (self._one(number, ended) for number in range(len(self.operations)))
+        return await asyncio.gather(*ones, return_exceptions=True)
 
-    async def _one(self, number: int) -> Any:
+    async def _one(self, number: int, ended: Sequence[asyncio.Event]) -> Any:
+        if self.explorer.in_turn and number:
+            await ended[number - 1].wait()
+        try:
+            return await self._act(number)
+        finally:
+            ended[number].set()
+
+    async def _act(self, number: int) -> Any:
         draw_from(f"operation {number}")
         registry = self.explorer.make(cast(ObjectStore, self._gates[number]))
         return await self.operations[number].act(registry, self._clients[number])
@@ -211,8 +239,19 @@ class _Run:
         """
         world = World.of(state)
         world.second = self.world.second
-        answer = _text(_perform(world, self._waiting[choice[0]], choice[1]))
-        key = (world.save().key, frozenset((*self._known, number_of((choice, answer)))))
+        label, how = choice
+        late, known = set(self._late), set(self._known)
+        if how == ARRIVED:
+            _call(world, self._late[label])
+            late.remove(label)
+        else:
+            answer = _text(_perform(world, self._waiting[label], how))
+            known.add(number_of((choice, answer)))
+        if how == LATE:
+            late.add(label)
+        key: Hashable = (world.save().key, frozenset(known), frozenset(late))
+        if self.explorer.switches is not None:
+            key = (key, label[0], self._switches + self._is_switch(choice))
         if key in self.seen:
             return False
         self.seen.add(key)
@@ -229,19 +268,44 @@ class _Run:
         free = [label for label in waiting if not self.paths.matters(label[1], label[2])]
         self.paths.spared.update((method, path) for _, method, path, _ in free)
         choices = [(label, ANSWERED) for label in free[:1] or waiting]
-        if sum(how != ANSWERED for _, how in self._trace) < self.explorer.faults:
+        explorer = self.explorer
+        if explorer.switches is not None:
+            waiting = self._reachable(waiting)
+            choices = [(label, ANSWERED) for label in waiting]
+        if sum(how not in (ANSWERED, ARRIVED) for _, how in self._trace) < explorer.faults:
             for label in waiting:
-                choices.append((label, REFUSED))
-                if label[1] not in READS:
-                    choices += [(label, LOST), (label, REPEATED)]
-        return choices
+                if label[0] in explorer.faulty:
+                    kinds = [REFUSED] if label[1] in READS else explorer.kinds
+                    choices += [(label, how) for how in kinds if how in explorer.kinds]
+        return choices + [(label, ARRIVED) for label in sorted(self._late)]
+
+    def _reachable(self, waiting: Sequence[Label]) -> list[Label]:
+        """Return the first call of each operation whose turn it may be."""
+        first = {label[0]: label for label in reversed(waiting)}
+        if self.explorer.switches == self._switches and self._last in first:
+            return [first[self._last]]
+        return sorted(first.values())
+
+    def _is_switch(self, choice: Choice) -> bool:
+        """Return whether the operation whose turn it was could go on, and has to wait."""
+        (number, *_), how = choice
+        could_go_on = any(label[0] == self._last for label in self._waiting)
+        return how != ARRIVED and number != self._last and could_go_on
 
     def _take(self, choice: Choice) -> None:
         label, how = choice
-        call = self._waiting.pop(label)
+        self._switches += self._is_switch(choice)
         self._trace.append(choice)
+        if how != ARRIVED:
+            self._last = label[0]
         if label[1] not in READS:
             self.paths.written.add(label[2])
+        if how == ARRIVED:
+            _call(self.world, self._late.pop(label))
+            return
+        call = self._waiting.pop(label)
+        if how == LATE:
+            self._late[label] = call
         outcome = _perform(self.world, call, how)
         self._known.add(number_of((choice, _text(outcome))))
         call.settle(outcome)
@@ -257,8 +321,8 @@ class _Run:
 
 def _perform(world: World, call: _Call, how: str) -> Any:
     """Perform a call, and return the answer that the operation receives."""
-    if how == REFUSED:
-        return StoreUnavailable("refused")
+    if how in (REFUSED, LATE):
+        return StoreUnavailable(how)
     outcome = _call(world, call)
     if how == LOST:
         return StoreUnavailable("the answer is lost")

@@ -8,18 +8,22 @@ from typing import Any, cast
 
 import pytest
 
-from registry_core.object_store.interface import NotFound, ObjectStore
+from registry_core.object_store.interface import NotFound, ObjectStore, exists, if_match
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import DigestInvalid
 from registry_core.spec.manifest import Manifest
+from registry_core.spec.preconditions import Precondition
+from registry_core.storage.links import Link
+from registry_core.storage.manifests import Manifests
 from registry_core.storage.stored_registry import StoredRegistry
 
 from .checks import Checker
 from .operations import push, read, refused
 from .scene import BASE, LAYOUT, NEW, REPOSITORY, SMALL, scene, uncached
 from .schedule import Make
+from .test_disturbed import IN_TURN, PAIRS
 
 
 class _Store:
@@ -37,7 +41,8 @@ class TwoSteps(_Store):
 
     async def put(self, path: str, content: bytes, **conditions: Any) -> str:
         if path.endswith("/link"):
-            await self.inner.put(path, b"", **conditions)
+            etag = await self.inner.put(path, b"", **conditions)
+            conditions["condition"] = if_match(etag)
         return await self.inner.put(path, content, **conditions)
 
 
@@ -48,6 +53,7 @@ class MakesRoom(_Store):
         if path.endswith("/link"):
             with suppress(NotFound):
                 await self.inner.delete(path)
+                conditions.pop("condition", None)
         return await self.inner.put(path, content, **conditions)
 
 
@@ -59,12 +65,16 @@ class TagFirst(StoredRegistry):
         self.store = store
 
     async def push_manifest(
-        self, repository: str, manifest: Manifest, tags: Sequence[str] = ()
+        self,
+        repository: str,
+        manifest: Manifest,
+        tags: Sequence[str] = (),
+        precondition: Precondition | None = None,
     ) -> PushedManifest:
         link = str(manifest.digest).encode()
         for tag in tags:
             await self.store.put(LAYOUT.tag_link(repository, tag), link)
-        return await super().push_manifest(repository, manifest, tags)
+        return await super().push_manifest(repository, manifest, tags, precondition)
 
 
 class HashesLater(StoredRegistry):
@@ -81,6 +91,46 @@ class HashesLater(StoredRegistry):
             await self.store.delete(LAYOUT.content(digest))
             raise DigestInvalid
         return await self.mount_blob(upload.repository, digest, None)
+
+
+class Overwrites(_Store):
+    """Moves tags whatever they point to by now."""
+
+    async def put(self, path: str, content: bytes, **conditions: Any) -> str:
+        if path.endswith("/current/link"):
+            conditions.pop("condition", None)
+        return await self.inner.put(path, content, **conditions)
+
+
+class DeletesAnything(_Store):
+    """Deletes objects whatever is in their place by now."""
+
+    async def delete(self, path: str, **_: Any) -> None:
+        await self.inner.delete(path)
+
+
+def without_announcement(store: ObjectStore) -> Registry:
+    """Return a registry whose deletions do not say that they begin."""
+    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+
+    async def begin_generation(_: str) -> None:
+        return
+
+    registry._catalog.begin_generation = begin_generation  # type: ignore[assignment]
+    return registry
+
+
+def without_keeping(store: ObjectStore) -> Registry:
+    """Return a registry whose pushes only look whether their revision link is still there."""
+    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+    manifests = registry._manifests
+
+    async def keep(repository: str, link: Link, manifest: Manifest) -> None:
+        if not await exists(store, LAYOUT.revision_link(repository, link.digest)):
+            await Manifests._keep(manifests, repository, link, manifest)
+
+    manifests._keep = keep  # type: ignore[method-assign]
+    return registry
 
 
 def over(wrong: Callable[[ObjectStore], object]) -> Make:
@@ -114,3 +164,27 @@ def test_a_reader_between_two_steps_detects_a_wrong_store(
         pair = push("push", REPOSITORY, BASE, "v1"), read("read", REPOSITORY, Digest.of(BASE))
         checker.interleaved(begin.ours, pair)
     assert checker.found
+
+
+LATE: Mapping[str, tuple[Make, str]] = {
+    "a tag moved, moved on": (over(Overwrites), "'v1') is"),
+    "a blob deleted, uploaded again": (over(DeletesAnything), "lost: blob"),
+    "a referrer deleted, pushed again": (over(DeletesAnything), "lost: referrer"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_an_unconditional_write_is_detected_by_a_late_request(name: str) -> None:
+    make, said = LATE[name]
+    with scene() as begin:
+        checker = Checker(begin.loop, make)
+        checker.late(begin.ours, IN_TURN[name])
+    assert any(said in found for found in checker.found), checker.found
+
+
+@pytest.mark.parametrize("make", [without_announcement, without_keeping])
+def test_a_deletion_that_fails_between_its_steps_detects_a_push_that_misses_it(make: Make) -> None:
+    with scene() as begin:
+        checker = Checker(begin.loop, make)
+        checker.disturbed(begin.ours, PAIRS["another tag, manifest deleted"], 1, switches=2)
+    assert any("is listed by" in found for found in checker.found), checker.found

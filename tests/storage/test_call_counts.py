@@ -42,7 +42,6 @@ async def pull(wire: Wire, path: str, method: str = "GET") -> None:
         ("GET", f"manifests/{Digest.of(MANIFEST)}", ["get", "head"], []),
         ("HEAD", "manifests/v1", ["get"], ["get"]),
         ("HEAD", f"manifests/{Digest.of(MANIFEST)}", ["head"], []),
-        ("HEAD", f"blobs/{Digest.of(LAYER)}", ["head"], []),
         ("GET", f"blobs/{Digest.of(REDIRECTED)}", ["head"], []),
         ("GET", f"blobs/{Digest.of(LAYER)}", ["get", "head"], ["get"]),
     ],
@@ -51,7 +50,6 @@ async def pull(wire: Wire, path: str, method: str = "GET") -> None:
         "GET manifest by digest",
         "HEAD manifest by tag",
         "HEAD manifest by digest",
-        "HEAD blob",
         "GET blob, redirected",
         "GET blob, small",
     ],
@@ -65,6 +63,29 @@ async def test_a_pull(
     wire = stack.new_instance()
     assert sorted(await stack.calls_of(pull(wire, path, method))) == cold
     assert await stack.calls_of(pull(wire, path, method)) == warm
+
+
+async def test_a_blob_that_a_push_relies_on(stack: Stack) -> None:
+    """HEAD looks for the link, then for the content; where there is no link, for nothing else."""
+    seed = stack.new_instance()
+    await seed.push_image("v1", LAYER)
+    wire = stack.new_instance()
+    path = f"blobs/{Digest.of(LAYER)}"
+    assert await stack.calls_of(pull(wire, path, "HEAD")) == ["head", "head"]
+    assert await stack.calls_of(pull(wire, path, "HEAD")) == []
+    elsewhere = wire.client.head(f"/v2/c/d/{path}")
+    assert await stack.calls_of(elsewhere) == ["head"]
+
+
+@pytest.mark.parametrize("reference", ["there", "nowhere"])
+async def test_a_manifest_that_the_repository_lacks(stack: Stack, reference: str) -> None:
+    """The calls are the same whether another repository has it or not."""
+    await stack.new_instance().push_image("v1", LAYER)
+    digest = Digest.of(MANIFEST if reference == "there" else b"nowhere")
+    wire = stack.new_instance("c/d")
+    for method in ("GET", "HEAD"):
+        request = wire.client.request(method, f"{wire.base}/manifests/{digest}")
+        assert await stack.calls_of(request) == ["head"]
 
 
 async def push_small_image(wire: Wire, layer: bytes) -> None:
@@ -86,15 +107,21 @@ def _descriptor(content: bytes) -> dict[str, object]:
 
 
 async def test_a_push_of_a_new_image_of_two_blobs(stack: Stack) -> None:
-    """The first into its repository writes the marker that the catalog lists.
+    """Two HEADs, content and links of both blobs; then the manifest.
 
-    The last call checks that no deletion removed the manifest while its tag was written.
+    Its tag (get) and the repository's generation (head) are looked at before anything is written,
+    and the links of its blobs where the instance has not seen the generation lately. The last call
+    checks that no deletion has begun meanwhile. The first push into a repository writes the marker
+    that the catalog lists, and the revision link once more instead.
     """
     wire = stack.new_instance()
+    blobs = ["head"] * 2 + ["put"] * 4
     cold = await stack.calls_of(push_small_image(wire, b"first"))
-    assert cold == ["head"] * 2 + ["put"] * 9 + ["head"]
+    assert cold == [*blobs, "get", *["head"] * 3, *["put"] * 6]
     warm = await stack.calls_of(push_small_image(wire, b"second"))
-    assert warm == ["head"] * 2 + ["put"] * 8 + ["head"]
+    assert warm == [*blobs, "get", "head", *["put"] * 4, "head"]
+    another = await stack.calls_of(push_small_image(stack.new_instance(), b"third"))
+    assert another == [*blobs, "get", *["head"] * 3, *["put"] * 4, "head"]
 
 
 async def test_a_push_of_16_mib_by_patch(stack: Stack) -> None:
@@ -158,7 +185,7 @@ async def test_without_a_membership_cache_every_request_looks_again(stack: Stack
         assert sorted(await stack.calls_of(pull(wire, manifest))) == ["get", "head"]
         assert await stack.calls_of(pull(wire, manifest)) == ["head"]
         for _ in range(2):
-            assert await stack.calls_of(pull(wire, blob, "HEAD")) == ["head"]
+            assert await stack.calls_of(pull(wire, blob, "HEAD")) == ["head", "head"]
 
 
 async def test_listings_with_details(stack: Stack) -> None:
@@ -170,18 +197,23 @@ async def test_listings_with_details(stack: Stack) -> None:
 
 
 async def test_deletions(stack: Stack) -> None:
-    """The index of a tag is listed before and after; a manifest's tags are looked for twice."""
+    """The index of a tag is listed before and after; a manifest's tags are looked for twice.
+
+    A deletion of a blob or of a manifest begins a new generation of the repository (head, put).
+    """
     wire = stack.new_instance()
     await wire.push_image("v1", LAYER)
     assert (await wire.put_manifest("v2", MANIFEST)).status_code == 201
     delete_tag = wire.client.delete(f"{wire.base}/manifests/v2")
     assert await stack.calls_of(delete_tag) == ["list", "delete", "delete", "list"]
     delete_blob = wire.client.delete(f"{wire.base}/blobs/{Digest.of(LAYER)}")
-    assert await stack.calls_of(delete_blob) == ["delete"]
+    assert await stack.calls_of(delete_blob) == ["head", "delete", "head", "put"]
     delete_manifest = wire.client.delete(f"{wire.base}/manifests/{Digest.of(MANIFEST)}")
     assert await stack.calls_of(delete_manifest) == [
-        *("head", "list"),
+        *("head", "head", "put", "list"),
         *("delete", "delete", "list"),  # the tag
-        *("delete", "list", "delete", "list"),  # the revision link; the marker goes with the last
+        "delete",  # the revision link
+        *("head", "put", "list"),  # the marker, which goes with the last one
+        *("head", "put", "head", "list", "delete"),
         "list",  # was a tag added meanwhile?
     ]

@@ -139,7 +139,8 @@ async def test_what_another_registry_wrote_is_returned_as_well(memory: MemorySto
     await push_image(registry, "a", "v2", [LAYER])
     for path, found in list(memory.objects.items()):
         await memory.delete(path)
-        await memory.append(path, found.content)
+        if "/_catalog/" not in path:
+            await memory.append(path, found.content)
     assert await StoredRegistry(memory).delete_tag("a", "v2") == MANIFEST
     deleted = await StoredRegistry(memory).delete_manifest("a", MANIFEST)
     assert deleted == DeletedManifest(MANIFEST, pushed, ("v1",))

@@ -84,7 +84,10 @@ async def test_a_listing_continues_after_an_entry_that_was_deleted(referrers: Re
     gone = {entry.digest for entry in pushed[1:3]}
     for content in contents:
         if Digest.of(content) in gone:
-            await referrers.remove("a", parse_manifest(content))
+            manifest = parse_manifest(content)
+            entry = await referrers.look("a", manifest)
+            assert entry
+            await referrers.remove("a", manifest, entry)
     second = await referrers.list_referrers("a", OF_SUBJECT, None, first.next)
     assert [*first.entries, *second.entries] == [*pushed[:2], *pushed[3:5]]
 

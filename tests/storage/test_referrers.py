@@ -49,7 +49,7 @@ async def test_a_manifest_without_a_subject_is_not_listed(
 ) -> None:
     manifest = parse_manifest(SUBJECT)
     await referrers.add("a", manifest)
-    await referrers.remove("a", manifest)
+    assert await referrers.look("a", manifest) is None
     assert memory.objects == {}
 
 
@@ -169,14 +169,26 @@ async def test_an_entry_without_metadata_and_content_is_not_listed(
 
 
 async def test_a_removed_manifest_is_not_listed(referrers: Referrers, store: CountingStore) -> None:
-    content = artifact("one")
+    manifest = parse_manifest(artifact("one"))
     kept = await push(referrers, artifact("two"))
-    await push(referrers, content)
+    await push(referrers, manifest.content)
+    entry = await referrers.look("a", manifest)
+    assert entry
     store.calls.clear()
     for _ in range(2):
-        await referrers.remove("a", parse_manifest(content))
+        await referrers.remove("a", manifest, entry)
         assert store.take() == ["delete"]
     assert await everything(referrers) == [kept]
+
+
+async def test_an_entry_that_was_written_again_stays(referrers: Referrers) -> None:
+    manifest = parse_manifest(artifact("one"))
+    pushed = await push(referrers, manifest.content)
+    entry = await referrers.look("a", manifest)
+    assert entry
+    await referrers.add("a", manifest)
+    await referrers.remove("a", manifest, entry)
+    assert await everything(referrers) == [pushed]
 
 
 def test_the_fallback_tag_is_truncated_as_the_specification_says() -> None:

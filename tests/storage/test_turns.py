@@ -14,7 +14,7 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from registry_core.spec.media_types import OCI_INDEX, OCI_MANIFEST
-from registry_core.storage import link_metadata, manifests, referrers, tags
+from registry_core.storage import link_metadata, manifests, references, referrers, tags
 from registry_core.storage.links import put_link
 from registry_core.storage.referrers import fallback_tag
 from registry_core.storage.stored_registry import StoredRegistry
@@ -106,7 +106,8 @@ async def test_whatever_goes_through_all_of_a_large_manifest_does_so_in_a_thread
         annotations={"a": "x" * size},
     )
     threads = Threads(monkeypatch)
-    threads.watch(manifests, ["_unique", "revision_link"])
+    threads.watch(references, ["_unique"])
+    threads.watch(manifests, ["revision_link"])
     threads.watch(referrers, ["referrer_link"])
     await push_manifest(registry, "r", "v1", content)
     assert set(threads.seen) == {"_unique", "revision_link", "referrer_link"}
@@ -117,7 +118,7 @@ async def test_whatever_goes_through_all_of_a_large_manifest_does_so_in_a_thread
 async def test_a_large_index_of_a_client_is_merged_in_a_thread(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = StoredRegistry(memory, require_children=False)
+    registry = StoredRegistry(memory, require_children=False, max_references=MANY)
     subject = Digest.of(SUBJECT)
     listed = [descriptor(b"%d" % n, OCI_MANIFEST) for n in range(MANY)]
     index = {"schemaVersion": 2, "manifests": listed}

@@ -179,10 +179,12 @@ class ManifestCheck:
         store, layout = self.context.store, self.context.layout
         referrers = Referrers(Membership(store, layout), Content(store, layout))
         await referrers.add(self.repository, manifest)
+        entry = await referrers.look(self.repository, manifest)
         revision = layout.revision_link(self.repository, manifest.digest)
         if await self.context.exists(revision):
             return "entry written"
-        await referrers.remove(self.repository, manifest)  # deleted meanwhile
+        if entry is not None:  # the manifest was deleted meanwhile
+            await referrers.remove(self.repository, manifest, entry)
         return ""
 
 
