@@ -167,9 +167,9 @@ VALIDATION_DISABLED = _CONTENT.add(
 )
 URLS_ALLOW = _CONTENT.add(
     "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW",
-    "Where else the `urls` in a pushed manifest may send clients, as base layers of Windows images "
-    "did: globs of URLs, such as `https://mcr.microsoft.com/**`. `*` stops at a slash, `**` does "
-    "not. distribution has regular expressions here, which are refused.",
+    "Where else the `urls` in a pushed manifest may send clients, as base layers of older Windows "
+    "images do: globs of URLs, such as `https://mcr.microsoft.com/**`. `*` stops at a slash, `**` "
+    "does not. distribution has regular expressions here, which are refused.",
     Type.LIST,
     unset="nowhere; with `..._DENY`, wherever that does not match",
 )
