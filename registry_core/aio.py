@@ -64,18 +64,22 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
     Where their number depends on data, use `for_each`, which bounds it.
 
-    All of them have ended when this returns or raises, so that none outlives the request. If some
-    fail, the first exception, in the order given, is raised.
+    When one fails, or the caller is cancelled, the others are cancelled. All of them have ended
+    when this returns or raises, so that none outlives the request. Of several that have failed, the
+    exception of the first in the order given is raised.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    except asyncio.CancelledError:
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    failures = [task.exception() for task in tasks if not task.cancelled()]
+    for failure in failures:
+        if failure is not None:
+            raise failure
     return [task.result() for task in tasks]
 
 
@@ -90,9 +94,9 @@ async def for_each(
 ) -> list[R]:
     """Call a coroutine function for each item, ``limit`` at a time; return the results in order.
 
-    Items are taken from the iterable as their turn comes. After a failure no further call begins;
-    when all that run have ended, the failure of the first of their items is raised. Other tasks get
-    their turn between items even where the function never waits.
+    Items are taken from the iterable as their turn comes. When one fails, those that run are
+    cancelled, and no further one begins. Other tasks get their turn between items even where the
+    function never waits.
 
     :param limit: at least 1.
     """
@@ -100,18 +104,11 @@ async def for_each(
     source = enumerate(items)
     first = list(islice(source, limit))
     results: list[R | None] = [None] * len(first)
-    failures: dict[int, BaseException] = {}
 
     async def worker(entry: tuple[int, T] | None) -> None:
-        while entry is not None and not failures:
+        while entry is not None:
             index, item = entry
-            try:
-                results[index] = await function(item)
-            except BaseException as error:
-                failures[index] = error
-                if not isinstance(error, Exception):
-                    raise
-                return  # it is raised below
+            results[index] = await function(item)
             entry = next(source, None)
             if entry is not None:
                 results.append(None)
@@ -119,8 +116,6 @@ async def for_each(
                     await asyncio.sleep(0)
 
     await together(map(worker, first))
-    if failures:
-        raise failures[min(failures)]
     return cast("list[R]", results)
 
 
@@ -394,4 +389,4 @@ class Refreshing(Generic[T]):
 
 
 def _closed() -> Unavailable:
-    return Unavailable("this instance of the registry is being stopped")
+    return Unavailable(public="this instance of the registry is being stopped")

@@ -31,6 +31,7 @@ from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
+from .server.audit import log as audit_log
 from .server.context import ServerContext
 from .server.sessions import SessionSigner
 from .server.urls import Urls
@@ -329,6 +330,7 @@ class RegistryApp:
             shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
+        audit_log.disabled = not settings.log_audit
 
     async def _open(self) -> Registry:
         if self._store is None:

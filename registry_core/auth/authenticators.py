@@ -42,7 +42,8 @@ class BasicAuthenticator:
         if login is None:
             raise CredentialsInvalid("unknown user or wrong password")
         identity = login.identity
-        return Caller(identity.name, self.rules.permissions(identity), is_known=True)
+        permissions = self.rules.permissions(identity)
+        return Caller(identity.name, permissions, is_known=True, kind=identity.source)
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
@@ -72,7 +73,13 @@ class TokenAuthenticator:
         if not token:
             return ANYBODY
         verified = await self.verifier.verify(token, at)
-        return Caller(verified.subject, Granted(verified.scopes), is_known=True)
+        return Caller(
+            verified.subject,
+            Granted(verified.scopes),
+            is_known=True,
+            kind="token",
+            token=verified.id,
+        )
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str

@@ -68,11 +68,18 @@ class Caller:
 
     ``name`` identifies them in logs and upload sessions; it is empty for anonymous callers.
     ``is_known``: the request has valid credentials, even if those name nobody.
+
+    The rest is for the audit log. ``kind``: the kind of identity, empty for anonymous callers.
+    ``key``: the name of the personal access key that the credentials come from. ``token``: the id
+    of the token that was sent (``jti``).
     """
 
     name: str = ""
     permissions: Permissions = field(default=NOTHING)
     is_known: bool = False
+    kind: str = ""
+    key: str = ""
+    token: str = ""
 
     def lacks(self, needed: Iterable[Scope]) -> list[Scope]:
         """Return those of the needed scopes that are not allowed in full."""
@@ -88,7 +95,15 @@ ANYBODY = Caller()
 
 
 class CredentialsInvalid(Exception):
-    """The credentials prove nothing. The text says why, for the log, and does not quote them."""
+    """The credentials prove nothing. The text says why, for the log, and does not quote them.
+
+    Clients are shown it only if ``is_public``: it may say what the registry would have accepted.
+    """
+
+    def __init__(self, text: str, *, is_public: bool = False) -> None:
+        super().__init__(text)
+        self.message = text if is_public else "the credentials are not valid"
+        """What clients are shown."""
 
 
 class Authenticator(Protocol):

@@ -40,6 +40,12 @@ class Identity:
         return f"{self.source}:{self.name}"
 
 
+def kind_of(subject: str) -> str:
+    """Return the kind of identity that has the `Identity.subject`; empty for anonymous callers."""
+    kind, colon, _ = subject.partition(":")
+    return kind if colon or not subject else HTPASSWD
+
+
 ANONYMOUS = Identity("")
 
 
@@ -61,6 +67,11 @@ class Login:
     credential: str = ""
     limits: tuple[Scope, ...] | None = None
     refresh_seconds: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of the personal access key that proved it; empty for other secrets."""
+        return self.credential.partition(":")[0] if self.source == KEY else ""
 
     def covers(self, resource: Resource, action: str) -> bool:
         """Whether the limits include the action, which the identity itself may or may not do."""

@@ -16,6 +16,7 @@ from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, M
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
+    AUDIT_LOG_DISABLED,
     AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
@@ -71,6 +72,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         auth=auth,
         repository_classes=_repository_classes(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
+        log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
         forwarded_headers=_forwarded_headers(reader),
     )

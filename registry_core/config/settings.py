@@ -169,6 +169,7 @@ class Settings:
     :ivar log_requests: whether each request is logged in one line.
     :ivar forwarded_headers: those headers that the proxy in front of the registry writes, and which
         say how the client sees the registry. Whatever else a client sends is not believed.
+    :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -191,5 +192,6 @@ class Settings:
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     log_requests: bool = True
+    log_audit: bool = True
     body_limit: int | None = None
     forwarded_headers: frozenset[str] = ANY_PROXY

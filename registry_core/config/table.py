@@ -227,6 +227,12 @@ ACCESS_LOG_DISABLED = _HTTP.add(
     Type.FLAG,
     default="false",
 )
+AUDIT_LOG_DISABLED = _HTTP.add(
+    "REGISTRY_LOG_AUDIT_DISABLED",
+    "Whether to leave out the log lines about writes, deletions and logins.",
+    Type.FLAG,
+    default="false",
+)
 
 _SPEED = Section("Redirects and caches")
 REDIRECT_DISABLE = _SPEED.add(

@@ -16,9 +16,11 @@ from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, listings, manifests, uploads
 from .access_log import logged, name_operation
+from .audit import audit_record
 from .authorize import authorize
 from .bodies import check_length
 from .context import RequestContext, ServerContext
+from .disconnects import unless_disconnected
 from .errors import render
 
 _Handler = Callable[[RequestContext, Any], Awaitable[Response]]
@@ -145,7 +147,7 @@ class Application:
     async def _answer_api(self, request: Request) -> Response:
         self._context.registry.start()
         try:
-            response = await self._answer_endpoint(request, _parse(request))
+            response = await unless_disconnected(request, self._answer_parsed)
         except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
@@ -153,8 +155,12 @@ class Application:
             response.headers["Cache-Control"] = _UNCACHED
         return response
 
+    async def _answer_parsed(self, request: Request) -> Response:
+        return await self._answer_endpoint(request, _parse(request))
+
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
+        audit_record(request.scope).begin(request, endpoint)
         caller, session = await authorize(self._context, request, endpoint)
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()

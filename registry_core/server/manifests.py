@@ -46,6 +46,7 @@ async def push_manifest(context: RequestContext, endpoint: PushManifest) -> Resp
     tags = endpoint.tags if isinstance(reference, Digest) else (reference, *endpoint.tags)
     pushed = await context.registry.push_manifest(endpoint.repository, manifest, tags)
     digest = pushed.descriptor.digest
+    context.audit.digest = str(digest)
     location = context.url(GetManifest(endpoint.repository, digest))
     headers = {"Location": location, "Docker-Content-Digest": str(digest)}
     if pushed.subject:
@@ -75,9 +76,11 @@ async def _read(context: RequestContext, endpoint: PushManifest) -> Manifest:
 
 async def delete_manifest(context: RequestContext, endpoint: DeleteManifest) -> Response:
     if isinstance(endpoint.reference, Digest):
-        await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
+        deleted = await context.registry.delete_manifest(endpoint.repository, endpoint.reference)
+        context.audit.tags = deleted.tags
     else:
-        await context.registry.delete_tag(endpoint.repository, endpoint.reference)
+        digest = await context.registry.delete_tag(endpoint.repository, endpoint.reference)
+        context.audit.digest = str(digest or "")
     return Response(status_code=HTTPStatus.ACCEPTED)
 
 

@@ -30,6 +30,7 @@ ALICE = ("alice", SECRET)
 
 
 def settings(**others: str) -> Settings:
+    """Return the settings of a registry in mode builtin; others may change some, "" removes one."""
     environment = {
         "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
         "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
@@ -40,7 +41,7 @@ def settings(**others: str) -> Settings:
         "REGISTRY_AUTH_HTPASSWD_PATH": f"alice:{HASH}",
         "REGISTRY_AUTH_RULES": RULES,
     }
-    return read_settings(environment | others)
+    return read_settings({name: text for name, text in (environment | others).items() if text})
 
 
 def connect(store: CountingStore, **others: str) -> httpx.AsyncClient:
