@@ -153,7 +153,8 @@ def _public_url(reader: SettingsReader) -> str | None:
 
 def _is_base_url(text: str) -> bool:
     parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+    is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare
 
 
 def _body_limit(reader: SettingsReader) -> int | None:

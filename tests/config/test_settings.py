@@ -110,6 +110,8 @@ def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) 
         ({table.API_VERSION: "2027-01-01"}, table.API_VERSION, "to 2026-10-06"),
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
+        ({table.HTTP_HOST: "https://user@a"}, table.HTTP_HOST, "https://"),
+        ({table.HTTP_HOST: "https://a?b"}, table.HTTP_HOST, "https://"),
         ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
         ({table.REDIRECT_MINSIZE: "64K"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.REDIRECT_MINSIZE: "1048577"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
@@ -189,6 +191,7 @@ def test_storage_is_configured_once_any_setting_locates_it() -> None:
     assert not storage_is_configured({table.CONTAINER: "registry"})
     for name in (table.CONNECTION_STRING, table.ACCOUNT_NAME, table.SERVICE_URL):
         assert storage_is_configured({name: "x"})
+        assert storage_is_configured({name: ""}), "somebody meant to configure it"
 
 
 def test_manifests_send_clients_elsewhere_only_where_that_is_allowed() -> None:

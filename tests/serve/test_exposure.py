@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from registry_core.app import asgi_from_environment
 from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.config import AUTH, BUILTIN_SIGNINGKEY, HTTP_SECRET
+from registry_core.serve.run import default_settings
 from tests.support.host import start_process
 
 from .sample import CONFIGURED, SAMPLE, start_sample
@@ -40,6 +44,16 @@ def test_they_are_served_with_authentication_or_if_that_is_asked_for(
 ) -> None:
     with start_sample("--host", "0.0.0.0", *arguments, environment=environment) as host:
         assert host.stop() == 0
+
+
+def test_what_is_set_but_blank_is_not_generated(tmp_path: Path) -> None:
+    """It stops the start, as it does anywhere."""
+    blank = {HTTP_SECRET: "", AUTH: "builtin", BUILTIN_SIGNINGKEY: ""}
+    assert default_settings(blank, data=tmp_path, azurite=None, local_only=True) == {}
+    host = start_process({**CONFIGURED, **blank}, arguments=["--port", "0"])
+    assert host.wait() == 2
+    lines = host.log().splitlines()
+    assert [line.split()[1] for line in lines] == [BUILTIN_SIGNINGKEY, HTTP_SECRET]
 
 
 @pytest.mark.parametrize("environment, warned", [({}, True), (USERS, False)])
