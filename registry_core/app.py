@@ -33,6 +33,7 @@ from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
 from .server.audit import log as audit_log
 from .server.context import ServerContext
+from .server.cors import Cors
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
@@ -218,7 +219,7 @@ def _assemble(
         settings.repository_classes,
         settings.body_limit,
     )
-    return Application(context, endpoints, **options)
+    return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 
 
 def _access(

@@ -83,7 +83,9 @@ class BuiltinAuthenticator:
     tokens: TokenAuthenticator
     rules: Rules
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         if authorization is None:
             return Caller(permissions=_Anonymous(self.rules.permissions(ANONYMOUS)))
         token = parse_bearer(authorization)

@@ -109,13 +109,18 @@ class CredentialsInvalid(Exception):
 class Authenticator(Protocol):
     """One mode of authentication."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         """Return the caller of a request.
 
         :param authorization: the header ``Authorization``, None if the request has none.
         :param at: accept credentials that have expired since this time (seconds since 1970); a long
             upload outlives the token that it was begun with.
+        :param client: the address of the client, empty if it is unknown: what one client tries must
+            not keep others waiting.
         :raises CredentialsInvalid: they are wrong, expired, or of a kind not accepted here.
+        :raises TooManyRequests: too many others are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
 
@@ -132,7 +137,9 @@ class Authenticator(Protocol):
 class Open:
     """`Authenticator` of a registry open to everybody: ``REGISTRY_AUTH=none``."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         return Caller(permissions=Everything(), is_known=True)
 
     def challenge(

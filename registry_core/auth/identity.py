@@ -85,11 +85,13 @@ class IdentitySource(Protocol):
     def name(self) -> str:
         """The source's name, unique within a registry. Refresh tokens carry it."""
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that the secret proves; None if it proves nothing to this source.
 
         Does not block the event loop.
 
+        :param client: the address of the client, empty if it is unknown.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: the secret cannot be checked now.
         """
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..auth.repository_classes import CLASSES
 from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
 from ..spec.foreign_urls import ForeignUrls
+from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
 from .reader import ConfigError, SettingsReader
 from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
@@ -22,6 +23,7 @@ from .table import (
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     DELETE_ENABLED,
+    HTTP_CORS_ORIGINS,
     HTTP_HOST,
     HTTP_RELATIVE_URLS,
     HTTP_SECRET,
@@ -71,6 +73,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=auth,
         repository_classes=_repository_classes(reader),
+        cors_origins=_cors_origins(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
         log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
@@ -123,6 +126,11 @@ def _root(reader: SettingsReader) -> str | None:
         return None
     if text in (".", "/"):
         return text.rstrip(".")
+    if any(folder.endswith(".") for folder in text.split("/")):
+        reader.problems.append(
+            f"{ROOT_DIRECTORY}={text!r} must not have a folder that ends with a dot, which Azure "
+            "strips from names; rename it, or use . for the top of the container"
+        )
     return f"{text.removeprefix('/').rstrip('/')}/"
 
 
@@ -155,6 +163,14 @@ def _is_base_url(text: str) -> bool:
     parts = urlsplit(text)
     is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare
+
+
+def _cors_origins(reader: SettingsReader) -> Origins:
+    try:
+        return Origins.parse(reader.words(HTTP_CORS_ORIGINS))
+    except ValueError as error:
+        reader.problems.append(f"{HTTP_CORS_ORIGINS}: {error}")
+        return NO_ORIGINS
 
 
 def _body_limit(reader: SettingsReader) -> int | None:

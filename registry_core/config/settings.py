@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..globs import NO_TAGS, TagGlobs
 from ..spec.foreign_urls import NO_URLS, ForeignUrls
+from ..spec.origins import NO_ORIGINS, Origins
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules
@@ -166,6 +167,7 @@ class Settings:
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
+    :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
     :ivar forwarded_headers: those headers that the proxy in front of the registry writes, and which
         say how the client sees the registry. Whatever else a client sends is not believed.
@@ -191,6 +193,7 @@ class Settings:
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
+    cors_origins: Origins = NO_ORIGINS
     log_requests: bool = True
     log_audit: bool = True
     body_limit: int | None = None

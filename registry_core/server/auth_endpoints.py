@@ -27,6 +27,7 @@ from ..spec.scopes import Scope
 from .audit import audit_record
 from .authorize import authorization_of
 from .bodies import read_form
+from .client_address import client_address
 from .errors import one_line, render
 from .urls import Urls
 
@@ -91,7 +92,7 @@ class AuthEndpoints:
 
     async def _log_in(self, request: Request, name: str, secret: str) -> Login:
         audit_record(request.scope).begin_login(name)
-        return await self.tokens.log_in(name, secret)
+        return await self.tokens.log_in(name, secret, client=client_address(request))
 
     def _grant(
         self, request: Request, login: Login, scopes: Iterable[Scope], *, offline: bool

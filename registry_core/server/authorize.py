@@ -10,6 +10,7 @@ from ..auth.caller import Caller, CredentialsInvalid
 from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
 from .audit import audit_record
+from .client_address import client_address
 from .context import ServerContext
 from .errors import one_line
 from .sessions import UploadSession
@@ -83,7 +84,11 @@ async def _authenticate(server: ServerContext, request: Request, began: float | 
     """:raises CredentialsInvalid:"""
     authorization = authorization_of(request)
     is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
-    return await server.authenticator.authenticate(authorization, at=began if is_recent else None)
+    return await server.authenticator.authenticate(
+        authorization,
+        at=began if is_recent else None,
+        client=client_address(request),
+    )
 
 
 def _challenge(

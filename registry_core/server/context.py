@@ -71,8 +71,9 @@ class RequestContext:
         return audit_record(self.request.scope)
 
     def header(self, name: str) -> str | None:
-        """Return a request header's value."""
-        return self.request.headers.get(name)
+        """Return a request header's value, several lines joined (RFC 9110 section 5.3)."""
+        lines = self.request.headers.getlist(name)
+        return ", ".join(lines) if lines else None
 
     def url(self, endpoint: Endpoint) -> str:
         """Return the URL of an endpoint, for a header of the answer."""

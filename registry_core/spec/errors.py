@@ -77,6 +77,10 @@ MEANINGS: Mapping[ErrorCode, Meaning] = {
 }
 
 
+# Digests in one answer: it should not be larger than the request.
+_MOST_LISTED = 20
+
+
 @dataclass(frozen=True)
 class ErrorDetail:
     """One entry of the ``errors`` array. ``code``: an `ErrorCode`, or a foreign registry's own."""
@@ -169,7 +173,10 @@ class DigestInvalid(RegistryError):
 
 
 class ManifestBlobUnknown(RegistryError):
-    """Raised with ``detail`` a list of the digests that are missing: one error entry for each."""
+    """Raised with ``detail`` a list of the digests that are missing.
+
+    There is one error entry for each of the first, and one that says how many more are missing.
+    """
 
     code = ErrorCode.MANIFEST_BLOB_UNKNOWN
 
@@ -177,10 +184,14 @@ class ManifestBlobUnknown(RegistryError):
         if not isinstance(self.detail, list) or not self.detail:
             return super()._entries()
         message = MEANINGS[self.code].message
-        return tuple(
+        listed = tuple(
             ErrorDetail(self.code, f"{message}: {digest}", {"digest": str(digest)})
-            for digest in self.detail
+            for digest in self.detail[:_MOST_LISTED]
         )
+        more = len(self.detail) - len(listed)
+        if not more:
+            return listed
+        return (*listed, ErrorDetail(self.code, f"{message}: {more} more"))
 
 
 class ManifestInvalid(RegistryError):

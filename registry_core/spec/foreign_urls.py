@@ -23,6 +23,9 @@ from .manifest import ManifestDocument
 
 SETTING = "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW"
 
+MAX_URLS = 256
+"""The most URLs in a manifest: comparing one takes up to a millisecond. Images have a few."""
+
 _LONGEST = 2048
 # RFC 3986, "unreserved" and "reserved" characters and "%". Programs differ in what they make of
 # others, such as of "\".
@@ -51,8 +54,17 @@ class ForeignUrls:
     deny: UrlPatterns | None = None
 
     def check(self, document: ManifestDocument) -> None:
-        """:raises ManifestInvalid: the manifest names a URL that is malformed, or not allowed."""
-        for where, descriptor in _descriptors(document):
+        """Check all URLs of a manifest.
+
+        :raises ManifestInvalid: one is malformed, or not allowed, or there are too many.
+        """
+        descriptors = [each for each in _descriptors(document) if each[1].urls]
+        count = sum(len(descriptor.urls) for _, descriptor in descriptors)
+        if count > MAX_URLS:
+            raise ManifestInvalid(
+                f"manifest invalid: it has {count} urls; at most {MAX_URLS} are accepted"
+            )
+        for where, descriptor in descriptors:
             for url in descriptor.urls:
                 if problem := self._problem_with(url):
                     raise ManifestInvalid(

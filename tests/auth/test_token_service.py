@@ -54,7 +54,7 @@ class Platform:
 
     name = "platform"
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         if not name == secret == "job":
             return None
         return Login(Identity(name, self.name), self.name, refresh_seconds=0)

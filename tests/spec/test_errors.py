@@ -103,6 +103,17 @@ def test_missing_references_are_one_entry_each() -> None:
     assert json.dumps([entry.detail for entry in entries])
 
 
+def test_of_many_missing_references_20_are_listed_and_the_others_counted() -> None:
+    """The answer to a manifest of 38,000 made-up layers stays small."""
+    missing = [Digest.of(bytes([number])) for number in range(50)]
+    assert len(ManifestBlobUnknown(detail=missing[:20]).errors) == 20
+    entries = ManifestBlobUnknown(detail=missing).errors
+    assert [entry.detail for entry in entries[:20]] == [{"digest": str(d)} for d in missing[:20]]
+    assert len(entries) == 21
+    assert entries[20].message.endswith(": 30 more")
+    assert {entry.code for entry in entries} == {ErrorCode.MANIFEST_BLOB_UNKNOWN}
+
+
 @pytest.mark.parametrize("detail", [None, [], "one"])
 def test_missing_references_that_are_not_listed_are_one_entry(detail: object) -> None:
     (entry,) = ManifestBlobUnknown(detail=detail).errors

@@ -19,6 +19,7 @@ from registry_core.globs import UrlGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.foreign_urls import ForeignUrls
+from registry_core.spec.origins import Origins
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
@@ -26,6 +27,8 @@ from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, which is long enough"
+PAGE = "https://ui.example.com"
+"""The origin of web pages that may use the registry."""
 IN_PROCESS = "memory"
 EVERY_HOST = (IN_PROCESS, "redirected", FUNCTIONS.name)
 EVERY_STACK = (*EVERY_HOST, "streamed", "identity")
@@ -65,6 +68,7 @@ class _Hosts(dict[str, tuple[str, str]]):
                 name not in ("redirected", "identity")
             ).lower(),
             "REGISTRY_HTTP_SECRET": SECRET,
+            "REGISTRY_HTTP_CORS_ORIGINS": PAGE,
         }
         if name == "redirected":
             # Paths with a leading slash, as distribution v2 writes them, are served as well.
@@ -98,9 +102,12 @@ async def wire(
     """A registry to talk HTTP to, with a repository of its own."""
     if request.param == IN_PROCESS:
         memory = MemoryStore()
-        foreign_urls = ForeignUrls(UrlGlobs(("https://example.com/*",)))
         settings = Settings(
-            AzureStorage("unused"), SECRET, redirect=False, foreign_urls=foreign_urls
+            AzureStorage("unused"),
+            SECRET,
+            redirect=False,
+            foreign_urls=ForeignUrls(UrlGlobs(("https://example.com/*",))),
+            cors_origins=Origins.parse([PAGE]),
         )
         app = build_application(settings, build_registry(settings, memory))
         transport = httpx.ASGITransport(app)

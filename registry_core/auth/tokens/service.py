@@ -49,17 +49,19 @@ class TokenService:
     issuer: Issuer
     refresh_tokens: RefreshTokens
 
-    async def log_in(self, name: str, secret: str) -> Login:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login:
         """Return the login that a name and a secret prove. The secret may be a refresh token.
 
+        :param client: the address of the client, empty if it is unknown.
         :raises CredentialsInvalid: they prove nothing to any source.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
         if name == TOKEN_USER:
             with suppress(CredentialsInvalid):
                 return await self.renew(secret)
         for source in self.sources:
-            login = await source.log_in(name, secret)
+            login = await source.log_in(name, secret, client=client)
             if login is not None:
                 return login
         raise CredentialsInvalid("unknown user or wrong password", is_public=True)
