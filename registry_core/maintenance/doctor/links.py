@@ -12,6 +12,7 @@ from ...object_store.interface import NotFound, Properties, TooLarge
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
+from ...storage.link_metadata import is_descriptor
 from ...storage.links import MAX_LINK_BYTES, read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
@@ -45,12 +46,17 @@ class ListedLink:
             and path.algorithm != SHA256 == target.algorithm
         )
 
+    @property
+    def _is_described(self) -> bool:
+        """Whether it is an entry of a list of referrers whose content is a descriptor."""
+        return self.place.kind is Kind.REFERRER and is_descriptor(self.properties)
+
     def read_metadata(self) -> bool:
         """Set ``target`` from the metadata. Returns whether they prove that the link is whole."""
         self.target = _parse(self.properties.metadata.get("digest", ""))
         return (
             self.target is not None
-            and self.properties.size == len(str(self.target))
+            and (self.properties.size == len(str(self.target)) or self._is_described)
             and self.place.digest in (None, self.target)
         )
 

@@ -95,9 +95,9 @@ async def _has_manifests(context: CheckContext, name: str) -> bool:
 
 
 async def _write_marker(context: CheckContext, name: str) -> str:
-    # As after a deletion: whatever happens at the same time, there is a marker in the end if there
-    # are manifests.
-    await Catalog(context.store, context.layout).update(name)
+    catalog = Catalog(context.store, context.layout)
+    await catalog.mark(name)
+    await catalog.update(name)  # if the manifests were deleted meanwhile, the marker goes again
     return "marker written" if await context.exists(context.layout.catalog_marker(name)) else ""
 
 
