@@ -18,7 +18,6 @@ from ..spec.preconditions import applies_to_range
 from ..spec.ranges import ByteRange, is_plain, parse_range
 from .conditional import UNCHANGING, is_conditional, not_modified, precondition_of
 from .context import RequestContext
-from .urls import host_name
 
 # In bytes. A longer answer is streamed, piece by piece, which takes more CPU but less memory.
 _SENT_AT_ONCE = 2**20
@@ -45,7 +44,7 @@ async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     wanted = _wanted(context, blob.descriptor)
     url = await blob.url() if _storage_answers_alike(context) else None
     if url is not None:
-        location = _under_other_name(url, host_name(context.request))
+        location = _under_other_name(url, context.server.urls.host_name(context.request))
         return RedirectResponse(location, headers=_digest(blob.descriptor))
     return await _send(blob, wanted, headers)
 
