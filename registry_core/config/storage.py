@@ -105,8 +105,10 @@ def _by_connection_string(reader: SettingsReader, container: str) -> AzureStorag
                 f"{name} contradicts {CONNECTION_STRING}; set only one of the two"
             )
     text = reader.text(CONNECTION_STRING)
-    names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
-    if not names >= {"accountname", "accountkey"}:
+    parts = [part.strip().partition("=") for part in text.split(";")]
+    values = {name.strip().lower(): value for name, _, value in parts}
+    is_emulator = values.get("usedevelopmentstorage") == "true"
+    if not is_emulator and not values.keys() >= {"accountname", "accountkey"}:
         reader.problems.append(
             f"{CONNECTION_STRING} must contain AccountName=...;AccountKey=...;..., as the portal "
             f"shows it under access keys; without a key, set {ACCOUNT_NAME} instead to use an "

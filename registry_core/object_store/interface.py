@@ -106,8 +106,10 @@ def if_match(etag: str) -> Condition:
 class Properties:
     """What storage knows of an object besides its content.
 
-    ``is_append`` says whether it is an append blob, ``archived``, in listings only, whether its
-    content cannot be read until it is rehydrated. ``last_modified`` is by the clock of storage.
+    ``is_append`` says whether it is an append blob. ``last_modified`` is by the clock of storage.
+    ``tier`` is its access tier in storage's words, such as "Hot" or "Archive", and
+    ``archive_status`` what happens to an archived one, such as "rehydrate-pending-to-hot": both in
+    listings and from `ObjectStore.head` only, and "" where storage has none.
     """
 
     etag: str
@@ -115,7 +117,13 @@ class Properties:
     last_modified: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_append: bool = False
-    archived: bool = False
+    tier: str = field(default="", compare=False)
+    archive_status: str = field(default="", compare=False)
+
+    @property
+    def archived(self) -> bool:
+        """Whether the content cannot be read before it is rehydrated, or until that is done."""
+        return self.tier == "Archive"
 
 
 @dataclass(frozen=True)
@@ -142,10 +150,15 @@ class StoredRange:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a listing: an object, or, without ``properties``, a common prefix with its "/"."""
+    """A row of a listing: an object, or, without ``properties``, a common prefix with its "/".
+
+    In listings that have them, ``uncommitted`` marks the path of staged blocks without an object,
+    which has no properties either.
+    """
 
     path: str
     properties: Properties | None = None
+    uncommitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,14 @@ class Page:
 
     entries: Sequence[Entry]
     continuation: str | None = None
+
+
+@dataclass(frozen=True)
+class StagedBlocks:
+    """The blocks that are staged at a path and not committed: their number, and bytes in all."""
+
+    number: int
+    size: int
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
@@ -244,7 +265,8 @@ class ObjectStore(Protocol):
         """Write a whole object atomically. Returns its ETag. One call.
 
         :raises ValueError: `check_metadata` does not accept the metadata.
-        :raises ConditionFailed: the condition does not hold.
+        :raises ConditionFailed: the condition does not hold. For ``if_absent`` that may also mean
+            that blocks are staged there, or that another put is under way.
         :raises WrongKind: an append blob is at the path.
         """
 
@@ -270,6 +292,8 @@ class ObjectStore(Protocol):
 
         :raises ValueError: `check_block_id` does not accept ``block_id``.
         :raises WrongKind: an append blob is at the path.
+        :raises BlocksRefused: another program has staged blocks there, with longer or shorter ids,
+            or there are too many.
         """
 
     async def stage_from(
@@ -290,6 +314,7 @@ class ObjectStore(Protocol):
         :raises NotFound: the source does not exist.
         :raises ConditionFailed: the source is not the one with ``source_etag``.
         :raises WrongKind: an append blob is at the path.
+        :raises BlocksRefused: as for `stage`.
         """
 
     async def commit(
@@ -311,10 +336,19 @@ class ObjectStore(Protocol):
         """
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
-        """Return an object's ETag and its block ids in order, none if it was put whole. One call.
+        """Return an object's ETag and its block ids in order. One call; two if it has no blocks.
+
+        An object that was put whole has none.
 
         :raises NotFound: the object does not exist.
         :raises WrongKind: the object is an append blob.
+        """
+
+    async def uncommitted_blocks(self, path: str) -> StagedBlocks:
+        """Return what is staged at a path, with or without an object there. One call.
+
+        :raises NotFound: there is neither an object nor a staged block.
+        :raises WrongKind: an append blob is at the path.
         """
 
     async def copy(
@@ -341,7 +375,9 @@ class ObjectStore(Protocol):
         """
 
     async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
-        """Delete an object. Staged blocks without an object cannot be deleted. One call.
+        """Delete an object, with its snapshots and the blocks staged at its path. One call.
+
+        Staged blocks without an object may be dropped, or not be found.
 
         :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,
@@ -354,6 +390,7 @@ class ObjectStore(Protocol):
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        uncommitted: bool = False,
         start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
@@ -365,6 +402,8 @@ class ObjectStore(Protocol):
 
         The listing has the objects whose paths begin with ``prefix``, without their metadata unless
         ``metadata`` is true. ``by_folder`` groups the objects behind the next "/" into one entry.
+        With ``uncommitted`` it also has the paths where blocks are staged and no object is; blocks
+        that are staged where an object is do not show (see `uncommitted_blocks`).
         Objects before ``start_from`` are left out; it begins with ``prefix``, and has no further
         "/" where ``by_folder`` is true. It only saves calls: a store may ignore it, as Azure does
         before its version 2026-02-06. ``continuation`` is that of the previous page, and suffices
@@ -387,7 +426,12 @@ class ObjectStore(Protocol):
 
 
 async def list_all(
-    store: ObjectStore, prefix: str, *, by_folder: bool = False, metadata: bool = False
+    store: ObjectStore,
+    prefix: str,
+    *,
+    by_folder: bool = False,
+    metadata: bool = False,
+    uncommitted: bool = False,
 ) -> AsyncIterator[Entry]:
     """Yield every entry of a listing, however short its pages are.
 
@@ -396,7 +440,11 @@ async def list_all(
     continuation: str | None = None
     while True:
         page = await store.list_page(
-            prefix, by_folder=by_folder, metadata=metadata, continuation=continuation
+            prefix,
+            by_folder=by_folder,
+            metadata=metadata,
+            uncommitted=uncommitted,
+            continuation=continuation,
         )
         for entry in page.entries:
             yield entry

@@ -11,6 +11,7 @@ from itertools import count
 from .interface import (
     UNCONDITIONAL,
     BlockListInvalid,
+    BlocksRefused,
     Buffer,
     Condition,
     ConditionFailed,
@@ -20,6 +21,7 @@ from .interface import (
     Page,
     Properties,
     RangeNotSatisfiable,
+    StagedBlocks,
     StoredObject,
     StoredRange,
     StoreUnavailable,
@@ -153,6 +155,13 @@ class MemoryStore:
         self._refuse_append(path)
         return found.properties.etag, [block_id for block_id in found.blocks if block_id]
 
+    async def uncommitted_blocks(self, path: str) -> StagedBlocks:
+        if path not in self.staged:
+            self._find(path)
+        self._refuse_append(path)
+        staged = self.staged.get(path, {})
+        return StagedBlocks(len(staged), sum(map(len, staged.values())))
+
     async def copy(
         self,
         path: str,
@@ -185,6 +194,7 @@ class MemoryStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        uncommitted: bool = False,
         start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
@@ -197,18 +207,23 @@ class MemoryStore:
             limit = (limit + 1) // 2
         entries: dict[str, Entry] = {}
         first = start_from or ""
-        for path in sorted(p for p in self.objects if p.startswith(prefix) and p >= first):
+        listed = self.objects.keys() | (self.staged.keys() if uncommitted else ())
+        for path in sorted(p for p in listed if p.startswith(prefix) and p >= first):
             folder, slash, _ = path[len(prefix) :].partition("/")
             name = prefix + folder + slash if by_folder and slash else path
             if name in entries or (continuation is not None and name < continuation):
                 continue
             if len(entries) == limit:
                 return Page(list(entries.values()), name)
-            properties = None if name != path else self.objects[path].properties
-            if properties and not metadata:
-                properties = replace(properties, metadata={})
-            entries[name] = Entry(name, properties)
+            entries[name] = Entry(name) if name != path else self._row(path, metadata=metadata)
         return Page(list(entries.values()))
+
+    def _row(self, path: str, *, metadata: bool) -> Entry:
+        found = self.objects.get(path)
+        if found is None:
+            return Entry(path, uncommitted=True)
+        properties = found.properties
+        return Entry(path, properties if metadata else replace(properties, metadata={}))
 
     async def signed_url(self, path: str, *, seconds: int) -> None:
         return None
@@ -240,7 +255,10 @@ class MemoryStore:
             raise WrongKind(path)
 
     def _stage(self, path: str, block_id: str, content: bytes) -> None:
-        self.staged.setdefault(path, {})[check_block_id(block_id)] = content
+        checked = check_block_id(block_id)
+        if len(next(iter(self.staged.get(path, ())), checked)) != len(checked):
+            raise BlocksRefused(f"{path}: blocks with ids of another length are staged")
+        self.staged.setdefault(path, {})[checked] = content
 
     def _write(
         self,

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
+from registry_core.object_store.azure import AzureBlobStore
 
 KEY = base64.b64encode(b"a key").decode()
 BY_ACCOUNT = {
@@ -132,10 +133,21 @@ def test_a_connection_string_excludes_other_credentials(name: str) -> None:
     assert table.CONNECTION_STRING in problem
 
 
-@pytest.mark.parametrize("text", ["nonsense", "AccountName=a", "BlobEndpoint=x;SharedAccess=y"])
+@pytest.mark.parametrize(
+    "text",
+    ["nonsense", "AccountName=a", "BlobEndpoint=x;SharedAccess=y", "UseDevelopmentStorage=false"],
+)
 def test_a_connection_string_needs_name_and_key(text: str) -> None:
     [problem] = problems(BY_CONNECTION_STRING | {table.CONNECTION_STRING: text})
     assert "AccountKey" in problem
+
+
+@pytest.mark.parametrize("text", ["UseDevelopmentStorage=true", "usedevelopmentstorage=true;"])
+def test_the_connection_string_of_an_emulator_needs_neither(text: str) -> None:
+    """`AzureBlobStore.from_connection_string` accepts it as well."""
+    settings = read_settings(BY_CONNECTION_STRING | {table.CONNECTION_STRING: text})
+    assert settings.storage.connection_string == text
+    AzureBlobStore.from_connection_string(text, settings.storage.container)
 
 
 @pytest.mark.parametrize("credentials", [BY_ACCOUNT, BY_CONNECTION_STRING])

@@ -14,7 +14,7 @@ import pytest
 
 from registry_core.auth.tokens.keys import SigningKey
 from registry_core.config import read_settings
-from registry_core.object_store.azure.errors import SIGNING
+from registry_core.object_store.azure.error_codes import SIGNING
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.support.access_modes import SERVICE, basic, htpasswd, password

@@ -36,7 +36,7 @@ class ArchivingStore(MemoryStore):
         """Move an object to the archive tier; ``changes`` replace its other properties."""
         found = self.objects[path]
         self.objects[path] = replace(
-            found, properties=replace(found.properties, archived=True, **changes)
+            found, properties=replace(found.properties, tier="Archive", **changes)
         )
 
     async def get(

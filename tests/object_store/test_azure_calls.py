@@ -65,6 +65,11 @@ ONE_CALL: dict[str, tuple[str, str, Callable[[AzureBlobStore], Awaitable[Any]]]]
     "stage from": ("PUT", "stage_from", lambda s: s.stage_from("b", make_block_id("1"), "a")),
     "commit": ("PUT", "commit", lambda s: s.commit("staged", [make_block_id("1")])),
     "committed blocks": ("GET", "committed_blocks", lambda s: s.committed_blocks("blocks")),
+    "uncommitted blocks": (
+        "GET",
+        "uncommitted_blocks",
+        lambda s: s.uncommitted_blocks("staged"),
+    ),
     "copy": ("PUT", "copy", lambda s: s.copy("b", "empty", size=0, metadata={"a": "b"})),
     "delete": ("DELETE", "delete", lambda s: s.delete("a")),
     "list": ("GET", "list", lambda s: s.list_page("")),
@@ -93,6 +98,16 @@ async def test_a_range_of_an_empty_object_takes_a_second_request(
     calls.clear()
     await store.get_range("empty", 0, 8)
     assert calls == [("GET", "get"), ("HEAD", "head")]
+
+
+async def test_the_blocks_of_an_object_without_any_take_a_second_request(
+    store: AzureBlobStore, calls: Calls
+) -> None:
+    """Storage answers likewise for an object that was put whole and for no object."""
+    await _fill(store)
+    calls.clear()
+    await store.committed_blocks("a")
+    assert calls == [("GET", "committed_blocks"), ("HEAD", "head")]
 
 
 async def test_a_large_copy_takes_one_request_for_each_piece_and_one_more(

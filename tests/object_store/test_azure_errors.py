@@ -7,14 +7,13 @@ from email.utils import formatdate
 
 import pytest
 
+from registry_core.object_store.azure.error_codes import MEANINGS, SIGNING, to_error
 from registry_core.object_store.azure.errors import (
-    SIGNING,
     AccessDenied,
     HierarchicalNamespace,
     RequestInvalid,
     StorageTarget,
     is_from_storage,
-    to_error,
 )
 from registry_core.object_store.interface import (
     BlockListInvalid,
@@ -28,6 +27,7 @@ from registry_core.object_store.interface import (
     WrongKind,
 )
 from registry_core.spec.errors import RegistryError
+from tests.support.host import PROJECT
 
 KEY = StorageTarget("account", "registry")
 IDENTITY = StorageTarget("account", "registry", "the identity app")
@@ -54,6 +54,7 @@ CODES: list[tuple[int, str, type[StoreError], str, str]] = [
     (404, "BlobNotFound", NotFound, "", ""),
     (404, "", NotFound, "", ""),
     (409, "BlobAlreadyExists", ConditionFailed, "", ""),
+    (409, "ContainerAlreadyExists", ConditionFailed, "", ""),
     (412, "ConditionNotMet", ConditionFailed, "", ""),
     (409, "InvalidBlobType", WrongKind, "", ""),
     (400, "InvalidBlockList", BlockListInvalid, "", ""),
@@ -64,19 +65,30 @@ CODES: list[tuple[int, str, type[StoreError], str, str]] = [
     (409, "BlobImmutableDueToLegalHold", StoreRefused, "legal hold", "immutability policy"),
     (412, "LeaseIdMissing", StoreRefused, "break the lease", "locked"),
     (409, "LeaseAlreadyPresent", StoreRefused, "break the lease", "locked"),
+    (412, "LeaseLost", StoreRefused, "break the lease", "locked"),
     (409, "SnapshotsPresent", StoreRefused, "delete them", "snapshots"),
     (409, "BlockCountExceedsLimit", BlocksRefused, "100,000 uncommitted", "interrupted uploads"),
     (400, "InvalidBlobOrBlock", BlocksRefused, "another length", "another program's"),
     (409, "PendingCopyOperation", StoreUnavailable, "abort the copy", "try again"),
     (409, "FeatureVersionMismatch", StoreRefused, "APIVERSION to a newer", "too old"),
     (409, "BlobOperationNotSupported", StoreRefused, "hierarchical", "hierarchical namespace"),
+    (409, "ResourceTypeMismatch", StoreRefused, "hierarchical", "hierarchical namespace"),
     (409, "DirectoryIsNotEmpty", StoreRefused, "hierarchical", "hierarchical namespace"),
-    (409, "SomethingNew", StoreRefused, "", "registry's log"),
+    (400, "BlockListTooLong", StoreRefused, "larger chunks", "larger chunks"),
+    (409, "SomethingNew", StoreRefused, "explains the code", "registry's log"),
     (404, "ContainerNotFound", StoreUnavailable, "no container 'registry': create it", "log"),
     (409, "ContainerBeingDeleted", StoreUnavailable, "create it again", "log"),
+    (409, "AccountBeingCreated", StoreUnavailable, "wait", "log"),
+    (409, "EndpointUnsupportedAccountFeatures", StoreUnavailable, "of the Blob service", "log"),
+    (400, "AccountRequiresHttps", StoreUnavailable, "begin with https://", "log"),
+    (400, "BlobTypeNotSupported", StoreUnavailable, "page blobs only", "log"),
     (409, "ContainerDisabled", StoreUnavailable, "have it enabled", "log"),
     (403, "AccountIsDisabled", AccessDenied, "account account is disabled: enable it", "log"),
     (403, "AuthorizationFailure", AccessDenied, "network rules of the account account", "log"),
+    (403, "KeyVaultEncryptionKeyNotFound", AccessDenied, "customer-managed key", "log"),
+    (403, "KeyVaultAccessTokenCannotBeAcquired", AccessDenied, "customer-managed key", "log"),
+    (403, "SomethingNew", AccessDenied, "explains the code", "log"),
+    (403, "CannotVerifyCopySource", AccessDenied, "network rules", "log"),
     (403, "AuthenticationFailed", AccessDenied, "the account key is wrong", "log"),
     (403, "KeyBasedAuthenticationNotPermitted", AccessDenied, "remove the key", "log"),
     (403, "InsufficientAccountPermissions", AccessDenied, "secondary location", "log"),
@@ -104,7 +116,7 @@ def test_each_code_has_its_exception_its_advice_and_a_text_for_clients(
 @pytest.mark.parametrize("target", [KEY, IDENTITY])
 @pytest.mark.parametrize("code", [code for _, code, *_ in CODES] + ["InvalidAuthenticationInfo"])
 def test_clients_are_shown_nothing_of_storage(code: str, target: StorageTarget) -> None:
-    status = {code: status for status, code, *_ in CODES}.get(code, 401)
+    status = {code: status for status, code, *_ in reversed(CODES)}.get(code, 401)
     error = error_for(status, code, target=target)
     shown = str(error.to_json()) if isinstance(error, RegistryError) else ""
     for secret in (PATH, "account account", "'registry'", "1-2-3", "identity app", str(status)):
@@ -209,6 +221,21 @@ def test_an_answer_of_an_intermediary_says_nothing_about_storage() -> None:
     assert not is_from_storage({"Server": "nginx"})
     assert is_from_storage({"x-ms-request-id": "1"})
     assert is_from_storage({"Server": "Azurite-Blob/3.35.0"})
+
+
+def test_every_code_with_a_meaning_is_in_this_table() -> None:
+    assert MEANINGS.keys() <= {code for _, code, *_ in CODES}
+
+
+TRANSIENT = {"OperationTimedOut", "ServerBusy"}
+
+
+def test_every_code_that_somebody_has_to_act_on_is_in_the_documentation() -> None:
+    page = (PROJECT / "docs/troubleshooting.md").read_text()
+    for _, code, kind, advice, _ in CODES:
+        if issubclass(kind, StoreRefused | StoreUnavailable) and code not in TRANSIENT and advice:
+            known = code.startswith(("Lease", "KeyVault", "SomethingNew"))
+            assert known or f"`{code}`" in page
 
 
 def test_a_hierarchical_namespace_is_explained() -> None:

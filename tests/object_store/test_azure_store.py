@@ -13,12 +13,14 @@ from tests.contracts.object_store import (
     Append,
     AppendBlobContract,
     Copies,
+    ForeignBlockContract,
     ObjectStoreContract,
     SnapshotContract,
+    StageForeign,
     TakeSnapshot,
 )
 from tests.support.azure_answers import AzureAnswers, Precedence
-from tests.support.azurite import create_snapshot, opened, write_append_blob
+from tests.support.azurite import create_snapshot, opened, stage_block, write_append_blob
 
 
 @pytest.fixture
@@ -27,13 +29,20 @@ async def store(azurite: Azurite, container_name: str) -> AsyncIterator[AzureBlo
         yield store
 
 
-class TestAzureStore(ObjectStoreContract, SnapshotContract):
+class TestAzureStore(ObjectStoreContract, SnapshotContract, ForeignBlockContract):
     @pytest.fixture
     def take_snapshot(self, azurite: Azurite, container_name: str) -> TakeSnapshot:
         async def take_snapshot(path: str) -> None:
             await asyncio.to_thread(create_snapshot, azurite, container_name, path)
 
         return take_snapshot
+
+    @pytest.fixture
+    def stage_foreign(self, azurite: Azurite, container_name: str) -> StageForeign:
+        async def stage_foreign(path: str, block_id: str, content: bytes) -> None:
+            await asyncio.to_thread(stage_block, azurite, container_name, path, block_id, content)
+
+        return stage_foreign
 
 
 class TestCopiesInPieces(Copies):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
 from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.azure.properties import AnswerMalformed
+from registry_core.object_store.azure.errors import AnswerMalformed
 from registry_core.object_store.interface import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.scripted_storage import (
@@ -234,3 +235,34 @@ async def test_headers_that_an_intermediary_has_removed_or_changed_are_an_error(
     async with opened_over(scripted) as store:
         with pytest.raises(AnswerMalformed, match=problem):
             await CALLS[call](store)
+
+
+GARBAGE = {
+    "bytes": bytes(range(256)) * 64,
+    "a status": b"HTTP/1.1 two\r\nhundred\r\n\r\n",
+    "a header": b"HTTP/1.1 200 OK\r\na\x1b[31mb: c\r\n\r\n",
+    "a header without end": b"HTTP/1.1 200 OK\r\nname: " + b"x" * 9000,
+    "the refusal of a proxy": b"HTTP/1.1 407 \x1b[31m" + b"x" * 900 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_an_answer_that_is_not_understood_is_described_on_one_short_line(
+    monkeypatch: pytest.MonkeyPatch, garbage: str
+) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GARBAGE[garbage])
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = "http://{}:{}".format(*server.sockets[0].getsockname())
+        if "proxy" in garbage:
+            monkeypatch.setenv("HTTPS_PROXY", url)
+            url = "https://account.blob.storage.test"
+        store = AzureBlobStore.from_key(f"{url}/{ACCOUNT}", CONTAINER, ACCOUNT, KEY)
+        with pytest.raises(StoreUnavailable, match="head a: ") as caught:
+            await store.head("a")
+        await store.close()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400

@@ -16,11 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.object_store.azure.errors import HierarchicalNamespace
-from registry_core.object_store.azure.listing import ListingMalformed, parse_date, read_listing
+from registry_core.object_store.azure.listing import ListingMalformed, read_listing
+from registry_core.object_store.azure.properties import parse_date
 from registry_core.object_store.interface import Entry, Page, Properties
 
 pytestmark = pytest.mark.anyio
 
+REHYDRATED = (
+    "<BlobType>BlockBlob</BlobType><AccessTier>Archive</AccessTier>"
+    "<ArchiveStatus>rehydrate-pending-to-hot</ArchiveStatus>"
+)
 TIME = datetime(2026, 11, 7, 8, 9, 10, tzinfo=UTC)
 
 
@@ -68,8 +73,8 @@ def response(body: bytes, size: int) -> Any:
     return SimpleNamespace(content=SimpleNamespace(iter_any=chunks))
 
 
-async def read(body: bytes, size: int = 2**20) -> Page:
-    return await read_listing(response(body, size), "account")
+async def read(body: bytes, size: int = 2**20, *, uncommitted: bool = False) -> Page:
+    return await read_listing(response(body, size), "account", uncommitted=uncommitted)
 
 
 def expected(body: bytes) -> Iterator[Entry]:
@@ -129,9 +134,10 @@ async def test_what_a_row_says_of_its_blob() -> None:
         Row("append", extra="<BlobType>AppendBlob</BlobType>"),
         Row("archived", extra="<BlobType>BlockBlob</BlobType><AccessTier>Archive</AccessTier>"),
         Row("quoted", etag="&quot;0x1&quot;"),
+        Row("rehydrated", extra=REHYDRATED),
         Row("a\x01b", encoded=True),
     ]
-    encoded, append, archived, quoted = (await read(body_of(rows))).entries
+    encoded, append, archived, quoted, rehydrated = (await read(body_of(rows))).entries
     assert encoded.path == "a\x01b"
     assert append.properties
     assert append.properties.is_append
@@ -140,6 +146,32 @@ async def test_what_a_row_says_of_its_blob() -> None:
     assert archived.properties.archived
     assert quoted.properties
     assert quoted.properties.etag == '"0x1"'
+    assert (quoted.properties.tier, quoted.properties.archive_status) == ("Hot", "")
+    assert rehydrated.properties
+    assert rehydrated.properties.archived
+    assert rehydrated.properties.archive_status == "rehydrate-pending-to-hot"
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        pytest.param("<Content-Length>0</Content-Length>", id="Azure"),
+        pytest.param(
+            "<Last-Modified>Sat, 07 Nov 2026 08:09:10 GMT</Last-Modified><Etag>0x1</Etag>"
+            "<Content-Length>0</Content-Length><BlobType>BlockBlob</BlobType>",
+            id="Azurite",
+        ),
+    ],
+)
+async def test_a_row_of_staged_blocks_lacks_what_only_an_object_has(described: str) -> None:
+    row = f"<Blob><Name>staged</Name><Properties>{described}</Properties></Blob>"
+    typed = "<Content-Type /><BlobType>BlockBlob</BlobType>"
+    body = body_of([Row("a"), Row("empty", size=0, extra=typed)])
+    body = body.replace(b"</Blobs>", f"{row}</Blobs>".encode())
+    *objects, staged = (await read(body, uncommitted=True)).entries
+    assert staged == Entry("staged", uncommitted=True)
+    assert [row.uncommitted for row in objects] == [False, False]
+    assert all(row.properties for row in objects)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,12 @@ from tests.contracts.object_store import (
     CONTENT,
     Append,
     AppendBlobContract,
+    ForeignBlockContract,
     Listings,
     ObjectStoreContract,
+    SnapshotContract,
+    StageForeign,
+    TakeSnapshot,
     make_block_id,
     stage,
 )
@@ -39,7 +43,25 @@ def append(memory: MemoryStore) -> Append:
     return append
 
 
-class TestMemoryStore(ObjectStoreContract, AppendBlobContract):
+@pytest.fixture
+def stage_foreign(memory: MemoryStore) -> StageForeign:
+    async def stage_foreign(path: str, block_id: str, content: bytes) -> None:
+        memory.staged.setdefault(path, {})[block_id] = content
+
+    return stage_foreign
+
+
+@pytest.fixture
+def take_snapshot() -> TakeSnapshot:
+    async def take_snapshot(_path: str) -> None:
+        """Do nothing: a snapshot changes nothing that an object store returns."""
+
+    return take_snapshot
+
+
+class TestMemoryStore(
+    ObjectStoreContract, AppendBlobContract, SnapshotContract, ForeignBlockContract
+):
     pass
 
 

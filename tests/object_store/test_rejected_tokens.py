@@ -7,20 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from registry_core.object_store.azure import AzureBlobStore, AzureIdentity
+from registry_core.object_store.azure import AzureBlobStore
 from registry_core.object_store.azure.errors import AccessDenied
-from registry_core.object_store.azure.managed_identity import TokenEndpoint
 from tests.support.clock import Clock
 from tests.support.managed_identity import IdentityEndpoint
-from tests.support.scripted_storage import (
-    ACCOUNT,
-    CONTAINER,
-    Instead,
-    ScriptedStorage,
-    scripted_storage,
-)
-from tests.support.secure_azurite import Connections, Trust
-from tests.support.store_calls import CALLS, Call, fill
+from tests.support.scripted_storage import Instead, ScriptedStorage, scripted_storage
+from tests.support.secure_azurite import Trust
+from tests.support.store_calls import CALLS, Call, fill, signed_in_over
 
 pytestmark = pytest.mark.anyio
 
@@ -53,22 +46,11 @@ async def store(
     storage: ScriptedStorage, trust: Trust, clock: Clock, shared_identity: IdentityEndpoint
 ) -> AsyncIterator[AzureBlobStore]:
     """A store whose token and signing key are a minute old."""
-    connections = Connections(trust)
-    endpoint = TokenEndpoint(f"{shared_identity.url}/msi/token", shared_identity.header)
-    store = AzureBlobStore.from_identity(
-        storage.service_url,
-        CONTAINER,
-        AzureIdentity(endpoint=endpoint),
-        account=ACCOUNT,
-        clock=clock,
-        connector=connections.connector,
-    )
-    await store.head("a")
-    clock.pass_by(60)
-    storage.received.clear()
-    yield store
-    await store.close()
-    await connections.ended()
+    async with signed_in_over(storage, trust, shared_identity, clock=clock) as store:
+        await store.head("a")
+        clock.pass_by(60)
+        storage.received.clear()
+        yield store
 
 
 def tokens(storage: ScriptedStorage) -> list[str]:

@@ -20,7 +20,7 @@ from registry_core.object_store.interface import (
     if_match,
 )
 from registry_core.serve.azurite import Azurite
-from tests.contracts.object_store import content_of
+from tests.contracts.object_store import content_of, make_block_id
 from tests.support.azurite import opened_at
 from tests.support.denying_storage import ROLE_MISSING, SOURCE_DENIED, Denial, is_copy
 from tests.support.reverse_proxy import ReverseProxy
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 CONTENT = bytes(range(256)) * 5
 METADATA = {"digest": "sha256:1"}
-LIMITS = Limits(first_delay=0.01, copy_whole=1000, copy_piece=500, relayed_piece=600)
+LIMITS = Limits(first_delay=0.01, copy_whole=1000, copy_piece=600, relayed_piece=500)
 
 
 class IsolatedStorage(ReverseProxy):
@@ -80,7 +80,7 @@ async def test_a_copy_has_the_content_and_the_metadata(
     storage: IsolatedStorage, container_name: str, whole: int
 ) -> None:
     port = int(storage.authority.rpartition(":")[2])
-    limits = Limits(copy_whole=whole, copy_piece=500, relayed_piece=600)
+    limits = Limits(copy_whole=whole, copy_piece=600, relayed_piece=500)
     async with opened_at(port, container_name, limits=limits) as store:
         await store.put("a", CONTENT)
         etag = await copy(store)
@@ -140,10 +140,46 @@ async def test_storage_is_to_make_a_copy_again_after_a_while(
     assert calls == ["stage_from"] * 3 + ["commit"]
 
 
+async def test_a_block_from_another_object_is_read_and_staged(
+    store: AzureBlobStore, calls: list[str]
+) -> None:
+    """As a PATCH does that continues an upload whose first part was put whole."""
+    await store.put("small", CONTENT[:500])
+    calls.clear()
+    await store.stage_from("b", make_block_id("1"), "small")
+    await store.stage_from("b", make_block_id("2"), "a", offset=500, length=300)
+    assert calls == ["stage_from", "get", "stage", "get", "stage"]
+    await store.commit("b", [make_block_id("1"), make_block_id("2")])
+    assert await content_of(store, "b") == CONTENT[:800]
+
+
+async def test_a_block_from_another_version_or_of_no_object_is_not_staged(
+    store: AzureBlobStore,
+) -> None:
+    with pytest.raises(ConditionFailed):
+        await store.stage_from("b", make_block_id("1"), "a", source_etag='"0x1"')
+    with pytest.raises(NotFound):
+        await store.stage_from("b", make_block_id("1"), "missing")
+
+
+@pytest.mark.parametrize(
+    "part", [{}, {"offset": 0, "length": 2000}, {"offset": 1000, "length": 500}]
+)
+async def test_a_block_that_is_too_large_or_not_all_there_is_not_staged(
+    store: AzureBlobStore, part: dict[str, int]
+) -> None:
+    with pytest.raises(StoreUnavailable, match="stage_from a: "):
+        await store.stage_from("b", make_block_id("1"), "a", **part)  # type: ignore[arg-type] # no text
+    with pytest.raises(NotFound):
+        await store.uncommitted_blocks("b")
+
+
 async def test_another_denial_is_an_error(
     storage: IsolatedStorage, store: AzureBlobStore, calls: list[str]
 ) -> None:
     storage.denial = ROLE_MISSING
     with pytest.raises(StoreUnavailable, match="403"):
         await copy(store)
+    with pytest.raises(StoreUnavailable, match="403"):
+        await store.stage_from("b", make_block_id("1"), "a")
     assert "get" not in calls

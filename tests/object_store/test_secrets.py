@@ -10,21 +10,18 @@ from urllib.parse import quote
 
 import pytest
 
-from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
-from registry_core.object_store.azure.managed_identity import TokenEndpoint
+from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreError
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.scripted_storage import (
-    ACCOUNT,
-    CONTAINER,
     FROM_STORAGE,
     SIGNING_KEY,
     Instead,
     ScriptedStorage,
     scripted_storage,
 )
-from tests.support.secure_azurite import Connections, Trust
-from tests.support.store_calls import CALLS, KEY, Call, fill, opened_over
+from tests.support.secure_azurite import Trust
+from tests.support.store_calls import CALLS, KEY, Call, fill, opened_over, signed_in_over
 
 pytestmark = pytest.mark.anyio
 
@@ -119,25 +116,16 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
 async def test_a_token_and_a_signing_key_are_never_shown(
     trust: Trust, watch: Watch, failure: str
 ) -> None:
-    connections = Connections(trust)
     with IdentityEndpoint() as identity:
-        async with scripted_storage(trust) as storage:
+        async with (
+            scripted_storage(trust) as storage,
+            signed_in_over(storage, trust, identity, limits=LIMITS) as store,
+        ):
             await fill(storage.store)
-            endpoint = TokenEndpoint(f"{identity.url}/msi/token", identity.header)
-            store = AzureBlobStore.from_identity(
-                storage.service_url,
-                CONTAINER,
-                AzureIdentity(endpoint=endpoint),
-                account=ACCOUNT,
-                limits=LIMITS,
-                connector=connections.connector,
-            )
             signature = await store._container.sign("a", 60)
             watch.text += repr(store) + repr(signature) + repr(signature.key)
             storage.choose = lambda _: FAILURES[failure]
             assert await run_all(store, watch) > 3
-            await store.close()
-        await connections.ended()
     assert identity.tokens
     watch.assert_without(SIGNING_KEY, identity.header, *identity.tokens)
 
@@ -146,20 +134,12 @@ async def test_a_token_and_a_signing_key_are_never_shown(
 async def test_a_signing_key_that_is_malformed_is_not_quoted(
     trust: Trust, watch: Watch, body: bytes, shared_identity: IdentityEndpoint
 ) -> None:
-    connections = Connections(trust)
-    async with scripted_storage(trust) as storage:
+    async with (
+        scripted_storage(trust) as storage,
+        signed_in_over(storage, trust, shared_identity, limits=LIMITS) as store,
+    ):
         storage.choose = lambda _: Instead(200, headers=FROM_STORAGE, body=body)
-        url = f"{shared_identity.url}/msi/token"
-        store = AzureBlobStore.from_identity(
-            storage.service_url,
-            CONTAINER,
-            AzureIdentity(endpoint=TokenEndpoint(url, shared_identity.header)),
-            limits=LIMITS,
-            connector=connections.connector,
-        )
         with pytest.raises(StoreError, match="malformed user delegation key") as caught:
             await store.signed_url("a", seconds=60)
         watch.note(caught.value)
-        await store.close()
-    await connections.ended()
     watch.assert_without(SIGNING_KEY, shared_identity.header)

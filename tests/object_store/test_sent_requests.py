@@ -58,6 +58,16 @@ async def test_only_a_deletion_includes_snapshots(
     assert request.headers.get("x-ms-delete-snapshots") == expected
 
 
+@pytest.mark.parametrize("call", CALLS)
+async def test_lists_are_requested_as_xml(scripted: ScriptedStorage, call: str) -> None:
+    """Newer versions of the protocol know other formats."""
+    async with opened_over(scripted) as store:
+        await CALLS[call](store)
+    [request] = scripted.received
+    is_list = call in {"list_page", "committed_blocks", "uncommitted_blocks"}
+    assert request.headers.get("Accept") == ("application/xml" if is_list else None)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_the_version_of_the_protocol_is_that_of_the_settings_everywhere(
     scripted: ScriptedStorage, version: str

@@ -203,8 +203,8 @@ async def test_a_copy_whose_signature_is_denied_is_repeated_with_a_new_key(
 async def test_a_copy_is_repeated_with_a_new_key_only_once(
     store: AzureBlobStore, storage: DenyingStorage, calls: list[str]
 ) -> None:
-    storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
-    with pytest.raises(StoreUnavailable, match="stage_from b: 403 CannotVerifyCopySource"):
+    storage.deny = lambda request: SIGNATURE_DENIED if is_copy(request) else None
+    with pytest.raises(StoreUnavailable, match="stage_from b: 403 AuthenticationFailed"):
         await COPIES["stage_from"](store)
     assert calls == ["user_delegation_key", "stage_from"] * 2
 
@@ -240,10 +240,11 @@ async def test_a_key_is_never_disclosed(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         signature = await store._container.sign("a", 60)
-        storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
-        await COPIES["copy"](store)  # through the registry
+        storage.deny = lambda request: SIGNATURE_DENIED if is_copy(request) else None
         with pytest.raises(StoreUnavailable) as caught:
             await COPIES["stage_from"](store)
+        storage.deny = lambda request: SOURCE_DENIED if is_copy(request) else None
+        await COPIES["copy"](store)  # through the registry
     assert signature.key is not None
     key = signature.key.value or ""
     assert key

@@ -1,14 +1,18 @@
-"""`get` with a limit does not read what is larger, and leaves the connections usable."""
+"""What is larger than it may be is not read, and the connections stay usable."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import TCPConnector, web
 
-from registry_core.object_store.azure import AzureBlobStore
+from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.azure.errors import AnswerMalformed
+from registry_core.object_store.azure.listing import ListingMalformed
 from registry_core.object_store.azure.session import make_connector
 from registry_core.object_store.interface import TooLarge
 from tests.support.scripted_storage import (
@@ -26,17 +30,24 @@ SIZE = 256 * MIB
 HEADERS = FROM_STORAGE | {"ETag": '"1"', "Last-Modified": "Sat, 07 Nov 2026 08:09:10 GMT"}
 
 
-class EndlessStorage:
-    """Answers every GET with an object of `SIZE` bytes; ``sent`` counts those sent."""
+READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
+    "get": lambda s: s.get("a", limit=MIB),
+    "get_range": lambda s: s.get_range("a", 0, MIB),
+}
 
-    def __init__(self) -> None:
+
+class EndlessStorage:
+    """Answers every GET with `SIZE` bytes and ``headers``; ``sent`` counts those sent."""
+
+    def __init__(self, **headers: str) -> None:
+        self.headers = HEADERS | {name.replace("_", "-"): text for name, text in headers.items()}
         self.sent = 0
         self.requests = 0
         self.done = asyncio.Event()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
-        response = web.StreamResponse(headers=HEADERS)
+        response = web.StreamResponse(headers=self.headers)
         response.content_length = SIZE
         assert request.transport is not None
         connection: socket.socket = request.transport.get_extra_info("socket")
@@ -51,23 +62,51 @@ class EndlessStorage:
         return response
 
 
-async def test_the_rest_of_an_object_that_is_too_large_is_not_read() -> None:
-    endless = EndlessStorage()
+@asynccontextmanager
+async def serving(endless: EndlessStorage) -> AsyncIterator[AzureBlobStore]:
+    """Open a store over the server. Its requests are not retried."""
     runner = web.ServerRunner(web.Server(endless.handle), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}/".format(*runner.addresses[0]) + ACCOUNT
-    store = AzureBlobStore.from_key(url, CONTAINER, ACCOUNT, KEY)
+    store = AzureBlobStore.from_key(url, CONTAINER, ACCOUNT, KEY, limits=Limits(retries=0))
     try:
+        yield store
+    finally:
+        await store.close()
+        await runner.cleanup()
+
+
+async def test_the_rest_of_an_object_that_is_too_large_is_not_read() -> None:
+    endless = EndlessStorage()
+    async with serving(endless) as store:
         with pytest.raises(TooLarge, match=f"a has more than {MIB} bytes"):
             await store.get("a", limit=MIB)
         async with asyncio.timeout(30):
             await endless.done.wait()
-    finally:
-        await store.close()
-        await runner.cleanup()
     assert endless.requests == 1
     assert endless.sent < SIZE / 8  # buffers of the two sides
+
+
+@pytest.mark.parametrize("read", ["get", "get_range"])
+async def test_the_rest_of_an_answer_with_more_than_it_says_is_not_read(read: str) -> None:
+    endless = EndlessStorage(Content_Range="bytes 0-9/10")
+    async with serving(endless) as store:
+        with pytest.raises(AnswerMalformed, match="get a: more arrived"):
+            await READS[read](store)
+        async with asyncio.timeout(30):
+            await endless.done.wait()
+    assert endless.sent < SIZE / 8
+
+
+async def test_a_listing_whose_rows_do_not_end_is_not_read_on() -> None:
+    endless = EndlessStorage()
+    async with serving(endless) as store:
+        with pytest.raises(ListingMalformed, match="list : malformed listing: a row has no end"):
+            await store.list_page("")
+        async with asyncio.timeout(30):
+            await endless.done.wait()
+    assert endless.sent < SIZE / 8
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, 2**18])

@@ -46,6 +46,12 @@ def create_snapshot(azurite: Azurite, container: str, path: str) -> None:
         client.get_blob_client(path).create_snapshot()
 
 
+def stage_block(azurite: Azurite, container: str, path: str, block_id: str, content: bytes) -> None:
+    """Stage a block, with an id of any length, as another program does."""
+    with container_client(azurite, container) as client:
+        client.get_blob_client(path).stage_block(block_id, content)
+
+
 @asynccontextmanager
 async def opened(azurite: Azurite, container: str, **options: Any) -> AsyncIterator[AzureBlobStore]:
     """Open a store over a container; ``options`` as for `AzureBlobStore.from_key`."""

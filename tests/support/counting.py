@@ -10,6 +10,7 @@ from registry_core.object_store.interface import (
     ObjectStore,
     Page,
     Properties,
+    StagedBlocks,
     StoredObject,
     StoredRange,
 )
@@ -95,6 +96,10 @@ class CountingStore:
         self.calls.append(("committed_blocks", path))
         return await self.inner.committed_blocks(path)
 
+    async def uncommitted_blocks(self, path: str) -> StagedBlocks:
+        self.calls.append(("uncommitted_blocks", path))
+        return await self.inner.uncommitted_blocks(path)
+
     async def copy(
         self,
         path: str,
@@ -125,6 +130,7 @@ class CountingStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        uncommitted: bool = False,
         start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
@@ -134,6 +140,7 @@ class CountingStore:
             prefix,
             by_folder=by_folder,
             metadata=metadata,
+            uncommitted=uncommitted,
             start_from=start_from,
             continuation=continuation,
             limit=limit,

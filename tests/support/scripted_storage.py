@@ -149,11 +149,22 @@ class ScriptedStorage:
             await self.store.delete(request.path, condition=_condition(request))
             return web.Response(status=202)
         if request.query.get("comp") == "blocklist":
-            etag, block_ids = await self.store.committed_blocks(request.path)
-            names = "".join(f"<Block><Name>{_base64(name)}</Name></Block>" for name in block_ids)
-            body = f"<BlockList><CommittedBlocks>{names}</CommittedBlocks></BlockList>"
-            return web.Response(body=body.encode(), headers={"ETag": etag})
+            return await self._list_blocks(request)
         return await self._read(request)
+
+    async def _list_blocks(self, request: Received) -> web.Response:
+        if request.query["blocklisttype"] == "uncommitted":
+            await self.store.uncommitted_blocks(request.path)
+            rows = "".join(
+                f"<Block><Name>{_base64(name)}</Name><Size>{len(block)}</Size></Block>"
+                for name, block in self.store.staged.get(request.path, {}).items()
+            )
+            body = f"<BlockList><UncommittedBlocks>{rows}</UncommittedBlocks></BlockList>"
+            return web.Response(body=body.encode())
+        etag, block_ids = await self.store.committed_blocks(request.path)
+        rows = "".join(f"<Block><Name>{_base64(name)}</Name></Block>" for name in block_ids)
+        body = f"<BlockList><CommittedBlocks>{rows}</CommittedBlocks></BlockList>"
+        return web.Response(body=body.encode(), headers={"ETag": etag})
 
     async def _execute_on_container(self, request: Received) -> web.Response:
         """Execute an operation on the container, or on the account."""
@@ -217,7 +228,8 @@ class ScriptedStorage:
         page = await self.store.list_page(
             query["prefix"],
             by_folder="delimiter" in query,
-            metadata="include" in query,
+            metadata="metadata" in query.get("include", ""),
+            uncommitted="uncommittedblobs" in query.get("include", ""),
             start_from=query.get("startFrom"),
             continuation=query.get("marker"),
             limit=int(query["maxresults"]),
@@ -285,6 +297,10 @@ def _listing(page: Page) -> bytes:
 def _rows(entries: Sequence[Entry]) -> Iterable[str]:
     for entry in entries:
         name, found = f"<Name>{escape(entry.path)}</Name>", entry.properties
+        if entry.uncommitted:
+            size = "<Content-Length>0</Content-Length>"
+            yield f"<Blob>{name}<Properties>{size}</Properties></Blob>"
+            continue
         if found is None:
             yield f"<BlobPrefix>{name}</BlobPrefix>"
             continue

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from registry_core.object_store.azure import AzureBlobStore
+from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import CONTENT, make_block_id, stage
+from tests.support.managed_identity import IdentityEndpoint
 from tests.support.scripted_storage import ACCOUNT, CONTAINER, ScriptedStorage
+from tests.support.secure_azurite import Connections, Trust
 
 KEY = "dGhlIGFjY291bnQga2V5IHRoYXQgaXMgYSBzZWNyZXQ="
 METADATA = {"digest": "sha256:0"}
@@ -23,7 +25,8 @@ READS: dict[str, Call] = {
     "head": lambda s: s.head("a"),
     "get": lambda s: s.get("a", limit=10),
     "get_range": lambda s: s.get_range("a", 2, 3),
-    "committed_blocks": lambda s: s.committed_blocks("a"),
+    "committed_blocks": lambda s: s.committed_blocks("blocks"),
+    "uncommitted_blocks": lambda s: s.uncommitted_blocks("staged"),
     "list_page": lambda s: s.list_page("", metadata=True),
 }
 SMALL_WRITES: dict[str, Call] = {
@@ -50,6 +53,8 @@ CALLS = READS | WRITES | ADMINISTRATION
 async def fill(store: MemoryStore) -> None:
     """Write the objects that `CALLS` need."""
     await store.put("a", CONTENT, metadata={"a": "b"})
+    await stage(store, "blocks", "1", CONTENT)
+    await store.commit("blocks", [BLOCK])
     await stage(store, "staged", "1", CONTENT)
 
 
@@ -63,3 +68,28 @@ async def opened_over(
         yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def signed_in_over(
+    storage: ScriptedStorage, trust: Trust, identity: IdentityEndpoint, **options: Any
+) -> AsyncIterator[AzureBlobStore]:
+    """Open a store as a managed identity; ``options`` as for `AzureBlobStore.from_identity`.
+
+    ``storage`` has the certificate of ``trust``.
+    """
+    connections = Connections(trust)
+    endpoint = TokenEndpoint(f"{identity.url}/msi/token", identity.header)
+    store = AzureBlobStore.from_identity(
+        storage.service_url,
+        CONTAINER,
+        AzureIdentity(endpoint=endpoint),
+        account=ACCOUNT,
+        connector=connections.connector,
+        **options,
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+        await connections.ended()

@@ -1,8 +1,9 @@
 """The object store on Azure Blob Storage: a client of its REST API on aiohttp.
 
 `store` has the operations, one request each, over the `client`, which authorizes requests
-(`shared_key`, `identity`), repeats them (`retries`) within `limits` and translates their `errors`.
-`listing`, `blocks` and `properties` read answers. `signing` makes signed URLs, with `sas` and a
+(`shared_key`, `identity`), repeats them (`retries`) within `limits` and translates their failures
+(`error_answers`, `error_codes`, `errors`). `reading`, `listing`, `blocks` and `properties` read
+answers and check that they are what was requested. `signing` makes signed URLs, with `sas` and a
 `delegation_key`. `managed_identity` requests tokens where azure-identity is not needed. `copying`
 has copies of many calls, `lost_answers` recognises the work of an earlier attempt, and
 `access_check` finds out beforehand what storage denies.

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 _PUBLIC_CLOUD = "core.windows.net"
 
-# The same for every emulator: learn.microsoft.com/azure/storage/common/storage-connect-azurite
-_EMULATOR_NAME = "devstoreaccount1"
-_EMULATOR_KEY = (
+# Public, the same everywhere: learn.microsoft.com/azure/storage/common/storage-connect-azurite
+EMULATOR_NAME = "devstoreaccount1"
+EMULATOR_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-_EMULATOR_URL = f"http://127.0.0.1:10000/{_EMULATOR_NAME}"
+_EMULATOR_URL = f"http://127.0.0.1:10000/{EMULATOR_NAME}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def parse_connection_string(text: str) -> Account:
         raise ValueError("the connection string is not valid: it must be NAME=VALUE;NAME=VALUE;...")
     values = {name.strip().lower(): value for name, _, value in parts}
     if values.get("usedevelopmentstorage") == "true":
-        return Account(_EMULATOR_URL, _EMULATOR_NAME, _EMULATOR_KEY)
+        return Account(_EMULATOR_URL, EMULATOR_NAME, EMULATOR_KEY)
     _check_parts(values)
     name = values["accountname"]
     protocol = values.get("defaultendpointsprotocol") or "https"

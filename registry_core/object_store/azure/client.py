@@ -23,7 +23,8 @@ from yarl import URL
 
 from ..interface import Buffer, StoreError, StoreUnavailable
 from . import session
-from .errors import StorageTarget, is_from_storage, to_error
+from .error_codes import to_error
+from .errors import AnswerMalformed, StorageTarget, is_from_storage
 from .limits import KIB, Limits
 from .retries import Outcome, delay_before, outcome_of
 from .session import Attempts, MakeConnector, open_session, payload, timeouts
@@ -34,12 +35,22 @@ DEFAULT_API_VERSION = "2026-02-06"
 """The oldest version of the protocol with everything that is used: `startFrom` of listings."""
 
 Consume = Callable[[ClientResponse], Awaitable[T]]
-"""Reads the body of a successful answer. Where that breaks off, the request is repeated."""
+"""Reads a successful answer. If it breaks off, or is malformed, the request is repeated.
+
+:raises AnswerMalformed: the answer is not what was requested.
+"""
 
 OnCall = Callable[[str, str], None]
 """Called for every attempt with its HTTP method and the operation."""
 
+XML = {"Content-Type": "application/xml"}
+"""The header of a request whose body is XML."""
+
+ACCEPT_XML = {"Accept": "application/xml"}
+"""The header of a request whose answer is XML. Newer versions have other formats as well."""
+
 _MAX_ERROR_BYTES = 64 * KIB
+_MAX_ERROR_TEXT = 300
 _USER_AGENT = "moorage"
 
 _SETTLED = {Outcome.FINAL, Outcome.REFUSED}
@@ -239,7 +250,7 @@ class BlobClient:
     ) -> _Reply[T]:
         """Send a request, and note if it may have been executed without an answer.
 
-        :raises _RetryError: an answer did not arrive.
+        :raises _RetryError: an answer did not arrive, or not the one that was requested.
         """
         if self._on_call is not None:
             self._on_call(request.method, request.operation)
@@ -249,6 +260,9 @@ class BlobClient:
             if outcome_of(reply.status, reply.headers) in _SETTLED:
                 settled += 1
             return reply
+        except AnswerMalformed as error:
+            text = f"{request.operation} {request.subject}: {error}"
+            raise _RetryError(type(error)(text)) from None
         except (ClientError, TimeoutError, OSError) as error:
             text = f"{request.operation} {request.subject}: {_describe(error)}"
             raise _RetryError(StoreUnavailable(text)) from None
@@ -314,6 +328,12 @@ def query_text(query: Mapping[str, str]) -> str:
 
 
 def _describe(error: Exception) -> str:
+    """Return what went wrong on one line. A parser's errors quote what arrived, whatever it is."""
+    text = " ".join(_text_of(error).split())
+    return "".join(char if char.isprintable() else "?" for char in text[:_MAX_ERROR_TEXT])
+
+
+def _text_of(error: Exception) -> str:
     if isinstance(error, ClientResponseError):
         # Its own text has the URL, which is that of a proxy, and may have a password.
         return f"{error.status} {error.message}"

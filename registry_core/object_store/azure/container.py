@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .client import Answer, BlobClient, Consume, Request, no_value
+from .properties import read_written
 from .session import Attempts
 from .signing import Signature, Signer
 
@@ -60,6 +61,10 @@ class Container:
             **options,
         )
         return await self.client.send(request, attempts)
+
+    async def write(self, operation: str, path: str, **options: Any) -> str:
+        """Write a blob by PUT, and return its new ETag; else as `read`."""
+        return (await self.read(operation, "PUT", path, read_written, **options)).value
 
     async def sign(self, path: str, seconds: float) -> Signature:
         """Return a signature that lets its bearer read a blob for ``seconds``."""

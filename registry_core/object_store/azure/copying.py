@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from aiohttp import ClientResponse
+
 from ...aio import for_each
 from ..interface import (
     UNCONDITIONAL,
@@ -25,9 +27,10 @@ from ..interface import (
     if_match,
 )
 from .blocks import encode_block_id
+from .client import Consume, no_value
 from .container import Container
 from .errors import AccessDenied
-from .properties import condition_headers, metadata_headers, read_etag
+from .properties import condition_headers, metadata_headers, read_written
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +42,19 @@ _RELAYED_AT_ONCE = 2
 _RELAY_SECONDS = 600
 """How long copies pass through the registry until storage is to make one again."""
 
-StageRange = Callable[[str, int, int], Awaitable[None]]
-"""Stages, as the block with an id, ``length`` bytes from ``offset`` of the source."""
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an object, or, without ``length``, all of it: a source of a block."""
+
+    path: str
+    offset: int = 0
+    length: int | None = None
+    etag: str | None = None
+
+
+Stage = Callable[[str, str, Part], Awaitable[None]]
+"""Stages a part of another object as the block with a path and an id."""
 
 
 @dataclass(frozen=True)
@@ -82,37 +96,63 @@ class Copier:
         if self._monotonic() >= self._relays_until:
             try:
                 if copy.size > self._limits.copy_whole:
-                    stage, piece = self._stage_range(copy), self._limits.copy_piece
-                    return await self._in_ranges(copy, stage, piece, _RANGES_AT_ONCE)
+                    piece = self._limits.copy_piece
+                    return await self._in_ranges(copy, self._stage_from, piece, _RANGES_AT_ONCE)
                 return await self._whole(copy)
             except AccessDenied as denied:
-                if not denied.concerns_source:
-                    raise
-                _log.warning("copies pass through the registry for a while: %s", denied)
-                self._relays_until = self._monotonic() + _RELAY_SECONDS
-        stage, piece = self._relay_range(copy), self._limits.relayed_piece
-        return await self._in_ranges(copy, stage, piece, _RELAYED_AT_ONCE)
+                self._begin_to_relay(denied)
+        piece = self._limits.relayed_piece
+        return await self._in_ranges(copy, self._relay, piece, _RELAYED_AT_ONCE)
 
-    async def stage_from(
-        self,
-        path: str,
-        block_id: str,
-        source: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        source_etag: str | None = None,
-    ) -> None:
-        """Stage a block: see `ObjectStore.stage_from`."""
-        headers = {} if source_etag is None else {"x-ms-source-if-match": source_etag}
-        if length is not None:
-            headers["x-ms-source-range"] = f"bytes={offset}-{offset + length - 1}"
+    async def stage_from(self, path: str, block_id: str, source: Part) -> None:
+        """Stage a block: see `ObjectStore.stage_from`.
+
+        Where blocks pass through the registry, two calls; one of more than `Limits.copy_piece`
+        bytes is not staged.
+        """
+        if self._monotonic() >= self._relays_until:
+            try:
+                return await self._stage_from(path, block_id, source)
+            except AccessDenied as denied:
+                self._begin_to_relay(denied)
+        return await self._relay(path, block_id, source)
+
+    def _begin_to_relay(self, denied: AccessDenied) -> None:
+        """Have copies pass through the registry, if storage cannot read its own source.
+
+        :raises AccessDenied: that is not what was denied.
+        """
+        if not denied.concerns_source:
+            raise denied
+        _log.warning("copies pass through the registry for a while: %s", denied)
+        self._relays_until = self._monotonic() + _RELAY_SECONDS
+
+    async def _stage_from(self, path: str, block_id: str, source: Part) -> None:
+        headers = {} if source.etag is None else {"x-ms-source-if-match": source.etag}
+        if source.length is not None:
+            last = source.offset + source.length - 1
+            headers["x-ms-source-range"] = f"bytes={source.offset}-{last}"
         query = {"comp": "block", "blockid": encode_block_id(block_id)}
 
         async def send(url: str) -> None:
-            await self._send("stage_from", path, headers | {"x-ms-copy-source": url}, query)
+            sent = headers | {"x-ms-copy-source": url}
+            await self._send("stage_from", path, no_value, sent, query)
 
-        await self._with_source(source, send)
+        await self._with_source(source.path, send)
+
+    async def _relay(self, path: str, block_id: str, source: Part) -> None:
+        most = self._limits.copy_piece
+        same = if_match(source.etag) if source.etag else UNCONDITIONAL
+        wanted = min(source.length or most, most)
+        found = await self._store.get_range(source.path, source.offset, wanted, condition=same)
+        content = found.content
+        if len(content) != (source.length or found.properties.size):
+            raise StoreUnavailable(
+                f"stage_from {source.path}: the {source.length or found.properties.size} bytes are "
+                f"not all there, or more than {most}, which cannot pass through the registry"
+            )
+        md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
+        await self._store.stage(path, block_id, content, md5=md5.digest())
 
     async def _whole(self, copy: Copy) -> str:
         headers = {
@@ -123,13 +163,16 @@ class Copier:
         if copy.source_etag is not None:
             headers["x-ms-source-if-match"] = copy.source_etag
 
-        async def send(url: str) -> str:
-            answered = await self._send("copy", copy.path, headers | {"x-ms-copy-source": url})
+        async def read(response: ClientResponse) -> str:
             # Nothing is readable before; aborting a pending copy would leave an empty object.
-            status = answered.get("x-ms-copy-status", "success")
+            status = response.headers.get("x-ms-copy-status", "success")
             if status != "success":
                 raise StoreUnavailable(f"copy {copy.path}: {status}")
-            return read_etag(answered)
+            return await read_written(response)
+
+        async def send(url: str) -> str:
+            sent = headers | {"x-ms-copy-source": url}
+            return await self._send("copy", copy.path, read, sent)
 
         return await self._with_source(copy.source, send)
 
@@ -137,19 +180,22 @@ class Copier:
         self,
         operation: str,
         path: str,
+        consume: Consume[T],
         headers: Mapping[str, str],
         query: Mapping[str, str] | None = None,
-    ) -> Mapping[str, str]:
+    ) -> T:
         seconds = self._limits.copy
-        return await self._container.send(
+        answer = await self._container.read(
             operation,
             "PUT",
             path,
+            consume,
             headers=headers,
             query=query or {},
             seconds=seconds,
             silence=seconds,
         )
+        return answer.value
 
     async def _with_source(self, source: str, call: Callable[[str], Awaitable[T]]) -> T:
         """Call with a signed URL of ``source``; once more, with a new key, if access is denied."""
@@ -163,31 +209,7 @@ class Copier:
         signature = await container.sign(source, _SIGNATURE_SECONDS)
         return await call(container.signed_url(source, signature))
 
-    def _stage_range(self, copy: Copy) -> StageRange:
-        async def stage(block_id: str, offset: int, length: int) -> None:
-            await self._store.stage_from(
-                copy.path,
-                block_id,
-                copy.source,
-                offset=offset,
-                length=length,
-                source_etag=copy.source_etag,
-            )
-
-        return stage
-
-    def _relay_range(self, copy: Copy) -> StageRange:
-        same = if_match(copy.source_etag) if copy.source_etag else UNCONDITIONAL
-
-        async def stage(block_id: str, offset: int, length: int) -> None:
-            part = await self._store.get_range(copy.source, offset, length, condition=same)
-            content = part.content
-            md5 = await asyncio.to_thread(hashlib.md5, content, usedforsecurity=False)
-            await self._store.stage(copy.path, block_id, content, md5=md5.digest())
-
-        return stage
-
-    async def _in_ranges(self, copy: Copy, stage: StageRange, piece: int, at_once: int) -> str:
+    async def _in_ranges(self, copy: Copy, stage: Stage, piece: int, at_once: int) -> str:
         """Copy ranges of ``piece`` bytes, ``at_once`` at a time, and commit them."""
         nonce = secrets.token_hex(8)
         offsets = range(0, copy.size, piece)
@@ -195,7 +217,8 @@ class Copier:
 
         async def stage_one(block: tuple[str, int]) -> None:
             block_id, offset = block
-            await stage(block_id, offset, min(piece, copy.size - offset))
+            length = min(piece, copy.size - offset)
+            await stage(copy.path, block_id, Part(copy.source, offset, length, copy.source_etag))
 
         await for_each(zip(block_ids, offsets, strict=True), stage_one, limit=at_once)
         try:

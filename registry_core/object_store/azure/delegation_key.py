@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from urllib.parse import quote
 
-from ..interface import StoreUnavailable
+from aiohttp import ClientResponse
+
+from .client import XML, BlobClient, Request
+from .error_codes import SIGNING
+from .errors import AnswerMalformed
 
 # The elements of an answer, none of which needs escaping: GUIDs, times, base64.
 _ELEMENT = re.compile(rb"<(\w+)>\s*([^<>\s]+)\s*</\1>")
@@ -59,6 +63,28 @@ def format_time(time: datetime) -> str:
     return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
+async def fetch_key(client: BlobClient, start: datetime, expiry: datetime) -> DelegationKey:
+    """Return a user delegation key, valid between two times. One call.
+
+    :raises StoreUnavailable: storage issues none.
+    """
+
+    async def read(response: ClientResponse) -> DelegationKey:
+        return parse_key(await response.read())
+
+    request = Request(
+        operation=SIGNING,
+        method="POST",
+        subject=client.target.account,
+        resource="",
+        consume=read,
+        query={"restype": "service", "comp": "userdelegationkey"},
+        headers=XML,
+        body=key_request(start, expiry),
+    )
+    return (await client.send(request)).value
+
+
 def key_request(start: datetime, expiry: datetime) -> bytes:
     """Return the request body of Get User Delegation Key, for a key valid between two times.
 
@@ -73,7 +99,7 @@ def key_request(start: datetime, expiry: datetime) -> bytes:
 def parse_key(body: bytes) -> DelegationKey:
     """Return the key in an answer to Get User Delegation Key.
 
-    :raises StoreUnavailable: the answer is not understood.
+    :raises AnswerMalformed: the answer is not understood.
     """
     elements = {name.decode(): text.decode() for name, text in _ELEMENT.findall(body)}
     try:
@@ -88,7 +114,7 @@ def parse_key(body: bytes) -> DelegationKey:
         )
     except (KeyError, ValueError) as error:
         # The answer contains a secret, so it is not quoted.
-        raise StoreUnavailable(f"malformed user delegation key: {error}") from None
+        raise AnswerMalformed(f"malformed user delegation key: {error}") from None
 
 
 def _normalized(time: str) -> str:

@@ -9,46 +9,114 @@ learn.microsoft.com/rest/api/storageservices/list-blobs, "Response Body"
 
 from __future__ import annotations
 
-import asyncio
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from urllib.parse import unquote
 
 from aiohttp import ClientResponse
 
-from ..interface import Entry, Page, Properties, StoreUnavailable
-from .errors import HierarchicalNamespace
+from ..interface import ContinuationInvalid, Entry, Page, Properties
+from .client import ACCEPT_XML
+from .container import Container
+from .errors import AnswerMalformed, HierarchicalNamespace, RequestInvalid
+from .properties import parse_date
+from .session import read_slices
 
-_SLICE = 64 * 2**10
-"""Bytes that are parsed in one step, in less than a millisecond. Other tasks run in between."""
+_LONGEST_ROW = 256 * 2**10
+"""Bytes of a row, at least: it has at most a name of 1 KiB and 8 KiB of metadata, escaped."""
+
+_START_FROM_SINCE = "2026-02-06"
+"""The first version of the protocol with ``startFrom``."""
+
+METADATA = "metadata"
+UNCOMMITTED = "uncommittedblobs"
 
 _ROW_END = re.compile(rb"</Blob(?:Prefix)?>")
 _ROW_START = re.compile(r'<(Blob|BlobPrefix)>\s*<Name( Encoded="true")?>([^<]*)</Name>')
 _NEXT_MARKER = re.compile(r"<NextMarker>([^<]+)</NextMarker>")
 _METADATA = re.compile(r"<([^<>/\s]+)>([^<]*)</")
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+
+class ListingMalformed(AnswerMalformed):
+    """The body of an answer is not a listing, or not all of one."""
 
 
-class ListingMalformed(StoreUnavailable):
-    """The body of an answer is not a listing."""
+class BlobLister:
+    """Lists the blobs of a container.
+
+    Storage knows ``startFrom`` since a version of its protocol. Where that is refused, as by an
+    emulator, listings do without it from then on.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._can_start_from = container.client.api_version >= _START_FROM_SINCE
+
+    async def list_page(
+        self,
+        prefix: str,
+        *,
+        by_folder: bool,
+        include: str,
+        start_from: str | None,
+        continuation: str | None,
+        limit: int,
+    ) -> Page:
+        """Return a page of a listing: see `ObjectStore.list_page`.
+
+        :param include: the data sets that rows have besides, separated by commas.
+        """
+        if not (continuation or "").isprintable():  # storage would answer with a server error
+            raise ContinuationInvalid(prefix)
+        query = {"restype": "container", "comp": "list", "prefix": prefix}
+        query["maxresults"] = str(limit)
+        if by_folder:
+            query["delimiter"] = "/"
+        if include:
+            query["include"] = include
+        if continuation is not None:
+            query["marker"] = continuation
+        if start_from is not None and self._can_start_from:
+            query["startFrom"] = start_from
+        try:
+            return await self._list(prefix, query)
+        except RequestInvalid:
+            if continuation is not None:
+                raise ContinuationInvalid(prefix) from None
+            if query.pop("startFrom", None) is None:
+                raise
+            page = await self._list(prefix, query)
+            self._can_start_from = False
+            return page
+
+    async def _list(self, prefix: str, query: Mapping[str, str]) -> Page:
+        account = self._container.client.target.account
+        uncommitted = UNCOMMITTED in query.get("include", "")
+
+        async def read(response: ClientResponse) -> Page:
+            return await read_listing(response, account, uncommitted=uncommitted)
+
+        answer = await self._container.read(
+            "list", "GET", None, read, subject=prefix, query=query, headers=ACCEPT_XML
+        )
+        return answer.value
 
 
-async def read_listing(response: ClientResponse, account: str) -> Page:
+async def read_listing(
+    response: ClientResponse, account: str, *, uncommitted: bool = False
+) -> Page:
     """Return the page in the body of an answer, in lexical order.
 
     :param account: the account's name, for messages.
+    :param uncommitted: whether the listing has rows of staged blocks.
     :raises ListingMalformed: the body is not a listing.
     :raises HierarchicalNamespace: a row is a directory.
     """
-    scan = _Scan(account)
-    async for chunk in response.content.iter_any():
-        for start in range(0, len(chunk), _SLICE):
-            scan.feed(chunk[start : start + _SLICE])
-            await asyncio.sleep(0)
+    scan = _Scan(account, uncommitted)
+    async for chunk in read_slices(response):
+        scan.feed(chunk)
     return scan.page()
 
 
@@ -57,6 +125,7 @@ class _Scan:
     """The rows of a listing so far, and the bytes after the last complete row."""
 
     account: str
+    uncommitted: bool
     entries: list[Entry] = field(default_factory=list)
     rest: bytes = b""
 
@@ -66,9 +135,11 @@ class _Scan:
             self.entries += [self._entry(row.decode()) for row in rows]
         except ValueError as error:
             raise ListingMalformed(f"malformed listing: {error}") from None
+        if len(self.rest) > _LONGEST_ROW:
+            raise ListingMalformed("malformed listing: a row has no end")
 
     def page(self) -> Page:
-        tail = self.rest.decode()
+        tail = self.rest.decode(errors="replace")
         if not tail.rstrip().endswith("</EnumerationResults>"):
             raise ListingMalformed("malformed listing: it has no end")
         # Folders and objects may be listed separately.
@@ -87,6 +158,8 @@ class _Scan:
         if kind == "BlobPrefix":
             return Entry(path)
         described, _, rest = row[start.end() :].partition("</Properties>")
+        if self.uncommitted and _is_uncommitted(described):
+            return Entry(path, uncommitted=True)
         metadata = _metadata(rest)
         if _is_directory(described, metadata):
             raise HierarchicalNamespace(self.account)
@@ -101,18 +174,31 @@ def _properties(described: str, metadata: dict[str, str]) -> Properties:
         last_modified=parse_date(_text_of("Last-Modified", described)),
         metadata=metadata,
         is_append="<BlobType>AppendBlob<" in described,
-        archived="<AccessTier>Archive<" in described,
+        tier=_text_of("AccessTier", described, ""),
+        archive_status=_text_of("ArchiveStatus", described, ""),
     )
 
 
-def _text_of(element: str, text: str) -> str:
-    """Return the text of the first ``element``, which is a number, a date or an ETag.
+def _is_uncommitted(described: str) -> bool:
+    """Return whether a row only has staged blocks.
 
-    :raises ValueError: the element is missing.
+    Azure leaves out several elements there, Azurite only the type of the content: list-blobs,
+    "Uncommitted blobs in the response".
+    """
+    is_empty = "<Content-Length>0<" in described
+    return "<Etag>" not in described or (is_empty and "<Content-Type" not in described)
+
+
+def _text_of(element: str, text: str, default: str | None = None) -> str:
+    """Return the text of the first ``element``, which is a word, a number, a date or an ETag.
+
+    :raises ValueError: the element is missing, and there is no default.
     """
     start = text.find(f"<{element}>")
     if start < 0:
-        raise ValueError(f"a row has no {element}")
+        if default is None:
+            raise ValueError(f"a row has no {element}")
+        return default
     start += len(element) + 2
     return text[start : text.index("<", start)].replace("&quot;", '"')
 
@@ -131,25 +217,3 @@ def _metadata(text: str) -> dict[str, str]:
 def _is_directory(described: str, metadata: dict[str, str]) -> bool:
     """Return whether a row is a directory: only accounts with a hierarchical namespace have any."""
     return "<ResourceType>directory<" in described or metadata.get("hdi_isfolder") == "true"
-
-
-@lru_cache(maxsize=1024)
-def parse_date(text: str) -> datetime:
-    """Return the time of an HTTP date in the format that storage uses.
-
-    RFC 9110, section 5.6.7: IMF-fixdate, such as ``Sun, 06 Nov 1994 08:49:37 GMT``.
-
-    :raises ValueError: it has another format.
-    """
-    month, rest = divmod(_MONTHS.find(text[8:11]), 4)
-    if len(text) != 29 or not text.endswith(" GMT") or rest:
-        raise ValueError(f"{text!r} is not an HTTP date")
-    return datetime(
-        int(text[12:16]),
-        month + 1,
-        int(text[5:7]),
-        int(text[17:19]),
-        int(text[20:22]),
-        int(text[23:25]),
-        tzinfo=UTC,
-    )

@@ -7,16 +7,16 @@ specifying-conditional-headers-for-blob-service-operations
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 
-from ..interface import Condition, Properties, StoreUnavailable
-from .listing import parse_date
+from aiohttp import ClientResponse
+
+from ..interface import Condition, Properties
+from .errors import AnswerMalformed
 
 _METADATA = "x-ms-meta-"
-
-
-class AnswerMalformed(StoreUnavailable):
-    """A header of an answer is missing or malformed: an intermediary may have changed it."""
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
 
 
 def condition_headers(condition: Condition) -> dict[str, str]:
@@ -50,6 +50,8 @@ def read_properties(headers: Mapping[str, str], size: int) -> Properties:
             if name[: len(_METADATA)].lower() == _METADATA
         },
         is_append=headers.get("x-ms-blob-type") == "AppendBlob",
+        tier=headers.get("x-ms-access-tier", ""),
+        archive_status=headers.get("x-ms-archive-status", ""),
     )
 
 
@@ -62,6 +64,15 @@ def read_etag(headers: Mapping[str, str]) -> str:
     if not etag:
         raise AnswerMalformed("an answer of storage has no ETag")
     return etag
+
+
+async def read_written(response: ClientResponse) -> str:
+    """Return the ETag in the answer to a write, and read its body, which is empty.
+
+    :raises AnswerMalformed: there is none.
+    """
+    await response.read()
+    return read_etag(response.headers)
 
 
 def whole_size(headers: Mapping[str, str]) -> int:
@@ -82,3 +93,25 @@ def _last_modified(headers: Mapping[str, str]) -> datetime:
         return parse_date(text)
     except ValueError as error:
         raise AnswerMalformed(f"an answer of storage has a malformed date: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def parse_date(text: str) -> datetime:
+    """Return the time of an HTTP date in the format that storage uses.
+
+    RFC 9110, section 5.6.7: IMF-fixdate, such as ``Sun, 06 Nov 1994 08:49:37 GMT``.
+
+    :raises ValueError: it has another format.
+    """
+    month, rest = divmod(_MONTHS.find(text[8:11]), 4)
+    if len(text) != 29 or not text.endswith(" GMT") or rest:
+        raise ValueError(f"{text!r} is not an HTTP date")
+    return datetime(
+        int(text[12:16]),
+        month + 1,
+        int(text[5:7]),
+        int(text[17:19]),
+        int(text[20:22]),
+        int(text[23:25]),
+        tzinfo=UTC,
+    )

@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from aiohttp import (
     BaseConnector,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -35,6 +36,7 @@ _DNS_CACHE = 60
 
 _READ_BUFFER = 256 * KIB
 _SLICE = 256 * KIB
+_PARSED_AT_ONCE = 64 * KIB
 
 # What aiohttp would add by itself is not covered by a signature.
 _NOT_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -85,6 +87,17 @@ def open_session(service_url: str, connector: BaseConnector) -> ClientSession:
         read_bufsize=_READ_BUFFER,
         proxy=_proxy_of(service_url),
     )
+
+
+async def read_slices(response: ClientResponse) -> AsyncIterator[bytes]:
+    """Yield a body as it arrives, in pieces whose computation takes a millisecond or so.
+
+    Other tasks run between two of them.
+    """
+    async for chunk in response.content.iter_any():
+        for start in range(0, len(chunk), _PARSED_AT_ONCE):
+            yield chunk[start : start + _PARSED_AT_ONCE]
+            await asyncio.sleep(0)
 
 
 def payload(body: Buffer) -> bytes | Body | None:

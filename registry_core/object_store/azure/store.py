@@ -9,53 +9,45 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from functools import partial
 from typing import Any, Self, TypeVar
-
-from aiohttp import ClientResponse
 
 from ..interface import (
     UNCONDITIONAL,
     Buffer,
     Condition,
     ConditionFailed,
-    ContinuationInvalid,
     NotFound,
     Page,
     Properties,
-    RangeNotSatisfiable,
+    StagedBlocks,
     StoredObject,
     StoredRange,
-    TooLarge,
     check_metadata,
     check_source_range,
     exists,
 )
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
-from .blocks import block_list, encode_block_id, read_block_list
-from .client import DEFAULT_API_VERSION, BlobClient, Request
+from .blocks import block_list, encode_block_id, read_block_list, read_staged_blocks
+from .client import ACCEPT_XML, DEFAULT_API_VERSION, XML, BlobClient
 from .container import Container
-from .copying import Copier, Copy
-from .delegation_key import DelegationKey, key_request, parse_key
+from .copying import Copier, Copy, Part
+from .delegation_key import fetch_key
 from .errors import (
-    SIGNING,
     AccessDenied,
     HierarchicalNamespace,
-    RequestInvalid,
     StorageTarget,
 )
 from .identity import AzureIdentity, BearerToken
 from .limits import KIB, Limits
-from .listing import read_listing
+from .listing import METADATA, UNCOMMITTED, BlobLister
 from .lost_answers import find_own_commit, find_own_metadata, find_own_put
 from .properties import (
     condition_headers,
     metadata_headers,
-    read_etag,
-    read_properties,
-    whole_size,
 )
+from .reading import BlobReader
 from .session import Attempts
 from .shared_key import SharedKey
 from .signing import DelegatedSigner, KeySigner, Signer
@@ -70,12 +62,8 @@ _OWN_IDENTITY = AzureIdentity()
 _SMALL = 64 * KIB
 """Bytes: a write of up to so many has the time limit `Limits.small_write`."""
 
-_START_FROM_SINCE = "2026-02-06"
-"""The first version of the protocol with ``startFrom``."""
-
 _NO_ETAG = Condition(if_match='"0x0"')
 _OCTETS = {"Content-Type": "application/octet-stream"}
-_XML = {"Content-Type": "application/xml"}
 
 
 class AzureBlobStore:
@@ -91,7 +79,8 @@ class AzureBlobStore:
     def __init__(self, client: BlobClient, signer: Signer) -> None:
         self._container = Container(client, signer)
         self._copier = Copier(self, self._container)
-        self._can_start_from = client.api_version >= _START_FROM_SINCE
+        self._reader = BlobReader(self._container)
+        self._lister = BlobLister(self._container)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
@@ -159,10 +148,9 @@ class AzureBlobStore:
             **options,
         )
 
-        async def fetch_key(start: datetime, expiry: datetime) -> DelegationKey:
-            return await _fetch_key(client, start, expiry)
-
-        signer = DelegatedSigner(service_url, name, fetch_key, version=api_version, clock=clock)
+        signer = DelegatedSigner(
+            service_url, name, partial(fetch_key, client), version=api_version, clock=clock
+        )
         return cls(client, signer)
 
     async def ensure_container(self) -> None:
@@ -217,58 +205,19 @@ class AzureBlobStore:
 
     async def head(self, path: str) -> Properties:
         """See `ObjectStore`. REST: get-blob-properties."""
-        return await self._head(path, UNCONDITIONAL)
-
-    async def _head(self, path: str, condition: Condition) -> Properties:
-        headers = await self._container.send(
-            "head", "HEAD", path, headers=condition_headers(condition)
-        )
-        return read_properties(headers, whole_size(headers))
+        return await self._reader.head(path, UNCONDITIONAL)
 
     async def get(
         self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
     ) -> StoredObject:
         """See `ObjectStore`. REST: get-blob."""
-
-        async def read(response: ClientResponse) -> bytes:
-            if whole_size(response.headers) > limit:
-                raise TooLarge(f"{path} has more than {limit} bytes")
-            return await response.read()
-
-        answer = await self._container.read(
-            "get", "GET", path, read, headers=condition_headers(condition)
-        )
-        size = whole_size(answer.headers)
-        return StoredObject(read_properties(answer.headers, size), answer.value)
+        return await self._reader.get(path, limit, condition)
 
     async def get_range(
         self, path: str, offset: int, length: int, *, condition: Condition = UNCONDITIONAL
     ) -> StoredRange:
-        """See `ObjectStore`. REST: get-blob.
-
-        Two calls for an empty object or range: storage has neither.
-        """
-        if length:
-            try:
-                return await self._get_range(path, offset, length, condition)
-            except RangeNotSatisfiable:
-                if offset:
-                    raise
-        properties = await self._head(path, condition)
-        if offset and offset >= properties.size:
-            raise RangeNotSatisfiable(path)
-        return StoredRange(properties, [])
-
-    async def _get_range(
-        self, path: str, offset: int, length: int, condition: Condition
-    ) -> StoredRange:
-        headers = condition_headers(condition)
-        headers["x-ms-range"] = f"bytes={offset}-{offset + length - 1}"
-        answer = await self._container.read("get", "GET", path, _read_pieces, headers=headers)
-        size = whole_size(answer.headers)
-        if offset and offset >= size:
-            raise RangeNotSatisfiable(path)  # Azurite returns an empty range at the end
-        return StoredRange(read_properties(answer.headers, size), answer.value)
+        """See `ObjectStore`, and `BlobReader.get_range`. REST: get-blob."""
+        return await self._reader.get_range(path, offset, length, condition)
 
     async def put(
         self,
@@ -299,9 +248,8 @@ class AzureBlobStore:
         operation: str = "put",
     ) -> str:
         is_small = memoryview(content).nbytes <= _SMALL
-        answered = await self._container.send(
+        return await self._container.write(
             operation,
-            "PUT",
             path,
             query=self._small_write() if is_small else {},
             headers={
@@ -313,7 +261,6 @@ class AzureBlobStore:
             body=content,
             attempts=attempts,
         )
-        return read_etag(answered)
 
     async def set_metadata(
         self, path: str, metadata: Mapping[str, str], *, condition: Condition = UNCONDITIONAL
@@ -321,9 +268,8 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: set-blob-metadata."""
         attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answered = await self._container.send(
+            return await self._container.write(
                 "set_metadata",
-                "PUT",
                 path,
                 query={"comp": "metadata", **self._small_write()},
                 headers={**metadata_headers(checked), **condition_headers(condition)},
@@ -334,7 +280,6 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return read_etag(answered)
 
     async def stage(self, path: str, block_id: str, content: Buffer, *, md5: bytes) -> None:
         """See `ObjectStore`. REST: put-block."""
@@ -359,9 +304,7 @@ class AzureBlobStore:
     ) -> None:
         """See `ObjectStore`. REST: put-block-from-url."""
         check_source_range(offset, length)
-        await self._copier.stage_from(
-            path, block_id, source, offset=offset, length=length, source_etag=source_etag
-        )
+        await self._copier.stage_from(path, block_id, Part(source, offset, length, source_etag))
 
     async def commit(
         self,
@@ -374,12 +317,11 @@ class AzureBlobStore:
         """See `ObjectStore`. REST: put-block-list."""
         attempts, checked = Attempts(), check_metadata(metadata)
         try:
-            answered = await self._container.send(
+            return await self._container.write(
                 "commit",
-                "PUT",
                 path,
                 query={"comp": "blocklist"},
-                headers={**_XML, **metadata_headers(checked), **condition_headers(condition)},
+                headers={**XML, **metadata_headers(checked), **condition_headers(condition)},
                 body=await block_list(block_ids),
                 attempts=attempts,
             )
@@ -388,15 +330,25 @@ class AzureBlobStore:
             if not own:
                 raise
             return own
-        return read_etag(answered)
 
     async def committed_blocks(self, path: str) -> tuple[str, Sequence[str]]:
         """See `ObjectStore`. REST: get-block-list."""
         query = {"comp": "blocklist", "blocklisttype": "committed"}
         answer = await self._container.read(
-            "committed_blocks", "GET", path, read_block_list, query=query
+            "committed_blocks", "GET", path, read_block_list, query=query, headers=ACCEPT_XML
         )
-        return answer.headers.get("ETag", ""), answer.value
+        etag, block_ids = answer.value
+        if not block_ids:  # storage answers likewise where blocks are staged and no object is
+            etag = (await self.head(path)).etag
+        return etag, block_ids
+
+    async def uncommitted_blocks(self, path: str) -> StagedBlocks:
+        """See `ObjectStore`. REST: get-block-list."""
+        query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
+        answer = await self._container.read(
+            "uncommitted_blocks", "GET", path, read_staged_blocks, query=query, headers=ACCEPT_XML
+        )
+        return answer.value
 
     async def copy(
         self,
@@ -439,42 +391,21 @@ class AzureBlobStore:
         *,
         by_folder: bool = False,
         metadata: bool = False,
+        uncommitted: bool = False,
         start_from: str | None = None,
         continuation: str | None = None,
         limit: int = 5000,
     ) -> Page:
         """See `ObjectStore`. REST: list-blobs."""
-        if not (continuation or "").isprintable():  # storage would answer with a server error
-            raise ContinuationInvalid(prefix)
-        query = {"restype": "container", "comp": "list", "prefix": prefix}
-        query["maxresults"] = str(limit)
-        if by_folder:
-            query["delimiter"] = "/"
-        if metadata:
-            query["include"] = "metadata"
-        if continuation is not None:
-            query["marker"] = continuation
-        if start_from is not None and self._can_start_from:
-            query["startFrom"] = start_from
-        try:
-            return await self._list(prefix, query)
-        except RequestInvalid:
-            if continuation is not None:
-                raise ContinuationInvalid(prefix) from None
-            if query.pop("startFrom", None) is None:
-                raise
-            page = await self._list(prefix, query)
-            self._can_start_from = False
-            return page
-
-    async def _list(self, prefix: str, query: Mapping[str, str]) -> Page:
-        account = self._container.client.target.account
-
-        async def read(response: ClientResponse) -> Page:
-            return await read_listing(response, account)
-
-        answer = await self._container.read("list", "GET", None, read, subject=prefix, query=query)
-        return answer.value
+        include = [METADATA] * metadata + [UNCOMMITTED] * uncommitted
+        return await self._lister.list_page(
+            prefix,
+            by_folder=by_folder,
+            include=",".join(include),
+            start_from=start_from,
+            continuation=continuation,
+            limit=limit,
+        )
 
     async def signed_url(self, path: str, *, seconds: int) -> str:
         """See `ObjectStore`. No call with an account key; with an identity one a day."""
@@ -487,23 +418,3 @@ class AzureBlobStore:
 
     def _small_write(self) -> dict[str, str]:
         return {"timeout": str(self._container.client.limits.small_write)}
-
-
-async def _read_pieces(response: ClientResponse) -> Sequence[bytes]:
-    """Return a body in the pieces in which it arrived, none larger than the read buffer."""
-    return [piece async for piece, _ in response.content.iter_chunks()]
-
-
-async def _fetch_key(client: BlobClient, start: datetime, expiry: datetime) -> DelegationKey:
-    """Return a user delegation key. One call. REST: get-user-delegation-key."""
-    request = Request(
-        operation=SIGNING,
-        method="POST",
-        subject=client.target.account,
-        resource="",
-        consume=ClientResponse.read,
-        query={"restype": "service", "comp": "userdelegationkey"},
-        headers=_XML,
-        body=key_request(start, expiry),
-    )
-    return parse_key((await client.send(request)).value)

@@ -1,13 +1,23 @@
 """The contract of object stores. A test module subclasses these classes and adds the fixtures.
 
 ``store`` is an empty `ObjectStore`, ``append`` an `Append` function, ``take_snapshot`` a
-`TakeSnapshot` function.
+`TakeSnapshot`, ``stage_foreign`` a `StageForeign` function.
 """
 
 from .append_blobs import AppendBlobContract
 from .blocks import Blocks
-from .common import CONTENT, Append, TakeSnapshot, content_of, listed, make_block_id, stage
+from .common import (
+    CONTENT,
+    Append,
+    StageForeign,
+    TakeSnapshot,
+    content_of,
+    listed,
+    make_block_id,
+    stage,
+)
 from .copies import Copies
+from .foreign_blocks import ForeignBlockContract
 from .listings import Listings
 from .metadata import Metadata
 from .ranges import Ranges
@@ -16,7 +26,7 @@ from .whole_objects import WholeObjects
 
 
 class ObjectStoreContract(WholeObjects, Ranges, Metadata, Blocks, Copies, Listings):
-    """The whole contract, except for append blobs and snapshots."""
+    """The whole contract, except for what other programs leave behind."""
 
 
 __all__ = [
@@ -24,9 +34,11 @@ __all__ = [
     "Append",
     "AppendBlobContract",
     "Copies",
+    "ForeignBlockContract",
     "Listings",
     "ObjectStoreContract",
     "SnapshotContract",
+    "StageForeign",
     "TakeSnapshot",
     "content_of",
     "listed",

@@ -74,6 +74,8 @@ class AppendBlobContract:
         await append("a", CONTENT)
         with pytest.raises(WrongKind):
             await store.committed_blocks("a")
+        with pytest.raises(WrongKind):
+            await store.uncommitted_blocks("a")
 
     async def test_a_deleted_append_blob_can_be_replaced(
         self, store: ObjectStore, append: Append

@@ -14,6 +14,9 @@ Append = Callable[..., Awaitable[None]]
 TakeSnapshot = Callable[[str], Awaitable[None]]
 """`await take_snapshot(path)` makes a snapshot of a blob, as backup tools do."""
 
+StageForeign = Callable[[str, str, bytes], Awaitable[None]]
+"""`await stage_foreign(path, block_id, content)` stages a block as another program does."""
+
 CONTENT = b"0123456789"
 MANY_BYTES = 2**30
 """A limit that no object of the contract reaches."""
