@@ -22,8 +22,9 @@ HEALTHY, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 DOCTOR = """\
 Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report what it
-contains and what is wrong. Nothing is changed without --repair, and content never is. It may run
-beside a registry, but only one --repair at a time. Ctrl-C stops it after the write in progress.
+contains and what is wrong. Nothing is changed without --repair. A repair never deletes content:
+what is damaged is moved to _quarantine/. It may run beside a registry, but only one --repair at a
+time. Ctrl-C stops it after the write in progress.
 """
 EXIT_CODES = """\
 exit codes:
@@ -172,6 +173,7 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
             f"uploads {uploads.number:,}, the oldest {_format_age(uploads.oldest)} old; "
             f"{uploads.left_behind:,} not continued for a week"
         )
+    yield from _storage_state(report)
     if report.unreferenced.number:
         size = format_quantity(report.unreferenced.bytes, "bytes")
         yield f"content that nothing references: {report.unreferenced.number:,}, {size}"
@@ -179,6 +181,22 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
         verified = report.verified
         size = format_quantity(verified.bytes if verified else 0, "bytes")
         yield f"hashed: {verified.number if verified else 0:,}, {size}"
+
+
+def _storage_state(report: DoctorReport) -> Iterator[str]:
+    """Yield what storage has besides objects, and where it keeps those."""
+    if report.tiers.keys() - {"Hot"}:
+        tiers = (
+            f"{tier} {count.number:,} ({format_quantity(count.bytes, 'bytes')})"
+            for tier, count in sorted(report.tiers.items())
+        )
+        yield "access tiers: " + ", ".join(tiers)
+    for kind, count in sorted(report.uncommitted.items()):
+        size = format_quantity(count.bytes, "bytes")
+        yield (
+            f"uncommitted blocks of {kind}: {count.blocks:,} at {count.paths:,} paths, {size}; "
+            "storage drops them after a week"
+        )
 
 
 def _findings(report: DoctorReport, problem: Problem) -> Iterator[str]:

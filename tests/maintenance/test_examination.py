@@ -17,7 +17,7 @@ from registry_core.maintenance.doctor import (
     examine,
 )
 from registry_core.maintenance.doctor.examination import UploadAges
-from registry_core.maintenance.doctor.report import MAX_FINDINGS, UploadCount
+from registry_core.maintenance.doctor.report import MAX_FINDINGS, BlockCount, UploadCount
 from registry_core.maintenance.walk import ListedObject, Progress
 from registry_core.object_store.interface import Page, Properties
 from registry_core.object_store.memory import MemoryStore
@@ -34,6 +34,7 @@ from .examining import (
     expect_repaired,
     expect_unrepairable,
     ignore_progress,
+    stage,
 )
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +68,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.MARKER: 2,
         Kind.UPLOAD: 1,
         Kind.REPLACEMENT: 0,
+        Kind.QUARANTINED: 0,
         Kind.PERSONAL_KEY: 1,
         Kind.UNKNOWN: 0,
     }
@@ -77,6 +79,36 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
     )
     assert (report.unreferenced.number, report.unreferenced.bytes) == (1, 16)
     assert (report.uploads.number, report.uploads.left_behind) == (1, 0)
+
+
+async def test_blocks_that_nobody_committed_are_counted_by_kind(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    """Storage bills them, and lists only those without an object."""
+    pushed = await push_image(registry, "a", "v1", [b"layer"])
+    await stage(memory, LAYOUT.content(Digest.of(b"absent")), b"12", b"345")
+    await stage(memory, LAYOUT.content(Digest.of(b"absent as well")), b"6")
+    await stage(memory, LAYOUT.upload("a", "an-id"), b"7890")
+    await stage(memory, "foreign", b"1")
+    absent = {
+        Kind.CONTENT: BlockCount(paths=2, blocks=3, bytes=6),
+        Kind.UPLOAD: BlockCount(paths=1, blocks=1, bytes=4),
+        Kind.UNKNOWN: BlockCount(paths=1, blocks=1, bytes=1),
+    }
+    store = CountingStore(memory)
+    report = await expect_problems(store)
+    assert report.uncommitted == absent
+    assert store.take().count("uncommitted_blocks") == 4
+    await stage(memory, LAYOUT.content(Digest.of(b"layer")), b"over content")
+    await stage(memory, LAYOUT.content(pushed.digest), b"over a manifest")
+    assert (await expect_problems(memory)).uncommitted == absent
+    report = await expect_problems(memory, verify=True)
+    assert report.uncommitted[Kind.CONTENT] == BlockCount(paths=4, blocks=5, bytes=33)
+    assert report.to_json()["uncommitted"] == {
+        "content": {"paths": 4, "blocks": 5, "bytes": 33},
+        "unknown": {"paths": 1, "blocks": 1, "bytes": 1},
+        "uploads": {"paths": 1, "blocks": 1, "bytes": 4},
+    }
 
 
 def test_an_upload_that_nobody_continued_for_a_week_counts_as_left_behind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,24 +15,23 @@ from ...object_store.interface import (
     ObjectStore,
     Properties,
     RangeNotSatisfiable,
-    StoreRefused,
     list_all,
 )
 from ...spec.digest import Digest
-from ...storage.content import Content
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ...storage.root import LEADING_SLASH, PLAIN, RootAmbiguous, find_root
-from ..walk import ListedObject, OnProgress, Progress, walk
+from ..walk import ListedBlocks, ListedObject, OnProgress, walk
+from .content import count_blocks, is_empty, report_if_damaged, verify_content
 from .context import CONCURRENCY, CheckContext, DoctorOptions
 from .repairs import complete_replacements
-from .report import ContentCount, DoctorReport, Finding, Problem, UploadCount
+from .report import DoctorReport, Finding, Problem, UploadCount
 from .repository import RepositoryCheck, check_stale_marker
-
-_HASHING_CONCURRENCY = 4  # bounds memory: each keeps a few pieces of content
 
 # The default age at which CNCF distribution purges uploads.
 _LEFT_BEHIND = timedelta(days=7)
+
+_MAX_DUE = 1000
 
 _LINKS = {
     Kind.LAYER_LINK,
@@ -48,7 +48,8 @@ async def examine(
     """Examine a container and enter the results into ``report``, also when this is cancelled.
 
     One call per 5,000 objects, one for each manifest, one for each link whose metadata do not
-    contain its digest, and a few for each problem.
+    contain its digest, one for each path where blocks are staged and nothing is committed, and a
+    few for each problem.
 
     :raises StoreUnavailable: storage cannot be used; the report is incomplete.
     """
@@ -60,9 +61,8 @@ async def examine(
         )
     prefix = "" if options.root is None else Layout(options.root).base
     check: RegistryCheck | None = None
-    async for item in walk(store, prefix, on_progress):
+    async for item in _walk_objects(store, prefix, report, on_progress):
         place = item.place
-        report.objects[place.kind].add(item.properties)
         if place.kind is Kind.UNKNOWN:
             continue
         if check is None or check.context.layout.root != place.root:
@@ -78,6 +78,43 @@ async def examine(
     if check:
         await check.finish()
         await _check_served(check.context)
+
+
+async def _walk_objects(
+    store: ObjectStore, prefix: str, report: DoctorReport, on_progress: OnProgress
+) -> AsyncIterator[ListedObject]:
+    """Yield and count every object; count the blocks that are staged elsewhere."""
+    staged = StagedBlocksCount(store, report)
+    async for item in walk(store, prefix, on_progress):
+        if isinstance(item, ListedBlocks):
+            await staged.add(item)
+        else:
+            report.count(item.place.kind, item.properties)
+            yield item
+    await staged.finish()
+
+
+@dataclass
+class StagedBlocksCount:
+    """Counts the blocks that are staged where nothing is committed. One call for each path."""
+
+    store: ObjectStore
+    report: DoctorReport
+    _due: list[ListedBlocks] = field(default_factory=list)
+
+    async def add(self, item: ListedBlocks) -> None:
+        """Accept a path. Makes calls only once there are many."""
+        self._due.append(item)
+        if len(self._due) >= _MAX_DUE:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """Count what is left."""
+        due, self._due = self._due, []
+        await for_each(due, self._count, limit=CONCURRENCY)
+
+    async def _count(self, item: ListedBlocks) -> None:
+        await count_blocks(self.store, self.report, item.place.kind, item.path)
 
 
 async def _choose_root(
@@ -136,6 +173,7 @@ class RegistryCheck:
     """The repositories that have manifests."""
     repository: RepositoryCheck | None = None
     uploads: UploadAges = field(init=False)
+    _is_content_checked: bool = False
 
     def __post_init__(self) -> None:
         self.uploads = UploadAges(self.context.report.uploads, self.context.now)
@@ -147,6 +185,8 @@ class RegistryCheck:
             await self._report_archived(item)
         if place.kind is Kind.CONTENT and place.digest:
             self.context.content.add(place.digest, item.properties.size)
+            if not item.properties.size and not is_empty(place.digest):
+                await self._check_emptied(place.digest, item.properties)
         elif place.kind is Kind.MARKER:
             self.markers[place.repository] = item.path
         elif place.kind is Kind.REPLACEMENT and not self.context.may_repair:
@@ -154,30 +194,48 @@ class RegistryCheck:
         elif place.kind is Kind.UPLOAD:
             self.uploads.add(item)
         elif place.kind in _LINKS:
+            await self._check_content()
             if self.repository is None or self.repository.name != place.repository:
                 await self._finish_repository()
                 self.repository = RepositoryCheck(self.context, place.repository)
             await self.repository.add(item)
 
     async def _report_archived(self, item: ListedObject) -> None:
+        status = item.properties.archive_status
         await self.context.report_problem(
             Problem.ARCHIVED,
             item.path,
-            "the object is in the archive tier and cannot be read until it is rehydrated",
+            "the object is in the archive tier and cannot be read "
+            + (f"yet ({status})" if status else "until its tier is set to Hot, Cool or Cold"),
             repository=item.place.repository,
         )
 
+    async def _check_emptied(self, digest: Digest, seen: Properties) -> None:
+        """Report content that has no bytes, if it is still so."""
+        if not seen.archived:
+            with suppress(NotFound, ConditionFailed, RangeNotSatisfiable):
+                await report_if_damaged(self.context, digest)
+
+    async def _check_content(self) -> None:
+        """Verify content, once, if requested: all of it comes before the first link.
+
+        What is moved away is then missing for whatever links to it.
+        """
+        is_due = self.context.options.verify and not self._is_content_checked
+        self._is_content_checked = True
+        if is_due:
+            await verify_content(self.context)
+
     async def finish(self) -> None:
         """Check the last repository, and what can only be known now."""
+        await self._check_content()
         await self._finish_repository()
         self.uploads.finish()
         unfilled = [item for item in self.markers.items() if item[0] not in self.filled]
         await for_each(unfilled, self._check_marker, limit=CONCURRENCY)
-        for _, size, is_referenced in self.context.content.rows():
-            if not is_referenced:
+        for digest, size, is_referenced in self.context.content.rows():
+            if not is_referenced and digest not in self.context.quarantined:
                 self.context.report.unreferenced.add(size)
-        if self.context.options.verify:
-            await verify_content(self.context)
 
     async def _finish_repository(self) -> None:
         repository, self.repository = self.repository, None
@@ -215,23 +273,3 @@ class UploadAges:
         self.count.left_behind += age >= _LEFT_BEHIND
         self.count.oldest = max(self.count.oldest, int(age.total_seconds()))
         self._upload = self._touched = None
-
-
-async def verify_content(context: CheckContext) -> None:
-    """Hash all content that was listed, in pieces, a few objects at a time."""
-    content = Content(context.store, context.layout)
-    verified = context.report.verified = context.report.verified or ContentCount()
-    total = sum(size for _, size, _ in context.content.rows())
-    before = verified.bytes
-
-    async def verify(row: tuple[Digest, int, bool]) -> None:
-        digest, size, _ = row
-        path = context.layout.content(digest)
-        # Not judged: content that is deleted or written at the same time, and archived content.
-        with suppress(NotFound, ConditionFailed, RangeNotSatisfiable, StoreRefused):
-            if await content.hash(path, size, digest.algorithm, None) != digest:
-                await context.report_damaged(digest)
-            verified.add(size)
-            context.on_progress(Progress("verifying", verified.bytes - before, total, "bytes"))
-
-    await for_each(context.content.rows(), verify, limit=_HASHING_CONCURRENCY)
