@@ -118,6 +118,8 @@ async def test_content_that_another_registry_may_be_writing_is_not_judged(
     report = await examine_store(memory, grace=grace, verify=verify, repair=True)
     assert not report.found
     assert memory.objects[CONTENT].content == part
+    await damage(memory, LARGE[:-1])  # whole blobs are written at once
+    assert (await examine_store(memory, grace=grace)).found == {Problem.CONTENT_DAMAGED: 1}
 
 
 async def test_an_empty_blob_is_not_damaged(memory: MemoryStore, registry: StoredRegistry) -> None:

@@ -94,9 +94,10 @@ async def report_if_damaged(context: CheckContext, digest: Digest) -> bool:
 async def report_damaged(context: CheckContext, digest: Digest, seen: Properties) -> None:
     """Report that the content with these properties is damaged, once for all repositories.
 
-    Young content is not judged: another registry, which writes in two steps, may not be done yet.
+    What another registry may be writing is not judged: young content, empty or an append blob.
     """
-    if digest in context.damaged or context.is_young(seen.last_modified):
+    may_grow = seen.is_append or not seen.size
+    if digest in context.damaged or (may_grow and context.is_young(seen.last_modified)):
         return
     context.damaged.add(digest)
     is_gone = await context.report_problem(
