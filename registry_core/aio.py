@@ -228,7 +228,7 @@ class Lazy(Generic[T]):
         except asyncio.CancelledError:
             if not task.cancelled():
                 raise
-            raise Unavailable("this instance of the registry is being stopped") from None
+            raise Unavailable(public="this instance of the registry is being stopped") from None
 
     async def close(self) -> None:
         """Drop the value; the next use initialises another."""

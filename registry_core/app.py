@@ -30,7 +30,9 @@ from .object_store.interface import ObjectStore
 from .registry import Registry
 from .server.access_log import log as access_log
 from .server.application import Application, TokenEndpoints
+from .server.audit import log as audit_log
 from .server.context import ServerContext
+from .server.cors import Cors
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
@@ -196,7 +198,7 @@ def _assemble(
         settings.repository_classes,
         settings.body_limit,
     )
-    return Application(context, endpoints, **options)
+    return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 
 
 def _access(
@@ -305,6 +307,7 @@ class RegistryApp:
             shutdown=self.close,
         )
         access_log.disabled = not settings.log_requests
+        audit_log.disabled = not settings.log_audit
 
     async def _open(self) -> Registry:
         if self._store is None:

@@ -255,13 +255,18 @@ class Deleter(Protocol):
             then nothing is deleted.
         """
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
+    async def delete_tag(
+        self, repository: str, tag: str, precondition: Precondition | None = None
+    ) -> Digest | None:
         """Delete a tag, and return the digest that it pointed to, or None if its link was damaged.
 
         The manifest stays.
 
+        :param precondition: what the tag must point to.
+        :raises TagInvalid: the tag is not valid.
         :raises ManifestUnknown: the tag does not exist.
         :raises Denied: the tag is immutable (409).
+        :raises PreconditionFailed: the precondition does not hold (412).
         """
 
 

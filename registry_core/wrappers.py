@@ -82,8 +82,10 @@ class Delegating:
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         return await self.inner.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
-        return await self.inner.delete_tag(repository, tag)
+    async def delete_tag(
+        self, repository: str, tag: str, precondition: Precondition | None = None
+    ) -> Digest | None:
+        return await self.inner.delete_tag(repository, tag, precondition)
 
     async def list_tags(
         self, repository: str, page: PageQuery, *, details: bool = False
@@ -111,7 +113,9 @@ class WithoutDeletion(Delegating):
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         self._refuse()
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
+    async def delete_tag(
+        self, repository: str, tag: str, precondition: Precondition | None = None
+    ) -> Digest | None:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -1,9 +1,21 @@
-"""Globs of ``repository:tag``."""
+"""Globs of repositories and of ``repository:tag``: what they match, and in how many steps."""
+
+import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from registry_core import globs as module
-from registry_core.globs import NO_TAGS, RepositoryGlobs, TagGlobs
+from registry_core.globs import (
+    NO_TAGS,
+    Glob,
+    GlobSet,
+    RepositoryGlobs,
+    State,
+    TagGlobs,
+    beginning,
+    compile_glob,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +63,73 @@ def test_many_globs_match_what_any_of_them_does(text: str) -> None:
 
 def test_of_a_thousand_globs_only_those_are_compiled_that_begin_as_the_text_does() -> None:
     globs = RepositoryGlobs(tuple(f"unlike-{number}/**" for number in range(1000)))
-    before = module._pattern.cache_info().misses
+    before = compile_glob.cache_info().misses
     assert globs.match("unlike-77/app")
     assert not globs.match("other/app")
-    assert module._pattern.cache_info().misses == before + 1
+    assert compile_glob.cache_info().misses == before + 1
+
+
+def naive(glob: str, text: str, separators: str) -> bool:
+    """The definition, glob character by glob character."""
+    ends = {0}
+    for token in re.findall(r"(?s)\*\*|.", glob):
+        if token in ("*", "**"):
+            free = separators if token == "*" else ""
+            for start in sorted(ends):
+                for end in range(start, len(text)):
+                    if text[end] in free:
+                        break
+                    ends.add(end + 1)
+        else:
+            ends = {
+                end + 1
+                for end in ends
+                if end < len(text)
+                and (text[end] not in separators if token == "?" else text[end] == token)
+            }
+    return len(text) in ends
+
+
+ALPHABET = st.sampled_from(["a", "b", "/", ":", "\n"])
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(ALPHABET | st.sampled_from(["*", "**", "?"]), max_size=9).map("".join),
+    st.text(ALPHABET, max_size=9),
+    st.sampled_from(["/", "/:"]),
+)
+def test_a_glob_matches_what_it_says(glob: str, text: str, separators: str) -> None:
+    expected = naive(glob, text, separators)
+    assert Glob(glob, separators).match(text) is expected
+    assert GlobSet([glob], separators).match(text) is expected
+
+
+@pytest.mark.parametrize(
+    "glob, beginning_", [("a/b", "a/b"), ("a/b*", "a/b"), ("a?*", "a"), ("*?", ""), ("", "")]
+)
+def test_everything_that_a_glob_matches_begins_as_the_glob_does(glob: str, beginning_: str) -> None:
+    assert beginning(glob) == beginning_
+
+
+class Counting(Glob):
+    """A glob that counts its steps."""
+
+    steps = 0
+
+    def after(self, state: State, character: str) -> State:
+        self.steps += 1
+        return super().after(state, character)
+
+
+@pytest.mark.parametrize(
+    "glob",
+    ["**a**a**a**a**b", "**a*a**a*a**a*b", "*a*a*a*a*a*a*b", "**a?a*a?a**a?b", "**" * 40 + "*b"],
+)
+@pytest.mark.parametrize("length", [255, 20_000])
+def test_a_match_takes_a_step_for_each_character_at_most(glob: str, length: int) -> None:
+    """Whatever the glob: each of these made a backtracking matcher try for minutes."""
+    for text in ("a" * length + "b" + "c", "a" * length, "/ab" * (length // 3)):
+        counting = Counting(glob)
+        counting.match(text)
+        assert counting.steps <= len(text)

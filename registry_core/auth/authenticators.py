@@ -34,15 +34,18 @@ class BasicAuthenticator:
     realm: str
     rules: Rules
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         name, password = ("", "") if authorization is None else parse_basic(authorization)
         if not name and not password:  # sent by some clients that have no credentials
             return Caller(permissions=self.rules.permissions(ANONYMOUS))
-        login = await self.source.log_in(name, password)
+        login = await self.source.log_in(name, password, client=client)
         if login is None:
             raise CredentialsInvalid("unknown user or wrong password")
         identity = login.identity
-        return Caller(identity.name, self.rules.permissions(identity), is_known=True)
+        permissions = self.rules.permissions(identity)
+        return Caller(identity.name, permissions, is_known=True, kind=identity.source)
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str
@@ -66,13 +69,21 @@ class TokenAuthenticator:
     service: str
     path: str = TOKEN_PATH
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         """Return the bearer of a token. Credentials of another kind count as none."""
         token = parse_bearer(authorization)
         if not token:
             return ANYBODY
         verified = await self.verifier.verify(token, at)
-        return Caller(verified.subject, Granted(verified.scopes), is_known=True)
+        return Caller(
+            verified.subject,
+            Granted(verified.scopes),
+            is_known=True,
+            kind="token",
+            token=verified.id,
+        )
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str

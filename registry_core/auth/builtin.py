@@ -11,7 +11,7 @@ from ..spec.scopes import REPOSITORY, Resource, Scope
 from .authenticators import TokenAuthenticator
 from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .challenges import parse_bearer
-from .identity import ANONYMOUS, IdentitySource
+from .identity import ANONYMOUS, IdentitySource, kind_of
 from .rules import Rules
 from .tokens.claims import identity_from_claim
 from .tokens.exchange import TokenExchange
@@ -83,7 +83,9 @@ class BuiltinAuthenticator:
     tokens: TokenAuthenticator
     rules: Rules
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         if authorization is None:
             return Caller(permissions=_Anonymous(self.rules.permissions(ANONYMOUS)))
         token = parse_bearer(authorization)
@@ -94,7 +96,14 @@ class BuiltinAuthenticator:
         if identity := verified.claims.get("identity"):
             holder = self.rules.permissions(identity_from_claim(identity))
             permissions = _GrantedCatalog(verified.scopes, holder)
-        return Caller(verified.subject, permissions, is_known=True)
+        return Caller(
+            verified.subject,
+            permissions,
+            is_known=True,
+            kind=kind_of(verified.subject),
+            key=verified.text("key"),
+            token=verified.id,
+        )
 
     def challenge(
         self, caller: Caller | None, needed: Sequence[Scope], base_url: str

@@ -68,11 +68,18 @@ class Caller:
 
     ``name`` identifies them in logs and upload sessions; it is empty for anonymous callers.
     ``is_known``: the request has valid credentials, even if those name nobody.
+
+    The rest is for the audit log. ``kind``: the kind of identity, empty for anonymous callers.
+    ``key``: the name of the personal access key that the credentials come from. ``token``: the id
+    of the token that was sent (``jti``).
     """
 
     name: str = ""
     permissions: Permissions = field(default=NOTHING)
     is_known: bool = False
+    kind: str = ""
+    key: str = ""
+    token: str = ""
 
     def lacks(self, needed: Iterable[Scope]) -> list[Scope]:
         """Return those of the needed scopes that are not allowed in full."""
@@ -88,19 +95,32 @@ ANYBODY = Caller()
 
 
 class CredentialsInvalid(Exception):
-    """The credentials prove nothing. The text says why, for the log, and does not quote them."""
+    """The credentials prove nothing. The text says why, for the log, and does not quote them.
+
+    Clients are shown it only if ``is_public``: it may say what the registry would have accepted.
+    """
+
+    def __init__(self, text: str, *, is_public: bool = False) -> None:
+        super().__init__(text)
+        self.message = text if is_public else "the credentials are not valid"
+        """What clients are shown."""
 
 
 class Authenticator(Protocol):
     """One mode of authentication."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         """Return the caller of a request.
 
         :param authorization: the header ``Authorization``, None if the request has none.
         :param at: accept credentials that have expired since this time (seconds since 1970); a long
             upload outlives the token that it was begun with.
+        :param client: the address of the client, empty if it is unknown: what one client tries must
+            not keep others waiting.
         :raises CredentialsInvalid: they are wrong, expired, or of a kind not accepted here.
+        :raises TooManyRequests: too many others are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
 
@@ -117,7 +137,9 @@ class Authenticator(Protocol):
 class Open:
     """`Authenticator` of a registry open to everybody: ``REGISTRY_AUTH=none``."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         return Caller(permissions=Everything(), is_known=True)
 
     def challenge(

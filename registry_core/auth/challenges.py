@@ -77,14 +77,20 @@ def parse_basic(authorization: str) -> tuple[str, str]:
     """
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
-        raise CredentialsInvalid("the scheme of the Authorization header is not Basic")
+        raise CredentialsInvalid(
+            "the scheme of the Authorization header is not Basic", is_public=True
+        )
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise CredentialsInvalid("the Basic credentials are not UTF-8 text in base64") from None
+        raise CredentialsInvalid(
+            "the Basic credentials are not UTF-8 text in base64", is_public=True
+        ) from None
     name, colon, password = text.partition(":")
     if not colon:
-        raise CredentialsInvalid("the Basic credentials have no colon after the user name")
+        raise CredentialsInvalid(
+            "the Basic credentials have no colon after the user name", is_public=True
+        )
     return name, password
 
 

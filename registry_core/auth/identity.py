@@ -40,6 +40,12 @@ class Identity:
         return f"{self.source}:{self.name}"
 
 
+def kind_of(subject: str) -> str:
+    """Return the kind of identity that has the `Identity.subject`; empty for anonymous callers."""
+    kind, colon, _ = subject.partition(":")
+    return kind if colon or not subject else HTPASSWD
+
+
 ANONYMOUS = Identity("")
 
 
@@ -62,6 +68,11 @@ class Login:
     limits: tuple[Scope, ...] | None = None
     refresh_seconds: int | None = None
 
+    @property
+    def key(self) -> str:
+        """The name of the personal access key that proved it; empty for other secrets."""
+        return self.credential.partition(":")[0] if self.source == KEY else ""
+
     def covers(self, resource: Resource, action: str) -> bool:
         """Whether the limits include the action, which the identity itself may or may not do."""
         return self.limits is None or any(_covers(limit, resource, action) for limit in self.limits)
@@ -74,11 +85,13 @@ class IdentitySource(Protocol):
     def name(self) -> str:
         """The source's name, unique within a registry. Refresh tokens carry it."""
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that the secret proves; None if it proves nothing to this source.
 
         Does not block the event loop.
 
+        :param client: the address of the client, empty if it is unknown.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: the secret cannot be checked now.
         """
 

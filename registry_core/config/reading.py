@@ -7,17 +7,20 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..auth.repository_classes import CLASSES
+from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
 from .reader import ConfigError, SettingsReader
 from .settings import Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
+    AUDIT_LOG_DISABLED,
     AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     DELETE_ENABLED,
+    HTTP_CORS_ORIGINS,
     HTTP_HOST,
     HTTP_RELATIVE_URLS,
     HTTP_SECRET,
@@ -63,7 +66,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         auth=read_auth(reader),
         repository_classes=_repository_classes(reader),
+        cors_origins=_cors_origins(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
+        log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
     )
     if reader.problems:
@@ -100,6 +105,11 @@ def _root(reader: SettingsReader) -> str | None:
         return None
     if text in (".", "/"):
         return text.rstrip(".")
+    if any(folder.endswith(".") for folder in text.split("/")):
+        reader.problems.append(
+            f"{ROOT_DIRECTORY}={text!r} must not have a folder that ends with a dot, which Azure "
+            "strips from names; rename it, or use . for the top of the container"
+        )
     return f"{text.removeprefix('/').rstrip('/')}/"
 
 
@@ -127,6 +137,14 @@ def _public_url(reader: SettingsReader) -> str | None:
 def _is_base_url(text: str) -> bool:
     parts = urlsplit(text)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+
+
+def _cors_origins(reader: SettingsReader) -> Origins:
+    try:
+        return Origins.parse(reader.words(HTTP_CORS_ORIGINS))
+    except ValueError as error:
+        reader.problems.append(f"{HTTP_CORS_ORIGINS}: {error}")
+        return NO_ORIGINS
 
 
 def _body_limit(reader: SettingsReader) -> int | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..globs import NO_TAGS, TagGlobs
+from ..spec.origins import NO_ORIGINS, Origins
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules
@@ -151,7 +152,9 @@ class Settings:
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
+    :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
@@ -172,5 +175,7 @@ class Settings:
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
+    cors_origins: Origins = NO_ORIGINS
     log_requests: bool = True
+    log_audit: bool = True
     body_limit: int | None = None

@@ -206,9 +206,21 @@ HTTP_RELATIVE_URLS = _HTTP.add(
     Type.FLAG,
     default="false",
 )
+HTTP_CORS_ORIGINS = _HTTP.add(
+    "REGISTRY_HTTP_CORS_ORIGINS",
+    "Origins of web pages that may use the registry in a browser (CORS), such as "
+    "`https://ui.example.com`, or `*` for all. See [api.md](api.md#browsers).",
+    Type.LIST,
+)
 ACCESS_LOG_DISABLED = _HTTP.add(
     "REGISTRY_LOG_ACCESSLOG_DISABLED",
     "Whether to leave out the log line of each request.",
+    Type.FLAG,
+    default="false",
+)
+AUDIT_LOG_DISABLED = _HTTP.add(
+    "REGISTRY_LOG_AUDIT_DISABLED",
+    "Whether to leave out the log lines about writes, deletions and logins.",
     Type.FLAG,
     default="false",
 )

@@ -63,7 +63,7 @@ class StoreUnavailable(StoreError, Unavailable):
     """
 
     def __init__(self, text: str, *, public: str = "") -> None:
-        Unavailable.__init__(self, public or _UNAVAILABLE, private=text)
+        Unavailable.__init__(self, text, public=public or _UNAVAILABLE)
 
 
 class StoreRefused(StoreError, Denied):

@@ -16,6 +16,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .listen import BACKLOG, Listener, is_loopback
+from .protocol import LimitedProtocol
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 ForwardedFromLoopback(app),
-                http="httptools",
+                http=LimitedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -2,7 +2,8 @@
 
 A line has operation, repository, status, bytes, milliseconds and storage calls. It holds nothing
 that a client chooses freely, so neither credentials nor forged lines: repository names have been
-parsed, and what could not be parsed is `-`.
+parsed, and what could not be parsed is `-`. It does not say who the caller is: that is in the audit
+log, which is written here as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from ..observe import Activity, observed
-from .errors import render
+from .audit import audit_record
+from .errors import CLIENT_CLOSED_REQUEST, render
 
 # Public: operators select or silence the access log by this name.
 log = logging.getLogger("registry_core.requests")
@@ -78,6 +80,9 @@ class AccessRecord:
 async def logged(request: Request, handler: Handler, *, early: bool = False) -> Response:
     """Return the handler's answer, wrapped so that it is counted and logged.
 
+    The audit log's line is written before anything of the answer is sent: what happened is on
+    record whether the client reads the answer or not, and the Functions host drops later lines.
+
     Raises nothing but the cancellation of the task it runs in: under Functions, a request without
     an answer would wait until its timeout.
 
@@ -91,10 +96,12 @@ async def logged(request: Request, handler: Handler, *, early: bool = False) -> 
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
+                audit_record(request.scope).write(request, CLIENT_CLOSED_REQUEST)
                 raise
             cancelled = HandlerCancelled("a handler was cancelled from within")
             cancelled.__cause__ = error
             response = render(cancelled, metered)
+    audit_record(request.scope).write(request, response.status_code)
     if early or not isinstance(response, StreamingResponse):
         record.write(response.status_code, _announced_bytes(request, response))
     return LoggedResponse(response, record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -15,18 +14,20 @@ from ..spec import endpoints as e
 from ..spec.errors import NameUnknown, Unsupported
 from ..spec.routes import parse
 from . import blobs, listings, manifests, uploads
-from .access_log import logged, name_operation
+from .access_log import Handler, logged, name_operation
+from .audit import audit_record
 from .authorize import authorize
 from .bodies import check_length
 from .context import RequestContext, ServerContext
+from .cors import Cors
 from .disconnects import unless_disconnected
 from .errors import render
 
-_Handler = Callable[[RequestContext, Any], Awaitable[Response]]
+_EndpointHandler = Callable[[RequestContext, Any], Awaitable[Response]]
 
 
 # end-1, `CheckVersion`, needs no registry: `Application` answers it.
-HANDLERS: dict[type[e.Endpoint], _Handler] = {
+HANDLERS: dict[type[e.Endpoint], _EndpointHandler] = {
     e.GetBlob: blobs.get_blob,  # end-2
     e.HeadBlob: blobs.head_blob,  # end-2
     e.GetManifest: manifests.get_manifest,  # end-3
@@ -48,8 +49,6 @@ HANDLERS: dict[type[e.Endpoint], _Handler] = {
 # In bytes: the longest request line that the Functions host accepts (MaxRequestLineSize of Kestrel,
 # ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
-
-_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 _HOME = """\
 This is a container registry (OCI distribution-spec 1.1), stored in Azure Blob Storage.
@@ -84,6 +83,7 @@ class Application:
         context: ServerContext,
         tokens: TokenEndpoints | None = None,
         *,
+        cors: Cors | None = None,
         log_early: bool = False,
         startup: Callable[[], Awaitable[None]] = do_nothing,
         shutdown: Callable[[], Awaitable[None]] = do_nothing,
@@ -91,12 +91,14 @@ class Application:
         """Make the application.
 
         :param tokens: the registry's own token service, if it has one.
+        :param cors: what pages of other origins may do. Without it, nothing.
         :param log_early: log a streamed answer before its body is sent (see `access_log.logged`).
         :param startup: starts what runs beside requests, at the start of the ASGI lifespan.
         :param shutdown: releases what the application holds, at the end of the ASGI lifespan.
         """
         self._context = context
         self._tokens = tokens
+        self._cors = cors or Cors()
         self._log_early = log_early
         self._startup = startup
         self._shutdown = shutdown
@@ -129,15 +131,24 @@ class Application:
 
     async def serve_api(self, request: Request) -> Response:
         """Return the answer to a request for ``/v2/`` or below. Raises nothing."""
-        return await logged(request, self._answer_api, early=self._log_early)
+        return await self._respond(request, self._answer_api)
 
     async def serve_tokens(self, request: Request) -> Response:
         """Return the answer to a request below ``/auth/`` or ``/oauth2/``. Raises nothing."""
-        return await logged(request, self._answer_tokens, early=self._log_early)
+        return await self._respond(request, self._answer_tokens)
 
     async def serve_home(self, request: Request) -> Response:
         """Return a page that says what this is. Raises nothing."""
-        return await logged(request, self._answer_home, early=self._log_early)
+        return await self._respond(request, self._answer_home)
+
+    async def _respond(self, request: Request, handler: Handler) -> Response:
+        """Return the handler's answer, or that to a preflight, with the headers that all have."""
+        if self._cors.permits_preflight(request):
+            handler = self._cors.answer_preflight
+        response = await logged(request, handler, early=self._log_early)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        self._cors.add_headers(request, response)
+        return response
 
     async def _answer_api(self, request: Request) -> Response:
         self._context.registry.start()
@@ -153,6 +164,7 @@ class Application:
 
     async def _answer_endpoint(self, request: Request, endpoint: e.Endpoint) -> Response:
         name_operation(request.scope, type(endpoint).__name__, getattr(endpoint, "repository", ""))
+        audit_record(request.scope).begin(request, endpoint)
         caller, session = await authorize(self._context, request, endpoint)
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
@@ -185,6 +197,4 @@ def _parse(request: Request) -> e.Endpoint:
         raise Unsupported(
             f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
         )
-    # Hosts differ in whether they decode slashes; no endpoint's path contains a "%".
-    path = _ENCODED_SLASH.sub("/", path)
     return parse(request.method, path, request.query_params.multi_items())

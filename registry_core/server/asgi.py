@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Collection
 from ..aio import Lazy
 from ..auth.caller import Authenticator, Open
 from ..registry import Registry
+from ..spec.origins import Origins
 from .application import Application, do_nothing
 from .context import ServerContext
+from .cors import Cors
 from .sessions import SessionSigner
 from .urls import Urls
 
@@ -23,6 +25,7 @@ def asgi(
     public_url: str | None = None,
     relative_urls: bool = False,
     repository_classes: Collection[str] = (),
+    cors_origins: Collection[str] = (),
     shutdown: Callable[[], Awaitable[None]] = do_nothing,
 ) -> Application:
     """Return an ASGI application that serves a registry.
@@ -35,8 +38,10 @@ def asgi(
     :param relative_urls: leave scheme and host out of ``Location`` headers.
     :param repository_classes: the classes of manifests that may be pushed (``image``, ``plugin``);
         empty: all manifests.
+    :param cors_origins: the origins of web pages that may use the registry in a browser, such as
+        ``https://ui.example.com``; ``*`` for all.
     :param shutdown: called at the end of the ASGI lifespan, such as ``store.close``.
-    :raises ValueError: the secret is shorter than 16 characters.
+    :raises ValueError: the secret is shorter than 16 characters, or an origin is not one.
     """
     if len(secret) < _SECRET_LENGTH:
         raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
@@ -47,4 +52,4 @@ def asgi(
         authenticator or Open(),
         repository_classes,
     )
-    return Application(context, shutdown=shutdown)
+    return Application(context, cors=Cors(Origins.parse(cors_origins)), shutdown=shutdown)

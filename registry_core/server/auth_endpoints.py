@@ -24,8 +24,11 @@ from ..auth.tokens.pyjwt import load_pyjwt
 from ..auth.tokens.service import ANONYMOUS_LOGIN, Grant, TokenService
 from ..spec.errors import NameUnknown, Unauthorized, Unsupported
 from ..spec.scopes import Scope
+from .audit import audit_record
+from .authorize import authorization_of
 from .bodies import read_form
-from .errors import render
+from .client_address import client_address
+from .errors import one_line, render
 from .urls import Urls
 
 _log = logging.getLogger(__name__)
@@ -48,9 +51,9 @@ class AuthEndpoints:
             await load_pyjwt()
             response = await handler(self, request)
         except CredentialsInvalid as error:
-            _log.info("%s %r: %s", request.method, request.scope["path"], error)
+            _log.info("%s %r: %s", request.method, request.scope["path"], one_line(str(error)))
             challenge = basic_challenge(self.tokens.issuer.service)
-            refusal = Unauthorized(str(error), headers={"WWW-Authenticate": challenge})
+            refusal = Unauthorized(error.message, headers={"WWW-Authenticate": challenge})
             response = render(refusal, request)
         except Exception as error:  # noqa: BLE001 - unexpected errors are logged and answered, too
             response = render(error, request)
@@ -62,36 +65,52 @@ class AuthEndpoints:
         query = request.query_params
         self._check_service(request, query)
         login = ANONYMOUS_LOGIN
-        if authorization := request.headers.get("authorization"):
-            login = await self.tokens.log_in(*parse_basic(authorization))
+        if authorization := authorization_of(request):
+            login = await self._log_in(request, *parse_basic(authorization))
         offline = query.get("offline_token", "").lower() in ("true", "1")
-        return _answer(self.tokens.grant(login, _scopes(query), offline=offline))
+        return self._grant(request, login, _scopes(query), offline=offline)
 
     async def post_token(self, request: Request) -> Response:
         """Issue a token: Docker's "OAuth2 Token Authentication"."""
-        form = await read_form(request)
+        form = await _read_form(request)
         self._check_service(request, form)
-        login = await self._login(form)
+        login = await self._login(request, form)
         offline = form.get("access_type") == "offline"
-        return _answer(self.tokens.grant(login, _scopes(form), offline=offline))
+        return self._grant(request, login, _scopes(form), offline=offline)
 
-    async def _login(self, form: QueryParams) -> Login:
+    async def _login(self, request: Request, form: QueryParams) -> Login:
         match form.get("grant_type"):
             case "password":
                 name, password = form.get("username", ""), form.get("password", "")
                 if not name and not password:  # the Azure SDK without credentials
                     return ANONYMOUS_LOGIN
-                return await self.tokens.log_in(name, password)
+                return await self._log_in(request, name, password)
             case "refresh_token":
+                audit_record(request.scope).begin_login("")
                 return await self.tokens.renew(form.get("refresh_token", ""))
         raise _bad_request("grant_type must be password or refresh_token")
 
+    async def _log_in(self, request: Request, name: str, secret: str) -> Login:
+        audit_record(request.scope).begin_login(name)
+        return await self.tokens.log_in(name, secret, client=client_address(request))
+
+    def _grant(
+        self, request: Request, login: Login, scopes: Iterable[Scope], *, offline: bool
+    ) -> Response:
+        grant = self.tokens.grant(login, scopes, offline=offline)
+        audit_record(request.scope).complete_login(login, grant.id, grant.scopes)
+        return _answer(grant)
+
     async def post_exchange(self, request: Request) -> Response:
         """Exchange another issuer's token for a refresh token, as Azure Container Registry does."""
+        form, record = await _read_form(request), audit_record(request.scope)
+        record.begin_login("")
         try:
-            token = await self.exchange.exchange(dict(await read_form(request)))
+            login = await self.exchange.log_in(dict(form))
+            token = self.exchange.issue(login)
         except ExchangeUnsupported as error:
             raise _bad_request(str(error)) from None
+        record.complete_login(login)
         return JSONResponse({"refresh_token": token})
 
     async def get_jwks(self, request: Request) -> Response:
@@ -133,6 +152,20 @@ def _handler(request: Request) -> _Handler:
             headers={"Allow": names},
         )
     return by_method[request.method]
+
+
+async def _read_form(request: Request) -> QueryParams:
+    """Return the fields of a form, of which only ``scope`` may come several times.
+
+    RFC 6749, section 3.2: programs would read the others differently.
+
+    :raises Unsupported: see `read_form`; or a field is there twice (400).
+    """
+    form = await read_form(request)
+    twice = sorted(name for name in form if name != "scope" and len(form.getlist(name)) > 1)
+    if twice:
+        raise _bad_request(f"the form has several values for {twice[0][:40]!r}; send one")
+    return form
 
 
 def _bad_request(message: str) -> Unsupported:

@@ -9,7 +9,10 @@ from starlette.requests import Request
 from ..auth.caller import Caller, CredentialsInvalid
 from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
+from .audit import audit_record
+from .client_address import client_address
 from .context import ServerContext
+from .errors import one_line
 from .sessions import UploadSession
 
 _log = logging.getLogger(__name__)
@@ -31,19 +34,38 @@ async def authorize(
     :raises Unauthorized, Denied: the caller lacks a scope, or their credentials are not valid.
     :raises BlobUploadUnknown: the upload is another caller's.
     """
+    record = audit_record(request.scope)
     session = _verify_session(server, endpoint)
     began = session.began if isinstance(session, UploadSession) else None
     try:
         caller = await _authenticate(server, request, began)
     except CredentialsInvalid as error:
-        _log.info("%s %r: %s", request.method, request.scope["path"], error)
+        _log.info("%s %r: %s", request.method, request.scope["path"], one_line(str(error)))
+        record.begin_basic_login(request.headers.get("authorization"))
         raise _challenge(server, request, endpoint, None) from None
+    except RegistryError:  # they could not be checked
+        record.begin_basic_login(request.headers.get("authorization"))
+        raise
     needs_credentials = isinstance(endpoint, CheckVersion)
+    if needs_credentials and caller.name:  # it is the request that clients log in with
+        record.begin_basic_login(request.headers.get("authorization"))
+    record.identify(caller)
     if caller.lacks(endpoint.scopes) or (needs_credentials and not caller.is_known):
         raise _challenge(server, request, endpoint, caller)
     if isinstance(session, UploadSession) and session.owner != caller.name:
         raise BlobUploadUnknown("the upload was started by another user")
     return caller, session
+
+
+def authorization_of(request: Request) -> str | None:
+    """Return the header ``Authorization``; None if the request has none.
+
+    :raises CredentialsInvalid: it has several, which programs would read differently.
+    """
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise CredentialsInvalid("more than one Authorization header", is_public=True)
+    return headers[0] if headers else None
 
 
 def _verify_session(
@@ -60,12 +82,12 @@ def _verify_session(
 
 async def _authenticate(server: ServerContext, request: Request, began: float | None) -> Caller:
     """:raises CredentialsInvalid:"""
-    headers = request.headers.getlist("authorization")
-    if len(headers) > 1:
-        raise CredentialsInvalid("more than one Authorization header")
+    authorization = authorization_of(request)
     is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
     return await server.authenticator.authenticate(
-        headers[0] if headers else None, at=began if is_recent else None
+        authorization,
+        at=began if is_recent else None,
+        client=client_address(request),
     )
 
 

@@ -13,8 +13,9 @@ from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.media_types import OCTET_STREAM
-from ..spec.ranges import ByteRange, is_suffix, parse_range
-from .conditional import UNCHANGING, not_modified
+from ..spec.preconditions import applies_to_range
+from ..spec.ranges import ByteRange, is_plain, parse_range
+from .conditional import UNCHANGING, is_conditional, not_modified, precondition_of
 from .context import RequestContext
 from .urls import host_name
 
@@ -30,25 +31,47 @@ _LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 async def head_blob(context: RequestContext, endpoint: HeadBlob) -> Response:
     blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob)
-    known = not_modified(context.request, blob.digest, headers)
+    known = not_modified(context, blob.digest, headers)
     return known or Response(headers=headers | {"Content-Length": str(blob.size)})
 
 
 async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     blob = await context.registry.open_blob(endpoint.repository, endpoint.digest)
     headers = _headers(blob.descriptor)
-    known = not_modified(context.request, blob.descriptor.digest, headers)
+    known = not_modified(context, blob.descriptor.digest, headers)
     if known is not None:
         return known
-    wanted = parse_range(context.header("range"), blob.descriptor.size)
-    url = None if is_suffix(context.header("range")) else await blob.url()
+    wanted = _wanted(context, blob.descriptor)
+    url = await blob.url() if _storage_answers_alike(context) else None
     if url is not None:
         location = _under_other_name(url, host_name(context.request))
         return RedirectResponse(location, headers=_digest(blob.descriptor))
     return await _send(blob, wanted, headers)
 
 
+def _wanted(context: RequestContext, blob: Descriptor) -> ByteRange | None:
+    """Return the part of the blob that the request selects; None for all of it.
+
+    :raises RangeInvalid: the range lies outside the blob.
+    """
+    if not applies_to_range(context.header("if-range"), blob.digest):
+        return None
+    return parse_range(context.header("range"), blob.size)
+
+
+def _storage_answers_alike(context: RequestContext) -> bool:
+    """Return whether storage, given the request's headers, answers as the registry would.
+
+    A client repeats them when it follows a redirect.
+    """
+    return is_plain(context.header("range")) and not is_conditional(context)
+
+
 async def delete_blob(context: RequestContext, endpoint: DeleteBlob) -> Response:
+    precondition = precondition_of(context)
+    if precondition is not None:
+        blob = await context.registry.open_blob(endpoint.repository, endpoint.digest)
+        precondition.check(blob.descriptor.digest)
     await context.registry.delete_blob(endpoint.repository, endpoint.digest)
     return Response(status_code=HTTPStatus.ACCEPTED)
 

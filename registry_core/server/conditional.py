@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from ..spec.digest import Digest
+from ..spec.preconditions import Precondition
+from .context import RequestContext
 
 UNCHANGING = "max-age=31536000, immutable"
 """``Cache-Control`` of content requested by digest: it never changes. A year, in seconds."""
@@ -20,16 +21,40 @@ UNCHANGING = "max-age=31536000, immutable"
 REVALIDATED = "no-cache"
 """``Cache-Control`` of content requested by tag: to be revalidated (304) before each use."""
 
+# RFC 9110 section 13.1
+_CONDITIONS = (
+    *("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
+    "if-range",
+)
 
-def not_modified(request: Request, digest: Digest, headers: Mapping[str, str]) -> Response | None:
-    """Return 304 with ``headers`` if the client has the content already, else None."""
-    if not _has(request, digest):
+
+def precondition_of(context: RequestContext) -> Precondition | None:
+    """Return what ``If-Match`` and ``If-None-Match`` state; None if the request has neither.
+
+    Conditions on dates are ignored: no answer of the registry has a ``Last-Modified``.
+    """
+    return Precondition.parse(context.header("if-match"), context.header("if-none-match"))
+
+
+def not_modified(
+    context: RequestContext, digest: Digest, headers: Mapping[str, str]
+) -> Response | None:
+    """Return 304 with ``headers`` if the client of a GET or HEAD has the content, else None.
+
+    :raises PreconditionFailed: ``If-Match`` does not hold.
+    """
+    precondition = precondition_of(context)
+    if precondition is None:
         return None
-    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if precondition.is_expected(digest) and precondition.is_known(digest):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    precondition.check(digest)
+    return None
 
 
-def _has(request: Request, digest: Digest) -> bool:
-    """Return whether ``If-None-Match`` (RFC 9110 section 13.1.2) has the digest, quoted or bare."""
-    candidates = ",".join(request.headers.getlist("if-none-match")).split(",")
-    etags = {candidate.strip().removeprefix("W/").strip('"') for candidate in candidates}
-    return str(digest) in etags or "*" in etags
+def is_conditional(context: RequestContext) -> bool:
+    """Return whether the request has any condition.
+
+    Storage would judge it differently, because its ETags and dates are not the registry's.
+    """
+    return any(context.header(name) is not None for name in _CONDITIONS)

@@ -12,6 +12,7 @@ from ..auth.caller import Authenticator, Caller
 from ..registry import Chunk, Registry
 from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError
+from .audit import AuditRecord, audit_record
 from .bodies import read_body, read_chunk
 from .sessions import SessionSigner, UploadSession
 from .urls import Urls
@@ -64,9 +65,15 @@ class RequestContext:
         assert self.upload_session is not None, "the endpoint continues no upload"
         return self.upload_session
 
+    @property
+    def audit(self) -> AuditRecord:
+        """What the audit log will say about the request."""
+        return audit_record(self.request.scope)
+
     def header(self, name: str) -> str | None:
-        """Return a request header's value."""
-        return self.request.headers.get(name)
+        """Return a request header's value, several lines joined (RFC 9110 section 5.3)."""
+        lines = self.request.headers.getlist(name)
+        return ", ".join(lines) if lines else None
 
     def url(self, endpoint: Endpoint) -> str:
         """Return the URL of an endpoint, for a header of the answer."""

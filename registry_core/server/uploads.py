@@ -35,8 +35,7 @@ async def start_upload(context: RequestContext, endpoint: StartUpload) -> Respon
     session = await _begin(context, endpoint.repository, endpoint.algorithm or SHA256)
     if endpoint.digest is not None:
         return await _finish(context, session, endpoint.digest)
-    headers = _progress_headers(context, session) | CHUNK_LENGTH
-    return Response(status_code=HTTPStatus.ACCEPTED, headers=headers)
+    return _begun(context, session)
 
 
 async def mount_blob(context: RequestContext, endpoint: MountBlob) -> Response:
@@ -47,8 +46,7 @@ async def mount_blob(context: RequestContext, endpoint: MountBlob) -> Response:
                 endpoint.repository, endpoint.digest, endpoint.source
             )
             return _created(context, endpoint.repository, blob.digest)
-    session = await _begin(context, endpoint.repository, endpoint.digest.algorithm)
-    return _progress(context, session, HTTPStatus.ACCEPTED)
+    return _begun(context, await _begin(context, endpoint.repository, endpoint.digest.algorithm))
 
 
 def _may_read(context: RequestContext, source: str | None) -> bool:
@@ -61,6 +59,11 @@ def _may_read(context: RequestContext, source: str | None) -> bool:
 async def _begin(context: RequestContext, repository: str, algorithm: str) -> UploadSession:
     upload = await context.registry.start_upload(repository, algorithm)
     return UploadSession(upload, context.caller.name, context.server.sessions.now())
+
+
+def _begun(context: RequestContext, session: UploadSession) -> Response:
+    headers = _progress_headers(context, session) | CHUNK_LENGTH
+    return Response(status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
 async def get_upload(context: RequestContext, endpoint: GetUpload) -> Response:

@@ -15,6 +15,15 @@ from .digest import Digest
 # JSON can spell half of a surrogate pair, which could never be written out again as UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_KINDS: Mapping[type, str] = {
+    bool: "a boolean",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    str: "a string",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -50,7 +59,7 @@ class Descriptor:
         :raises DigestInvalid: its digest is malformed.
         """
         if not isinstance(document, dict):
-            raise ValueError("it is not a JSON object")  # noqa: TRY004 - the value is wrong
+            raise _mismatch("it", document, "a descriptor")
         media_type = text_field(document, "mediaType")
         if not media_type:
             raise ValueError("mediaType is missing")
@@ -74,7 +83,7 @@ def text_field(document: Mapping[str, object], name: str) -> str | None:
     """
     value = document.get(name)
     if value is not None and not _is_text(value):
-        raise ValueError(f"{name} is not a string")
+        raise _mismatch(name, value, "a string")
     return value
 
 
@@ -86,16 +95,32 @@ def text_map_field(document: Mapping[str, object], name: str) -> Mapping[str, st
     value = document.get(name)
     if value is None:
         return None
-    if not isinstance(value, dict) or not all(map(_is_text, (*value, *value.values()))):
-        raise ValueError(f"{name} is not a map of strings to strings")
+    if not isinstance(value, dict):
+        raise _mismatch(name, value, "a map of strings to strings")
+    for key, entry in value.items():
+        if not _is_text(key):
+            raise ValueError(f"{name} has a key that is {json_kind(key)}")
+        if not _is_text(entry):
+            raise _mismatch(f"{name}[{key[:160]!r}]", entry, "a string")
     return value
+
+
+def json_kind(value: object) -> str:
+    """Return what a value of a JSON document is, in words: "a list", "null"."""
+    if isinstance(value, str) and not _is_text(value):
+        return "text that cannot be encoded as UTF-8"
+    return "null" if value is None else _KINDS[type(value)]
+
+
+def _mismatch(place: str, value: object, expected: str) -> ValueError:
+    return ValueError(f"{place} is {json_kind(value)}, not {expected}")
 
 
 def _size(document: Mapping[str, object]) -> int:
     size = document.get("size")
     # "in bytes ... int64"
     if type(size) is not int or not 0 <= size < 2**63:
-        raise ValueError("size is not a number of bytes")
+        raise ValueError("size is not a number of bytes: an integer from 0 to 2^63-1")
     return size
 
 
@@ -103,8 +128,11 @@ def _urls(document: Mapping[str, object]) -> tuple[str, ...]:
     urls = document.get("urls")
     if urls is None:
         return ()
-    if not isinstance(urls, list) or not all(_is_text(url) for url in urls):
-        raise ValueError("urls is not a list of strings")
+    if not isinstance(urls, list):
+        raise _mismatch("urls", urls, "a list of strings")
+    for position, url in enumerate(urls):
+        if not _is_text(url):
+            raise _mismatch(f"urls[{position}]", url, "a string")
     return tuple(urls)
 
 

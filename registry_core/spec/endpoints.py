@@ -11,15 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from .digest import SHA256, SHA512, Digest
-from .errors import DigestInvalid, ManifestUnknown, PaginationNumberInvalid
-from .names import is_tag, parse_name, parse_tag
+from .errors import DigestInvalid, PaginationNumberInvalid, Unsupported
+from .names import is_name, parse_name, parse_tag
+from .references import parse_deleted_reference, parse_new_reference, parse_reference
 from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
+
+MAX_PUSHED_TAGS = 100
+"""The most tags that a push may set: each takes storage calls. "MAY return a 414 ... if too many
+tags are included in the request".
+"""
 
 Query = Sequence[tuple[str, str]]
 """Names and values in order, decoded; a name may occur more than once."""
@@ -42,6 +49,14 @@ class Parameters:
         """:raises DigestInvalid:"""
         text = self.last(name)
         return None if text is None else Digest.parse(text)
+
+
+def _valid_digest(text: str) -> Digest | None:
+    """Return the digest that a text is; None if it is not one."""
+    try:
+        return Digest.parse(text)
+    except DigestInvalid:
+        return None
 
 
 def _query(**values: object) -> Query:
@@ -80,22 +95,6 @@ class PageQuery:
 ALL = PageQuery()
 
 
-def _parse_reference(text: str) -> Reference:
-    """:raises DigestInvalid, TagInvalid:"""
-    return Digest.parse(text) if ":" in text else parse_tag(text)
-
-
-def _parse_known_reference(text: str) -> Reference:
-    """Parse the reference of a manifest that should exist.
-
-    :raises DigestInvalid: the text is not a tag, and has a colon.
-    :raises ManifestUnknown: it is neither: no manifest can have it.
-    """
-    if ":" not in text and not is_tag(text):
-        raise ManifestUnknown(f"manifest unknown: {text[:160]!r} is neither a tag nor a digest")
-    return _parse_reference(text)
-
-
 @dataclass(frozen=True)
 class Endpoint:
     """One operation on one resource: its method, its path, its query, and the scopes it requires.
@@ -112,7 +111,7 @@ class Endpoint:
     field_parsers: ClassVar[Mapping[str, Callable[[str], object]]] = {
         "repository": parse_name,
         "digest": Digest.parse,
-        "reference": _parse_known_reference,
+        "reference": parse_reference,
         "upload_id": str,
     }
 
@@ -216,12 +215,18 @@ class PushManifest(_ManifestEndpoint):
 
     method = "PUT"
     actions = (PULL, PUSH)
-    field_parsers: ClassVar = {**Endpoint.field_parsers, "reference": _parse_reference}
+    field_parsers: ClassVar = {**Endpoint.field_parsers, "reference": parse_new_reference}
     tags: tuple[str, ...] = ()
 
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
-        return {"tags": tuple(dict.fromkeys(map(parse_tag, parameters.all("tag"))))}
+        tags = parameters.all("tag")
+        if len(tags) > MAX_PUSHED_TAGS:
+            raise Unsupported(
+                f"{len(tags)} tags in one push; send at most {MAX_PUSHED_TAGS}, and more pushes",
+                status=HTTPStatus.REQUEST_URI_TOO_LONG,
+            )
+        return {"tags": tuple(dict.fromkeys(map(parse_tag, tags)))}
 
     @property
     def query(self) -> Query:
@@ -233,6 +238,7 @@ class DeleteManifest(_ManifestEndpoint):
 
     method = "DELETE"
     actions = (DELETE,)
+    field_parsers: ClassVar = {**Endpoint.field_parsers, "reference": parse_deleted_reference}
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,8 @@ class StartUpload(_RepositoryEndpoint):
     """end-4a; with ``digest`` end-4b: the request's body is the whole blob.
 
     ``algorithm``: the digest's algorithm, from clients that do not know the digest yet: end-4c.
+    A mount with invalid arguments is an upload as well, whose first request has no body: see
+    `MountBlob`.
     """
 
     method = "POST"
@@ -250,6 +258,10 @@ class StartUpload(_RepositoryEndpoint):
 
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        mount = parameters.last("mount")
+        if mount is not None:
+            digest = _valid_digest(mount)
+            return {"algorithm": digest.algorithm if digest else None}
         algorithm = parameters.last("digest-algorithm")
         if algorithm is not None and algorithm not in (SHA256, SHA512):
             raise DigestInvalid(
@@ -264,9 +276,12 @@ class StartUpload(_RepositoryEndpoint):
 
 @dataclass(frozen=True)
 class MountBlob(_RepositoryEndpoint):
-    """end-11: what `StartUpload` is with a parameter ``mount``.
+    """end-11: what `StartUpload` is with a parameter ``mount``, if the mount can be tried.
 
     ``source`` is the repository that has the blob; None if the client does not know one.
+
+    Source: Docker HTTP API V2, "Cross Repository Blob Mount": "If a mount fails due to invalid
+    repository or digest arguments, the registry will fall back to the standard upload behavior".
     """
 
     method = "POST"
@@ -275,10 +290,15 @@ class MountBlob(_RepositoryEndpoint):
     digest: Digest
     source: str | None = None
 
+    @staticmethod
+    def is_requested(parameters: Parameters) -> bool:
+        """Return whether the parameters of `StartUpload` are a mount, and valid."""
+        digest, source = parameters.last("mount"), parameters.last("from")
+        return bool(digest and _valid_digest(digest)) and (not source or is_name(source))
+
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
-        digest, source = parameters.digest("mount"), parameters.last("from")
-        return {"digest": digest, "source": parse_name(source) if source else None}
+        return {"digest": parameters.digest("mount"), "source": parameters.last("from") or None}
 
     @property
     def query(self) -> Query:

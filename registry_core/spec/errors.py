@@ -77,6 +77,10 @@ MEANINGS: Mapping[ErrorCode, Meaning] = {
 }
 
 
+# Digests in one answer: it should not be larger than the request.
+_MOST_LISTED = 20
+
+
 @dataclass(frozen=True)
 class ErrorDetail:
     """One entry of the ``errors`` array. ``code``: an `ErrorCode`, or a foreign registry's own."""
@@ -93,7 +97,8 @@ class RegistryError(Exception):
     ``message`` says what is wrong and what would be right; without one the code's own is used.
     ``status`` and ``headers`` override the code's table entry. ``received``: the entries of another
     registry's error, rendered as they are. ``private`` is the text of the exception, for the log
-    and never for clients, where it says more than the message.
+    and never for clients, where it says more than the message. An error with a private text is
+    logged, and its answer has a reference to that line of the log.
     """
 
     message: str = ""
@@ -121,9 +126,12 @@ class RegistryError(Exception):
     def _entries(self) -> tuple[ErrorDetail, ...]:
         return (ErrorDetail(self.code, self.message or MEANINGS[self.code].message, self.detail),)
 
-    def to_json(self) -> dict[str, object]:
-        """Return the body of the answer, as the specification has it."""
-        return {"errors": [_entry_to_json(entry) for entry in self.errors]}
+    def to_json(self, note: str = "") -> dict[str, object]:
+        """Return the body of the answer, as the specification has it.
+
+        :param note: added to each message, in brackets.
+        """
+        return {"errors": [_entry_to_json(entry, note) for entry in self.errors]}
 
     @staticmethod
     def parse(status: int, body: bytes) -> RegistryError:
@@ -131,17 +139,20 @@ class RegistryError(Exception):
 
         Its class is that of the first entry's code. An unknown code makes a plain `RegistryError`,
         and stays in `errors`. A body that is not the specification's, such as a proxy's page, is
-        judged by the status alone. Raises nothing.
+        judged by the status alone. What a registry says about a fault of its own (5xx) becomes the
+        private text: it is for whoever operates the two. Raises nothing.
 
         :param status: the HTTP status of the answer, 400 or more.
         """
         known = HTTPStatus(status) if status in _STATUSES else None
         entries = _parse_entries(body)
+        codes = _BY_CODE.get(entries[0].code, RegistryError) if entries else None
+        error = codes or _BY_STATUS.get(status, RegistryError)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or issubclass(error, Unavailable):
+            return error(status=known, private=_describe(status, entries))
         if not entries:
-            error = _BY_STATUS.get(status, RegistryError)
             return error(f"the registry answered with status {status}", status=known)
         first = entries[0]
-        error = _BY_CODE.get(first.code, RegistryError)
         return error(first.message, first.detail, status=known, received=entries)
 
 
@@ -162,7 +173,10 @@ class DigestInvalid(RegistryError):
 
 
 class ManifestBlobUnknown(RegistryError):
-    """Raised with ``detail`` a list of the digests that are missing: one error entry for each."""
+    """Raised with ``detail`` a list of the digests that are missing.
+
+    There is one error entry for each of the first, and one that says how many more are missing.
+    """
 
     code = ErrorCode.MANIFEST_BLOB_UNKNOWN
 
@@ -170,10 +184,14 @@ class ManifestBlobUnknown(RegistryError):
         if not isinstance(self.detail, list) or not self.detail:
             return super()._entries()
         message = MEANINGS[self.code].message
-        return tuple(
+        listed = tuple(
             ErrorDetail(self.code, f"{message}: {digest}", {"digest": str(digest)})
-            for digest in self.detail
+            for digest in self.detail[:_MOST_LISTED]
         )
+        more = len(self.detail) - len(listed)
+        if not more:
+            return listed
+        return (*listed, ErrorDetail(self.code, f"{message}: {more} more"))
 
 
 class ManifestInvalid(RegistryError):
@@ -225,9 +243,24 @@ class PaginationNumberInvalid(RegistryError):
 
 
 class Unavailable(RegistryError):
-    """A fault that retries did not cure; the client should try again later."""
+    """A fault that retries did not cure; the client should try again later.
+
+    ``private`` is for the log, and clients are not shown it: most of what can be said about a fault
+    names accounts, hosts or identities. ``public`` is what they are shown, by default the code's
+    own message; it should say nothing about how the registry is built.
+    """
 
     code = ErrorCode.UNAVAILABLE
+
+    def __init__(
+        self,
+        private: str = "",
+        *,
+        public: str = "",
+        status: HTTPStatus | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(public, status=status, headers=headers or {}, private=private)
 
 
 _STATUSES = frozenset(status.value for status in HTTPStatus)
@@ -256,11 +289,17 @@ _BY_STATUS: Mapping[int, type[RegistryError]] = {
 }
 
 
-def _entry_to_json(entry: ErrorDetail) -> dict[str, object]:
-    document: dict[str, object] = {"code": str(entry.code), "message": entry.message}
+def _entry_to_json(entry: ErrorDetail, note: str) -> dict[str, object]:
+    message = f"{entry.message} ({note})" if note else entry.message
+    document: dict[str, object] = {"code": str(entry.code), "message": message}
     if entry.detail is not None:
         document["detail"] = entry.detail
     return document
+
+
+def _describe(status: int, entries: tuple[ErrorDetail, ...]) -> str:
+    said = "; ".join(f"{entry.code}: {entry.message}" for entry in entries)
+    return f"the registry answered with status {status}{said and f': {said}'}"
 
 
 def _parse_entries(body: bytes) -> tuple[ErrorDetail, ...]:

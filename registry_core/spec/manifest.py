@@ -14,7 +14,7 @@ from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
 from . import media_types
-from .descriptor import Descriptor, text_field, text_map_field
+from .descriptor import Descriptor, json_kind, text_field, text_map_field
 from .digest import SHA256, Digest
 from .errors import DigestInvalid, ManifestInvalid
 
@@ -47,6 +47,16 @@ _MAX_DELIMITERS = 2**18
 # event loop's included, for 6 ms per MiB. More are read by its scanner in Python, which takes four
 # times as long and lets others run.
 _ONE_GO = 2**20
+
+
+# Why manifests of these types cannot be pushed any more, and what can.
+_SCHEMA_1 = "Docker's schema 1 is not supported; push schema 2 or an OCI image manifest"
+_ABANDONED = {
+    media_types.DOCKER_SCHEMA_1: _SCHEMA_1,
+    media_types.DOCKER_SCHEMA_1_SIGNED: _SCHEMA_1,
+    media_types.OCI_ARTIFACT_MANIFEST: "the OCI specification has abandoned artifact manifests; "
+    "push an image manifest with an artifactType",
+}
 
 
 @dataclass(frozen=True)
@@ -166,25 +176,44 @@ def detect_media_type(content: bytes) -> str:
 
 
 def _media_type(document: Mapping[str, object], content_type: str | None) -> str:
-    version = document.get("schemaVersion")
-    if type(version) is not int or version != 2:
-        _fail("schemaVersion must be 2; Docker's schema 1 is not supported")
     _refuse_lookalikes(document, _FIELDS)
     stated = _text(document, "mediaType")
     header = media_types.bare(content_type) if content_type else ""
+    field = "mediaType" if stated or not header else "Content-Type"
+    _check_version(document.get("schemaVersion"), stated or header, field)
     if header and stated and header != stated:
-        _fail(f"mediaType {stated[:160]!r} disagrees with Content-Type {header[:160]!r}")
-    media_type = _known(stated or header or _guess(document))
+        _fail(
+            f"mediaType {stated[:160]!r} disagrees with Content-Type {header[:160]!r}; "
+            "they have to be equal"
+        )
+    media_type = _known(stated or header or _guess(document), field)
     if media_type in media_types.DOCKER and not stated:
         _fail("mediaType is missing, which only OCI manifests may leave out")
     _refuse_fields_of_others(document, media_type)
     return media_type
 
 
-def _known(media_type: str) -> str:
+def _check_version(version: object, media_type: str, field: str) -> None:
+    """Refuse all versions but 2. If the media type is another format's, that is the reason."""
+    number = version if type(version) is int else None
+    if number == 2:
+        return
+    if number == 1:
+        _fail(f"schemaVersion is 1: {_SCHEMA_1}")
+    if media_type:
+        _known(media_type, field)
+    _fail(
+        "schemaVersion is missing; it must be 2" if version is None else "schemaVersion must be 2"
+    )
+
+
+def _known(media_type: str, field: str = "mediaType") -> str:
+    """Return a media type if it is that of a manifest; ``field`` is where it was found."""
+    if media_type in _ABANDONED:
+        _fail(f"{field} is {media_type}: {_ABANDONED[media_type]}")
     if media_type not in media_types.MANIFESTS:
         known = ", ".join(sorted(media_types.MANIFESTS))
-        _fail(f"mediaType {media_type[:160]!r} is not that of a manifest; known are {known}")
+        _fail(f"{field} {media_type[:160]!r} is not that of a manifest; known are {known}")
     return media_type
 
 
@@ -219,7 +248,7 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
         _fail(f"the manifest has {len(content)} bytes, more than {MAX_MANIFEST_BYTES}")
     hook = _object if strict else None
     if strict and sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS:
-        _fail("too many values")
+        _fail(f"it has more than {_MAX_DELIMITERS} values")
     try:
         # Decoded here, since json by itself takes UTF-16 and byte order marks too; clients do not.
         document = json.loads(
@@ -228,10 +257,13 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
             object_pairs_hook=hook,
             parse_constant=_refuse_constant,
         )
-    except (ValueError, RecursionError) as error:
-        raise ManifestInvalid(f"manifest is not valid JSON: {error}") from error
+    except ValueError as error:
+        reason = str(error) if content.strip() else "it is empty"
+        raise ManifestInvalid(f"manifest is not valid JSON: {reason}") from error
+    except RecursionError as error:
+        raise ManifestInvalid("manifest is not valid JSON: it is nested too deeply") from error
     if not isinstance(document, dict):
-        _fail("not a JSON object")
+        _fail(f"it is {json_kind(document)}, not a JSON object")
     return document
 
 
@@ -261,7 +293,7 @@ def _descriptors(document: Mapping[str, object], name: str) -> tuple[Descriptor,
     if values is None:  # Go programs write an empty list as null
         return ()
     if not isinstance(values, list):
-        _fail(f"{name} is not a list")
+        _fail(f"{name} is {json_kind(values)}, not a list")
     return tuple(_descriptor(value, f"{name}[{i}]") for i, value in enumerate(values))
 
 
@@ -271,8 +303,10 @@ def _optional_descriptor(document: Mapping[str, object], name: str) -> Descripto
 
 
 def _descriptor(value: object, where: str) -> Descriptor:
+    if value is None:
+        _fail(f"{where} is missing or null")
     if not isinstance(value, dict):
-        _fail(f"{where} is missing or not a descriptor")
+        _fail(f"{where} is {json_kind(value)}, not a descriptor")
     _refuse_lookalikes(value, _DESCRIPTOR_FIELDS)
     try:
         return Descriptor.of_json(value)

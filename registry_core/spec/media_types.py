@@ -15,6 +15,7 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_PLUGIN_CONFIG = "application/vnd.docker.plugin.v1+json"
 DOCKER_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA_1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+OCI_ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"  # not in 1.1 any more
 DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 OCTET_STREAM = "application/octet-stream"
 

@@ -29,7 +29,7 @@ def is_name(text: str) -> bool:
 
 
 def is_tag(text: str) -> bool:
-    """Return whether ``text`` is a tag."""
+    """Return whether ``text`` is a tag by the specification's grammar."""
     return _TAG.fullmatch(text) is not None
 
 
@@ -51,12 +51,21 @@ def parse_name(text: str) -> str:
 
 
 def parse_tag(text: str) -> str:
-    """Return ``text`` if it is a tag.
+    """Return ``text`` if it is a tag that may be set or deleted: one that does not end with a dot.
+
+    Azure strips dots at the end of a path's segments: ``v1.`` would be the same object as ``v1``,
+    past every rule for ``v1``. Tags that other registries wrote elsewhere can still be read.
+    Source: REST documentation, "Naming and Referencing Containers, Blobs, and Metadata".
 
     :raises TagInvalid: it is not; the message says what a tag looks like.
     """
     if is_tag(text):
-        return text
+        if not text.endswith("."):
+            return text
+        raise TagInvalid(
+            f"the tag {text!r} ends with a dot, which Azure Blob Storage does not distinguish from "
+            f"{text.rstrip('.')!r}; use another tag"
+        )
     raise TagInvalid(
         f"{text[:160]!r} is not a valid tag: use up to 128 letters, digits, '_', '.' or '-', not "
         "beginning with '.' or '-'"

@@ -102,3 +102,12 @@ class Precondition:
             raise PreconditionFailed(
                 "If-None-Match does not hold: the reference exists already, with such an ETag"
             )
+
+
+def applies_to_range(if_range: str | None, current: Digest) -> bool:
+    """Return whether ``Range`` is to be respected, for the ``If-Range`` of a request.
+
+    Without one, or with the ETag of what is there (section 13.1.5). A date never matches, because
+    the registry's answers have no ``Last-Modified``.
+    """
+    return if_range is None or str(current) in ETags.parse(if_range, strong=True).values

@@ -13,6 +13,7 @@ from .errors import RangeInvalid
 
 _FLAGS = re.ASCII | re.IGNORECASE
 _BYTES_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", _FLAGS)
+_PLAIN_RANGE = re.compile(r"bytes=\d{1,18}-\d{0,18}", re.ASCII)
 _CHUNK_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,19})-(\d{1,19})(?:/(?:\d{1,19}|\*))?", _FLAGS)
 
 
@@ -57,9 +58,13 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     return ByteRange(start, end)
 
 
-def is_suffix(header: str | None) -> bool:
-    """Return whether ``Range`` selects the last bytes, which Blob Storage does not support."""
-    return header is not None and header.strip().lower().startswith("bytes=-")
+def is_plain(header: str | None) -> bool:
+    """Return whether every server understands a ``Range`` alike: absent, or from an offset on.
+
+    Blob Storage does not support the last bytes (a suffix), and answers ranges that the registry
+    ignores with errors, or with bytes of its own choice.
+    """
+    return header is None or _PLAIN_RANGE.fullmatch(header) is not None
 
 
 def parse_content_range(header: str | None) -> ByteRange | None:

@@ -45,7 +45,7 @@ def parse(method: str, path: str, query: Query) -> Endpoint:
         if match := pattern.fullmatch(path):
             parameters = Parameters(query)
             kind = _select(method, by_method)
-            if kind is e.StartUpload and parameters.last("mount") is not None:
+            if kind is e.StartUpload and e.MountBlob.is_requested(parameters):
                 kind = e.MountBlob
             return _make(kind, match.groupdict(), parameters)
     raise NameUnknown(f"no such endpoint: {path[:300]!r}")

@@ -47,6 +47,9 @@ RANGE = 8 * 2**20
 
 _TRIES = 3
 
+# The usual cause: a client that sends the digest to the first Location, not to that of its PATCH.
+_EMPTY = "no content arrived; after a PATCH, continue at the Location of its answer"
+
 
 @dataclass
 class Content:
@@ -119,7 +122,9 @@ class Content:
         path = self.layout.content(digest)
         got = await ingest(self.store, path, chunk, hasher, budget)
         if hasher.digest() != digest:
-            raise DigestInvalid(f"the content's digest is {hasher.digest()}, not {digest}")
+            raise DigestInvalid(
+                f"the content's digest is {hasher.digest()}, not {digest}" if got.size else _EMPTY
+            )
         if got.single is not None:
             await self.put(digest, got.single)
             return got

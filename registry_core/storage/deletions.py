@@ -28,6 +28,7 @@ from ..registry import DeletedManifest
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
 from ..spec.manifest import Manifest, parse_manifest
+from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .link_metadata import parse_digest
@@ -92,7 +93,9 @@ class Deletions:
             # Also where it is gone: that may be the work of a deletion that was cut off before.
             await self.catalog.begin_generation(repository)
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
+    async def delete_tag(
+        self, repository: str, tag: str, precondition: Precondition | None = None
+    ) -> Digest | None:
         """See `Deleter`. Three calls, one per entry of the index, one if the link has to be read.
 
         A tag that is moved meanwhile stays, as if the deletion had come first.
@@ -107,6 +110,8 @@ class Deletions:
         if tag not in rows:
             raise unknown
         digest = await self._target(repository, rows[tag])
+        if precondition is not None:
+            precondition.check(digest)
         await self._untag(repository, rows[tag])
         return digest
 

@@ -157,8 +157,10 @@ class StoredRegistry:
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         return await self._deletions.delete_manifest(repository, digest)
 
-    async def delete_tag(self, repository: str, tag: str) -> Digest | None:
-        return await self._deletions.delete_tag(repository, tag)
+    async def delete_tag(
+        self, repository: str, tag: str, precondition: Precondition | None = None
+    ) -> Digest | None:
+        return await self._deletions.delete_tag(repository, parse_tag(tag), precondition)
 
     async def list_tags(
         self, repository: str, page: PageQuery, *, details: bool = False

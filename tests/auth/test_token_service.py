@@ -12,7 +12,7 @@ import pytest
 from registry_core.auth.authenticators import TokenAuthenticator
 from registry_core.auth.builtin import BuiltinAuthenticator
 from registry_core.auth.caller import CredentialsInvalid
-from registry_core.auth.identity import Identity, Login
+from registry_core.auth.identity import ANONYMOUS, Identity, Login, kind_of
 from registry_core.auth.rules import Rules
 from registry_core.auth.sources.htpasswd import Htpasswd
 from registry_core.auth.sources.personal_keys import PersonalKey, PersonalKeySource
@@ -54,7 +54,7 @@ class Platform:
 
     name = "platform"
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         if not name == secret == "job":
             return None
         return Login(Identity(name, self.name), self.name, refresh_seconds=0)
@@ -244,6 +244,14 @@ async def test_a_key_and_its_refresh_tokens_become_invalid_at_once(
 def test_no_two_identities_have_the_same_subject() -> None:
     sources = ("htpasswd", "key", "entra", "federated:github")
     assert len({Identity("alice", source).subject for source in sources}) == len(sources)
+
+
+def test_a_subject_says_of_which_kind_the_identity_is() -> None:
+    """For the audit log."""
+    sources = ("htpasswd", "key", "entra", "federated:github")
+    kinds = [kind_of(Identity("a:b/c" if ":" in s else "alice", s).subject) for s in sources]
+    assert kinds == ["htpasswd", "key", "entra", "federated"]
+    assert kind_of(ANONYMOUS.subject) == ""
 
 
 AUTHENTICATOR = BuiltinAuthenticator(

@@ -7,6 +7,7 @@ import pytest
 
 from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
 from registry_core.object_store.azure import AzureBlobStore
+from registry_core.spec.origins import Origins
 
 KEY = base64.b64encode(b"a key").decode()
 BY_ACCOUNT = {
@@ -91,6 +92,18 @@ def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) 
 
 
 @pytest.mark.parametrize(
+    "text, origins",
+    [
+        ("*", Origins(any=True)),
+        ("https://a", Origins(frozenset({"https://a"}))),
+        ('["https://a", "http://b:1"]', Origins(frozenset({"https://a", "http://b:1"}))),
+    ],
+)
+def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
+    assert read_settings(BY_ACCOUNT | {table.HTTP_CORS_ORIGINS: text}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
     "change, named, advice",
     [
         ({table.HTTP_SECRET: ""}, table.HTTP_SECRET, "openssl rand"),
@@ -106,6 +119,11 @@ def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) 
         ({table.API_VERSION: "2027-01-01"}, table.API_VERSION, "to 2026-10-06"),
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
+        ({table.ROOT_DIRECTORY: "some./folder"}, table.ROOT_DIRECTORY, "Azure strips"),
+        ({table.ROOT_DIRECTORY: "folder/.."}, table.ROOT_DIRECTORY, "Azure strips"),
+        ({table.HTTP_CORS_ORIGINS: "ui.example.com"}, table.HTTP_CORS_ORIGINS, "https://"),
+        ({table.HTTP_CORS_ORIGINS: "https://a/, b"}, table.HTTP_CORS_ORIGINS, "write https://a"),
+        ({table.HTTP_CORS_ORIGINS: "https://a *"}, table.HTTP_CORS_ORIGINS, "remove the others"),
         ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
         ({table.REDIRECT_MINSIZE: "64K"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.REDIRECT_MINSIZE: "1048577"}, table.REDIRECT_MINSIZE, "0 to 1048576"),

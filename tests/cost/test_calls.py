@@ -51,6 +51,8 @@ class Scene:
     """Send the counted request; return the status."""
     status: int
     blobs: int = 0
+    between: int = 0
+    """How many more requests there are between the cold one and the warm one."""
 
 
 def sending(method: str, path: str) -> Callable[[Wire], Awaitable[int]]:
@@ -101,7 +103,8 @@ SCENES = {
     "get_small_blob": Scene(image, sending("GET", SMALL_PATH), 200),
     "stream_blob": Scene(large_blob, sending("GET", LARGE_PATH), 200),
     "start_upload": Scene(nothing, sending("POST", "{base}/blobs/uploads/"), 202),
-    "put_manifest": Scene(image, push_manifest, 201, blobs=2),
+    # The first push learns the repository's generation, the second looks up its blobs in it.
+    "put_manifest": Scene(image, push_manifest, 201, blobs=2, between=1),
 }
 
 
@@ -113,7 +116,7 @@ async def stack(azurite: Azurite, container_name: str) -> AsyncIterator[Stack]:
 
 @pytest.mark.parametrize("name", SCENES)
 async def test_a_request_makes_the_calls_in_the_file(stack: Stack, name: str) -> None:
-    """The first request to an instance is cold, the second warm."""
+    """The first request to an instance is cold, the last one warm."""
     scene, kind = SCENES[name], KINDS[name]
     await scene.prepare(stack.new_instance())
     if name == "stream_blob":
@@ -125,6 +128,8 @@ async def test_a_request_makes_the_calls_in_the_file(stack: Stack, name: str) ->
     assert status == scene.status
     assert Counter(cold) == Counter([*kind.cold, *each, *list(kind.each_blob) * scene.blobs])
 
+    for _ in range(scene.between):
+        await scene.send(wire)
     warm, status = await counting(stack, scene.send(wire))
     assert status == scene.status
     assert Counter(warm) == Counter([*kind.warm, *each])
@@ -177,12 +182,13 @@ def test_every_kind_is_counted() -> None:
 
 def test_every_call_that_the_store_makes_has_a_class() -> None:
     """By the names that `object_store/azure` gives them; the file has no others."""
+    pattern = re.compile(
+        r'(?:send|read|write)\(\s*"([a-z_]+)"|operation(?:: str)?\s*=\s*"([a-z_]+)"'
+    )
     made = {
         name[0] or name[1]
         for path in (PROJECT / "registry_core/object_store/azure").glob("*.py")
-        for name in re.findall(
-            r'(?:send|read)\(\s*"([a-z_]+)"|operation(?:: str)?\s*=\s*"([a-z_]+)"', path.read_text()
-        )
+        for name in pattern.findall(path.read_text())
     }
     assert len(made) > 8
     assert made | {SIGNING} == read_measured().classes.keys()

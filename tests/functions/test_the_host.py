@@ -71,6 +71,15 @@ def test_a_function_sees_the_request_as_the_host_forwards_it(
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", headers["x-ms-invocation-id"])
 
 
+def test_a_function_sees_the_address_of_the_client_and_not_the_one_it_claims(
+    sample: RunningHost,
+) -> None:
+    from_elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(base_url=sample.url, transport=from_elsewhere) as client:
+        claims = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1"}
+        assert client.get("/inspect/", headers=claims).json()["client"] == "127.0.0.2"
+
+
 def test_all_functions_run_in_one_thread_and_one_event_loop(http: httpx.Client) -> None:
     with ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda _: http.get("/inspect/").json(), range(8)))

@@ -71,9 +71,9 @@ CODES: list[tuple[int, str, type[StoreError], str, str]] = [
     (400, "InvalidBlobOrBlock", BlocksRefused, "another length", "another program's"),
     (409, "PendingCopyOperation", StoreUnavailable, "abort the copy", "try again"),
     (409, "FeatureVersionMismatch", StoreRefused, "APIVERSION to a newer", "too old"),
-    (409, "BlobOperationNotSupported", StoreRefused, "hierarchical", "hierarchical namespace"),
-    (409, "ResourceTypeMismatch", StoreRefused, "hierarchical", "hierarchical namespace"),
-    (409, "DirectoryIsNotEmpty", StoreRefused, "hierarchical", "hierarchical namespace"),
+    (409, "BlobOperationNotSupported", StoreRefused, "hierarchical", "log"),
+    (409, "ResourceTypeMismatch", StoreRefused, "hierarchical", "log"),
+    (409, "DirectoryIsNotEmpty", StoreRefused, "hierarchical", "log"),
     (400, "BlockListTooLong", StoreRefused, "larger chunks", "larger chunks"),
     (409, "SomethingNew", StoreRefused, "explains the code", "registry's log"),
     (404, "ContainerNotFound", StoreUnavailable, "no container 'registry': create it", "log"),
@@ -121,6 +121,7 @@ def test_clients_are_shown_nothing_of_storage(code: str, target: StorageTarget) 
     shown = str(error.to_json()) if isinstance(error, RegistryError) else ""
     for secret in (PATH, "account account", "'registry'", "1-2-3", "identity app", str(status)):
         assert secret not in shown
+    assert "Storage Blob" not in shown
 
 
 def test_a_refusal_is_not_to_be_tried_again_and_a_failure_is() -> None:
@@ -190,13 +191,13 @@ ROLES = [("get", "Storage Blob Data Contributor"), (SIGNING, "Storage Blob Deleg
 
 
 @pytest.mark.parametrize("operation, role", ROLES)
-def test_a_missing_role_is_named_to_clients_as_well(operation: str, role: str) -> None:
+def test_a_missing_role_is_named_in_the_log(operation: str, role: str) -> None:
     code = "AuthorizationPermissionMismatch"
     error = error_for(403, code, operation=operation, target=IDENTITY)
     assert f"the identity app needs the role {role} on " in str(error)
     assert "the account account" in str(error)
     assert isinstance(error, AccessDenied)
-    assert f"needs the role {role}" in error.message
+    assert "role" not in error.message
 
 
 @pytest.mark.parametrize("difference, way", [(-3600, "behind"), (3600, "ahead of")])

@@ -171,9 +171,9 @@ async def test_each_request_uses_the_registry_of_its_caller(context: ServerConte
 
     class Alice(Open):
         async def authenticate(
-            self, authorization: str | None, *, at: float | None = None
+            self, authorization: str | None, *, at: float | None = None, client: str = ""
         ) -> Caller:
-            return replace(await super().authenticate(authorization, at=at), name="alice")
+            return replace(await super().authenticate(authorization), name="alice")
 
     registry: Registry = Recording(await context.registry.get())
     served = replace(context, registry=Lazy.of(registry), authenticator=Alice())

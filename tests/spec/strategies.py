@@ -24,9 +24,10 @@ def names(draw: st.DrawFn) -> str:
 
 
 def tags() -> st.SearchStrategy[str]:
-    """Generate tags of all lengths."""
+    """Generate tags of all lengths that may be set."""
     first, rest = st.sampled_from("aZ0_"), st.text("aZ0_.-", max_size=127)
-    return st.sampled_from(ODD_COMPONENTS) | st.builds("".join, st.tuples(first, rest))
+    generated = st.builds("".join, st.tuples(first, rest)).filter(lambda tag: tag[-1] != ".")
+    return st.sampled_from(ODD_COMPONENTS) | generated
 
 
 def digests() -> st.SearchStrategy[Digest]:

@@ -18,7 +18,9 @@ from registry_core.spec.errors import (
     ErrorDetail,
     ManifestBlobUnknown,
     ManifestInvalid,
+    ManifestUnknown,
     RegistryError,
+    Unavailable,
 )
 
 # OCI distribution-spec, "Endpoints" and "Error Codes"; where it is silent, CNCF distribution.
@@ -101,6 +103,17 @@ def test_missing_references_are_one_entry_each() -> None:
     assert json.dumps([entry.detail for entry in entries])
 
 
+def test_of_many_missing_references_20_are_listed_and_the_others_counted() -> None:
+    """The answer to a manifest of 38,000 made-up layers stays small."""
+    missing = [Digest.of(bytes([number])) for number in range(50)]
+    assert len(ManifestBlobUnknown(detail=missing[:20]).errors) == 20
+    entries = ManifestBlobUnknown(detail=missing).errors
+    assert [entry.detail for entry in entries[:20]] == [{"digest": str(d)} for d in missing[:20]]
+    assert len(entries) == 21
+    assert entries[20].message.endswith(": 30 more")
+    assert {entry.code for entry in entries} == {ErrorCode.MANIFEST_BLOB_UNKNOWN}
+
+
 @pytest.mark.parametrize("detail", [None, [], "one"])
 def test_missing_references_that_are_not_listed_are_one_entry(detail: object) -> None:
     (entry,) = ManifestBlobUnknown(detail=detail).errors
@@ -116,13 +129,17 @@ def test_errors_with_equal_messages_are_not_equal() -> None:
 
 
 def test_an_error_can_be_copied_and_pickled() -> None:
-    error = BlobUnknown(detail={"digest": "x"}, headers={"A": "b"})
-    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
-        assert type(other) is BlobUnknown
-        assert (str(other), other.errors, other.headers) == (str(error), error.errors, {"A": "b"})
+    for error in (
+        BlobUnknown(detail={"digest": "x"}, headers={"A": "b"}),
+        Unavailable("private", public="public", headers={"A": "b"}),
+    ):
+        for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+            assert type(other) is type(error)
+            assert (str(other), other.errors) == (str(error), error.errors)
+            assert other.headers == {"A": "b"}
 
 
-@pytest.mark.parametrize("error", EXCEPTIONS)
+@pytest.mark.parametrize("error", [error for error in EXCEPTIONS if error is not Unavailable])
 @pytest.mark.parametrize("detail", [None, {"size": 5}, "text"])
 def test_parsing_an_error_is_the_inverse_of_its_body(
     error: type[RegistryError], detail: object
@@ -133,6 +150,44 @@ def test_parsing_an_error_is_the_inverse_of_its_body(
     assert type(parsed) is error
     assert (parsed.errors, parsed.http_status) == (raised.errors, raised.http_status)
     assert str(parsed) == "what is wrong"
+
+
+def test_the_text_of_a_fault_is_private_unless_it_is_said_to_be_public() -> None:
+    error = Unavailable("the account x does not answer")
+    assert str(error) == "the account x does not answer"
+    assert error.errors == (ErrorDetail("UNAVAILABLE", "service unavailable"),)
+    shown = Unavailable("the account x does not answer", public="try again")
+    assert [entry.message for entry in shown.errors] == ["try again"]
+    assert str(Unavailable(public="try again")) == "try again"
+
+
+@pytest.mark.parametrize(
+    "status, code, kind",
+    [
+        (500, "UNKNOWN", RegistryError),
+        (502, "MANIFEST_UNKNOWN", ManifestUnknown),
+        (503, "UNAVAILABLE", Unavailable),
+        (429, "UNAVAILABLE", Unavailable),
+    ],
+)
+def test_what_another_registry_says_about_its_own_fault_is_not_passed_on(
+    status: int, code: str, kind: type[RegistryError]
+) -> None:
+    """It may name hosts and accounts; it is for the log."""
+    entries = [{"code": code, "message": "the account x", "detail": "host y"}]
+    error = RegistryError.parse(status, json.dumps({"errors": entries}).encode())
+    assert type(error) is kind
+    assert error.http_status == status
+    assert str(error) == f"the registry answered with status {status}: {code}: the account x"
+    [entry] = error.errors
+    assert (entry.message, entry.detail) == (MEANINGS[error.code].message, None)
+
+
+def test_a_note_is_added_to_every_message() -> None:
+    body = ManifestBlobUnknown(detail=[Digest.of(b"1"), Digest.of(b"2")]).to_json("reference a")
+    entries = body["errors"]
+    assert isinstance(entries, list)
+    assert [entry["message"].endswith(" (reference a)") for entry in entries] == [True, True]
 
 
 def test_every_entry_of_an_error_is_kept_and_unknown_codes_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -71,12 +72,37 @@ def test_a_fault_in_a_descriptor_is_reported_with_its_place(
 
 
 @pytest.mark.parametrize("document, path", DESCRIPTORS)
-@pytest.mark.parametrize("value", ["x", 7, [], True])
+@pytest.mark.parametrize(
+    "value, kind",
+    [("x", "a string"), (7, "a number"), (0.5, "a number"), ([], "a list"), (True, "a boolean")],
+)
 def test_a_value_that_is_not_a_descriptor_is_reported_with_its_place(
+    document: dict[str, Any], path: str, value: object, kind: str
+) -> None:
+    message = refusal(encode(changed(document, path, value)))
+    assert message == f"manifest invalid: {spelled(path)} is {kind}, not a descriptor"
+
+
+@pytest.mark.parametrize(
+    "document, path, value",
+    [(OCI_IMAGE, "config", ABSENT), (OCI_IMAGE, "config", None), (OCI_INDEX, "manifests.0", None)],
+)
+def test_a_missing_descriptor_is_reported_with_its_place(
     document: dict[str, Any], path: str, value: object
 ) -> None:
     message = refusal(encode(changed(document, path, value)))
-    assert message == f"manifest invalid: {spelled(path)} is missing or not a descriptor"
+    assert message == f"manifest invalid: {spelled(path)} is missing or null"
+
+
+def test_a_null_annotation_is_reported_with_its_key() -> None:
+    """image-spec, "Annotations": "Values MUST be strings"."""
+    for path, place in (
+        ("annotations", "annotations"),
+        ("layers.0.annotations", "layers[0].annot"),
+    ):
+        message = refusal(encode(changed(OCI_IMAGE, path, {"a": "b", "org.example.k": None})))
+        assert message.startswith(f"manifest invalid: {place}")
+        assert message.endswith("['org.example.k'] is null, not a string")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +126,7 @@ def test_a_fault_in_the_document_is_reported_with_its_field(
 ) -> None:
     for value in values:
         message = refusal(encode(changed(document, field, value)))
-        assert message.startswith(f"manifest invalid: {field} ")
+        assert re.match(rf"manifest invalid: {field}\b", message)
         assert len(message) < 600
 
 
@@ -130,14 +156,66 @@ def test_fields_of_another_kind_of_document_are_refused(
     )
 
 
-def test_docker_schema_1_is_refused_by_name() -> None:
-    schema_1 = {"schemaVersion": 1, "name": "a", "tag": "b", "fsLayers": [], "history": []}
-    assert "Docker's schema 1 is not supported" in refusal(encode(schema_1), SCHEMA_1)
+ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"
 
 
-def test_the_message_for_an_unknown_type_lists_the_known_ones() -> None:
-    message = refusal(encode({"schemaVersion": 2}), "application/vnd.oci.artifact.manifest.v1+json")
-    assert all(known in message for known in media_types.MANIFESTS)
+@pytest.mark.parametrize(
+    "document, content_type",
+    [
+        ({"schemaVersion": 1, "name": "a", "tag": "b", "fsLayers": [], "history": []}, SCHEMA_1),
+        ({"schemaVersion": 1, "fsLayers": []}, None),
+        ({"schemaVersion": 1, "mediaType": media_types.DOCKER_MANIFEST}, None),
+        ({"fsLayers": []}, SCHEMA_1),
+        ({"fsLayers": [], "mediaType": SCHEMA_1}, None),
+        (OCI_IMAGE | {"mediaType": SCHEMA_1}, SCHEMA_1),
+    ],
+)
+def test_docker_schema_1_is_refused_by_name(
+    document: dict[str, Any], content_type: str | None
+) -> None:
+    message = refusal(encode(document), content_type)
+    assert "Docker's schema 1 is not supported; push schema 2" in message
+
+
+@pytest.mark.parametrize(
+    "document, content_type, field",
+    [
+        ({"mediaType": ARTIFACT_MANIFEST, "blobs": []}, ARTIFACT_MANIFEST, "mediaType"),
+        ({"mediaType": ARTIFACT_MANIFEST, "blobs": []}, None, "mediaType"),
+        ({"mediaType": ARTIFACT_MANIFEST, "schemaVersion": 2}, None, "mediaType"),
+        ({"blobs": []}, ARTIFACT_MANIFEST, "Content-Type"),
+    ],
+)
+def test_artifact_manifests_are_refused_by_name(
+    document: dict[str, Any], content_type: str | None, field: str
+) -> None:
+    """They have no schemaVersion. oras falls back to image manifests when it gets a 400."""
+    message = refusal(encode(document), content_type)
+    assert message.startswith(f"manifest invalid: {field} is {ARTIFACT_MANIFEST}: the OCI spec")
+    assert "push an image manifest with an artifactType" in message
+
+
+def test_the_message_for_an_unknown_type_names_its_place_and_lists_the_known_ones() -> None:
+    in_header = refusal(encode({"schemaVersion": 2}), "application/json; charset=utf-8")
+    in_document = refusal(encode({"mediaType": "application/json"}))
+    assert in_header.startswith("manifest invalid: Content-Type 'application/json' is not that of")
+    assert in_document.startswith("manifest invalid: mediaType 'application/json' is not that of")
+    for message in (in_header, in_document):
+        assert all(known in message for known in media_types.MANIFESTS)
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"a": NaN}', "NaN is not a JSON number"),
+        (b"x", "Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_the_message_for_text_that_is_not_json_says_why(content: bytes, reason: str) -> None:
+    assert refusal(content) == f"manifest is not valid JSON: {reason}"
 
 
 def test_a_document_whose_type_cannot_be_inferred_is_refused() -> None:
@@ -190,7 +268,9 @@ def test_text_that_is_not_json_is_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize("value", [[], "x", 7, None, True, [OCI_IMAGE]])
 def test_json_that_is_not_an_object_is_refused(value: object) -> None:
-    assert refusal(encode(value)) == "manifest invalid: not a JSON object"
+    message = refusal(encode(value))
+    assert message.startswith("manifest invalid: it is ")
+    assert message.endswith(", not a JSON object")
 
 
 @pytest.mark.parametrize("key", ["layers", "x", "x" * 10**6])

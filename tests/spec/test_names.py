@@ -85,7 +85,7 @@ BAD_NAMES = [
     "a" * 256,
     "a" + "-" * 254,
 ]
-GOOD_TAGS = ["latest", "1.0", "v1", "_", "_a", "A", "a..b", "a--", "a.", "3.1.4-rc.1_x", "t" * 128]
+GOOD_TAGS = ["latest", "1.0", "v1", "_", "_a", "A", "a..b", "a--", "3.1.4-rc.1_x", "t" * 128]
 BAD_TAGS = [
     "",
     ".",
@@ -146,7 +146,25 @@ def test_what_the_grammar_generates_is_a_name_up_to_the_length_limit(name: str) 
 
 @given(st.from_regex(SPEC_TAG, fullmatch=True))
 def test_what_the_grammar_generates_is_a_tag(tag: str) -> None:
+    assert is_tag(tag)
+
+
+@given(st.from_regex(SPEC_TAG, fullmatch=True).filter(lambda tag: not tag.endswith(".")))
+def test_what_the_grammar_generates_can_be_set_unless_it_ends_with_a_dot(tag: str) -> None:
     assert parse_tag(tag) == tag
+
+
+@pytest.mark.parametrize("tag", ["v1.", "v1..", "1.0.", "_.", "t" * 127 + "."])
+def test_a_tag_that_ends_with_a_dot_cannot_be_set_and_the_message_says_why(tag: str) -> None:
+    """Azure Blob Storage strips such dots, and would move or delete another tag."""
+    assert is_tag(tag)
+    with pytest.raises(TagInvalid, match="ends with a dot, which Azure Blob Storage"):
+        parse_tag(tag)
+
+
+@given(names())
+def test_no_segment_of_a_repositorys_path_ends_with_a_dot(name: str) -> None:
+    assert not any(component.endswith(".") for component in name.split("/"))
 
 
 def is_component(text: str) -> bool:

@@ -6,7 +6,11 @@ import pytest
 
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ErrorCode
-from registry_core.spec.preconditions import Precondition, PreconditionFailed
+from registry_core.spec.preconditions import (
+    Precondition,
+    PreconditionFailed,
+    applies_to_range,
+)
 
 HERE = Digest.of(b"what is there")
 OTHER = Digest.of(b"another")
@@ -103,3 +107,15 @@ def test_the_error_says_which_field_does_not_hold_and_names_no_digest(
 def test_a_precondition_that_holds_raises_nothing() -> None:
     precondition(f'"{HERE}"', f'"{OTHER}"').check(HERE)
     precondition(None, "*").check(None)
+
+
+@pytest.mark.parametrize("header", [None, f'"{HERE}"', str(HERE)])
+def test_a_range_applies_without_if_range_or_with_the_etag(header: str | None) -> None:
+    assert applies_to_range(header, HERE)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "*", f'"{OTHER}"', f'W/"{HERE}"', "Sat, 29 Oct 1994 19:43:31 GMT"]
+)
+def test_a_range_does_not_apply_with_another_weak_etag_or_a_date(header: str) -> None:
+    assert not applies_to_range(header, HERE)

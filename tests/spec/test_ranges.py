@@ -10,6 +10,7 @@ from registry_core.spec.endpoints import ListTags, PageQuery
 from registry_core.spec.errors import RangeInvalid
 from registry_core.spec.ranges import (
     ByteRange,
+    is_plain,
     next_link,
     parse_content_range,
     parse_range,
@@ -89,6 +90,30 @@ def test_anything_but_a_single_range_of_bytes_is_ignored(header: str | None) -> 
 @pytest.mark.parametrize("header", [None, "bytes=0-", "bytes=0-0", "bytes=-5", "bytes=-0", "junk"])
 def test_a_range_of_empty_content_is_ignored(header: str | None) -> None:
     assert parse_range(header, 0) is None
+
+
+@pytest.mark.parametrize(
+    "header, expected",
+    [
+        (None, True),
+        ("bytes=0-", True),
+        ("bytes=3-5", True),
+        ("bytes=" + "9" * 18 + "-", True),
+        ("bytes=" + "9" * 19 + "-", False),
+        ("bytes=-3", False),
+        ("Bytes=3-5", False),
+        ("bytes=-", False),
+        ("bytes=3", False),
+        ("bytes=3-5,7-8", False),
+        ("bytes=\u0663-", False),
+        ("items=3-5", False),
+        ("", False),
+    ],
+)
+def test_only_a_range_from_an_offset_is_understood_alike_by_every_server(
+    header: str | None, *, expected: bool
+) -> None:
+    assert is_plain(header) is expected
 
 
 @given(size=st.integers(1, 40), first=st.integers(0, 50), last=st.integers(0, 50))

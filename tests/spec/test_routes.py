@@ -98,6 +98,27 @@ def test_an_invalid_tag_cannot_be_pushed_and_is_unknown_to_readers(tag: str) -> 
             parse(method, f"/v2/a/manifests/{tag}", ())
 
 
+def test_a_tag_that_ends_with_a_dot_is_read_but_neither_set_nor_deleted() -> None:
+    """Another registry may have written it where storage keeps the dot."""
+    parse("GET", "/v2/a/manifests/v1.", ())
+    parse("HEAD", "/v2/a/manifests/v1.", ())
+    for method in ("PUT", "DELETE"):
+        with pytest.raises(TagInvalid, match="ends with a dot"):
+            parse(method, "/v2/a/manifests/v1.", ())
+    with pytest.raises(TagInvalid, match="ends with a dot"):
+        parse("PUT", f"/v2/a/manifests/sha256:{HEX}", [("tag", "v1"), ("tag", "v1.")])
+
+
+def test_a_push_of_more_than_100_tags_is_refused() -> None:
+    """end-7b: "MAY return a 414 ... if too many tags are included in the request"."""
+    tags = [("tag", f"v{number}") for number in range(101)]
+    parse("PUT", f"/v2/a/manifests/sha256:{HEX}", tags[:100])
+    for too_many in (tags, tags[:1] * 101):
+        with pytest.raises(Unsupported, match="101 tags in one push; send at most 100") as refusal:
+            parse("PUT", f"/v2/a/manifests/sha256:{HEX}", too_many)
+        assert refusal.value.http_status == 414
+
+
 @pytest.mark.parametrize(
     "n", ["", "-1", "+1", "1.5", "x", " 1", "1\n", "٣", "0x10", "1_000", "9" * 19]
 )

@@ -205,3 +205,22 @@ async def test_a_repository_needs_a_valid_name_without_http_as_well(
     with pytest.raises(TagInvalid):
         await registry.push_manifest("a", manifest, ["../x"])
     assert memory.objects == {}
+
+
+async def test_a_tag_that_ends_with_a_dot_can_be_read_but_not_set_or_deleted(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    """Another registry wrote it, on storage that keeps the dot. Azure strips it from paths."""
+    await push_image(registry, "a", "v1", [b"layer"])
+    pushed = await registry.get_manifest("a", "v1")
+    await memory.put(LAYOUT.tag_link("a", "v1."), str(pushed.digest).encode())
+    assert await registry.get_manifest("a", "v1.") == pushed
+    before = dict(memory.objects)
+    with pytest.raises(TagInvalid, match="ends with a dot"):
+        await registry.push_manifest("a", pushed, ["v1."])
+    with pytest.raises(TagInvalid, match="ends with a dot"):
+        await registry.delete_tag("a", "v1.")
+    assert memory.objects == before
+    await registry.delete_manifest("a", pushed.digest)
+    with pytest.raises(ManifestUnknown):
+        await registry.get_manifest("a", "v1.")

@@ -8,6 +8,7 @@ import pytest
 from registry_core.object_store.interface import ConditionFailed
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
+from registry_core.spec.errors import ManifestUnknown
 from registry_core.spec.manifest import parse_manifest
 from registry_core.spec.preconditions import Precondition, PreconditionFailed
 from registry_core.storage.layout import Layout
@@ -98,6 +99,46 @@ async def test_a_precondition_holds_when_the_tag_is_written(memory: MemoryStore)
         with pytest.raises(PreconditionFailed):
             await push(StoredRegistry(Overtaken(memory, other)), FIRST, precondition)
         assert await target(other) == OF_SECOND
+
+
+async def test_a_tag_is_deleted_only_if_it_points_where_it_was_expected(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await push_both(registry)
+    await push(registry, SECOND)
+    before = dict(memory.objects)
+    for precondition in (OLD, NEW):
+        with pytest.raises(PreconditionFailed):
+            await registry.delete_tag("a", "v1", precondition)
+    assert memory.objects == before
+    await push(registry, FIRST)
+    assert await registry.delete_tag("a", "v1", OLD) == OF_FIRST
+    with pytest.raises(ManifestUnknown):
+        await registry.delete_tag("a", "v1", OLD)
+
+
+class OvertakenDeletion(CountingStore):
+    """A push moves the tag just before a deletion deletes it."""
+
+    def __init__(self, memory: MemoryStore, other: StoredRegistry) -> None:
+        super().__init__(memory)
+        self.other = other
+
+    async def delete(self, path: str, *args: Any, **options: Any) -> None:
+        if path == LINK:
+            await push(self.other, SECOND)
+        await super().delete(path, *args, **options)
+
+
+async def test_a_tag_that_is_moved_while_it_is_deleted_on_condition_stays(
+    memory: MemoryStore,
+) -> None:
+    """It is as if the deletion had come first."""
+    other = StoredRegistry(memory)
+    await push_both(other)
+    await push(other, FIRST)
+    await StoredRegistry(OvertakenDeletion(memory, other)).delete_tag("a", "v1", OLD)
+    assert await target(other) == OF_SECOND
 
 
 async def test_without_a_precondition_the_last_writer_wins(memory: MemoryStore) -> None:

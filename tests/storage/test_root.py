@@ -19,7 +19,7 @@ from registry_core.storage.layout import Layout
 from registry_core.storage.root import RootAmbiguous, find_root
 from tests.support.access_modes import htpasswd
 from tests.support.counting import CountingStore
-from tests.support.wire import assert_error
+from tests.support.wire import assert_error, reference_in
 
 pytestmark = pytest.mark.anyio
 
@@ -154,9 +154,9 @@ async def test_two_roots_make_storage_unavailable_until_one_is_gone(
         for path in ("/v2/_catalog", "/v2/repository/tags/list"):
             caplog.clear()
             message = assert_error(await client.get(path), 503, "UNAVAILABLE")
-            assert f"set {ROOT_DIRECTORY} to" in message
             [line] = caplog.messages
-            assert message in line
+            assert f"set {ROOT_DIRECTORY} to" in line
+            assert reference_in(message) in line
         await memory.delete(Layout("").catalog_marker("repository"))
         answer = await client.list_catalog()
     assert answer.json() == {"repositories": ["repository"]}
@@ -174,7 +174,8 @@ async def test_a_problem_with_storage_is_reported_before_a_request_needs_it(
         [line] = caplog.messages
         assert f"set {ROOT_DIRECTORY} to" in line
         message = assert_error(await client.get("/v2/"), 503, "UNAVAILABLE")
-        assert message in line
+        assert f"reference={reference_in(message)}" in caplog.messages[1]
+        assert f"set {ROOT_DIRECTORY} to" in caplog.messages[1]
         await memory.delete(Layout("").catalog_marker("repository"))
         assert (await client.get("/v2/")).status_code == 200
 

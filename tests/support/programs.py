@@ -14,9 +14,11 @@ from typing import NoReturn
 import pytest
 
 DEBIAN_PACKAGES = {
+    "chromium": "chromium",
     "containerd": "containerd",
     "crun": "crun",
     "ctr": "containerd",
+    "curl": "curl",
     "docker": "docker.io",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",

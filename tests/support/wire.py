@@ -103,3 +103,8 @@ def assert_error(answer: httpx.Response, status: int, code: str) -> str:
     assert message
     assert "Traceback" not in answer.text
     return message
+
+
+def reference_in(message: str) -> str:
+    """Return the reference to the log that is in an error's message."""
+    return message.rpartition(" (reference ")[2].removesuffix(")")

@@ -17,6 +17,7 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
+from registry_core.spec.origins import Origins
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
 from tests.support.managed_identity import IdentityEndpoint, storage_settings
@@ -24,6 +25,8 @@ from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
 SECRET = "a secret for tests, long enough"
+PAGE = "https://ui.example.com"
+"""The origin of web pages that may use the registry."""
 IN_PROCESS = "memory"
 EVERY_HOST = (IN_PROCESS, "redirected", FUNCTIONS.name)
 EVERY_STACK = (*EVERY_HOST, "streamed", "identity")
@@ -65,6 +68,7 @@ class _Hosts(dict[str, tuple[str, str]]):
             # Paths with a leading slash, as distribution v2 writes them, are served as well.
             "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
+            "REGISTRY_HTTP_CORS_ORIGINS": PAGE,
         }
         host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
@@ -95,7 +99,8 @@ async def wire(
     """A registry to talk HTTP to, with a repository of its own."""
     if request.param == IN_PROCESS:
         memory = MemoryStore()
-        settings = Settings(AzureStorage("unused"), SECRET, redirect=False)
+        origins = Origins.parse([PAGE])
+        settings = Settings(AzureStorage("unused"), SECRET, redirect=False, cors_origins=origins)
         app = build_application(settings, build_registry(settings, memory))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(

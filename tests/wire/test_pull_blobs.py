@@ -126,11 +126,68 @@ async def test_a_redirect_leads_to_another_host_name_than_the_registrys(wire: Wi
         assert (await wire.client.get(target)).content == LAYER
 
 
+IGNORED_RANGES = [
+    "bytes=0-1,5-6",
+    "bytes=abc",
+    "bytes=-",
+    "bytes=5",
+    "bytes=",
+    "items=0-5",
+    "0-5",
+    "x",
+]
+
+
 @pytest.mark.every_stack
-async def test_several_ranges_at_once_are_answered_with_the_whole_blob(wire: Wire) -> None:
-    """end-2: RFC 9110 leaves this to the server."""
-    digest = await wire.push_blob(b"0123456789")
+async def test_a_range_that_is_not_one_range_of_bytes_gets_the_whole_blob(wire: Wire) -> None:
+    """end-2: RFC 9110 section 14.2. The blob is one that is redirected without such a range."""
+    url = f"{wire.base}/blobs/{await wire.push_blob(LAYER)}"
+    for header in IGNORED_RANGES:
+        answer = await wire.client.get(url, headers={"Range": header}, follow_redirects=True)
+        assert (answer.status_code, answer.content == LAYER) == (200, True), header
+        assert "Content-Range" not in answer.headers
+    twice = [("Range", "bytes=0-1"), ("Range", "bytes=5-6")]
+    answer = await wire.client.get(url, headers=twice, follow_redirects=True)
+    assert (answer.status_code, answer.content == LAYER) == (200, True)
+
+
+@pytest.mark.every_stack
+async def test_any_range_of_an_empty_blob_is_the_whole_of_it(wire: Wire) -> None:
+    """end-2: no Content-Range could describe a part of it. containerd asks for `bytes=0-`."""
+    url = f"{wire.base}/blobs/{await wire.push_blob(b'')}"
+    for header in ("bytes=0-", "bytes=0-1048575", "bytes=5-", "bytes=-1", *IGNORED_RANGES):
+        answer = await wire.client.get(url, headers={"Range": header}, follow_redirects=True)
+        assert (answer.status_code, answer.content) == (200, b""), header
+        assert answer.headers["Content-Length"] == "0"
+        assert "Content-Range" not in answer.headers
+
+
+@pytest.mark.every_stack
+async def test_conditions_are_judged_by_the_registrys_etag_not_by_storages(wire: Wire) -> None:
+    """end-2: RFC 9110 section 13. The blob is one that is redirected without a condition."""
+    digest = await wire.push_blob(LAYER)
     url = f"{wire.base}/blobs/{digest}"
-    headers = {"Range": "bytes=0-1,5-6"}
-    answer = await wire.client.get(url, headers=headers, follow_redirects=True)
-    assert (answer.status_code, answer.content) == (200, b"0123456789")
+    etag = (await wire.client.head(url)).headers["ETag"]
+    part = {"Range": "bytes=5-9"}
+    a_date = "Sat, 29 Oct 1994 19:43:31 GMT"
+    for headers, status, content in (
+        ({"If-Match": etag}, 200, LAYER),
+        ({"If-Match": f'"other", {etag}'}, 200, LAYER),
+        ({"If-Match": "*"}, 200, LAYER),
+        ({"If-Match": etag} | part, 206, LAYER[5:10]),
+        ({"If-None-Match": etag}, 304, b""),
+        ({"If-None-Match": '"other", "another"'}, 200, LAYER),
+        ({"If-None-Match": '"other"'} | part, 206, LAYER[5:10]),
+        ({"If-Range": etag} | part, 206, LAYER[5:10]),
+        ({"If-Range": '"other"'} | part, 200, LAYER),
+        ({"If-Range": a_date} | part, 200, LAYER),
+        ({"If-Range": etag}, 200, LAYER),
+        ({"If-Unmodified-Since": a_date}, 200, LAYER),
+        ({"If-Modified-Since": "Sat, 29 Oct 2094 19:43:31 GMT"}, 200, LAYER),
+    ):
+        answer = await wire.client.get(url, headers=headers, follow_redirects=True)
+        assert (answer.status_code, answer.content == content) == (status, True), headers
+    for headers in ({"If-Match": '"other"'}, {"If-Match": f"W/{etag}"}):
+        answer = await wire.client.get(url, headers=headers, follow_redirects=True)
+        assert_error(answer, 412, "DENIED")
+        assert (await wire.client.head(url, headers=headers)).status_code == 412

@@ -42,6 +42,15 @@ async def test_a_digest_that_does_not_match_the_content(wire: Wire, content: byt
         assert_error(await wire.finish(location, DIGEST, content), 400, "DIGEST_INVALID")
 
 
+async def test_an_upload_finished_at_an_old_location_names_the_newest(wire: Wire) -> None:
+    """end-6: distribution-spec issue 415. The first location has nothing; the next one works."""
+    first = await wire.start()
+    newest = (await wire.patch(first, b"some content")).headers["Location"]
+    message = assert_error(await wire.finish(first, DIGEST), 400, "DIGEST_INVALID")
+    assert message == "no content arrived; after a PATCH, continue at the Location of its answer"
+    assert (await wire.finish(newest, DIGEST)).status_code == 201
+
+
 @pytest.mark.parametrize("range_", ["5-9", "x", "9-0", "-1--1", "bytes 1-5/6"])
 async def test_a_content_range_that_is_invalid_or_not_the_next(wire: Wire, range_: str) -> None:
     """end-5."""

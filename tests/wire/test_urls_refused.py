@@ -49,12 +49,12 @@ async def test_the_longest_names_work_from_end_to_end(wire: Wire) -> None:
 
 
 @pytest.mark.every_host
-async def test_tags_that_differ_in_a_trailing_dot_are_different(wire: Wire) -> None:
+async def test_a_tag_with_a_trailing_dot_is_not_the_tag_without_it(wire: Wire) -> None:
     """Some file systems and URL libraries treat such names as equal."""
-    manifests = {tag: await wire.push_image(tag, tag.encode()) for tag in ("v1", "v1.", "v1..")}
-    for tag, manifest in manifests.items():
-        assert (await wire.client.get(f"{wire.base}/manifests/{tag}")).content == manifest
-    assert (await wire.client.get(f"{wire.base}/tags/list")).json()["tags"] == sorted(manifests)
+    await wire.push_image("v1", b"layer")
+    for tag in ("v1.", "v1.."):
+        answer = await wire.client.get(f"{wire.base}/manifests/{tag}")
+        assert_error(answer, 404, "MANIFEST_UNKNOWN")
 
 
 @pytest.mark.parametrize("name", ["a" * (LONGEST + 1), f"a{'/a' * 128}", "a" * 7000])
@@ -71,10 +71,6 @@ async def test_a_longer_name_is_refused_with_its_length(wire: Wire, name: str) -
             assert answer.status_code == 400
             if method != "HEAD":
                 assert str(len(name)) in assert_error(answer, 400, "NAME_INVALID")
-        mount = await wire.client.post(
-            f"{wire.base}/blobs/uploads/", params={"mount": str(DIGEST), "from": name}
-        )
-        assert_error(mount, 400, "NAME_INVALID")
 
 
 @pytest.mark.parametrize("tag", ["t" * 129, "t" * 7000])
@@ -124,7 +120,7 @@ async def test_more_tags_than_a_url_holds_are_refused_together(wire: Wire) -> No
         assert_too_long(wire, refused)
     query = "&".join(f"tag={tag}" for tag in tags[:50])
     pushed = await wire.put_manifest(f"{Digest.of(manifest)}?{query}", manifest)
-    assert pushed.headers.get_list("OCI-Tag") == tags[:50]
+    assert pushed.headers["OCI-Tag"].split(", ") == tags[:50]
 
 
 @pytest.mark.every_host
@@ -225,8 +221,6 @@ def in_queries(bad: str, base: str, upload: httpx.URL) -> list[tuple[str, str]]:
     """Return requests with ``bad`` in each query parameter that has a grammar."""
     return [
         ("GET", f"{base}/tags/list?n={bad}"),
-        ("POST", f"{base}/blobs/uploads/?mount={bad}"),
-        ("POST", f"{base}/blobs/uploads/?mount={DIGEST}&from={bad}"),
         ("POST", f"{base}/blobs/uploads/?digest={bad}"),
         ("POST", f"{base}/blobs/uploads/?digest-algorithm={bad}"),
         ("PUT", f"{upload}&digest={bad}"),
@@ -247,6 +241,21 @@ async def test_hostile_urls_are_refused(
                 answer = await wire.client.request(method, url)
                 assert_clean(answer)
                 assert answer.status_code in (400, 404), (method, url)
+
+
+@pytest.mark.every_host
+async def test_hostile_mounts_start_an_upload(wire: Wire) -> None:
+    """end-11: a mount that cannot be done is an upload, whatever is wrong with it."""
+    with wire.nothing_new_in_storage():
+        for bad in INJECTIONS:
+            for query in (
+                f"mount={bad}",
+                f"mount={DIGEST}&from={bad}",
+                f"mount={bad}&digest={bad}",
+            ):
+                answer = await wire.client.post(f"{wire.base}/blobs/uploads/?{query}")
+                assert_clean(answer)
+                assert answer.status_code == 202, query
 
 
 @pytest.mark.every_host

@@ -55,7 +55,7 @@ class Entra:
             for issuer, at in ((v1, base), (v2, v2))
         }
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that an access token proves, whatever the user name is."""
         tokens = self._tokens.get(issuer_of(secret) or "")
         if tokens is None:

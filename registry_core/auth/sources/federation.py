@@ -44,7 +44,7 @@ class Federated:
         issuers = {federation.issuer for federation in self._federations}
         self._tokens = {issuer: IssuedTokens(issuer, keys(issuer)) for issuer in issuers}
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that a token proves."""
         issuer = issuer_of(secret)
         federations = [each for each in self._selected(name) if each.issuer == issuer]

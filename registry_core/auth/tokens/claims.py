@@ -47,6 +47,16 @@ class VerifiedToken:
         scopes = parse_access(claims.get("access"))
         return cls(subject, scopes, claims, expires, begins=-math.inf if begins is None else begins)
 
+    @property
+    def id(self) -> str:
+        """The token's id (``jti``); empty if it has none."""
+        return self.text("jti")
+
+    def text(self, claim: str) -> str:
+        """Return a claim that is a string; empty if it is missing or something else."""
+        value = self.claims.get(claim)
+        return value if isinstance(value, str) else ""
+
     def check_times(self, now: float, at: float | None = None) -> None:
         """Check that the token has begun by ``now``, and not expired by ``at``, or else ``now``.
 
@@ -55,7 +65,7 @@ class VerifiedToken:
         if self.begins - LEEWAY > now:
             raise CredentialsInvalid("the token is not valid yet")
         if self.expires + LEEWAY < (now if at is None else at):
-            raise CredentialsInvalid("the token has expired")
+            raise CredentialsInvalid("the token has expired", is_public=True)
 
 
 def parse_time(claims: Mapping[str, Any], name: str) -> float | None:

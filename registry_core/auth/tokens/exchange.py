@@ -30,7 +30,11 @@ class TokenExchange:
     refresh_tokens: RefreshTokens
 
     async def exchange(self, form: Mapping[str, str]) -> str:
-        """Return a refresh token for the form's ``access_token``.
+        """Return a refresh token for the form's ``access_token``: `log_in` and `issue` in one."""
+        return self.issue(await self.log_in(form))
+
+    async def log_in(self, form: Mapping[str, str]) -> Login:
+        """Return the login that the form's ``access_token`` proves.
 
         ``tenant`` and ``service`` are not needed: the token names its issuer and its audience.
 
@@ -48,10 +52,14 @@ class TokenExchange:
             raise ExchangeUnsupported("access_token must be the token to exchange")
         for source in self.sources:
             if login := await source.log_in(TOKEN_USER, token):
-                return self._issue(login)
-        raise CredentialsInvalid("the token is not accepted by this registry")
+                return login
+        raise CredentialsInvalid("the token is not accepted by this registry", is_public=True)
 
-    def _issue(self, login: Login) -> str:
+    def issue(self, login: Login) -> str:
+        """Return a refresh token for a login.
+
+        :raises ExchangeUnsupported: the registry issues none.
+        """
         token = self.refresh_tokens.issue(login)
         if token is None:
             raise ExchangeUnsupported(

@@ -21,6 +21,11 @@ LEAST_SECONDS = 60
 """The shortest lifetime of a token that clients expect (Docker's token specification)."""
 
 
+def token_id() -> str:
+    """Return an id for a new token, its ``jti``."""
+    return secrets.token_urlsafe(9)
+
+
 @dataclass(frozen=True)
 class Issuer:
     """Issues and signs tokens.
@@ -62,7 +67,10 @@ class Issuer:
         scopes: Iterable[Scope] = (),
         claims: Mapping[str, object] | None = None,
     ) -> str:
-        """Return an access token that is valid for ``seconds`` from now, with further claims."""
+        """Return an access token that is valid for ``seconds`` from now, with further claims.
+
+        :param claims: with ``jti``, if the caller needs to know the token's id.
+        """
         access = access_claim(tuple(scopes))
         return self.sign({**(claims or {}), "sub": subject, "access": access}, self.seconds)
 
@@ -74,13 +82,13 @@ class Issuer:
 
         now = int(self.now())
         payload: dict[str, Any] = {
+            "jti": token_id(),
             **claims,
             "iss": self.service,
             "aud": audience or self.service,
             "iat": now,
             "nbf": now,
             "exp": now + seconds,
-            "jti": secrets.token_urlsafe(9),
         }
         header = dict(self._header)
         return jwt.encode(payload, self.key.private, header["alg"], header)

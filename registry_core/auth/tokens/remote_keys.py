@@ -105,5 +105,8 @@ class KeysAtUrl:
         except (FetchFailed, ValueError) as error:
             if self._keys.current is None:
                 _log.warning("could not fetch the keys of a token issuer: %s: %s", self.url, error)
-            raise Unavailable("the keys of the token's issuer cannot be fetched now") from error
+            raise Unavailable(
+                f"the keys of a token issuer cannot be fetched: {self.url}: {error}",
+                public="the keys of the token's issuer cannot be fetched now",
+            ) from error
         return Expiring(keys, refresh_at=self.now() + self.max_age)

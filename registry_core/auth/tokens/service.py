@@ -5,7 +5,7 @@ Sources: distribution.github.io/distribution/spec/auth/token/ and .../oauth/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from ..caller import CredentialsInvalid
 from ..identity import ANONYMOUS, IdentitySource, Login
 from ..rules import Rules
 from .claims import identity_claim
-from .issuing import Issuer, RefreshTokens
+from .issuing import Issuer, RefreshTokens, token_id
 
 ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
 """The login of requests without credentials, which get what the rules allow everybody."""
@@ -27,8 +27,12 @@ registry, or an access token of Entra ID."""
 
 @dataclass(frozen=True)
 class Grant:
-    """A token and what it grants. It lives ``seconds`` from ``issued`` on (seconds since 1970)."""
+    """A token and what it grants. It lives ``seconds`` from ``issued`` on (seconds since 1970).
 
+    ``id`` names it in logs: its ``jti``.
+    """
+
+    id: str
     token: str = field(repr=False)
     seconds: int
     issued: int
@@ -45,20 +49,22 @@ class TokenService:
     issuer: Issuer
     refresh_tokens: RefreshTokens
 
-    async def log_in(self, name: str, secret: str) -> Login:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login:
         """Return the login that a name and a secret prove. The secret may be a refresh token.
 
+        :param client: the address of the client, empty if it is unknown.
         :raises CredentialsInvalid: they prove nothing to any source.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
         if name == TOKEN_USER:
             with suppress(CredentialsInvalid):
                 return await self.renew(secret)
         for source in self.sources:
-            login = await source.log_in(name, secret)
+            login = await source.log_in(name, secret, client=client)
             if login is not None:
                 return login
-        raise CredentialsInvalid("unknown user or wrong password")
+        raise CredentialsInvalid("unknown user or wrong password", is_public=True)
 
     async def renew(self, refresh_token: str) -> Login:
         """Return the login that a refresh token was issued for, as it is today.
@@ -72,7 +78,9 @@ class TokenService:
         source = self._by_name.get(login.source)
         renewed = await source.renew(login) if source else None
         if renewed is None:
-            raise CredentialsInvalid("the secret of the login was changed or revoked")
+            raise CredentialsInvalid(
+                "the secret of the login was changed or revoked", is_public=True
+            )
         return replace(renewed, refresh_seconds=0)
 
     def grant(self, login: Login, requested: Iterable[Scope], *, offline: bool = False) -> Grant:
@@ -82,14 +90,17 @@ class TokenService:
         """
         issued = int(self.issuer.now())
         scopes = tuple(self._granted(login, requested))
-        claims: Mapping[str, object] = {}
+        claims: dict[str, object] = {"jti": token_id()}
+        if login.key:
+            claims["key"] = login.key
         if any(scope.resource == WHOLE_CATALOG.resource for scope in scopes):
             # What the catalog shows depends on the identity.
-            claims = {"identity": identity_claim(login.identity)}
+            claims["identity"] = identity_claim(login.identity)
         refresh_token = None
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)
         return Grant(
+            str(claims["jti"]),
             self.issuer.issue(login.identity.subject, scopes, claims),
             self.issuer.seconds,
             issued,

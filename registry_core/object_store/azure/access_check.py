@@ -28,9 +28,7 @@ async def check_all(*checks: Awaitable[object]) -> None:
         elif isinstance(result, BaseException):
             raise result
     if missing:
-        raise StoreUnavailable(
-            "; ".join(map(str, missing)), public="; ".join(error.message for error in missing)
-        )
+        raise StoreUnavailable("; ".join(map(str, missing)), public=missing[0].message)
 
 
 async def permits(call: Awaitable[object]) -> None:

@@ -21,6 +21,7 @@ from aiohttp import (
 )
 from yarl import URL
 
+from ...observe import storage_slot
 from ..interface import Buffer, StoreError, StoreUnavailable
 from . import session
 from .error_codes import to_error
@@ -178,10 +179,10 @@ class BlobClient:
         :raises StoreUnavailable: no answer in time.
         """
         seconds = request.seconds or self.limits.total
-        deadline = asyncio.get_running_loop().time() + seconds
         failures: list[_RetryError] = []
         try:
-            async with asyncio.timeout(seconds):
+            async with storage_slot(), asyncio.timeout(seconds):
+                deadline = asyncio.get_running_loop().time() + seconds
                 return await self._retrying(request, attempts or Attempts(), deadline, failures)
         except TimeoutError:
             text = f"{request.operation} {request.subject}: no answer in {seconds:g} s"

@@ -134,7 +134,6 @@ _DIRECTORY = _Meaning(
     StoreRefused,
     "the account has a hierarchical namespace (Data Lake Storage Gen2), which the registry does "
     "not support: use an account without one",
-    "storage has a hierarchical namespace, which the registry does not support",
 )
 _UNKNOWN = "learn.microsoft.com/rest/api/storageservices/blob-service-error-codes explains the code"
 
@@ -222,23 +221,22 @@ _BY_STATUS: Mapping[int, type[StoreError]] = {
 
 def _denied(text: str, answer: ErrorAnswer) -> StoreError:
     """Return the exception for an answer 401 or 403."""
-    advice, public = _denial_advice(answer)
-    return AccessDenied(f"{text}: {advice}", public=public, reason=answer.code)
+    return AccessDenied(f"{text}: {_denial_advice(answer)}", reason=answer.code)
 
 
-def _denial_advice(answer: ErrorAnswer) -> tuple[str, str]:
-    """Return what to do about a denial, and what a client is shown, "" for the usual text."""
+def _denial_advice(answer: ErrorAnswer) -> str:
+    """Return what to do about a denial."""
     code, target = answer.code, answer.target
     if advice := _account_advice(code, target) or _clock_advice(answer):
-        return advice, ""
+        return advice
     if target.identity is None:
-        return _KEY_ADVICE.get(code, _UNKNOWN), ""
+        return _KEY_ADVICE.get(code, _UNKNOWN)
     if code in _NOT_AUTHENTICATED:
         return (
             f"the token of {target.identity} was not accepted: "
             f"the tenant must be that of the account {target.account}"
-        ), ""
-    return _role_advice(answer) if code in _ROLE_MISSING else (_UNKNOWN, "")
+        )
+    return _role_advice(answer) if code in _ROLE_MISSING else _UNKNOWN
 
 
 def _account_advice(code: str, target: StorageTarget) -> str:
@@ -277,17 +275,16 @@ def _network_advice(target: StorageTarget) -> str:
     return advice if target.identity is None else f"{advice}; or {target.identity} has no role"
 
 
-def _role_advice(answer: ErrorAnswer) -> tuple[str, str]:
+def _role_advice(answer: ErrorAnswer) -> str:
     target = answer.target
     if answer.operation == SIGNING:
         role, where = SIGNING_ROLE, f"the account {target.account} (not on a container)"
     else:
         role, where = DATA_ROLE, f"the container {target.container} or the account {target.account}"
-    advice = (
+    return (
         f"{target.identity} needs the role {role} on {where}; "
         "a new assignment takes up to ten minutes to take effect"
     )
-    return advice, f"the registry's identity needs the role {role}; the registry's log says where"
 
 
 _ROLE_MISSING = {"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"}

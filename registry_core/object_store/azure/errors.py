@@ -11,8 +11,8 @@ from ..interface import StoreUnavailable
 class AccessDenied(StoreUnavailable):
     """Storage answered 401 or 403. ``reason`` is its error code."""
 
-    def __init__(self, text: str, *, public: str = "", reason: str = "") -> None:
-        super().__init__(text, public=public or _DENIED)
+    def __init__(self, text: str, *, reason: str = "") -> None:
+        super().__init__(text, public=_DENIED)
         self.reason = reason
 
     @property
@@ -50,8 +50,7 @@ class HierarchicalNamespace(StoreUnavailable):
     def __init__(self, account: str) -> None:
         super().__init__(
             f"the account {account} has a hierarchical namespace (Data Lake Storage Gen2), in "
-            "which directories are objects: use an account without one",
-            public="storage has a hierarchical namespace, which the registry does not support",
+            "which directories are objects: use an account without one"
         )
 
 

@@ -15,6 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from registry_core.server.client_address import client_address
+
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 seen: list[str] = []  # clients that disconnected, and timers that fired
@@ -38,6 +40,7 @@ async def inspect(req: Request) -> Response:
             "path": req.scope["path"],
             "query": req.scope["query_string"].decode(),
             "path_params": req.path_params,
+            "client": client_address(req),
             "headers": dict(req.headers),
             "loop": id(loop),
             "thread": threading.get_ident(),

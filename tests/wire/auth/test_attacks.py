@@ -212,11 +212,10 @@ async def test_mounting_reveals_nothing_about_a_hidden_repository(registry: Guar
         for digest in (DIGEST, Digest.of(b"never pushed")):
             query = {"mount": str(digest)} | ({"from": source} if source else {})
             answer = await writer.client.post("/v2/mine/blobs/uploads/", params=query)
-            status = "no name" if answer.status_code == 400 else answer.status_code
-            names = tuple(answer.headers) if answer.status_code == 202 else ()
-            shown.add((status, names, tuple(registry.store.take())))
-    assert {status for status, _, _ in shown} == {202, "no name"}
-    assert len(shown) == 2
+            calls = tuple(registry.store.take())
+            shown.add((answer.status_code, tuple(answer.headers), calls))
+    [(status, _, _)] = shown
+    assert status == 202
     assert (await writer.client.head(f"/v2/mine/blobs/{DIGEST}")).status_code == 404
 
 

@@ -43,6 +43,8 @@ async def registry() -> AsyncIterator[Guarded]:
         ),
         ("POST", f"/v2/a/blobs/uploads/?mount={DIGEST}&from=a", "repository:a:pull,push"),
         ("POST", f"/v2/a/blobs/uploads/?mount={DIGEST}", "repository:a:pull,push"),
+        ("POST", f"/v2/a/blobs/uploads/?mount={DIGEST}&from=B", "repository:a:pull,push"),
+        ("POST", "/v2/a/blobs/uploads/?mount=x&from=b", "repository:a:pull,push"),
         ("DELETE", "/v2/a/blobs/uploads/x", "repository:a:push"),
         ("GET", "/v2/_catalog", "registry:catalog:*"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from registry_core.object_store.memory import MemoryStore
 from tests.support.counting import CountingStore
 from tests.support.wire import assert_error
-from tests.wire.auth.builtin import SECRET, connect
+from tests.wire.auth.builtin import ALICE, SECRET, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +37,48 @@ async def test_wrong_credentials_are_refused_as_clients_expect(
     assert_error(answer, 401, "UNAUTHORIZED")
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="registry"'
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_two_authorization_headers_are_refused_as_elsewhere(
+    client: httpx.AsyncClient,
+) -> None:
+    """Proxies and servers differ in which one they read."""
+    right = httpx.BasicAuth(*ALICE)._auth_header
+    for others in (("Basic YWxpY2U6eA==",), (right,), ("",)):
+        for values in ((right, *others), (*others, right)):
+            headers = [("Authorization", value) for value in values]
+            answer = await client.get("/auth/token", headers=headers)
+            assert_error(answer, 401, "UNAUTHORIZED")
+    answer = await client.get("/auth/token", headers=[("Authorization", right)])
+    assert answer.status_code == 200
+
+
+async def test_a_field_of_a_form_that_is_there_twice_is_a_bad_request(
+    client: httpx.AsyncClient,
+) -> None:
+    """RFC 6749, section 3.2; only Docker's ``scope`` may come several times."""
+    form = {"grant_type": "password", "username": "alice", "password": SECRET}
+    for name, value in form.items():
+        twice = {**form, name: [value, "other"]}
+        answer = await client.post("/auth/token", data=twice)
+        assert repr(name) in assert_error(answer, 400, "UNSUPPORTED")
+    for path in ("/oauth2/exchange", "/oauth2/token"):
+        answer = await client.post(path, data={"access_token": ["a", "b"]})
+        assert_error(answer, 400, "UNSUPPORTED")
+    scopes = {"scope": ["repository:team/a:pull", "repository:team/b:pull"]}
+    answer = await client.post("/auth/token", data={**form, **scopes})
+    assert len(answer.json()["scope"].split()) == 2
+
+
+async def test_a_refused_token_does_not_say_what_would_have_been_accepted(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log does."""
+    caplog.set_level("INFO")
+    form = {"grant_type": "refresh_token", "refresh_token": "eyJhbGciOiJub25lIn0.e30.eHg"}
+    answer = await client.post("/auth/token", data=form)
+    assert assert_error(answer, 401, "UNAUTHORIZED") == "the credentials are not valid"
+    assert "the token's signature algorithm is not accepted" in caplog.text
 
 
 @pytest.mark.parametrize(
