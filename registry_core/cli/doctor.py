@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,7 @@ examples:
 _MAX_SHOWN = 20
 """How many findings of one problem the text shows."""
 _DAY_SECONDS = 86400
+_DIGEST_PREFIX = re.compile(r"((sha256|sha512):[0-9a-f]{0,128})?")
 
 
 def add_doctor(commands: Commands) -> None:
@@ -55,7 +57,14 @@ def add_doctor(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--verify", action="store_true", help="read and hash all content")
+    parser.add_argument(
+        "--verify",
+        nargs="?",
+        const="",
+        type=_prefix,
+        metavar="PREFIX",
+        help="read and hash all content, or that whose digests begin so: sha256:0, for example",
+    )
     parser.add_argument("--repair", action="store_true", help="repair what can be repaired")
     parser.add_argument("--json", action="store_true", help="print the report as a JSON document")
     parser.add_argument(
@@ -72,6 +81,14 @@ def _seconds(text: str) -> int:
     return number(text, 0, _DAY_SECONDS)
 
 
+def _prefix(text: str) -> str:
+    if not _DIGEST_PREFIX.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the beginning of a digest, such as sha256:0"
+        )
+    return text
+
+
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     logging.basicConfig(format="registry: %(message)s")
     # The SDK's own warnings, of many lines, would precede the one line that explains the error.
@@ -83,7 +100,8 @@ def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
             root=settings.root,
             root_setting=ROOT_DIRECTORY,
             repair=arguments.repair,
-            verify=arguments.verify,
+            verify=arguments.verify is not None,
+            verify_prefix=arguments.verify or "",
             grace=timedelta(seconds=arguments.grace),
         )
         return _examine(settings, options, as_json=arguments.json)
@@ -194,7 +212,7 @@ def _storage_state(report: DoctorReport) -> Iterator[str]:
     for kind, count in sorted(report.uncommitted.items()):
         size = format_quantity(count.bytes, "bytes")
         yield (
-            f"uncommitted blocks of {kind}: {count.blocks:,} at {count.paths:,} paths, {size}; "
+            f"uncommitted blocks of {kind}: {count.blocks:,}, {size}, paths: {count.paths:,}; "
             "storage drops them after a week"
         )
 

@@ -19,7 +19,7 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, push_image
+from tests.support.content import CONFIG, image_index, image_manifest, push_image, push_manifest
 
 from .examining import examine_store, expect_problems, expect_unrepairable
 
@@ -59,6 +59,18 @@ class ArchivingStore(MemoryStore):
 @pytest.fixture
 def store() -> ArchivingStore:
     return ArchivingStore()
+
+
+async def test_an_archived_manifest_of_an_index_is_not_taken_for_a_blob(
+    store: ArchivingStore,
+) -> None:
+    """Nor is it linked before it can be read."""
+    registry = StoredRegistry(store)
+    pushed = await push_image(registry, "a", "v1", [b"layer"])
+    await push_manifest(registry, "a", "multi", image_index(image_manifest(b"layer")))
+    await registry.delete_manifest("a", pushed.digest)
+    store.archive(LAYOUT.content(pushed.digest))
+    await expect_unrepairable(store, Problem.ARCHIVED)
 
 
 async def test_what_is_being_rehydrated_is_reported_with_its_progress(

@@ -157,6 +157,7 @@ async def test_content_that_is_replaced_meanwhile_stays(memory: MemoryStore, met
     report = await examine_store(Replaced(memory), verify=True, repair=True)
     assert (report.found, report.remaining) == ({Problem.CONTENT_DAMAGED: 1}, 1)
     assert memory.objects[CONTENT].content == LARGE
+    assert quarantined(memory) == ([] if method == "copy" else [DAMAGED])
     await expect_problems(memory, verify=True)
 
 
@@ -167,6 +168,21 @@ async def test_unreferenced_damaged_content_is_moved_away_and_then_healthy(
     await memory.put(path, b"something else")
     report = await expect_repaired(memory, Problem.CONTENT_DAMAGED, verify=True)
     assert report.unreferenced.number == 0
+
+
+async def test_part_of_the_content_is_verified_by_the_beginning_of_its_digest(
+    memory: MemoryStore,
+) -> None:
+    """Sixteen runs verify all of it."""
+    await damage(memory)
+    beginning = str(BLOB)[: len("sha256:0")]
+    report = await expect_problems(
+        memory, Problem.CONTENT_DAMAGED, verify=True, verify_prefix=beginning
+    )
+    assert report.verified is not None
+    assert report.verified.number < 3
+    other = "sha256:0" if beginning != "sha256:0" else "sha256:1"
+    await expect_problems(memory, verify=True, verify_prefix=other)
 
 
 async def test_damaged_content_is_read_twice_and_whole_content_once(memory: MemoryStore) -> None:

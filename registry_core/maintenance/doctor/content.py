@@ -30,6 +30,7 @@ from ...spec.errors import ManifestInvalid
 from ...spec.manifest import MAX_MANIFEST_BYTES, detect_media_type
 from ...storage.content import Content
 from ...storage.layout_parse import Kind
+from ..digest_table import DigestTable
 from ..walk import Progress
 from .context import CheckContext
 from .report import BlockCount, ContentCount, DoctorReport, Problem
@@ -43,15 +44,15 @@ _CHANGED = (NotFound, ConditionFailed, RangeNotSatisfiable)
 """What is raised where content is deleted or written at the same time."""
 
 
-async def verify_content(context: CheckContext) -> None:
-    """Hash all content that was listed, in pieces, a few objects at a time.
+async def verify_content(context: CheckContext, listed: DigestTable) -> None:
+    """Hash content, in pieces, a few objects at a time.
 
     For each object one call per 8 MiB, and one that looks for blocks staged over it; two more, and
     the object is read once more, for each that is damaged.
     """
     report = context.report
     verified = report.verified = report.verified or ContentCount()
-    total = sum(size for _, size, _ in context.content.rows())
+    total = sum(size for _, size, _ in listed.rows())
     before = verified.bytes
 
     async def verify(row: tuple[Digest, int, bool]) -> None:
@@ -64,8 +65,7 @@ async def verify_content(context: CheckContext) -> None:
             context.on_progress(Progress("verifying", verified.bytes - before, total, "bytes"))
         await count_blocks(context.store, report, Kind.CONTENT, context.layout.content(digest))
 
-    rows = (row for row in context.content.rows() if row[0] not in context.damaged)
-    await for_each(rows, verify, limit=_HASHING_CONCURRENCY)
+    await for_each(listed.rows(), verify, limit=_HASHING_CONCURRENCY)
 
 
 async def count_blocks(store: ObjectStore, report: DoctorReport, kind: Kind, path: str) -> None:
@@ -121,9 +121,7 @@ async def _matches(
 
 
 async def holds_manifest(context: CheckContext, digest: Digest) -> bool:
-    """Return whether content is a manifest that can be served. One call; none for a large blob."""
-    if (context.listed_size(digest) or 0) > MAX_MANIFEST_BYTES:
-        return False
+    """Return whether content is a manifest that can be served. One call."""
     try:
         found = await context.store.get(context.layout.content(digest), limit=MAX_MANIFEST_BYTES)
     except (NotFound, TooLarge, StoreRefused):

@@ -25,14 +25,16 @@ class DoctorOptions:
 
     ``root`` is the registry's root as in `Layout`; None examines the whole container.
     ``root_setting`` is the name of the setting that would choose a root, for messages. ``verify``
-    hashes all content, ``repair`` repairs what can be repaired. Objects younger than ``grace`` are
-    not judged where a push in progress would look the same.
+    hashes all content, or that whose digests begin with ``verify_prefix``. ``repair`` repairs what
+    can be repaired. Objects younger than ``grace`` are not judged where a push in progress would
+    look the same.
     """
 
     root: str | None = None
     root_setting: str = "the root directory"
     repair: bool = False
     verify: bool = False
+    verify_prefix: str = ""
     grace: timedelta = timedelta(minutes=5)
 
 

@@ -21,6 +21,7 @@ from ...spec.digest import Digest
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ...storage.root import LEADING_SLASH, PLAIN, RootAmbiguous, find_root
+from ..digest_table import DigestTable
 from ..walk import ListedBlocks, ListedObject, OnProgress, walk
 from .content import count_blocks, is_empty, report_if_damaged, verify_content
 from .context import CONCURRENCY, CheckContext, DoctorOptions
@@ -54,30 +55,75 @@ async def examine(
     :raises StoreUnavailable: storage cannot be used; the report is incomplete.
     """
     root = await _choose_root(store, report, options)
-    may_repair = options.repair and root is not None
+    examination = Examination(store, report, options, on_progress, root)
     if options.repair and root is not None:
-        await _complete_repairs(
-            CheckContext(store, Layout(root), report, options, on_progress, may_repair)
-        )
-    prefix = "" if options.root is None else Layout(options.root).base
-    check: RegistryCheck | None = None
-    async for item in _walk_objects(store, prefix, report, on_progress):
-        place = item.place
-        if place.kind is Kind.UNKNOWN:
-            continue
-        if check is None or check.context.layout.root != place.root:
-            if check:
-                await check.finish()
-            report.roots.append(place.root)
-            is_served = options.root is not None or place.root in (PLAIN, LEADING_SLASH)
-            layout = Layout(place.root)
-            check = RegistryCheck(
-                CheckContext(store, layout, report, options, on_progress, may_repair and is_served)
+        await _complete_repairs(examination.context(root))
+    if options.verify:
+        await examination.verify()
+    await examination.run()
+
+
+@dataclass
+class Examination:
+    """One examination of a container. ``root``: the registry's to repair, None if there are two."""
+
+    store: ObjectStore
+    report: DoctorReport
+    options: DoctorOptions
+    on_progress: OnProgress
+    root: str | None
+    _contexts: dict[str, CheckContext] = field(default_factory=dict)
+
+    def context(self, root: str) -> CheckContext:
+        """Return what the checks of the registry under this root share."""
+        if root not in self._contexts:
+            is_served = self.options.root is not None or root in (PLAIN, LEADING_SLASH)
+            may_repair = self.options.repair and self.root is not None and is_served
+            self._contexts[root] = CheckContext(
+                self.store,
+                Layout(root),
+                self.report,
+                self.options,
+                self.on_progress,
+                may_repair,
             )
-        await check.add(item)
-    if check:
-        await check.finish()
-        await _check_served(check.context)
+        return self._contexts[root]
+
+    async def verify(self) -> None:
+        """Hash content before anything else is listed, as that may take days.
+
+        What is moved away is then missing for whatever links to it.
+        """
+        listed: dict[str, DigestTable] = {}
+        async for item in walk(self.store, self._prefix, self.on_progress):
+            place = item.place
+            if place.kind is Kind.CONTENT and place.digest and isinstance(item, ListedObject):
+                table = listed.setdefault(place.root, DigestTable())
+                if str(place.digest).startswith(self.options.verify_prefix):
+                    table.add(place.digest, item.properties.size)
+        for root, table in listed.items():
+            await verify_content(self.context(root), table)
+
+    async def run(self) -> None:
+        """Walk over the container, and check each registry in it."""
+        check: RegistryCheck | None = None
+        async for item in _walk_objects(self.store, self._prefix, self.report, self.on_progress):
+            place = item.place
+            if place.kind is Kind.UNKNOWN:
+                continue
+            if check is None or check.context.layout.root != place.root:
+                if check:
+                    await check.finish()
+                self.report.roots.append(place.root)
+                check = RegistryCheck(self.context(place.root))
+            await check.add(item)
+        if check:
+            await check.finish()
+            await _check_served(check.context)
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.options.root is None else Layout(self.options.root).base
 
 
 async def _walk_objects(
@@ -173,7 +219,6 @@ class RegistryCheck:
     """The repositories that have manifests."""
     repository: RepositoryCheck | None = None
     uploads: UploadAges = field(init=False)
-    _is_content_checked: bool = False
 
     def __post_init__(self) -> None:
         self.uploads = UploadAges(self.context.report.uploads, self.context.now)
@@ -194,7 +239,6 @@ class RegistryCheck:
         elif place.kind is Kind.UPLOAD:
             self.uploads.add(item)
         elif place.kind in _LINKS:
-            await self._check_content()
             if self.repository is None or self.repository.name != place.repository:
                 await self._finish_repository()
                 self.repository = RepositoryCheck(self.context, place.repository)
@@ -216,19 +260,8 @@ class RegistryCheck:
             with suppress(NotFound, ConditionFailed, RangeNotSatisfiable):
                 await report_if_damaged(self.context, digest)
 
-    async def _check_content(self) -> None:
-        """Verify content, once, if requested: all of it comes before the first link.
-
-        What is moved away is then missing for whatever links to it.
-        """
-        is_due = self.context.options.verify and not self._is_content_checked
-        self._is_content_checked = True
-        if is_due:
-            await verify_content(self.context)
-
     async def finish(self) -> None:
         """Check the last repository, and what can only be known now."""
-        await self._check_content()
         await self._finish_repository()
         self.uploads.finish()
         unfilled = [item for item in self.markers.items() if item[0] not in self.filled]

@@ -19,7 +19,7 @@ from ...storage.content import Content
 from ...storage.layout_parse import Kind
 from ...storage.membership import Membership
 from ...storage.referrers import Referrers
-from .content import holds_manifest, is_manifest, report_damaged
+from .content import is_manifest, report_damaged
 from .context import CONCURRENCY, CheckContext
 from .links import ListedLink, ListedLinks
 from .repairs import remove_revision_link, restore_link
@@ -83,16 +83,22 @@ class ManifestCheck:
         await self._check_subject(manifest)
 
     async def _read(self, digest: Digest) -> bytes | None:
-        """Return content that matches its digest; None, once reported, if there is none."""
+        """Return content that matches its digest; None, once noted, if it cannot be read.
+
+        One call, none if it is too large for a manifest.
+        """
         path = self.context.layout.content(digest)
+        too_large = f"manifest {digest} has more than {MAX_MANIFEST_BYTES} bytes"
+        if (self.context.listed_size(digest) or 0) > MAX_MANIFEST_BYTES:
+            self._no_manifests[digest] = too_large
+            return None
         try:
             found = await self.context.store.get(path, limit=MAX_MANIFEST_BYTES)
         except NotFound:
             await self._report_dangling(digest)
             return None
         except TooLarge:
-            message = f"manifest {digest} has more than {MAX_MANIFEST_BYTES} bytes"
-            self._no_manifests[digest] = message
+            self._no_manifests[digest] = too_large
             return None
         except StoreRefused:  # archived, which the walk reports
             return None
@@ -131,7 +137,10 @@ class ManifestCheck:
         index = self.listed_blobs.get(digest)
         if index is not None:
             await self._check_blob(index, digest)
-        if (index is None and digest not in self.links.layers) or self._is_tagged(digest):
+        is_blob = index is not None or digest in self.links.layers
+        if digest not in self.links.revisions and is_blob and not self._is_tagged(digest):
+            return  # an index lists it as a manifest, which is no harm
+        if not is_blob or self._is_tagged(digest):
             await self._report_invalid(digest, message)
             return
         path = self.context.layout.revision_link(self.repository, digest)
@@ -179,7 +188,10 @@ class ManifestCheck:
         path = self.context.layout.revision_link(self.repository, digest)
         if not await self._has_unlinked(subject, path, digest, Problem.CHILD_MISSING):
             return
-        if await holds_manifest(self.context, digest):
+        content = await self._read(digest)
+        if content is None:
+            return
+        if await off_loop(len(content), is_manifest, content):
             await self._report_unlinked(
                 Problem.CHILD_UNLINKED, subject, Kind.REVISION_LINK, path, digest
             )
