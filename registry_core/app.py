@@ -33,6 +33,7 @@ from .server.application import Application, TokenEndpoints
 from .server.audit import log as audit_log
 from .server.context import ServerContext
 from .server.cors import Cors
+from .server.sealing import PAGE, Sealer
 from .server.sessions import SessionSigner
 from .server.urls import Urls
 from .storage.layout import Layout
@@ -197,6 +198,7 @@ def _assemble(
         authenticator,
         settings.repository_classes,
         settings.body_limit,
+        pages=Sealer(settings.http_secret, PAGE),
     )
     return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 

@@ -31,6 +31,15 @@ def beginning(glob: str) -> str:
     return glob[: min(map(len, (glob.split("*", maxsplit=1)[0], glob.split("?", maxsplit=1)[0])))]
 
 
+def outermost(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the texts that begin with no other one, sorted."""
+    found: list[str] = []
+    for text in sorted(texts):
+        if not (found and text.startswith(found[-1])):
+            found.append(text)
+    return tuple(found)
+
+
 class Glob:
     """A glob as an automaton. A position counts the characters that have been matched."""
 
@@ -160,6 +169,10 @@ class RepositoryGlobs:
 
     def match(self, repository: str) -> bool:
         return self._set.match(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        """Return texts with one of which each match begins: sorted, none beginning with another."""
+        return outermost(map(beginning, self.texts))
 
 
 def _check_tag_glob(glob: str) -> None:

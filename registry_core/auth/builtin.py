@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..globs import RepositoryGlobs
 from ..spec.errors import RegistryError
 from ..spec.scopes import REPOSITORY, Resource, Scope
 from .authenticators import TokenAuthenticator
@@ -13,7 +14,7 @@ from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .challenges import parse_bearer
 from .identity import ANONYMOUS, IdentitySource, kind_of
 from .rules import Rules
-from .tokens.claims import identity_from_claim
+from .tokens.claims import identity_from_claim, shown_from_claim
 from .tokens.exchange import TokenExchange
 from .tokens.issuing import Issuer, RefreshTokens
 from .tokens.service import TokenService
@@ -93,9 +94,9 @@ class BuiltinAuthenticator:
             return ANYBODY
         verified = await self.tokens.verifier.verify(token, at)
         permissions = Granted(verified.scopes)
-        if identity := verified.claims.get("identity"):
-            holder = self.rules.permissions(identity_from_claim(identity))
-            permissions = _GrantedCatalog(verified.scopes, holder)
+        if holder := verified.claims.get("identity"):
+            everything = self.rules.permissions(identity_from_claim(holder))
+            permissions = _GrantedCatalog(verified.scopes, everything, shown_from_claim(holder))
         return Caller(
             verified.subject,
             permissions,
@@ -113,12 +114,21 @@ class BuiltinAuthenticator:
 
 @dataclass(frozen=True)
 class _GrantedCatalog(Granted):
-    """`Permissions` of a token for the catalog, which shows what the token's holder may see."""
+    """`Permissions` of a token for the catalog, which shows what the token's holder may see.
+
+    ``limits``: globs of the repositories that the holder's key is limited to; None: to none.
+    """
 
     holder: Permissions = NOTHING
+    limits: RepositoryGlobs | None = None
 
     def sees(self, repository: str) -> bool:
-        return self.holder.sees(repository)
+        is_covered = self.limits is None or self.limits.match(repository)
+        return is_covered and self.holder.sees(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        limited = ("",) if self.limits is None else self.limits.beginnings()
+        return self.holder.beginnings() if limited == ("",) else limited
 
 
 @dataclass(frozen=True)
@@ -139,3 +149,6 @@ class _Anonymous:
 
     def sees(self, repository: str) -> bool:
         return self.everybody.sees(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        return self.everybody.beginnings()

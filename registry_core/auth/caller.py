@@ -22,6 +22,12 @@ class Permissions(Protocol):
     def sees(self, repository: str) -> bool:
         """Whether the catalog, if it may be listed at all, shows the repository."""
 
+    def beginnings(self) -> tuple[str, ...]:
+        """Return texts with one of which each repository begins that the catalog shows.
+
+        Sorted, and none begins with another one. ``("",)``: it may be any repository.
+        """
+
 
 class Everything:
     """`Permissions` to do everything."""
@@ -34,6 +40,9 @@ class Everything:
 
     def sees(self, repository: str) -> bool:
         return True
+
+    def beginnings(self) -> tuple[str, ...]:
+        return ("",)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,9 @@ class Granted:
 
     def sees(self, repository: str) -> bool:
         return True
+
+    def beginnings(self) -> tuple[str, ...]:
+        return ("",)
 
 
 NOTHING = Granted()

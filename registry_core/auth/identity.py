@@ -69,6 +69,17 @@ class Login:
     refresh_seconds: int | None = None
 
     @property
+    def shown(self) -> tuple[str, ...] | None:
+        """Globs of the repositories that the catalog shows at most; None means any.
+
+        A limit that allows anything in a repository includes seeing that there is such a one.
+        """
+        if self.limits is None:
+            return None
+        resources = (limit.resource for limit in self.limits)
+        return tuple(each.name for each in resources if each.type == REPOSITORY)
+
+    @property
     def key(self) -> str:
         """The name of the personal access key that proved it; empty for other secrets."""
         return self.credential.partition(":")[0] if self.source == KEY else ""

@@ -11,6 +11,7 @@ from ..spec.origins import Origins
 from .application import Application, do_nothing
 from .context import ServerContext
 from .cors import Cors
+from .sealing import PAGE, Sealer
 from .sessions import SessionSigner
 from .urls import Urls
 
@@ -30,8 +31,9 @@ def asgi(
 ) -> Application:
     """Return an ASGI application that serves a registry.
 
-    :param secret: signs the URLs of uploads. Every process that serves the registry needs the same,
-        and after a restart too: an upload continues in any of them.
+    :param secret: signs the URLs of uploads, and seals the links from page to page of a listing.
+        Every process that serves the registry needs the same, and after a restart too: an upload
+        or a listing continues in any of them.
     :param authenticator: authenticates callers. Without one, everybody may do everything.
     :param public_url: scheme and host of the registry for clients, such as
         ``https://registry.example.com``. By default they are taken from each request.
@@ -51,5 +53,6 @@ def asgi(
         Urls(public_url, relative_urls),
         authenticator or Open(),
         repository_classes,
+        pages=Sealer(secret, PAGE),
     )
     return Application(context, cors=Cors(Origins.parse(cors_origins)), shutdown=shutdown)

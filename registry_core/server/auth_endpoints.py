@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 _JWKS_SECONDS = 300
 
+MAX_SCOPES = 100
+"""The most scopes of one token request. A push that mounts from many repositories names a few."""
+
 
 @dataclass(frozen=True)
 class AuthEndpoints:
@@ -176,8 +179,15 @@ def _scopes(parameters: QueryParams) -> Iterable[Scope]:
     """Return the requested scopes: several in one parameter, or a parameter for each.
 
     Malformed ones are left out, as other token services do: they grant nothing.
+
+    :raises Unsupported: there are more than `MAX_SCOPES` (400).
     """
-    return list(_parsed(text for many in parameters.getlist("scope") for text in many.split()))
+    texts = [text for many in parameters.getlist("scope") for text in many.split()]
+    if len(texts) > MAX_SCOPES:
+        raise _bad_request(
+            f"{len(texts)} scopes were requested; one token has {MAX_SCOPES} at most"
+        )
+    return list(_parsed(texts))
 
 
 def _parsed(texts: Iterable[str]) -> Iterator[Scope]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -14,6 +14,7 @@ from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError
 from .audit import AuditRecord, audit_record
 from .bodies import read_body, read_chunk
+from .sealing import Sealer
 from .sessions import SessionSigner, UploadSession
 from .urls import Urls
 
@@ -22,7 +23,7 @@ from .urls import Urls
 class ServerContext:
     """What all requests share.
 
-    ``registry`` is opened with its storage.
+    ``registry`` is opened with its storage. ``pages`` seals the positions in links to next pages.
     ``repository_classes``: the classes of manifests that may be pushed; empty: all.
     ``body_limit``: the largest request body that the host accepts, in bytes; None: no limit.
     """
@@ -33,6 +34,7 @@ class ServerContext:
     authenticator: Authenticator
     repository_classes: Collection[str] = ()
     body_limit: int | None = None
+    pages: Sealer = field(kw_only=True)
 
     async def open(
         self, request: Request, caller: Caller, session: UploadSession | RegistryError | None

@@ -21,6 +21,10 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 
 
+PAGE = "page"
+"""The purpose of a sealed position in a listing."""
+
+
 class SealBroken(ValueError):
     """The text was not sealed by this registry for this purpose and context, or was altered."""
 

@@ -48,23 +48,27 @@ class Link:
     """A link: its target's digest, and what its metadata say of the target.
 
     ``media_type`` and ``size`` (in bytes) are None for links that another registry wrote. ``extra``
-    are further metadata, as they are stored: see `link_metadata`.
+    are further metadata, as they are stored: see `link_metadata`. ``body`` is the object's content
+    where that says more than the digest; it is not read back.
     """
 
     digest: Digest
     media_type: str | None = None
     size: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    body: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def to(cls, target: Descriptor, extra: Mapping[str, str] | None = None) -> Link:
+    def to(
+        cls, target: Descriptor, extra: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Link:
         """Return a link to what the descriptor describes."""
-        return cls(target.digest, target.media_type, target.size, extra or {})
+        return cls(target.digest, target.media_type, target.size, extra or {}, body)
 
     @property
     def content(self) -> bytes:
         """The object's content."""
-        return str(self.digest).encode()
+        return self.body or str(self.digest).encode()
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.server.application import HANDLERS, Application
 from registry_core.server.context import ServerContext
+from registry_core.server.sealing import PAGE, Sealer
 from registry_core.server.sessions import SessionSigner, UploadSession
 from registry_core.server.urls import Urls
 from registry_core.spec.endpoints import CheckVersion
@@ -43,7 +44,13 @@ class CountingSigner(SessionSigner):
 @pytest.fixture
 def context() -> ServerContext:
     registry = build_registry(SETTINGS, MemoryStore())
-    return ServerContext(Lazy.of(registry), CountingSigner(SETTINGS.http_secret), Urls(), Open())
+    return ServerContext(
+        Lazy.of(registry),
+        CountingSigner(SETTINGS.http_secret),
+        Urls(),
+        Open(),
+        pages=Sealer(SETTINGS.http_secret, PAGE),
+    )
 
 
 @pytest.fixture

@@ -173,6 +173,26 @@ async def test_a_page_of_the_catalog(stack: Stack) -> None:
     assert await stack.calls_of(wire.client.get("/v2/_catalog")) == ["list"]
 
 
+async def test_a_list_of_referrers(stack: Stack) -> None:
+    """One get is that of the fallback tag, and one more that of each entry with long annotations.
+
+    Such an entry costs no more than one put either, beside the rest of its push.
+    """
+    wire = stack.new_instance()
+    await wire.push_image("v1", LAYER)
+    subject = {"subject": _descriptor(MANIFEST)}
+    for length in (10, 9000):
+        note = {"note": "x" * length}
+        referrer = image_manifest(LAYER, annotations=note, **subject)
+        push = wire.put_manifest(Digest.of(referrer), referrer)
+        assert (await stack.calls_of(push)).count("put") == 3
+    url = f"{wire.base}/referrers/{Digest.of(MANIFEST)}"
+    calls = await stack.calls_of(stack.new_instance().client.get(url))
+    assert sorted(calls) == ["get", "get", "list"]
+    calls = await stack.calls_of(stack.new_instance().client.get(f"{url}?artifactType=none"))
+    assert sorted(calls) == ["get", "list"]
+
+
 async def test_without_a_membership_cache_every_request_looks_again(stack: Stack) -> None:
     """REGISTRY_STORAGE_CACHE_MEMBERSHIP=0; content by digest is cached all the same."""
     settings = Settings(AzureStorage("unused"), SETTINGS.http_secret, membership_seconds=0)

@@ -19,6 +19,7 @@ from ...object_store.interface import (
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
+from ...storage.link_metadata import is_descriptor
 from ...storage.links import MAX_LINK_BYTES, read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
@@ -66,12 +67,17 @@ class ListedLink:
         size = self.properties.metadata.get("size", "")
         return int(size) if size.isdecimal() else None
 
+    @property
+    def _is_described(self) -> bool:
+        """Whether it is an entry of a list of referrers whose content is a descriptor."""
+        return self.place.kind is Kind.REFERRER and is_descriptor(self.properties)
+
     def read_metadata(self) -> bool:
         """Set ``target`` from the metadata. Returns whether they prove that the link is whole."""
         self.target = _parse(self.properties.metadata.get("digest", ""))
         return (
             self.target is not None
-            and self.properties.size == len(str(self.target))
+            and (self.properties.size == len(str(self.target)) or self._is_described)
             and self.place.digest in (None, self.target)
         )
 

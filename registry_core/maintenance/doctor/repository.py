@@ -97,8 +97,7 @@ async def _has_manifests(context: CheckContext, name: str) -> bool:
 async def _write_marker(context: CheckContext, name: str) -> str:
     catalog = Catalog(context.store, context.layout)
     await catalog.mark(name)
-    if not await _has_manifests(context, name):  # deleted since
-        await catalog.update(name)
+    await catalog.update(name)  # if the manifests were deleted meanwhile, the marker goes again
     return "marker written" if await context.exists(context.layout.catalog_marker(name)) else ""
 
 

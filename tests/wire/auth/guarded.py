@@ -21,6 +21,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.context import ServerContext
+from registry_core.server.sealing import PAGE, Sealer
 from registry_core.server.sessions import SessionSigner
 from registry_core.server.urls import Urls
 from registry_core.spec.scopes import Scope
@@ -80,7 +81,12 @@ async def guarded(
     )
     sessions = SessionSigner(_SETTINGS.http_secret, now=clock)
     context = ServerContext(
-        Lazy.of(build_registry(_SETTINGS, store)), sessions, Urls(), authenticator, classes
+        Lazy.of(build_registry(_SETTINGS, store)),
+        sessions,
+        Urls(),
+        authenticator,
+        classes,
+        pages=Sealer(_SETTINGS.http_secret, PAGE),
     )
     transport = httpx.ASGITransport(Application(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:
