@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from registry_core.maintenance.doctor import Problem, content
+from registry_core.maintenance.doctor import Problem
+from registry_core.maintenance.doctor import content as content_checks
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
@@ -54,7 +55,7 @@ async def test_damaged_content_is_moved_away_and_the_next_push_writes_it_anew(
     memory: MemoryStore, monkeypatch: pytest.MonkeyPatch, *, is_append: bool
 ) -> None:
     """Of a blob that is too large for a push to compare."""
-    monkeypatch.setattr(content, "_PIECE", 2**20)
+    monkeypatch.setattr(content_checks, "_PIECE", 2**20)
     await damage(memory, is_append=is_append)
     await expect_problems(memory, Problem.CONTENT_DAMAGED, verify=True)
     report = await examine_store(memory, verify=True, repair=True)
@@ -161,13 +162,29 @@ async def test_content_that_is_replaced_meanwhile_stays(memory: MemoryStore, met
     await expect_problems(memory, verify=True)
 
 
+@pytest.mark.parametrize("content, verify", [(b"something else", True), (b"", False)])
 async def test_unreferenced_damaged_content_is_moved_away_and_then_healthy(
-    memory: MemoryStore,
+    memory: MemoryStore, content: bytes, *, verify: bool
 ) -> None:
-    path = LAYOUT.content(Digest.of(b"nothing names it"))
-    await memory.put(path, b"something else")
-    report = await expect_repaired(memory, Problem.CONTENT_DAMAGED, verify=True)
+    await memory.put(LAYOUT.content(Digest.of(b"nothing names it")), content)
+    report = await expect_repaired(memory, Problem.CONTENT_DAMAGED, verify=verify)
     assert report.unreferenced.number == 0
+
+
+async def test_emptied_content_of_a_link_that_says_no_size_is_found(memory: MemoryStore) -> None:
+    """As CNCF distribution writes links."""
+    await memory.put(LAYOUT.blob_link("a", BLOB), str(BLOB).encode())
+    await damage(memory, b"")
+    await expect_problems(memory, Problem.CONTENT_DAMAGED)
+
+
+async def test_a_manifest_in_the_place_of_another_is_not_linked(memory: MemoryStore) -> None:
+    digest = Digest.of(image_manifest(LARGE))
+    await memory.delete(LAYOUT.revision_link("a", digest))
+    await memory.put(LAYOUT.content(digest), image_manifest())
+    report = await examine_store(memory, repair=True)
+    assert report.found[Problem.TAG_UNLINKED] == 1
+    assert report.repaired == {Problem.CONTENT_DAMAGED: 1}
 
 
 async def test_part_of_the_content_is_verified_by_the_beginning_of_its_digest(

@@ -27,6 +27,7 @@ from registry_core.storage.layout_parse import Kind, parse_path
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob, push_image
 from tests.support.counting import CountingStore
+from tests.support.host import PROJECT
 
 from .examining import (
     examine_store,
@@ -182,6 +183,15 @@ async def test_a_push_between_two_pages_of_the_listing_is_not_a_problem(
     report = await examine_store(PushesMeanwhile(memory))
     assert not report.found, report.findings
     assert report.repositories == 2
+
+
+def test_everything_that_a_report_may_contain_is_documented() -> None:
+    page = (PROJECT / "docs" / "doctor.md").read_text()
+    for problem in Problem:
+        assert f"\n| `{problem}` | " in page, problem
+    finding = Finding(Problem.ARCHIVED, "", "").to_json()
+    for name in (*Kind, *DoctorReport().to_json(), *finding):
+        assert f"`{name}`" in page, name
 
 
 def test_findings_beyond_the_limit_are_counted() -> None:

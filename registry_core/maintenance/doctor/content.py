@@ -114,7 +114,7 @@ async def _matches(
     context: CheckContext, digest: Digest, size: int, etag: str | None = None
 ) -> bool:
     if not size:
-        return is_empty(digest)
+        return digest == Digest.of(b"", digest.algorithm)
     content = Content(context.store, context.layout)
     path = context.layout.content(digest)
     return await content.hash(path, size, digest.algorithm, etag) == digest
@@ -142,11 +142,6 @@ def is_manifest(content: bytes) -> bool:
     except ManifestInvalid:
         return False
     return "schemaVersion" in json.loads(content)
-
-
-def is_empty(digest: Digest) -> bool:
-    """Return whether a digest is that of no bytes."""
-    return digest == Digest.of(b"", digest.algorithm)
 
 
 async def _quarantine(context: CheckContext, digest: Digest, seen: Properties) -> str:

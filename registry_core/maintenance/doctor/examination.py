@@ -23,7 +23,7 @@ from ...storage.layout_parse import Kind
 from ...storage.root import LEADING_SLASH, PLAIN, RootAmbiguous, find_root
 from ..digest_table import DigestTable
 from ..walk import ListedBlocks, ListedObject, OnProgress, walk
-from .content import count_blocks, is_empty, report_if_damaged, verify_content
+from .content import count_blocks, report_if_damaged, verify_content
 from .context import CONCURRENCY, CheckContext, DoctorOptions
 from .repairs import complete_replacements
 from .report import DoctorReport, Finding, Problem, UploadCount
@@ -230,7 +230,7 @@ class RegistryCheck:
             await self._report_archived(item)
         if place.kind is Kind.CONTENT and place.digest:
             self.context.content.add(place.digest, item.properties.size)
-            if not item.properties.size and not is_empty(place.digest):
+            if not item.properties.size:
                 await self._check_emptied(place.digest, item.properties)
         elif place.kind is Kind.MARKER:
             self.markers[place.repository] = item.path

@@ -138,13 +138,11 @@ class ManifestCheck:
         if index is not None:
             await self._check_blob(index, digest)
         is_blob = index is not None or digest in self.links.layers
-        if digest not in self.links.revisions and is_blob and not self._is_tagged(digest):
-            return  # an index lists it as a manifest, which is no harm
         if not is_blob or self._is_tagged(digest):
             await self._report_invalid(digest, message)
             return
         path = self.context.layout.revision_link(self.repository, digest)
-        with suppress(NotFound):  # deleted since
+        with suppress(NotFound):  # deleted since, or an index lists it as a manifest
             seen = await self.context.store.head(path)
             await self.context.report_problem(
                 Problem.BLOB_AS_MANIFEST,
