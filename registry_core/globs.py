@@ -1,4 +1,4 @@
-"""Globs of repositories, of ``repository:tag`` and of claims, as used in settings and documents.
+"""Globs of repositories, of ``repository:tag``, of URLs and of claims, as settings have them.
 
 ``*`` matches any text without a separator, ``**`` any text, ``?`` one character except a separator.
 All other characters match themselves. The separator is the slash; in claims the colon as well.
@@ -21,6 +21,12 @@ ANY, ANY_PART, ONE = "**", "*", "?"
 _TOKEN = re.compile(r"\*\*|\*|\?|[^*?]+")
 _REPOSITORY = re.compile(r"[a-z0-9._/*?-]+")
 _TAG = re.compile(r"[a-zA-Z0-9._*?-]+")
+# A wildcard in the host stands for its first labels only: "https://example.com*/" would match the
+# host example.com.evil.example.
+_URL = re.compile(
+    r"https?://(?:\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::[0-9]{1,5})?"
+    r"/[A-Za-z0-9._~:/@!&',;=%*?-]*"
+)
 
 State: TypeAlias = int
 """The positions in a glob that may have been reached, one bit each. 0: no text can match now."""
@@ -175,6 +181,23 @@ class RepositoryGlobs:
         return outermost(map(beginning, self.texts))
 
 
+@dataclass(frozen=True)
+class UrlGlobs:
+    """Globs of normalized URLs with http or https. An empty collection matches nothing."""
+
+    texts: tuple[str, ...] = ()
+    _set: GlobSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: naming the glob that is not valid, with an example."""
+        for text in self.texts:
+            _check_url_glob(text)
+        object.__setattr__(self, "_set", GlobSet(self.texts))
+
+    def match(self, url: str) -> bool:
+        return self._set.match(url)
+
+
 def _check_tag_glob(glob: str) -> None:
     repository, colon, tag = glob.partition(":")
     if not (colon and _REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag)):
@@ -184,6 +207,15 @@ def _check_tag_glob(glob: str) -> None:
 def _check_repository_glob(glob: str) -> None:
     if not _REPOSITORY.fullmatch(glob):
         raise ValueError(f"{glob!r} is not a glob of repositories, such as team-a/** or public/*")
+
+
+def _check_url_glob(glob: str) -> None:
+    # ".*" is what a regular expression has, and distribution's setting.
+    if not _URL.fullmatch(glob) or ".*" in glob:
+        raise ValueError(
+            f"{glob!r} is not a glob of URLs, such as https://mcr.microsoft.com/** or "
+            "https://*.example.com/layers/*; a glob is not a regular expression"
+        )
 
 
 NO_TAGS = TagGlobs()

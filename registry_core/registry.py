@@ -46,12 +46,17 @@ class Blob(Protocol):
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload in progress: ``offset`` bytes have arrived; ``state`` is the registry's own."""
+    """An upload in progress: ``offset`` bytes have arrived; ``state`` is the registry's own.
+
+    ``once``: whether it may be finished as one blob only, because the credentials of its owner have
+    expired since it began. Otherwise an upload that is finished again makes another blob.
+    """
 
     repository: str
     id: str
     offset: int = 0
     state: str = ""
+    once: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from registry_core.globs import (
     RepositoryGlobs,
     State,
     TagGlobs,
+    UrlGlobs,
     beginning,
     compile_glob,
 )
@@ -133,3 +134,54 @@ def test_a_match_takes_a_step_for_each_character_at_most(glob: str, length: int)
         counting = Counting(glob)
         counting.match(text)
         assert counting.steps <= len(text)
+
+
+@pytest.mark.parametrize(
+    "glob, matching, others",
+    [
+        (
+            "https://mcr.microsoft.com/**",
+            ["https://mcr.microsoft.com/", "https://mcr.microsoft.com/v2/a?b=c"],
+            ["http://mcr.microsoft.com/", "https://mcr.microsoft.com.evil.example/"],
+        ),
+        (
+            "https://*.example.com/layers/*",
+            ["https://a.example.com/layers/1", "https://a.b.example.com/layers/"],
+            ["https://example.com/layers/1", "https://a.example.com/layers/1/2"],
+        ),
+        ("http://*/**", ["http://a.example:81/b/c"], ["https://a.example/"]),
+        ("https://a.example:444/?", ["https://a.example:444/b"], ["https://a.example/b"]),
+    ],
+)
+def test_a_glob_of_urls_matches_all_of_a_url(
+    glob: str, matching: list[str], others: list[str]
+) -> None:
+    globs = UrlGlobs((glob,))
+    for url in matching:
+        assert globs.match(url), url
+    for url in others:
+        assert not globs.match(url), url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mcr.microsoft.com/**",
+        "https://mcr.microsoft.com",
+        "https://mcr.microsoft.com*/**",
+        "https://mcr.*.com/**",
+        "https://MCR.microsoft.com/**",
+        "^https://mcr.microsoft.com/",
+        r"https://([^/]+\.)*microsoft\.com/",
+        "https://mcr.microsoft.com/.*",
+        "https://mcr.microsoft.com/a|b",
+        "https?://mcr.microsoft.com/",
+        "ftp://a.example/**",
+        "",
+    ],
+)
+def test_regular_expressions_and_open_hosts_are_not_globs_of_urls(text: str) -> None:
+    """Those of distribution would match other URLs if they were read as globs."""
+    with pytest.raises(ValueError, match="is not a glob of URLs, such as https://") as error:
+        UrlGlobs((text,))
+    assert repr(text) in str(error.value)

@@ -17,6 +17,7 @@ from .rules import Rules
 from .tokens.claims import identity_from_claim, shown_from_claim
 from .tokens.exchange import TokenExchange
 from .tokens.issuing import Issuer, RefreshTokens
+from .tokens.logins import LoginCheck
 from .tokens.service import TokenService
 from .tokens.verification import TokenVerifier
 
@@ -55,10 +56,18 @@ class BuiltinMode:
         # In the order of their cost: checking a password takes longest.
         sources = [*([keys] if keys else []), *external, *([users] if users else [])]
         verifier = TokenVerifier(
-            issuer.key_set, issuer.service, issuer.service, {key.algorithm for key in issuer.keys}
+            issuer.key_set,
+            issuer.service,
+            issuer.service,
+            {key.algorithm for key in issuer.keys},
+            issuer.now,
         )
         return cls(
-            BuiltinAuthenticator(TokenAuthenticator(verifier, None, issuer.service), rules),
+            BuiltinAuthenticator(
+                TokenAuthenticator(verifier, None, issuer.service),
+                rules,
+                LoginCheck.of(sources, rules),
+            ),
             TokenService(sources, rules, issuer, refresh_tokens),
             TokenExchange(external, refresh_tokens),
         )
@@ -83,6 +92,7 @@ class BuiltinAuthenticator:
 
     tokens: TokenAuthenticator
     rules: Rules
+    logins: LoginCheck
 
     async def authenticate(
         self, authorization: str | None, *, at: float | None = None, client: str = ""
@@ -93,6 +103,8 @@ class BuiltinAuthenticator:
         if not token:
             return ANYBODY
         verified = await self.tokens.verifier.verify(token, at)
+        if at is not None:
+            verified = await self.logins.check(verified)
         permissions = Granted(verified.scopes)
         if holder := verified.claims.get("identity"):
             everything = self.rules.permissions(identity_from_claim(holder))

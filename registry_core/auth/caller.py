@@ -127,8 +127,9 @@ class Authenticator(Protocol):
         """Return the caller of a request.
 
         :param authorization: the header ``Authorization``, None if the request has none.
-        :param at: accept credentials that have expired since this time (seconds since 1970); a long
-            upload outlives the token that it was begun with.
+        :param at: accept credentials that have expired since this time (seconds since 1970), if
+            their owner may still do what they grant, as far as that can be checked; an upload
+            outlives the token that it was begun with.
         :param client: the address of the client, empty if it is unknown: what one client tries must
             not keep others waiting.
         :raises CredentialsInvalid: they are wrong, expired, or of a kind not accepted here.

@@ -54,8 +54,8 @@ class Login:
     """An identity that was proved by a secret, and what that secret is good for.
 
     ``source`` is the name of the `IdentitySource` that checked it.
-    ``credential`` is a fingerprint of the secret, which reveals nothing of it; empty where the
-    source cannot say later whether the secret is still valid.
+    ``credential`` is a fingerprint of the secret, which reveals nothing of it, or of the settings
+    that the source accepted it by: what it needs to say later whether it still would.
     ``limits`` are scopes, with globs for repository names, that its tokens may grant at most; None
     means everything that the identity may do.
     ``refresh_seconds`` is the longest lifetime of a refresh token for it: with 0 none is issued,

@@ -16,7 +16,7 @@ from typing import TextIO
 from ..config import CONNECTION_STRING, CONTAINER
 from .azurite import STOP_SECONDS, Azurite
 
-# REGISTRY_HTTP_SECRET signs the state of uploads; long enough for HMAC with SHA-512.
+# REGISTRY_HTTP_SECRET seals the state of uploads; long enough for HMAC with SHA-512.
 _SECRET_BYTES = 64
 
 

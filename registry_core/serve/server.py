@@ -35,8 +35,7 @@ class StartFailed(Exception):
 class ForwardedFromLoopback:
     """ASGI middleware: trust ``Forwarded`` and ``X-Forwarded-*`` from proxies on this machine only.
 
-    The registry itself trusts these headers, since in Azure the Functions host writes them. Those
-    of other clients are removed.
+    The registry itself cannot know who wrote these headers. Those of other clients are removed.
     """
 
     def __init__(self, app: ASGIApp) -> None:

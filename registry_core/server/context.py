@@ -15,7 +15,7 @@ from ..spec.errors import RegistryError
 from .audit import AuditRecord, audit_record
 from .bodies import read_body, read_chunk
 from .sealing import Sealer
-from .sessions import SessionSigner, UploadSession
+from .sessions import SessionSealer, UploadSession
 from .urls import Urls
 
 
@@ -29,7 +29,7 @@ class ServerContext:
     """
 
     registry: Lazy[Registry]
-    sessions: SessionSigner
+    sessions: SessionSealer
     urls: Urls
     authenticator: Authenticator
     repository_classes: Collection[str] = ()

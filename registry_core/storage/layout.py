@@ -13,6 +13,8 @@
     <root>docker/registry/v2/_uploads/<name>/<id>/data      an upload in progress; ours, under a
                                                             prefix of its own, so that storage's
                                                             lifecycle rules can delete old ones
+                                           /<id>/done       the blob that it became; ours, only if
+                                                            its owner's token had expired
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
@@ -83,6 +85,13 @@ class Layout:
 
     def upload(self, name: str, upload_id: str) -> str:
         return f"{self.uploads}{name}/{upload_id}/data"
+
+    def finished_upload(self, name: str, upload_id: str) -> str:
+        """Return the path of the link to the blob that an upload has made, if it may make one only.
+
+        Old ones are deleted with the uploads.
+        """
+        return f"{self.uploads}{name}/{upload_id}/done"
 
     def referrers(self, name: str, subject: Digest) -> str:
         """Return the prefix of all manifests that name ``subject``."""

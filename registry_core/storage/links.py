@@ -8,6 +8,7 @@ readers would miss it between its deletion and the put.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,8 +38,11 @@ MAX_LINK_BYTES = 1024
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
-# How often a link is written that others write at the same time. Each time one of them succeeds.
-_ATTEMPTS = 32
+# How often a link is written that others write at the same time. Each time one of them succeeds:
+# with many of them it takes patience and, after a few attempts, pauses of up to so many seconds.
+_ATTEMPTS = 200
+_QUICK_ATTEMPTS = 8
+_PAUSE = 0.05
 
 _NAMES = frozenset({"digest", "mediatype", "size"})
 
@@ -181,7 +185,7 @@ async def set_link(
         and returns whether it is to be replaced.
     :raises StoreUnavailable: others wrote it again and again.
     """
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             await store.put(path, link.content, metadata=link.metadata, condition=seen.condition)
         except ConditionFailed:
@@ -192,6 +196,8 @@ async def set_link(
                 continue
         else:
             return
+        if attempt >= _QUICK_ATTEMPTS:
+            await asyncio.sleep(random.random() * _PAUSE)  # noqa: S311 - no secret
         seen = await look_at_link(store, path)
         if not check(seen):
             return

@@ -19,6 +19,7 @@ from registry_core.auth.sources.personal_keys import PersonalKey, PersonalKeySou
 from registry_core.auth.tokens.claims import VerifiedToken
 from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
 from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.logins import LoginCheck
 from registry_core.auth.tokens.service import ANONYMOUS_LOGIN, TokenService
 from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.object_store.memory import MemoryStore
@@ -305,7 +306,9 @@ def test_a_subject_says_of_which_kind_the_identity_is() -> None:
 
 
 AUTHENTICATOR = BuiltinAuthenticator(
-    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
+    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE),
+    RULES,
+    LoginCheck.of(SERVED.sources, RULES),
 )
 
 

@@ -45,15 +45,15 @@ KEYS = {config.ACCOUNT_KEY, config.CONNECTION_STRING, "AzureWebJobsStorage"}
 ALWAYS_REQUIRED = (
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME",
     "REGISTRY_STORAGE_AZURE_CONTAINER",
-    "REGISTRY_HTTP_SECRET",
     "REGISTRY_AUTH",
 )
 MODES = {
-    "auth-none": ("none", ()),
-    "auth-htpasswd": ("htpasswd", ("REGISTRY_AUTH_HTPASSWD_PATH",)),
+    "auth-none": ("none", ("REGISTRY_HTTP_SECRET",)),
+    "auth-htpasswd": ("htpasswd", ("REGISTRY_HTTP_SECRET", "REGISTRY_AUTH_HTPASSWD_PATH")),
     "auth-token": (
         "token",
         (
+            "REGISTRY_HTTP_SECRET",
             "REGISTRY_AUTH_TOKEN_REALM",
             "REGISTRY_AUTH_TOKEN_SERVICE",
             "REGISTRY_AUTH_TOKEN_ISSUER",

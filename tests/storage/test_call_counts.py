@@ -146,7 +146,15 @@ async def test_a_push_of_16_mib_by_one_request(stack: Stack, by: str) -> None:
         assert answer.status_code == 201
 
     push: Callable[[], Awaitable[object]] = post if by == "POST" else lambda: wire.push_blob(LARGE)
-    assert await stack.calls_of(push()) == ["stage", "stage", "commit", "put"]
+    assert await stack.calls_of(push()) == ["head", "stage", "stage", "commit", "put"]
+    assert await stack.calls_of(push()) == ["head", "head", "put"]
+
+
+async def test_a_push_of_a_small_blob_that_is_there(stack: Stack) -> None:
+    """It is compared with what is stored, which costs no more than a look."""
+    wire = stack.new_instance()
+    await wire.push_blob(LAYER)
+    assert await stack.calls_of(stack.new_instance().push_blob(LAYER)) == ["put", "get", "put"]
 
 
 async def test_starting_an_upload_and_the_version_check_and_the_home_page_cost_nothing(

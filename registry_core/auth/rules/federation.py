@@ -61,12 +61,16 @@ class Federation:
 
         Issuer and audience are not compared.
         """
-        if not self._subject_globs.match(subject):
+        if not self.accepts_subject(subject):
             return f"the subject {subject!r} does not match"
         for name, globs in self._claim_globs.items():
             if not globs.match(claims.get(name)):
                 return f"the claim {name} does not match"
         return ""
+
+    def accepts_subject(self, subject: str) -> bool:
+        """Whether one of the subjects matches."""
+        return self._subject_globs.match(subject)
 
     @cached_property
     def _subject_globs(self) -> ClaimGlobs:

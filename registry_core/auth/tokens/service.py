@@ -18,6 +18,7 @@ from ..identity import ANONYMOUS, IdentitySource, Login
 from ..rules import Rules
 from .claims import holder_claim
 from .issuing import Issuer, RefreshTokens, token_id
+from .logins import login_claims
 
 ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
 """The login of requests without credentials, which get what the rules allow everybody."""
@@ -103,6 +104,7 @@ class TokenService:
         if any(scope.resource == WHOLE_CATALOG.resource for scope in scopes):
             # What the catalog shows depends on the identity, and on the limits of its key.
             claims["identity"] = holder_claim(login)
+        claims.update(login_claims(login, scopes))
         refresh_token = None
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)

@@ -23,6 +23,7 @@ from registry_core.auth.rules import Rules
 from registry_core.auth.rules.rule import Rule, Who
 from registry_core.auth.sources.personal_keys import PersonalKey
 from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
+from registry_core.auth.tokens.logins import LoginCheck
 from registry_core.auth.tokens.service import TokenService
 from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.config import read_settings
@@ -228,7 +229,8 @@ async def test_any_key_of_any_user_leaves_no_trace_of_hidden_repositories(
     issuer = Issuer(KEY, "registry")
     grant = TokenService([], rules, issuer, RefreshTokens(issuer)).grant(login, [WHOLE_CATALOG])
     verifier = TokenVerifier(issuer.key_set, "registry", "registry")
-    authenticator = BuiltinAuthenticator(TokenAuthenticator(verifier, None, "registry"), rules)
+    tokens, logins = TokenAuthenticator(verifier, None, "registry"), LoginCheck.of([], rules)
+    authenticator = BuiltinAuthenticator(tokens, rules, logins)
     caller = await authenticator.authenticate(f"Bearer {grant.token}")
 
     visible = {
