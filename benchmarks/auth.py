@@ -1,7 +1,8 @@
 """`python -m benchmarks.auth`: the CPU cost of authentication in each mode of `REGISTRY_AUTH`.
 
 The request is a HEAD of a blob whose membership the instance has cached, so that it makes no
-storage call. Starts Azurite and one host for each mode.
+storage call. Starts Azurite and one host for each mode. Then: how long a right password takes to be
+accepted while others guess.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from registry_core.serve.azurite import Azurite, AzuriteError
 from registry_core.spec.scopes import PULL, repository_scope
 from tools.process_meter import ProcessMeter
 
+from . import guessing
 from .connection import Connection
 from .content import new_content
 from .hosts import Host, HostFailed, local_host, new_storage
@@ -34,6 +36,9 @@ REPOSITORY = "benchmark/auth"
 SERVICE = "registry.test"
 PASSWORD = "the same for all"
 COST = 10  # of the bcrypt hashes, the default of `python -m registry_core auth hash`
+
+
+_VICTIMS = ("alice", "bob", "carol", "dave")
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ def _measure(azurite: Azurite, scale: Scale) -> None:
             without = without or cost
             ratio = f"{cost / without:.1f}" if without else ""
             print(f"| {row.name} | {1000 * cost:.2f} | {ratio} |", flush=True)
+    print(f"\n{guessing.HEADER}")
+    with _host_under_attack(azurite) as host:
+        for attack in guessing.attacks(_VICTIMS):
+            print(guessing.measure(host.url, attack, basic, PASSWORD).row(), flush=True)
 
 
 def _rows(issuer: Issuer, scale: Scale) -> Iterator[Row]:
@@ -122,6 +131,15 @@ def _hosts(azurite: Azurite, key: SigningKey, scale: Scale) -> Iterator[Mapping[
             mode: stack.enter_context(local_host({**storage, **settings, "REGISTRY_AUTH": mode}))
             for mode, settings in _settings(key, scale).items()
         }
+
+
+@contextlib.contextmanager
+def _host_under_attack(azurite: Azurite) -> Iterator[Host]:
+    """Run a host that has not checked any password yet."""
+    storage, _ = new_storage(azurite)
+    mode = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd(_VICTIMS)}
+    with local_host({**storage, **mode}) as host:
+        yield host
 
 
 def _settings(key: SigningKey, scale: Scale) -> Mapping[str, Mapping[str, str]]:

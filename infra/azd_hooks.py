@@ -15,6 +15,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -54,7 +55,6 @@ def azd(*arguments: str) -> str:
     command = [program, "env", *arguments, *selection]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
-        # Without the other arguments: they may contain a secret.
         raise HookError(
             f"azd env {arguments[0]} failed: {ran.stderr.strip() or ran.stdout.strip()}"
         )
@@ -67,6 +67,29 @@ def environment() -> dict[str, str]:
     return values
 
 
+def store(name: str, value: str) -> None:
+    """Set a value of the azd environment.
+
+    In a file that nobody else can read: the arguments of a process are public on its machine.
+
+    :param value: without quotes and line breaks.
+    :raises HookError: azd fails.
+    """
+    descriptor, path = tempfile.mkstemp(suffix=".env")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{name}='{value}'\n")
+        azd("set", "--file", path)
+    finally:
+        Path(path).unlink()
+
+
+def keep_private(folder: Path) -> None:
+    """Keep others out of the folder of an azd environment: azd makes its files readable for all."""
+    if os.name == "posix" and folder.is_dir():
+        folder.chmod(0o700)
+
+
 def generate_secrets() -> None:
     """Generate the values that the azd environment lacks, without changing existing ones.
 
@@ -74,11 +97,12 @@ def generate_secrets() -> None:
     repeated.
     """
     values = environment()
+    keep_private(PROJECT / ".azure" / os.environ.get("AZURE_ENV_NAME", ""))
 
     def ensure(name: str, generate: Callable[[], str]) -> str:
         if not values.get(name):
             values[name] = generate()
-            azd("set", name, values[name])
+            store(name, values[name])
             print(f"generated {name}")
         return values[name]
 
@@ -168,7 +192,10 @@ def show_login(timeout: float) -> None:
 
 def login_hint(values: Mapping[str, str]) -> str:
     if values.get(FIRST_PASSWORD):
-        return f"log in:\n  {values[LOGIN_COMMAND]}"
+        return (
+            f"once you keep the password elsewhere: azd env set {FIRST_PASSWORD} ''\n"
+            f"log in:\n  {values[LOGIN_COMMAND]}"
+        )
     if values.get(AUTH_MODE) == "none":
         return "no login is required: anyone can push, pull and delete"
     return "log in as one of your own users"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .spec.endpoints import PageQuery as PageQuery
     from .spec.manifest import Manifest as Manifest
     from .spec.manifest import parse_manifest as parse_manifest
+    from .spec.preconditions import Precondition as Precondition
     from .storage.stored_registry import StoredRegistry as StoredRegistry
     from .wrappers import Delegating as Delegating
     from .wrappers import ReadOnly as ReadOnly
@@ -67,6 +68,7 @@ _MODULE_OF = {
     "MemoryStore": ".object_store.memory",
     "ObjectStore": ".object_store.interface",
     "PageQuery": ".spec.endpoints",
+    "Precondition": ".spec.preconditions",
     "PushedManifest": ".registry",
     "ReadOnly": ".wrappers",
     "Reader": ".registry",

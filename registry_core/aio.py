@@ -228,7 +228,7 @@ class Lazy(Generic[T]):
         except asyncio.CancelledError:
             if not task.cancelled():
                 raise
-            raise Unavailable(public="this instance of the registry is being stopped") from None
+            raise _closed() from None
 
     async def close(self) -> None:
         """Drop the value; the next use initialises another."""
@@ -280,6 +280,7 @@ class Refreshing(Generic[T]):
         retry_seconds: float = 5.0,
         background_retry_seconds: float = 60.0,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         """Hold a value that ``fetch`` returns. Nothing is fetched yet.
 
@@ -288,6 +289,9 @@ class Refreshing(Generic[T]):
         :param retry_seconds: the shortest time from a failure to the next fetch, and from one
             `refresh` to the next.
         :param background_retry_seconds: likewise from a failure while a value is still valid.
+        :param clock: what the values' times are compared with. It may be set back and forth.
+        :param monotonic: what the times between fetches are measured with: that of the system, or
+            ``clock`` if that is one of the program's own.
         """
         self._name = name
         self._fetch = fetch
@@ -295,6 +299,7 @@ class Refreshing(Generic[T]):
         self._retry = retry_seconds
         self._background_retry = background_retry_seconds
         self._clock = clock
+        self._monotonic = monotonic or (time.monotonic if clock is time.time else clock)
         self._task: asyncio.Task[Expiring[T]] | None = None
         self._failed_at = self._forced_at = -math.inf
 
@@ -306,6 +311,7 @@ class Refreshing(Generic[T]):
     async def get(self) -> T:
         """Return a valid value, fetching one first if there is none.
 
+        :raises Unavailable: it was closed meanwhile.
         :raises Exception: whatever the fetch raises.
         """
         current, now = self._current, self._clock()
@@ -313,8 +319,14 @@ class Refreshing(Generic[T]):
             if now >= current.refresh_at:
                 _ = self._start(self._background_retry)
             return current.value
-        # A client that disconnects cancels its own request, not what the others wait for.
-        return (await asyncio.shield(self._start(self._retry))).value
+        task = self._start(self._retry)
+        try:
+            # A client that disconnects cancels its own request, not what the others wait for.
+            return (await asyncio.shield(task)).value
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise _closed() from None
 
     async def refresh(self) -> T:
         """Fetch a value now, for a caller whom the current one does not serve, and return it.
@@ -322,14 +334,18 @@ class Refreshing(Generic[T]):
         Returns the current value if that was refreshed, or failed to be, a short while ago; or if
         it cannot be refreshed and is still valid.
 
+        :raises Unavailable: it was closed meanwhile.
         :raises Exception: whatever the fetch raises.
         """
-        now = self._clock()
+        now = self._monotonic()
         if not self._is_fetching and now >= max(self._forced_at, self._failed_at) + self._retry:
             self._forced_at = now
             _ = self._start(0)
-        if self._is_fetching and self._task is not None:
-            await asyncio.wait([self._task])
+        task = self._task
+        if self._is_fetching and task is not None:
+            await asyncio.wait([task])
+            if task.cancelled():
+                raise _closed()
         return await self.get()
 
     def drop(self, value: T) -> bool:
@@ -354,7 +370,7 @@ class Refreshing(Generic[T]):
 
     def _start(self, retry_seconds: float) -> asyncio.Task[Expiring[T]]:
         """Return the fetch under way, or the one that failed a short while ago, or a new one."""
-        may_retry = self._clock() >= self._failed_at + retry_seconds
+        may_retry = self._monotonic() >= self._failed_at + retry_seconds
         if self._task is None or (not self._is_fetching and may_retry):
             self._task = asyncio.create_task(self._fetch_next())
             self._task.add_done_callback(self._note)
@@ -367,6 +383,10 @@ class Refreshing(Generic[T]):
     def _note(self, task: asyncio.Task[Expiring[T]]) -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
-        self._failed_at = self._clock()
-        if self._current is not None and self._failed_at < self._current.expires_at:
+        self._failed_at = self._monotonic()
+        if self._current is not None and self._clock() < self._current.expires_at:
             _log.warning("could not refresh %s, using the current one: %s", self._name, error)
+
+
+def _closed() -> Unavailable:
+    return Unavailable(public="this instance of the registry is being stopped")

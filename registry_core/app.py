@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .aio import Lazy
 from .auth.caller import Authenticator, Open
 from .config import (
+    AUTH,
     CREDENTIALS_CLIENTID,
     ROOT_DIRECTORY,
     AuthSettings,
@@ -33,7 +34,8 @@ from .server.application import Application, TokenEndpoints
 from .server.audit import log as audit_log
 from .server.context import ServerContext
 from .server.cors import Cors
-from .server.sessions import SessionSigner
+from .server.sealing import PAGE, Sealer
+from .server.sessions import SessionSealer
 from .server.urls import Urls
 from .storage.layout import Layout
 from .storage.root import PLAIN, find_root
@@ -42,10 +44,13 @@ from .wrappers import ReadOnly, WithoutDeletion
 
 if TYPE_CHECKING:
     from .auth.builtin import BuiltinMode
+    from .auth.rules import Rules
     from .auth.sources.entra import Entra
     from .auth.sources.htpasswd import Htpasswd
     from .auth.sources.personal_keys import PersonalKeySource
     from .storage.personal_keys import PersonalKeys
+
+_log = logging.getLogger(__name__)
 
 
 def build_store(storage: AzureStorage) -> AzureBlobStore:
@@ -113,6 +118,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,
+        foreign_urls=settings.foreign_urls,
         max_references=settings.max_references,
         immutable_tags=settings.immutable_tags,
         manifest_cache_bytes=settings.manifest_cache_bytes,
@@ -132,13 +138,29 @@ def build_authenticator(auth: AuthSettings) -> Authenticator:
         return _token_authenticator(auth.token)
     if auth.htpasswd is not None:
         from .auth.authenticators import BasicAuthenticator
-        from .auth.rules import EVERYONE_KNOWN
 
         users = _users(auth.htpasswd.users)
-        return BasicAuthenticator(users, auth.htpasswd.realm, auth.rules or EVERYONE_KNOWN)
+        return BasicAuthenticator(users, auth.htpasswd.realm, _rules(auth))
     if auth.mode is not Mode.NONE:
         raise ValueError(f"the settings of mode {auth.mode} are missing")
     return Open()
+
+
+def _rules(auth: AuthSettings) -> Rules:
+    """Return the access rules.
+
+    Without any, everybody known may do everything: those whom the operator has entered into the
+    password file or given a key. The identities of Entra ID are not known to the operator.
+
+    :raises ValueError: there are none, and Entra ID needs some.
+    """
+    from .auth.rules import EVERYONE_KNOWN
+
+    if auth.rules is not None:
+        return auth.rules
+    if auth.builtin is not None and auth.builtin.entra is not None:
+        raise ValueError("Entra ID needs access rules")
+    return EVERYONE_KNOWN
 
 
 def _users(file: Document) -> Htpasswd:
@@ -188,15 +210,16 @@ def _assemble(
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
     **options: Any,
 ) -> Application:
-    urls = Urls(settings.public_url, settings.relative_urls)
+    urls = Urls(settings.public_url, settings.relative_urls, settings.forwarded_headers)
     authenticator, endpoints = _access(settings, urls, open_keys)
     context = ServerContext(
         registry,
-        SessionSigner(settings.http_secret),
+        SessionSealer(settings.http_secret),
         urls,
         authenticator,
         settings.repository_classes,
         settings.body_limit,
+        pages=Sealer(settings.http_secret, PAGE),
     )
     return Application(context, endpoints, cors=Cors(settings.cors_origins), **options)
 
@@ -219,13 +242,12 @@ def _builtin_mode(
     open_keys: Callable[[], Awaitable[PersonalKeys]] | None,
 ) -> BuiltinMode:
     from .auth.builtin import BuiltinMode
-    from .auth.rules import EVERYONE_KNOWN
     from .auth.tokens.issuing import Issuer
 
     users = _users(auth.htpasswd.users) if auth.htpasswd else None
     return BuiltinMode.assemble(
         Issuer(builtin.key, builtin.service, builtin.previous, builtin.seconds),
-        auth.rules or EVERYONE_KNOWN,
+        _rules(auth),
         refresh_seconds=builtin.refresh_seconds,
         keys=_key_source(open_keys, users) if open_keys else None,
         entra=_entra(builtin.entra) if builtin.entra else None,
@@ -263,7 +285,11 @@ def asgi_from_environment(*, jobs: bool = False) -> Application:
     """
     if not logging.getLogger().handlers:
         log_to_stderr()
-    return RegistryApp(read_settings(), jobs=JOBS if jobs else ()).application
+    settings = read_settings()
+    if settings.auth.mode is Mode.NONE:
+        # The server knows which address it listens on, the registry does not.
+        _log.warning("%s is none: everybody who reaches the registry may push and delete", AUTH)
+    return RegistryApp(settings, jobs=JOBS if jobs else ()).application
 
 
 def log_to_stderr() -> None:

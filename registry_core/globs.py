@@ -1,81 +1,134 @@
-"""Globs of repositories and of ``repository:tag``, as used in settings and documents.
+"""Globs of repositories, of ``repository:tag``, of URLs and of claims, as settings have them.
 
-``*`` matches any text without a slash, ``**`` any text, ``?`` one character except a slash. All
-other characters match themselves.
+``*`` matches any text without a separator, ``**`` any text, ``?`` one character except a separator.
+All other characters match themselves. The separator is the slash; in claims the colon as well.
+
+All globs are matched by one automaton, in a time that is proportional to the text, whatever the
+glob: nothing is ever tried twice.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
-MAX_BACKTRACKING = 2
-"""How often ``*`` may follow ``**`` in a glob: each time multiplies how long a match may take."""
+ANY, ANY_PART, ONE = "**", "*", "?"
 
-_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 _TOKEN = re.compile(r"\*\*|\*|\?|[^*?]+")
 _REPOSITORY = re.compile(r"[a-z0-9._/*?-]+")
 _TAG = re.compile(r"[a-zA-Z0-9._*?-]+")
+# A wildcard in the host stands for its first labels only: "https://example.com*/" would match the
+# host example.com.evil.example.
+_URL = re.compile(
+    r"https?://(?:\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::[0-9]{1,5})?"
+    r"/[A-Za-z0-9._~:/@!&',;=%*?-]*"
+)
+
+State: TypeAlias = int
+"""The positions in a glob that may have been reached, one bit each. 0: no text can match now."""
 
 
-def tokens(glob: str) -> list[str]:
-    """Split a glob into its wildcards and the texts between them."""
-    return _TOKEN.findall(glob)
+def beginning(glob: str) -> str:
+    """Return the text that everything begins with which the glob matches."""
+    return glob[: min(map(len, (glob.split("*", maxsplit=1)[0], glob.split("?", maxsplit=1)[0])))]
 
 
-@lru_cache(4096)
-def _compile(glob: str) -> str:
-    """Return the glob as a regular expression that backtracks only where it can matter.
-
-    The shortest match of a wildcard is as good as any other if the next wildcard matches everything
-    that this one does. Only ``*`` after ``**`` does not.
-
-    :raises ValueError: it would backtrack too much.
-    """
-    first, *rest = re.split(r"(\*\*|\*)", glob)
-    pattern, backtracking = _fixed(first), 0
-    wildcards, texts = rest[::2], rest[1::2]
-    for wildcard, text, after in zip(wildcards, texts, [*wildcards, ""][1:], strict=True):
-        part = _WILDCARDS[wildcard] + ("?" if after else "") + _fixed(text)
-        backtracks = (wildcard, after) == ("**", "*")
-        backtracking += backtracks
-        pattern += part if backtracks or not after else f"(?>{part})"
-    if backtracking > MAX_BACKTRACKING:
-        raise ValueError(f"{glob!r} has * after ** more than {MAX_BACKTRACKING} times")
-    return pattern
+def outermost(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the texts that begin with no other one, sorted."""
+    found: list[str] = []
+    for text in sorted(texts):
+        if not (found and text.startswith(found[-1])):
+            found.append(text)
+    return tuple(found)
 
 
-def _fixed(text: str) -> str:
-    return "".join(_WILDCARDS.get(token) or re.escape(token) for token in tokens(text))
+class Glob:
+    """A glob as an automaton. A position counts the characters that have been matched."""
+
+    start: State = 1
+
+    def __init__(self, glob: str, separators: str = "/") -> None:
+        """Compile a glob. :param separators: the characters that only ``**`` matches."""
+        self.beginning = beginning(glob)
+        self._separators = frozenset(separators)
+        # A text without one of these does not match, which takes no automaton to see.
+        self._texts = [token for token in _TOKEN.findall(glob) if token[0] not in "*?"]
+        # By character, the positions that it leads on from; of "?", those of any character.
+        self._advancing: dict[str, State] = defaultdict(int)
+        # The positions with a wildcard, where a character may change nothing.
+        self._any = self._any_part = 0
+        position = 0
+        for token in _TOKEN.findall(glob):
+            if token == ANY:
+                self._any |= 1 << position
+            elif token == ANY_PART:
+                self._any_part |= 1 << position
+            else:
+                for character in token:
+                    self._advancing["" if token == ONE else character] |= 1 << position
+                    position += 1
+        self._end = 1 << position
+
+    @property
+    def characters(self) -> frozenset[str]:
+        """The characters in the glob's text."""
+        return frozenset(self._advancing) - {""}
+
+    def after(self, state: State, character: str) -> State:
+        """Return the state after another character."""
+        advancing, staying = self._advancing.get(character, 0), self._any
+        if character not in self._separators:
+            advancing |= self._advancing.get("", 0)
+            staying |= self._any_part
+        return (state & advancing) << 1 | state & staying
+
+    def accepts(self, state: State) -> bool:
+        """Whether the characters so far match."""
+        return state & self._end != 0
+
+    def match(self, text: str) -> bool:
+        """Whether the glob matches all of a text."""
+        if not text.startswith(self.beginning) or not all(map(text.__contains__, self._texts)):
+            return False
+        state = 1 << len(self.beginning)
+        for character in text[len(self.beginning) :]:
+            if state & self._end & self._any:  # "**" at the end
+                return True
+            state = self.after(state, character)
+            if not state:
+                return False
+        return self.accepts(state)
 
 
-_pattern = lru_cache(4096)(re.compile)
+compile_glob = lru_cache(4096)(Glob)
+"""The automaton of a glob, which is made once."""
 
 
-class _Patterns:
-    """The regular expressions of globs, by the text before their first wildcard.
+class GlobSet:
+    """Globs by their beginnings, of which one has to match.
 
     So of a thousand globs few are compared with a text, and only those are compiled: all of them
     would take 30 ms.
     """
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
-        """:param patterns: by glob."""
+    def __init__(self, globs: Iterable[str], separators: str = "/") -> None:
+        self._separators = separators
         self._found: dict[str, list[str]] = defaultdict(list)
-        for glob, pattern in patterns.items():
-            beginning = "" if glob[0] in "*?" else tokens(glob)[0]
-            self._found[beginning].append(pattern)
+        for glob in globs:
+            self._found[beginning(glob)].append(glob)
         self._lengths = sorted(set(map(len, self._found)))
 
     def match(self, text: str) -> bool:
+        """Whether one of the globs matches all of a text. Without globs nothing matches."""
         return any(
-            _pattern(pattern).fullmatch(text)
+            compile_glob(glob, self._separators).match(text)
             for length in self._lengths
             if length <= len(text)
-            for pattern in self._found.get(text[:length], ())
+            for glob in self._found.get(text[:length], ())
         )
 
 
@@ -84,12 +137,13 @@ class TagGlobs:
     """Globs of ``repository:tag``. An empty collection matches nothing."""
 
     texts: tuple[str, ...] = ()
-    _patterns: _Patterns = field(init=False, repr=False, compare=False)
+    _set: GlobSet = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """:raises ValueError: naming the glob that is not valid, with an example."""
-        patterns = {text: _of_tags(text) for text in self.texts}
-        object.__setattr__(self, "_patterns", _Patterns(patterns))
+        for text in self.texts:
+            _check_tag_glob(text)
+        object.__setattr__(self, "_set", GlobSet(self.texts))
 
     @classmethod
     def parse(cls, text: str) -> TagGlobs:
@@ -100,7 +154,7 @@ class TagGlobs:
         return cls(tuple(text.replace(",", " ").split()))
 
     def match(self, repository: str, tag: str) -> bool:
-        return self._patterns.match(f"{repository}:{tag}")
+        return self._set.match(f"{repository}:{tag}")
 
 
 @dataclass(frozen=True)
@@ -111,28 +165,57 @@ class RepositoryGlobs:
     """
 
     texts: tuple[str, ...] = ()
-    _patterns: _Patterns = field(init=False, repr=False, compare=False)
+    _set: GlobSet = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """:raises ValueError: naming the glob that is not valid, with an example."""
-        patterns = {text: _of_repositories(text) for text in self.texts}
-        object.__setattr__(self, "_patterns", _Patterns(patterns))
+        for text in self.texts:
+            _check_repository_glob(text)
+        object.__setattr__(self, "_set", GlobSet(self.texts))
 
     def match(self, repository: str) -> bool:
-        return self._patterns.match(repository)
+        return self._set.match(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        """Return texts with one of which each match begins: sorted, none beginning with another."""
+        return outermost(map(beginning, self.texts))
 
 
-def _of_tags(glob: str) -> str:
+@dataclass(frozen=True)
+class UrlGlobs:
+    """Globs of normalized URLs with http or https. An empty collection matches nothing."""
+
+    texts: tuple[str, ...] = ()
+    _set: GlobSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: naming the glob that is not valid, with an example."""
+        for text in self.texts:
+            _check_url_glob(text)
+        object.__setattr__(self, "_set", GlobSet(self.texts))
+
+    def match(self, url: str) -> bool:
+        return self._set.match(url)
+
+
+def _check_tag_glob(glob: str) -> None:
     repository, colon, tag = glob.partition(":")
     if not (colon and _REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag)):
         raise ValueError(f"{glob!r} is not a glob of repository:tag, such as prod/**:v*")
-    return _compile(glob)
 
 
-def _of_repositories(glob: str) -> str:
+def _check_repository_glob(glob: str) -> None:
     if not _REPOSITORY.fullmatch(glob):
         raise ValueError(f"{glob!r} is not a glob of repositories, such as team-a/** or public/*")
-    return _compile(glob)
+
+
+def _check_url_glob(glob: str) -> None:
+    # ".*" is what a regular expression has, and distribution's setting.
+    if not _URL.fullmatch(glob) or ".*" in glob:
+        raise ValueError(
+            f"{glob!r} is not a glob of URLs, such as https://mcr.microsoft.com/** or "
+            "https://*.example.com/layers/*; a glob is not a regular expression"
+        )
 
 
 NO_TAGS = TagGlobs()

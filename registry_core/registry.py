@@ -46,12 +46,17 @@ class Blob(Protocol):
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload in progress: ``offset`` bytes have arrived; ``state`` is the registry's own."""
+    """An upload in progress: ``offset`` bytes have arrived; ``state`` is the registry's own.
+
+    ``once``: whether it may be finished as one blob only, because the credentials of its owner have
+    expired since it began. Otherwise an upload that is finished again makes another blob.
+    """
 
     repository: str
     id: str
     offset: int = 0
     state: str = ""
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -283,21 +288,26 @@ class Lister(Protocol):
 
         :param details: fill in every field of `TagInfo`. Without them, the names cost one storage
             call for 5,000 tags; with them, a tag costs as many rows of a listing as it has links,
-            and up to three calls where another registry wrote it.
+            and up to three calls where another registry wrote it. Therefore a page with details
+            has 1,000 tags at most, also without ``page.n``.
         :raises NameUnknown: the repository does not exist.
         """
 
     async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
         """List the manifests of a repository, tagged or not, in the order of their digests.
 
-        Without ``page.n`` there is one page of all. The manifests that another registry wrote are
-        read one by one.
+        A page has 1,000 at most, also without ``page.n``. The manifests that another registry
+        wrote are read one by one.
 
         :raises NameUnknown: the repository does not exist.
         """
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
-        """List the names of the repositories that have manifests, in lexical order."""
+        """List the names of the repositories that have manifests, in lexical order.
+
+        A page of ``page.n`` may be short, or empty, and not be the last: what it may cost is
+        bounded.
+        """
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery

@@ -30,7 +30,7 @@ def test_the_usage_shows_how_the_program_was_started(
             main(arguments)
     printed = capsys.readouterr().out
     assert f"usage: {name} [-h] COMMAND ..." in printed
-    assert f"\n  {name} serve --host 0.0.0.0 --port 8080\n" in printed
+    assert f" {name} serve --host 0.0.0.0 --port 8080\n" in printed
 
 
 def test_it_runs_as_a_module_with_three_commands() -> None:

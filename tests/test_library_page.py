@@ -97,7 +97,7 @@ async def test_five_lines_are_a_registry() -> None:
 async def test_storage_in_azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECTION", azurite.connection_string)
     monkeypatch.setenv("CONTAINER", create_container(azurite))
-    monkeypatch.setenv("SECRET", "any text of 16 characters or more")
+    monkeypatch.setenv("SECRET", "any text of 32 characters or more")
     async with client_of(run("Storage in Azure")["app"]) as registry:
         large = CONTENT * 2**14
         assert await push_blob(registry, "team/app", content=large) == 201

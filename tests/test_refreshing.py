@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from registry_core.aio import Expiring, Refreshing
+from registry_core.spec.errors import Unavailable
 from tests.support.clock import Clock
 
 pytestmark = pytest.mark.anyio
@@ -153,13 +155,56 @@ async def test_a_refused_value_is_dropped_once(number: Refreshing[int]) -> None:
     assert await number.get() == 2
 
 
-async def test_closing_cancels_a_fetch_under_way(number: Refreshing[int], source: Source) -> None:
+async def test_those_who_wait_for_a_fetch_that_is_closed_can_try_elsewhere(
+    number: Refreshing[int], source: Source
+) -> None:
+    """Their own requests were not cancelled: they get an error with an answer, 503."""
+    source.open.clear()
+    waiting = [asyncio.ensure_future(wait()) for wait in (number.get, number.get, number.refresh)]
+    await settle()
+    await number.close()
+    for each in waiting:
+        with pytest.raises(Unavailable, match="is being stopped"):
+            await each
+
+
+async def test_a_caller_who_is_cancelled_is_not_answered(
+    number: Refreshing[int], source: Source
+) -> None:
     source.open.clear()
     waiting = asyncio.ensure_future(number.get())
     await settle()
-    await number.close()
+    waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 86400.0])
+async def test_a_wall_clock_that_jumps_does_not_change_when_a_fetch_is_repeated(
+    source: Source, clock: Clock, jump: float
+) -> None:
+    """Set back by a day it would keep the registry from trying again for a day."""
+    monotonic = Clock()
+    number = Refreshing("the number", source.fetch, clock=clock, monotonic=monotonic)
+    source.fails = True
+    with pytest.raises(ConnectionError):
+        await number.get()
+    clock.pass_by(jump)
+    monotonic.pass_by(4)
+    with pytest.raises(ConnectionError):
+        await number.get()
+    assert source.fetched == 1
+    monotonic.pass_by(1)
+    source.fails = False
+    assert await number.get() == 2
+
+
+def test_by_default_the_systems_monotonic_clock_measures_the_time_between_fetches(
+    source: Source, clock: Clock
+) -> None:
+    """A clock of the program's own serves for both."""
+    assert Refreshing("the number", source.fetch)._monotonic is time.monotonic
+    assert Refreshing("the number", source.fetch, clock=clock)._monotonic is clock
 
 
 async def test_a_value_that_does_not_serve_is_refreshed_once_in_a_while(

@@ -33,7 +33,7 @@ _STORAGE = {
     "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
     # A configured root is not looked up, so the first request makes no storage call.
     "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": ".",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
 }
 _STORAGE_KEY = {"REGISTRY_STORAGE_AZURE_ACCOUNTKEY": "a2V5"}
 _SERVICE = "registry.test"

@@ -102,10 +102,8 @@ def clone_to(root: Path) -> None:
 def publish(clone: Path, folder: Path, environment: Path) -> Published:
     """Unpack the package in ``folder`` and install its requirements beside it.
 
-    Differs from the remote build in two points: that one installs the newest versions that
-    requirements.txt allows, this one those of constraints.txt, so that runs are repeatable; and it
-    would compile a package without a wheel, which fails here. ``environment`` becomes a Python
-    without packages.
+    Differs from the remote build in one point: that one would compile a package without a wheel,
+    which fails here. ``environment`` becomes a Python without packages.
     """
     files = sorted(core_tools_files(clone))
     package = folder / "package.zip"
@@ -127,7 +125,7 @@ def publish(clone: Path, folder: Path, environment: Path) -> Published:
         "--disable-pip-version-check",
     ]
     command += ["--only-binary", ":all:", "--target", folder / SITE_PACKAGES]
-    command += ["-r", folder / "requirements.txt", "-c", PROJECT / "constraints.txt"]
+    command += ["--require-hashes", "-r", folder / "requirements.txt"]
     subprocess.run(command, check=True, timeout=_PIP_SECONDS)
     return Published(folder, python, tuple(files), zip_size)
 

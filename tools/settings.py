@@ -19,6 +19,14 @@ A missing, malformed or contradictory setting prevents the start, as does an unk
 resembles a setting; other unknown names are ignored with a warning. All problems are
 reported at once, each in a line that names the setting and says what is right.
 
+A setting that is set but blank, or a list without items, prevents the start as well: it may have
+lost its value on the way, and the default may allow more than was meant. To use the default, remove
+the setting. So does a reference to Key Vault or App Configuration that App Service could not
+resolve.
+
+Settings, and the documents that they name, are read at the start: a change becomes effective with a
+restart. Only a password file that is given by its path is read again when it changes.
+
 - **true or false**: also `yes`, `on`, `1` and `no`, `off`, `0`.
 - **list**: items separated by commas or spaces, with or without brackets around them.
 - **path, or the text itself**: Azure's application settings take the text; elsewhere a path is

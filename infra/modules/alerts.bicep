@@ -1,4 +1,5 @@
-// Alerts on failed requests and on slow requests.
+// Alerts on failed and slow requests, on failed logins, on logs that are cut off, and on a package that
+// was written.
 
 @description('Prefix of resource names.')
 param namePrefix string
@@ -11,6 +12,9 @@ param tags object
 
 @description('Resource ID of the Log Analytics workspace.')
 param workspaceId string
+
+@description('Blob container of the package; empty if writes to it are not logged.')
+param packageContainer string
 
 @description('Email address for alerts; empty for none.')
 param email string
@@ -34,7 +38,7 @@ var groups = union(empty(email) ? [] : [mail.id], empty(actionGroupId) ? [] : [a
 // On logs rather than metrics: a share of requests is not a metric, and a response of 500 or
 // above that the registry sends counts as a successful invocation. A share of very few requests is
 // meaningless, hence the minimum of 10.
-var rules = [
+var always = [
   {
     name: 'failures'
     description: 'More than 5 % of requests were answered with status 500 or above.'
@@ -54,7 +58,42 @@ var rules = [
       | where milliseconds > 2000 and requests >= 10
     '''
   }
+  {
+    // The audit log of the registry (docs/audit.md). Of sampled items, ItemCount says how many they stand for.
+    name: 'logins'
+    description: 'More than 100 logins were denied.'
+    query: '''
+      AppTraces
+      | where Message startswith 'audit {'
+      | extend line = parse_json(substring(Message, 6))
+      | where line.action == 'login' and line.outcome == 'denied'
+      | summarize denied = sum(ItemCount)
+      | where denied > 100
+    '''
+  }
+  {
+    // Written even when the cap is reached. Microsoft Learn, "Set daily cap on Log Analytics workspace".
+    name: 'daily-cap'
+    description: 'The daily cap of the logs is reached: until it resets, nothing is logged.'
+    query: '''
+      _LogOperation
+      | where Category =~ 'Ingestion' and Detail contains 'OverQuota'
+    '''
+  }
 ]
+var whenLogged = [
+  {
+    // Expected after each publication, and only then: what runs can write its own package.
+    name: 'package'
+    description: 'The package of the app was written or deleted.'
+    query: '''
+      StorageBlobLogs
+      | where Category in ('StorageWrite', 'StorageDelete') and StatusCode startswith '2'
+      | where ObjectKey contains '/PACKAGES/'
+    '''
+  }
+]
+var rules = concat(always, empty(packageContainer) ? [] : whenLogged)
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
   for rule in rules: {
@@ -76,7 +115,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
       criteria: {
         allOf: [
           {
-            query: rule.query
+            query: replace(rule.query, 'PACKAGES', packageContainer)
             timeAggregation: 'Count'
             operator: 'GreaterThan'
             threshold: 0

@@ -3,8 +3,11 @@
 @description('Name of the app.')
 param appName string
 
-@description('Client ID of the app\'s identity.')
+@description('Client ID of the registry\'s identity.')
 param identityClientId string
+
+@description('Client ID of the identity that the host uses.')
+param hostIdentityClientId string
 
 @description('URL of the Blob service of the host\'s storage account.')
 param hostBlobEndpoint string
@@ -27,8 +30,8 @@ param authMode string
 @description('Whether the vault has an htpasswd file.')
 param hasUsers bool
 
-@description('Public URL under a custom domain; empty for none.')
-param customHost string
+@description('Public URL of the registry.')
+param publicUrl string
 
 @description('Whether storage is unreachable for clients.')
 param privateNetwork bool
@@ -45,14 +48,13 @@ var host = {
   // Access by identity. Only the Blob service is set because the host uses no other.
   AzureWebJobsStorage__blobServiceUri: hostBlobEndpoint
   AzureWebJobsStorage__credential: 'managedidentity'
-  AzureWebJobsStorage__clientId: identityClientId
+  AzureWebJobsStorage__clientId: hostIdentityClientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
-  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${hostIdentityClientId};Authorization=AAD'
   // The registry answers at / itself.
   AzureWebJobsDisableHomepage: 'true'
-  // The host's default of 100 MiB is smaller than many layers.
   FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: string(requestBodyLimitBytes)
-  // Selects the identity, and keeps azure-identity from trying other credentials first.
+  // Selects the registry's identity, and keeps azure-identity from trying other credentials first.
   AZURE_CLIENT_ID: identityClientId
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
 }
@@ -66,9 +68,9 @@ var registry = {
   // References have no version, so a replaced secret is picked up within a day.
   REGISTRY_HTTP_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/http-secret)'
   REGISTRY_AUTH: authMode
+  // Otherwise a header of the request would choose the URLs that clients send their passwords to.
+  REGISTRY_HTTP_HOST: publicUrl
 }
-
-var publicUrl = empty(customHost) ? {} : { REGISTRY_HTTP_HOST: customHost }
 
 var users = hasUsers && contains(['builtin', 'htpasswd'], authMode)
   ? { REGISTRY_AUTH_HTPASSWD_PATH: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/users)' }
@@ -85,5 +87,5 @@ resource app 'Microsoft.Web/sites@2024-04-01' existing = {
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(host, registry, publicUrl, users, signing, registrySettings)
+  properties: union(host, registry, users, signing, registrySettings)
 }

@@ -12,8 +12,17 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Resource ID of the app\'s identity.')
+@description('Resource ID of the registry\'s identity.')
 param identityId string
+
+@description('Resource ID of the identity for package, host and secrets.')
+param hostIdentityId string
+
+@description('Networks, in CIDR notation, that may send requests; empty for all.')
+param allowedNetworks string[]
+
+@description('Networks, in CIDR notation, that may publish; empty for all.')
+param allowedPublishingNetworks string[]
 
 @description('URL of the blob container for the deployed package.')
 param packageContainerUrl string
@@ -33,6 +42,17 @@ param alwaysReadyInstances int
 @description('Resource ID of the subnet for outbound connections; empty for none.')
 param subnetId string
 
+// parseCidr fails for what is not a network. It would read an address alone as a whole class A network.
+func allow(network string, priority int) object =>
+  contains(network, '/')
+    ? {
+        name: 'allowed-${priority}'
+        action: 'Allow'
+        priority: priority
+        ipAddress: '${parseCidr(network).network}/${parseCidr(network).cidr}'
+      }
+    : fail('${network} has no prefix length: write ${network}/32 for one IPv4 address, /128 for one of IPv6.')
+
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   name: planName
   location: location
@@ -51,19 +71,24 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
+    userAssignedIdentities: { '${identityId}': {}, '${hostIdentityId}': {} }
   }
   properties: {
     serverFarmId: plan.id
     // Requests carry passwords and tokens.
     httpsOnly: true
     // The identity that resolves Key Vault references. The default, a system-assigned one, does not exist.
-    keyVaultReferenceIdentity: identityId
+    keyVaultReferenceIdentity: hostIdentityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       ftpsState: 'Disabled'
+      ipSecurityRestrictions: [for (network, index) in allowedNetworks: allow(network, 100 + index)]
+      ipSecurityRestrictionsDefaultAction: empty(allowedNetworks) ? 'Allow' : 'Deny'
+      scmIpSecurityRestrictions: [for (network, index) in allowedPublishingNetworks: allow(network, 100 + index)]
+      scmIpSecurityRestrictionsDefaultAction: empty(allowedPublishingNetworks) ? 'Allow' : 'Deny'
+      scmIpSecurityRestrictionsUseMain: false
     }
     functionAppConfig: {
       deployment: {
@@ -72,7 +97,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
           value: packageContainerUrl
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identityId
+            userAssignedIdentityResourceId: hostIdentityId
           }
         }
       }

@@ -1,5 +1,6 @@
 // Storage account of the Functions host, for the deployed package, keys and timer leases. Separate
-// from the registry's data, so that the host's permissions do not extend to any image.
+// from the registry's data, with an identity of its own, so that neither's permissions extend to the
+// other.
 
 @description('Name of the account.')
 param name string
@@ -10,11 +11,17 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal ID of the app\'s identity.')
+@description('Principal ID of the identity that the host uses.')
 param principalId string
 
 @description('Whether the account is reachable through its private endpoint only.')
 param privateNetwork bool
+
+@description('Operations on blobs that are logged.')
+param logs string[]
+
+@description('Resource ID of the Log Analytics workspace.')
+param workspaceId string
 
 // Storage Blob Data Owner.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -58,6 +65,16 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataOwner)
+  }
+}
+
+// Who wrote or deleted what, with which identity and from which address.
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  name: 'audit'
+  scope: blobs
+  properties: {
+    workspaceId: workspaceId
+    logs: [for category in logs: { category: category, enabled: true }]
   }
 }
 

@@ -1,4 +1,4 @@
-// The app's identity. User-assigned, so that its roles exist before the app first starts.
+// An identity of the app. User-assigned, so that its roles exist before the app first starts.
 
 @description('Name of the identity.')
 param name string

@@ -12,7 +12,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal ID of the app\'s identity.')
+@description('Principal ID of the identity that the host uses.')
 param principalId string
 
 @description('Days for which logs are kept.')

@@ -18,8 +18,17 @@ param containerName string
 @description('Days for which deleted blobs can be restored; 0 disables soft delete.')
 param softDeleteDays int
 
+@description('Folder of the registry in the container (REGISTRY_STORAGE_AZURE_ROOTDIRECTORY); empty or a dot for none, a slash for names that begin with one.')
+param rootDirectory string
+
 @description('Whether the account is reachable through its private endpoint only.')
 param privateNetwork bool
+
+@description('Operations on blobs that are logged.')
+param logs string[]
+
+@description('Resource ID of the Log Analytics workspace.')
+param workspaceId string
 
 var softDelete = softDeleteDays > 0 ? { enabled: true, days: softDeleteDays } : { enabled: false }
 
@@ -63,6 +72,12 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   properties: { publicAccess: 'None' }
 }
 
+// As registry_core/config/ reads the setting: a slash in front of a folder or after it does not count.
+var folder = startsWith(rootDirectory, '/') ? substring(rootDirectory, 1) : rootDirectory
+var root = empty(rootDirectory) || rootDirectory == '.'
+  ? ''
+  : endsWith(rootDirectory, '/') ? folder == '' ? '/' : folder : '${folder}/'
+
 // Deletes abandoned uploads after a week, as CNCF distribution does. Rules match prefixes only, so the
 // registry keeps all uploads, and nothing else, under one prefix (registry_core/storage/layout.py).
 // Azure discards uncommitted blocks after a week by itself.
@@ -79,7 +94,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
           definition: {
             filters: {
               blobTypes: ['blockBlob']
-              prefixMatch: ['${containerName}/docker/registry/v2/_uploads/']
+              prefixMatch: ['${containerName}/${root}docker/registry/v2/_uploads/']
             }
             actions: {
               baseBlob: { delete: { daysAfterModificationGreaterThan: 7 } }
@@ -88,6 +103,16 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
         }
       ]
     }
+  }
+}
+
+// Who wrote or deleted what, with which identity and from which address.
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logs)) {
+  name: 'audit'
+  scope: blobs
+  properties: {
+    workspaceId: workspaceId
+    logs: [for category in logs: { category: category, enabled: true }]
   }
 }
 

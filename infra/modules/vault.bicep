@@ -9,7 +9,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Principal ID of the app\'s identity.')
+@description('Principal ID of the identity that the platform uses.')
 param principalId string
 
 @description('Whether to prevent purging the vault during its retention period.')
@@ -17,6 +17,9 @@ param purgeProtection bool
 
 @description('Whether the vault is reachable through its private endpoint only.')
 param privateNetwork bool
+
+@description('Resource ID of the Log Analytics workspace.')
+param workspaceId string
 
 @description('Key that signs upload URLs.')
 @secure()
@@ -77,6 +80,17 @@ resource access 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
+  }
+}
+
+// Who read or changed a secret. There are few such events: the platform reads each secret when an app
+// setting changes, and once a day.
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: vault
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'AuditEvent', enabled: true }]
   }
 }
 

@@ -34,11 +34,13 @@ class BasicAuthenticator:
     realm: str
     rules: Rules
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         name, password = ("", "") if authorization is None else parse_basic(authorization)
         if not name and not password:  # sent by some clients that have no credentials
             return Caller(permissions=self.rules.permissions(ANONYMOUS))
-        login = await self.source.log_in(name, password)
+        login = await self.source.log_in(name, password, client=client)
         if login is None:
             raise CredentialsInvalid("unknown user or wrong password")
         identity = login.identity
@@ -67,7 +69,9 @@ class TokenAuthenticator:
     service: str
     path: str = TOKEN_PATH
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         """Return the bearer of a token. Credentials of another kind count as none."""
         token = parse_bearer(authorization)
         if not token:

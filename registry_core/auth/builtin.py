@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..globs import RepositoryGlobs
 from ..spec.errors import RegistryError
 from ..spec.scopes import REPOSITORY, Resource, Scope
 from .authenticators import TokenAuthenticator
@@ -13,9 +14,10 @@ from .caller import ANYBODY, NOTHING, Caller, Granted, Permissions
 from .challenges import parse_bearer
 from .identity import ANONYMOUS, IdentitySource, kind_of
 from .rules import Rules
-from .tokens.claims import identity_from_claim
+from .tokens.claims import identity_from_claim, shown_from_claim
 from .tokens.exchange import TokenExchange
 from .tokens.issuing import Issuer, RefreshTokens
+from .tokens.logins import LoginCheck
 from .tokens.service import TokenService
 from .tokens.verification import TokenVerifier
 
@@ -54,10 +56,18 @@ class BuiltinMode:
         # In the order of their cost: checking a password takes longest.
         sources = [*([keys] if keys else []), *external, *([users] if users else [])]
         verifier = TokenVerifier(
-            issuer.key_set, issuer.service, issuer.service, {key.algorithm for key in issuer.keys}
+            issuer.key_set,
+            issuer.service,
+            issuer.service,
+            {key.algorithm for key in issuer.keys},
+            issuer.now,
         )
         return cls(
-            BuiltinAuthenticator(TokenAuthenticator(verifier, None, issuer.service), rules),
+            BuiltinAuthenticator(
+                TokenAuthenticator(verifier, None, issuer.service),
+                rules,
+                LoginCheck.of(sources, rules),
+            ),
             TokenService(sources, rules, issuer, refresh_tokens),
             TokenExchange(external, refresh_tokens),
         )
@@ -82,18 +92,23 @@ class BuiltinAuthenticator:
 
     tokens: TokenAuthenticator
     rules: Rules
+    logins: LoginCheck
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         if authorization is None:
             return Caller(permissions=_Anonymous(self.rules.permissions(ANONYMOUS)))
         token = parse_bearer(authorization)
         if not token:
             return ANYBODY
         verified = await self.tokens.verifier.verify(token, at)
+        if at is not None:
+            verified = await self.logins.check(verified)
         permissions = Granted(verified.scopes)
-        if identity := verified.claims.get("identity"):
-            holder = self.rules.permissions(identity_from_claim(identity))
-            permissions = _GrantedCatalog(verified.scopes, holder)
+        if holder := verified.claims.get("identity"):
+            everything = self.rules.permissions(identity_from_claim(holder))
+            permissions = _GrantedCatalog(verified.scopes, everything, shown_from_claim(holder))
         return Caller(
             verified.subject,
             permissions,
@@ -111,12 +126,21 @@ class BuiltinAuthenticator:
 
 @dataclass(frozen=True)
 class _GrantedCatalog(Granted):
-    """`Permissions` of a token for the catalog, which shows what the token's holder may see."""
+    """`Permissions` of a token for the catalog, which shows what the token's holder may see.
+
+    ``limits``: globs of the repositories that the holder's key is limited to; None: to none.
+    """
 
     holder: Permissions = NOTHING
+    limits: RepositoryGlobs | None = None
 
     def sees(self, repository: str) -> bool:
-        return self.holder.sees(repository)
+        is_covered = self.limits is None or self.limits.match(repository)
+        return is_covered and self.holder.sees(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        limited = ("",) if self.limits is None else self.limits.beginnings()
+        return self.holder.beginnings() if limited == ("",) else limited
 
 
 @dataclass(frozen=True)
@@ -137,3 +161,6 @@ class _Anonymous:
 
     def sees(self, repository: str) -> bool:
         return self.everybody.sees(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        return self.everybody.beginnings()

@@ -22,6 +22,12 @@ class Permissions(Protocol):
     def sees(self, repository: str) -> bool:
         """Whether the catalog, if it may be listed at all, shows the repository."""
 
+    def beginnings(self) -> tuple[str, ...]:
+        """Return texts with one of which each repository begins that the catalog shows.
+
+        Sorted, and none begins with another one. ``("",)``: it may be any repository.
+        """
+
 
 class Everything:
     """`Permissions` to do everything."""
@@ -34,6 +40,9 @@ class Everything:
 
     def sees(self, repository: str) -> bool:
         return True
+
+    def beginnings(self) -> tuple[str, ...]:
+        return ("",)
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,9 @@ class Granted:
 
     def sees(self, repository: str) -> bool:
         return True
+
+    def beginnings(self) -> tuple[str, ...]:
+        return ("",)
 
 
 NOTHING = Granted()
@@ -109,13 +121,19 @@ class CredentialsInvalid(Exception):
 class Authenticator(Protocol):
     """One mode of authentication."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         """Return the caller of a request.
 
         :param authorization: the header ``Authorization``, None if the request has none.
-        :param at: accept credentials that have expired since this time (seconds since 1970); a long
-            upload outlives the token that it was begun with.
+        :param at: accept credentials that have expired since this time (seconds since 1970), if
+            their owner may still do what they grant, as far as that can be checked; an upload
+            outlives the token that it was begun with.
+        :param client: the address of the client, empty if it is unknown: what one client tries must
+            not keep others waiting.
         :raises CredentialsInvalid: they are wrong, expired, or of a kind not accepted here.
+        :raises TooManyRequests: too many others are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
 
@@ -132,7 +150,9 @@ class Authenticator(Protocol):
 class Open:
     """`Authenticator` of a registry open to everybody: ``REGISTRY_AUTH=none``."""
 
-    async def authenticate(self, authorization: str | None, *, at: float | None = None) -> Caller:
+    async def authenticate(
+        self, authorization: str | None, *, at: float | None = None, client: str = ""
+    ) -> Caller:
         return Caller(permissions=Everything(), is_known=True)
 
     def challenge(

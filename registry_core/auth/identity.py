@@ -54,8 +54,8 @@ class Login:
     """An identity that was proved by a secret, and what that secret is good for.
 
     ``source`` is the name of the `IdentitySource` that checked it.
-    ``credential`` is a fingerprint of the secret, which reveals nothing of it; empty where the
-    source cannot say later whether the secret is still valid.
+    ``credential`` is a fingerprint of the secret, which reveals nothing of it, or of the settings
+    that the source accepted it by: what it needs to say later whether it still would.
     ``limits`` are scopes, with globs for repository names, that its tokens may grant at most; None
     means everything that the identity may do.
     ``refresh_seconds`` is the longest lifetime of a refresh token for it: with 0 none is issued,
@@ -67,6 +67,17 @@ class Login:
     credential: str = ""
     limits: tuple[Scope, ...] | None = None
     refresh_seconds: int | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...] | None:
+        """Globs of the repositories that the catalog shows at most; None means any.
+
+        A limit that allows anything in a repository includes seeing that there is such a one.
+        """
+        if self.limits is None:
+            return None
+        resources = (limit.resource for limit in self.limits)
+        return tuple(each.name for each in resources if each.type == REPOSITORY)
 
     @property
     def key(self) -> str:
@@ -85,11 +96,13 @@ class IdentitySource(Protocol):
     def name(self) -> str:
         """The source's name, unique within a registry. Refresh tokens carry it."""
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that the secret proves; None if it proves nothing to this source.
 
         Does not block the event loop.
 
+        :param client: the address of the client, empty if it is unknown.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: the secret cannot be checked now.
         """
 

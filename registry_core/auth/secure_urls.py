@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 
@@ -18,8 +19,37 @@ def is_secure_url(text: str) -> bool:
     )
 
 
+def is_of_this_machine(text: str) -> bool:
+    """Whether a URL leads to this machine, or to an address that only its own link has.
+
+    Names that merely resolve to such an address are not recognised.
+    """
+    host = (urlsplit(text).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host)
+    return address is not None and (
+        address.is_loopback or address.is_link_local or address.is_unspecified
+    )
+
+
 def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is written as; None for a name."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return _short_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _short_address(host: str) -> IPv4Address | None:
+    """Return the IPv4 address that resolvers read in ``127.1`` and ``2130706433``."""
+    try:
+        return IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):  # ValueError: characters outside ASCII
+        return None

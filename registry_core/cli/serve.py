@@ -11,12 +11,13 @@ from .options import Commands, number
 SERVE = """\
 Serve the registry from this machine, and run its maintenance jobs. Storage is configured by
 REGISTRY_STORAGE_AZURE_... in the environment; without such settings the server starts an Azurite
-of its own. SIGTERM or Ctrl-C stops the server, a second one stops it at once.
+of its own. SIGTERM or Ctrl-C stops the server, a second one stops it at once. The exit code is 1 if
+the server cannot start, and 2 if an option or a setting is not valid.
 """
 EXAMPLES = """\
 examples:
   %(prog)s
-  %(prog)s --host 0.0.0.0 --port 8080
+  REGISTRY_AUTH=htpasswd REGISTRY_AUTH_HTPASSWD_PATH=htpasswd %(prog)s --host 0.0.0.0 --port 8080
   REGISTRY_STORAGE_AZURE_CONNECTIONSTRING=... %(prog)s --no-access-log
 """
 
@@ -40,6 +41,11 @@ def add_serve(commands: Commands) -> None:
     )
     listening.add_argument(
         "--uds", type=Path, metavar="PATH", help="listen on a unix socket instead"
+    )
+    listening.add_argument(
+        "--allow-anonymous",
+        action="store_true",
+        help="serve other machines without authentication: everybody may push and delete",
     )
     storage = parser.add_argument_group("storage, if none is configured")
     storage.add_argument(

@@ -7,11 +7,20 @@ in that mode: token keys and certificates take a third of a second.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .reader import SettingsReader
 from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
-from .table import AUTH, AUTH_RULES, HTPASSWD_PATH, HTPASSWD_REALM, SECTIONS
+from .table import (
+    AUTH,
+    AUTH_RULES,
+    ENTRA_CLIENTID,
+    ENTRA_TENANTID,
+    HTPASSWD_PATH,
+    HTPASSWD_REALM,
+    SECTIONS,
+)
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules
@@ -38,8 +47,9 @@ def read_auth(reader: SettingsReader) -> AuthSettings:
             from .builtin import read_builtin
 
             users = _htpasswd(reader) if reader.text(HTPASSWD_PATH) else None
-            builtin = read_builtin(reader)
-            return AuthSettings(mode, htpasswd=users, builtin=builtin, rules=_rules(reader))
+            builtin, rules = read_builtin(reader), _rules(reader)
+            _require_rules(reader)
+            return AuthSettings(mode, htpasswd=users, builtin=builtin, rules=rules)
 
 
 def _mode(reader: SettingsReader) -> Mode | None:
@@ -50,15 +60,29 @@ def _mode(reader: SettingsReader) -> Mode | None:
             "(none lets everybody push, pull and delete)"
         )
         return None
+    ignored = None if reader.given(AUTH) else next(_ignored(reader, Mode.NONE), None)
+    if ignored:
+        name, modes = ignored
+        reader.problems.append(
+            f"{AUTH} is missing; {name} is for {' and '.join(modes)} only, and without a mode "
+            "everybody may push, pull and delete"
+        )
+        return None
     mode = reader.choice(AUTH)
     return Mode(mode) if mode else None
 
 
 def _warn_of_ignored(reader: SettingsReader, mode: Mode) -> None:
+    for name, _ in _ignored(reader, mode):
+        _log.warning("%s is ignored because %s is %s", name, AUTH, mode)
+
+
+def _ignored(reader: SettingsReader, mode: Mode) -> Iterator[tuple[str, tuple[Mode, ...]]]:
+    """Yield the settings that only other modes read, with those modes."""
     for section in SECTIONS:
         for setting in section.settings:
             if section.modes and mode not in section.modes and reader.given(setting.name):
-                _log.warning("%s is ignored because %s is %s", setting.name, AUTH, mode)
+                yield setting.name, section.modes
 
 
 def _htpasswd(reader: SettingsReader) -> HtpasswdAuth | None:
@@ -77,6 +101,16 @@ def _htpasswd(reader: SettingsReader) -> HtpasswdAuth | None:
     except HtpasswdInvalid as error:
         reader.problems += [f"{HTPASSWD_PATH}: {problem}" for problem in error.problems]
     return HtpasswdAuth(reader.text(HTPASSWD_REALM), users)
+
+
+def _require_rules(reader: SettingsReader) -> None:
+    """Report missing access rules where callers are not those of a password file."""
+    entra = next((name for name in (ENTRA_TENANTID, ENTRA_CLIENTID) if reader.text(name)), None)
+    if entra and not reader.text(AUTH_RULES):
+        reader.problems.append(
+            f"{AUTH_RULES} is missing; {entra} lets every user, guest and app of the tenant log "
+            "in, so say in access rules who may do what (docs/access-rules.md)"
+        )
 
 
 def _rules(reader: SettingsReader) -> Rules | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
+from ..auth.secure_urls import is_secure_url
 from ..auth.tokens.issuing import LEAST_SECONDS
 from ..auth.tokens.keys import SigningKey
 from .reader import SettingsReader
@@ -22,6 +22,17 @@ from .table import (
 
 _SERVICE = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 _TENANT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# Audiences of tokens that people show to other registries, and to Azure itself: of ACR, of Azure
+# Resource Manager, and of Microsoft Graph.
+_OF_OTHERS = frozenset(
+    {
+        "https://containerregistry.azure.net",
+        "https://management.azure.com",
+        "https://management.core.windows.net",
+        "https://graph.microsoft.com",
+        "00000003-0000-0000-c000-000000000000",
+    }
+)
 _LONGEST_SECONDS = 86400
 _MAKE_A_KEY = "python -m registry_core auth token-key"
 
@@ -82,6 +93,13 @@ def _entra(reader: SettingsReader) -> EntraAuth | None:
         reader.problems.append(
             f"{ENTRA_CLIENTID} is missing; give the client id of the registry's app registration"
         )
-    if authority and not urlsplit(authority).netloc:
-        reader.problems.append(f"{ENTRA_AUTHORITY}={authority!r} must be a URL")
+    for name in sorted(name for name in client_ids if name.rstrip("/") in _OF_OTHERS):
+        reader.problems.append(
+            f"{ENTRA_CLIENTID}={name!r} is the audience of another service: whoever gets a token "
+            "for that could log in here; give the registry an app registration of its own"
+        )
+    if authority and not is_secure_url(authority):
+        reader.problems.append(
+            f"{ENTRA_AUTHORITY}={authority!r} must be a URL that begins with https://"
+        )
     return EntraAuth(tenant, client_ids, authority)

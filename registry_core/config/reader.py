@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..globs import NO_TAGS, TagGlobs
+from ..globs import NO_TAGS, TagGlobs, UrlGlobs
 from .settings import Document
-from .table import PREFIX, SETTINGS
+from .table import PREFIX, SETTINGS, Setting, Type
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +18,20 @@ _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _MISSPELT = 0.9  # difflib's ratio from which on an unknown name is taken for a misspelt one
 _INLINE = ("-----BEGIN", "{", "[")  # PEM, JSON, a table in TOML
+
+# App Service hands the app the reference itself where it cannot resolve it. Its text is no secret.
+# learn.microsoft.com/azure/app-service/app-service-key-vault-references, "Troubleshooting"
+# learn.microsoft.com/azure/app-service/app-service-configuration-references
+_REFERENCES = {
+    "@Microsoft.KeyVault(": "the role Key Vault Secrets User on the vault",
+    "@Microsoft.AppConfiguration(": "the role App Configuration Data Reader on the store",
+}
+_READ = (PREFIX, "AZURE_")
+
+_BEGINNING = re.compile(r"^\w+")
+
+# What a list without items may consist of. Other values have no white space around them.
+_EMPTY_LIST = ' ,[]"'
 
 # App Service sets all three, Flex Consumption the second and third. Neither other machines nor
 # Functions Core Tools set any.
@@ -40,12 +54,14 @@ class ConfigError(Exception):
 class SettingsReader:
     """Parse settings by their names; ``problems`` collects what is wrong with them.
 
-    A setting that is unset or blank has the default of the table of settings. What is returned for
-    one with a problem only serves to find the other problems.
+    A setting that is unset has the default of the table of settings. So has one that is blank, for
+    which `check_values` reports a problem: what is returned for a setting with a problem only
+    serves to find the other problems.
     """
 
     environment: Mapping[str, str]
     problems: list[str] = field(default_factory=list)
+    _unusable: dict[str, str] = field(default_factory=dict)
 
     @property
     def in_azure(self) -> bool:
@@ -102,6 +118,14 @@ class SettingsReader:
             self.problems.append(f"{name}: {error}")
             return NO_TAGS
 
+    def url_globs(self, name: str) -> UrlGlobs | None:
+        """Return patterns of URLs; None without any."""
+        try:
+            return UrlGlobs(self.words(name)) if self.text(name) else None
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return None
+
     def document(self, name: str, *, inline: str = "\n") -> Document | None:
         """Return the document that a setting holds or names; None without one.
 
@@ -123,6 +147,36 @@ class SettingsReader:
             )
             return None
 
+    def check_values(self) -> None:
+        """Report settings without a usable value, whatever they are for: blank ones, references.
+
+        A blank setting is not taken for an unset one. Somebody meant to give it a value, and where
+        that got lost, as the output of a command that failed, the default may allow more than was
+        meant.
+        """
+        for name in sorted(self.environment):
+            text = self.given(name)
+            reference = next((r for r in _REFERENCES if text.lower().startswith(r.lower())), "")
+            if reference and (name in SETTINGS or name.startswith(_READ)):
+                self._unusable[name] = (
+                    f"{name} is a reference that App Service has not resolved: {reference}...); "
+                    f"the app's identity needs {_REFERENCES[reference]}, and a way to reach it. "
+                    "Then restart the app"
+                )
+            elif name in SETTINGS and _is_blank(SETTINGS[name], text):
+                meaning = SETTINGS[name].description.split(". ")[0].rstrip(".")
+                self._unusable[name] = (
+                    f"{name} is set, but blank; give it a value, or remove it ({meaning})"
+                )
+
+    def all_problems(self) -> list[str]:
+        """Return all problems; of settings without a usable value only that.
+
+        What the readers say of those is redundant. Each problem begins with its setting's name.
+        """
+        others = (p for p in self.problems if _BEGINNING.findall(p)[0] not in self._unusable)
+        return [*self._unusable.values(), *others]
+
     def check_names(self) -> None:
         """Report variables that begin like settings and are none: distribution has many others."""
         for name in sorted(self.environment):
@@ -139,3 +193,7 @@ class SettingsReader:
             )
         else:
             _log.warning("Unknown setting %s is ignored; the most similar is %s", name, nearest)
+
+
+def _is_blank(setting: Setting, text: str) -> bool:
+    return not (text.strip(_EMPTY_LIST) if setting.type is Type.LIST else text)

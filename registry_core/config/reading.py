@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..auth.repository_classes import CLASSES
+from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
+from ..spec.foreign_urls import ForeignUrls
 from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
 from .reader import ConfigError, SettingsReader
-from .settings import Settings
+from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
@@ -32,10 +35,11 @@ from .table import (
     REPOSITORY_CLASSES,
     ROOT_DIRECTORY,
     TAGS_IMMUTABLE,
+    URLS_ALLOW,
+    URLS_DENY,
     VALIDATION_DISABLED,
 )
 
-_SECRET_LENGTH = 16
 _LARGEST_ANSWER = 2**20  # bytes: what a GET of a small blob takes of an instance's memory
 _FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
@@ -47,10 +51,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     reader = SettingsReader(environment)
     reader.check_names()
+    reader.check_values()
+    auth = read_auth(reader)
     validated = not reader.flag(VALIDATION_DISABLED)
     settings = Settings(
         storage=read_storage(reader),
-        http_secret=_secret(reader),
+        http_secret=_secret(reader, auth),
         root=_root(reader),
         redirect=not reader.flag(REDIRECT_DISABLE),
         redirect_min_size=reader.number(REDIRECT_MINSIZE, most=_LARGEST_ANSWER),
@@ -62,38 +68,53 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         read_only=reader.flag(READ_ONLY),
         require_blobs=validated,
         require_children=validated and reader.choice(INDEX_PLATFORMS) == "all",
+        foreign_urls=_foreign_urls(reader) if validated else None,
         max_references=reader.number(MAX_REFERENCES),
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
-        auth=read_auth(reader),
+        auth=auth,
         repository_classes=_repository_classes(reader),
         cors_origins=_cors_origins(reader),
         log_requests=not reader.flag(ACCESS_LOG_DISABLED),
         log_audit=not reader.flag(AUDIT_LOG_DISABLED),
         body_limit=_body_limit(reader),
+        forwarded_headers=_forwarded_headers(reader),
     )
-    if reader.problems:
-        raise ConfigError(reader.problems)
+    if problems := reader.all_problems():
+        raise ConfigError(problems)
     return settings
 
 
 def read_storage_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings for commands that only work on storage.
 
-    They authenticate nobody and sign nothing, so secrets need not be set.
+    They authenticate nobody and seal nothing, so secrets need not be set.
 
     :raises ConfigError: as `read_settings`.
     """
     rest = {name: value for name, value in environment.items() if not name.startswith(f"{AUTH}_")}
-    return read_settings({**rest, AUTH: "none", HTTP_SECRET: "nothing is signed with it"})
+    return read_settings({**rest, AUTH: "none", HTTP_SECRET: secrets.token_hex(32)})
 
 
-def _secret(reader: SettingsReader) -> str:
+def _secret(reader: SettingsReader, auth: AuthSettings) -> str:
+    """Return the secret that all instances share.
+
+    Where they share a signing key already, it is derived from that unless it is set.
+    """
     secret = reader.text(HTTP_SECRET)
-    if len(secret) < _SECRET_LENGTH:
-        state = "is too short" if secret else "is missing"
+    if not secret and auth.mode is Mode.BUILTIN:
+        # Without a key, that is the problem.
+        return auth.builtin.key.derive_secret(HTTP_SECRET) if auth.builtin else ""
+    if not secret:
         reader.problems.append(
-            f"{HTTP_SECRET} {state}; set the same random text of at least {_SECRET_LENGTH} "
-            "characters on every instance, for example from: openssl rand -hex 32"
+            f"{HTTP_SECRET} is missing; set the same random text of at least {LEAST_CHARACTERS} "
+            f"characters on every instance, {ADVICE}"
+        )
+    elif problem := weakness(secret):
+        reader.problems.append(f"{HTTP_SECRET} {problem}; set a random one, {ADVICE}")
+    elif secret in EXAMPLES and reader.in_azure:
+        reader.problems.append(
+            f"{HTTP_SECRET} is the documentation's example, which everybody knows; set a random "
+            f"one, {ADVICE}"
         )
     return secret
 
@@ -123,6 +144,10 @@ def _repository_classes(reader: SettingsReader) -> frozenset[str]:
     return names
 
 
+def _foreign_urls(reader: SettingsReader) -> ForeignUrls:
+    return ForeignUrls(reader.url_globs(URLS_ALLOW), reader.url_globs(URLS_DENY))
+
+
 def _public_url(reader: SettingsReader) -> str | None:
     text = reader.text(HTTP_HOST)
     if not text:
@@ -136,7 +161,8 @@ def _public_url(reader: SettingsReader) -> str | None:
 
 def _is_base_url(text: str) -> bool:
     parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+    is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare
 
 
 def _cors_origins(reader: SettingsReader) -> Origins:
@@ -149,6 +175,17 @@ def _cors_origins(reader: SettingsReader) -> Origins:
 
 def _body_limit(reader: SettingsReader) -> int | None:
     """Return the limit of the Functions host in bytes; None on hosts without one."""
-    if reader.given(BODY_LIMIT) or reader.given(_FUNCTIONS) or reader.in_app_service:
+    if reader.given(BODY_LIMIT) or _in_functions(reader):
         return reader.number(BODY_LIMIT)
     return None
+
+
+def _forwarded_headers(reader: SettingsReader) -> frozenset[str]:
+    if _in_functions(reader):
+        return FUNCTIONS_HOST
+    return CONTAINER_APPS if reader.in_azure else ANY_PROXY
+
+
+def _in_functions(reader: SettingsReader) -> bool:
+    """Whether the Functions host is in front of the registry, in Azure or elsewhere."""
+    return reader.in_app_service or bool(reader.given(_FUNCTIONS))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..globs import NO_TAGS, TagGlobs
+from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.origins import NO_ORIGINS, Origins
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class BuiltinAuth:
 class AuthSettings:
     """The mode of authentication and what it needs; settings of other modes are not read.
 
-    Without ``rules`` authenticated callers may do everything, and others nothing.
+    Without ``rules`` users of the password file and personal access keys may do everything, and
+    others nothing. Entra ID needs rules.
     """
 
     mode: Mode = Mode.NONE
@@ -138,6 +140,18 @@ OPEN = AuthSettings()
 """No authentication: every caller may do everything."""
 
 
+# Names of headers, in lower case.
+ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
+"""A proxy of one's own, which has to overwrite or remove all of them."""
+
+FUNCTIONS_HOST = frozenset({"x-forwarded-host", "x-forwarded-proto"})
+"""The Functions host replaces these (ForwardedRequestTransformer of YARP), and no others."""
+
+CONTAINER_APPS = frozenset({"x-forwarded-proto"})
+"""Container Apps' ingress writes this, and leaves `Host` as it is:
+learn.microsoft.com/azure/container-apps/ingress-overview, "HTTP headers"."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of a registry.
@@ -149,11 +163,14 @@ class Settings:
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
     :ivar require_blobs: whether a manifest may reference only blobs that are in its repository.
     :ivar require_children: whether an image index may list only manifests that are there.
+    :ivar foreign_urls: where else than to the registry manifests may send clients; None: anywhere.
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
+    :ivar forwarded_headers: those headers that the proxy in front of the registry writes, and which
+        say how the client sees the registry. Whatever else a client sends is not believed.
     :ivar log_audit: whether writes, deletions and logins are logged in one line each.
     :ivar body_limit: the largest request body that the host accepts, in bytes; None: no limit.
     """
@@ -171,6 +188,7 @@ class Settings:
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
+    foreign_urls: ForeignUrls | None = NO_URLS
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     auth: AuthSettings = OPEN
@@ -179,3 +197,4 @@ class Settings:
     log_requests: bool = True
     log_audit: bool = True
     body_limit: int | None = None
+    forwarded_headers: frozenset[str] = ANY_PROXY

@@ -67,10 +67,9 @@ _TENANT = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]*")
 
 
 def storage_is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether the environment says where storage is."""
+    """Return whether the environment says where storage is, or is meant to: it may be blank."""
     return any(
-        environment.get(name)
-        for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
+        name in environment for name in (CONNECTION_STRING, ACCOUNT_NAME, ACCOUNT_KEY, SERVICE_URL)
     )
 
 

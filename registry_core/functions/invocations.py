@@ -24,6 +24,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .routing import decode_slashes
+
 INVOCATION_ID = "x-ms-invocation-id"
 
 # In seconds. The host forwards a request before it announces its invocation; they arrive
@@ -116,4 +118,5 @@ class _Released(Response):
 
 async def invoke(answer: Answer, request: Request) -> Response:
     """Return the answer to the request of one invocation."""
+    decode_slashes(request.scope)
     return _Released(await answer(request), request)

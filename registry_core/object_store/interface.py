@@ -109,7 +109,8 @@ class Properties:
     ``is_append`` says whether it is an append blob. ``last_modified`` is by the clock of storage.
     ``tier`` is its access tier in storage's words, such as "Hot" or "Archive", and
     ``archive_status`` what happens to an archived one, such as "rehydrate-pending-to-hot": both in
-    listings and from `ObjectStore.head` only, and "" where storage has none.
+    listings and from `ObjectStore.head` only, and "" where storage has none. ``answered`` is when
+    storage said so, by its own clock; None in listings, and of a store in this process.
     """
 
     etag: str
@@ -119,6 +120,7 @@ class Properties:
     is_append: bool = False
     tier: str = field(default="", compare=False)
     archive_status: str = field(default="", compare=False)
+    answered: datetime | None = field(default=None, compare=False)
 
     @property
     def archived(self) -> bool:

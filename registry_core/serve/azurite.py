@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -19,11 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..object_store.azure.account import EMULATOR_KEY, EMULATOR_NAME
 from ..object_store.azure.shared_key import SharedKey
 
-# Public, the same everywhere: learn.microsoft.com/azure/storage/common/storage-use-azurite
-ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+ACCOUNT, KEY = EMULATOR_NAME, EMULATOR_KEY
 
 _TOOLS = Path(".local", "tools")
 OLDEST_NODE = 22
@@ -104,6 +104,7 @@ class Azurite:
         self,
         location: Path,
         *,
+        key: str = KEY,
         port: int = 0,
         tools: Path | None = None,
         arguments: Sequence[str] = (),
@@ -112,12 +113,15 @@ class Azurite:
         """Describe an Azurite; `start` starts it.
 
         :param location: the folder of its data.
+        :param key: the access key of its only account, in base64. With the default, which is
+            public, everybody on the machine can read and write its data.
         :param port: 0 picks a free one, known after the start.
         :param tools: the folder that npm installed it in; `default_tools` by default.
         :param arguments: further arguments of Azurite's command line.
         :param access_log: write a line to `log` for each request.
         """
         self.location = location
+        self.key = key
         self.port = port
         self.arguments = (*arguments, *(() if access_log else ("--silent",)))
         self._tools = tools or default_tools()
@@ -132,7 +136,7 @@ class Azurite:
     def connection_string(self) -> str:
         """The connection string for the Azure SDK."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};"
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self.key};"
             f"BlobEndpoint={self.service_url};"
         )
 
@@ -151,6 +155,8 @@ class Azurite:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
+                # Only this user can see a process's environment, but everybody its command.
+                env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{self.key}"},  # noqa: TID251
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -186,7 +192,9 @@ class Azurite:
         """
         path = f"/{ACCOUNT}/{name}"
         headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": _STORAGE_VERSION}
-        signature = SharedKey(ACCOUNT, KEY).sign("PUT", path, {"restype": "container"}, headers)
+        signature = SharedKey(ACCOUNT, self.key).sign(
+            "PUT", path, {"restype": "container"}, headers
+        )
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request(

@@ -1,7 +1,8 @@
-"""The data folder: what survives a restart. Azurite's data, the HTTP secret, the signing key."""
+"""The data folder: what survives a restart. Azurite's data and its key, and secrets."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import os
@@ -15,7 +16,7 @@ from typing import TextIO
 from ..config import CONNECTION_STRING, CONTAINER
 from .azurite import STOP_SECONDS, Azurite
 
-# REGISTRY_HTTP_SECRET signs the state of uploads; long enough for HMAC with SHA-512.
+# REGISTRY_HTTP_SECRET seals the state of uploads; long enough for HMAC with SHA-512.
 _SECRET_BYTES = 64
 
 
@@ -47,6 +48,18 @@ def signing_key(folder: Path) -> str:
     )
 
 
+def azurite_key(folder: Path) -> str:
+    """Return the random access key of the Azurite in ``folder``, generated once, in base64.
+
+    :raises DataError: the file is empty.
+    """
+    return _generated_once(
+        folder / "azurite-key",
+        lambda: base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode() + "\n",
+        "key",
+    )
+
+
 def _generated_once(path: Path, generate: Callable[[], str], noun: str) -> str:
     if not path.exists():
         _create(path, generate())
@@ -73,22 +86,33 @@ def _create(path: Path, text: str) -> None:
 def own_azurite(folder: Path, *, port: int) -> Iterator[Azurite]:
     """Run an Azurite on the data in ``folder``, locked: two of them would corrupt the data.
 
+    Only this user can read the data and use the Azurite: its key is random, and is in the lock's
+    file with the rest of the connection string.
+
     :raises DataError: another server runs one there.
     :raises AzuriteError: it does not start.
     """
     location = folder / "azurite"
     location.mkdir(parents=True, exist_ok=True)
-    with (folder / "azurite.lock").open("a+") as lock:
+    location.chmod(0o700)
+    with _opened_for_owner(folder / "azurite.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(_in_use(location, _read_note(lock)[1])) from None
         _wait_for_orphan(_read_note(lock)[0], location)
         _write_note(lock)
-        with Azurite(location, port=port) as azurite:
+        with Azurite(location, key=azurite_key(folder), port=port) as azurite:
             _write_note(lock, str(azurite.pid), azurite.connection_string)
             yield azurite
         _write_note(lock)
+
+
+def _opened_for_owner(path: Path) -> TextIO:
+    """Open a file that only its owner can read, also if it was made differently."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path.open("a+")
 
 
 def _in_use(location: Path, connection_string: str) -> str:

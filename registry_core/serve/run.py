@@ -45,7 +45,8 @@ from .server import Server, StartFailed
 class Options:
     """The options of the command line; it has their defaults.
 
-    ``uds`` takes precedence over ``host`` and ``port``. ``grace`` is in seconds.
+    ``uds`` takes precedence over ``host`` and ``port``. ``grace`` is in seconds. With
+    ``allow_anonymous``, other machines may reach a registry without authentication.
     """
 
     host: str
@@ -55,13 +56,15 @@ class Options:
     azurite_port: int
     grace: int
     access_log: bool
+    allow_anonymous: bool = False
 
 
 def serve(options: Options, environ: MutableMapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code.
 
     :param environ: the settings; what a local registry needs besides is added.
-    :return: 0 after a stop, 1 if the server cannot start, 2 if a setting is invalid.
+    :return: 0 after a stop, 1 if the server cannot start, 2 if a setting is invalid, or would open
+        the registry to other machines.
     """
     _configure_logging(access_lines=options.access_log)
     try:
@@ -83,6 +86,8 @@ def _serve(
     data = options.data.resolve()
     signals = StopSignals()
     listener = stack.enter_context(contextlib.closing(_listen(options)))
+    if not (listener.local_only or options.allow_anonymous):
+        _require_authentication(options, environ)
     azurite = None
     if not storage_is_configured(environ):
         azurite = stack.enter_context(own_azurite(data, port=options.azurite_port))
@@ -110,6 +115,22 @@ def build_application(environ: Mapping[str, str]) -> ASGIApp:
     :raises ConfigError: a setting is missing or invalid.
     """
     return RegistryApp(read_settings(environ), jobs=JOBS).application
+
+
+def _require_authentication(options: Options, environ: Mapping[str, str]) -> None:
+    """:raises ConfigError: everybody who reaches the address could push and delete."""
+    if _mode(environ) not in ("", Mode.NONE):
+        return
+    problem = (
+        f"{AUTH} is none: everybody who reaches {options.host} could push, pull and delete; select "
+        "a mode of authentication, or permit it with --allow-anonymous"
+    )
+    raise ConfigError([problem])
+
+
+def _mode(environ: Mapping[str, str]) -> str:
+    """Return the mode of authentication as it is set; it may be invalid."""
+    return environ.get(AUTH, "").strip().lower()
 
 
 class StopSignals:
@@ -147,18 +168,16 @@ def default_settings(
         to an Azurite that listens on loopback.
     """
     needed = {}
-    if not environ.get(HTTP_SECRET):
+    if HTTP_SECRET not in environ:
         needed[HTTP_SECRET] = http_secret(data)
-    if environ.get(AUTH, "").strip().lower() == Mode.BUILTIN and not environ.get(
-        BUILTIN_SIGNINGKEY
-    ):
+    if _mode(environ) == Mode.BUILTIN and BUILTIN_SIGNINGKEY not in environ:
         needed[BUILTIN_SIGNINGKEY] = signing_key(data)
     if azurite:
         needed[CONNECTION_STRING] = azurite.connection_string
         needed[CONTAINER] = "registry"
         if not local_only:
             needed[REDIRECT_DISABLE] = "true"
-    return {name: value for name, value in needed.items() if not environ.get(name)}
+    return {name: value for name, value in needed.items() if name not in environ}
 
 
 def _listen(options: Options) -> Listener:

@@ -16,6 +16,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .listen import BACKLOG, Listener, is_loopback
+from .protocol import LimitedProtocol
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,7 @@ class StartFailed(Exception):
 class ForwardedFromLoopback:
     """ASGI middleware: trust ``Forwarded`` and ``X-Forwarded-*`` from proxies on this machine only.
 
-    The registry itself trusts these headers, since in Azure the Functions host writes them. Those
-    of other clients are removed.
+    The registry itself cannot know who wrote these headers. Those of other clients are removed.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -73,7 +73,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 ForwardedFromLoopback(app),
-                http="httptools",
+                http=LimitedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -51,7 +50,9 @@ HANDLERS: dict[type[e.Endpoint], _EndpointHandler] = {
 # ASP.NET Core's server), so that all hosts refuse the same URLs.
 URL_LIMIT = 8 * 2**10
 
-_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+# For answers that tell clients where the registry is, as this request had it: in a challenge it is
+# where they send their passwords.
+_UNCACHED = "no-store"
 
 _HOME = """\
 This is a container registry (OCI distribution-spec 1.1), stored in Azure Blob Storage.
@@ -160,6 +161,8 @@ class Application:
         except Exception as error:  # noqa: BLE001 - all errors are logged and answered
             response = render(error, request)
         response.headers["Docker-Distribution-Api-Version"] = "registry/2.0"
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            response.headers["Cache-Control"] = _UNCACHED
         return response
 
     async def _answer_parsed(self, request: Request) -> Response:
@@ -189,7 +192,8 @@ class Application:
 
     async def _answer_home(self, request: Request) -> Response:
         name_operation(request.scope, "Home")
-        return PlainTextResponse(_HOME.format(host=self._context.urls.host(request)))
+        page = _HOME.format(host=self._context.urls.host(request))
+        return PlainTextResponse(page, headers={"Cache-Control": _UNCACHED})
 
 
 def _parse(request: Request) -> e.Endpoint:
@@ -200,6 +204,4 @@ def _parse(request: Request) -> e.Endpoint:
         raise Unsupported(
             f"the URL is longer than {URL_LIMIT} bytes", status=HTTPStatus.REQUEST_URI_TOO_LONG
         )
-    # Hosts differ in whether they decode slashes; no endpoint's path contains a "%".
-    path = _ENCODED_SLASH.sub("/", path)
     return parse(request.method, path, request.query_params.multi_items())

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Collection
 
 from ..aio import Lazy
 from ..auth.caller import Authenticator, Open
+from ..auth.shared_secret import ADVICE, weakness
 from ..registry import Registry
 from ..spec.origins import Origins
 from .application import Application, do_nothing
 from .context import ServerContext
 from .cors import Cors
-from .sessions import SessionSigner
+from .sealing import PAGE, Sealer
+from .sessions import SessionSealer
 from .urls import Urls
-
-_SECRET_LENGTH = 16
 
 
 def asgi(
@@ -30,8 +30,9 @@ def asgi(
 ) -> Application:
     """Return an ASGI application that serves a registry.
 
-    :param secret: signs the URLs of uploads. Every process that serves the registry needs the same,
-        and after a restart too: an upload continues in any of them.
+    :param secret: seals the state of uploads and the links from page to page of a listing.
+        Every process that serves the registry needs the same, and after a restart too: an upload
+        or a listing continues in any of them.
     :param authenticator: authenticates callers. Without one, everybody may do everything.
     :param public_url: scheme and host of the registry for clients, such as
         ``https://registry.example.com``. By default they are taken from each request.
@@ -41,15 +42,17 @@ def asgi(
     :param cors_origins: the origins of web pages that may use the registry in a browser, such as
         ``https://ui.example.com``; ``*`` for all.
     :param shutdown: called at the end of the ASGI lifespan, such as ``store.close``.
-    :raises ValueError: the secret is shorter than 16 characters, or an origin is not one.
+    :raises ValueError: the secret is shorter than 32 characters, or easy to guess; or an origin is
+        not one.
     """
-    if len(secret) < _SECRET_LENGTH:
-        raise ValueError(f"the secret needs at least {_SECRET_LENGTH} characters")
+    if problem := weakness(secret):
+        raise ValueError(f"the secret {problem}; give a random one, {ADVICE}")
     context = ServerContext(
         Lazy.of(registry),
-        SessionSigner(secret),
+        SessionSealer(secret),
         Urls(public_url, relative_urls),
         authenticator or Open(),
         repository_classes,
+        pages=Sealer(secret, PAGE),
     )
     return Application(context, cors=Cors(Origins.parse(cors_origins)), shutdown=shutdown)

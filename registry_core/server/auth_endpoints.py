@@ -27,12 +27,16 @@ from ..spec.scopes import Scope
 from .audit import audit_record
 from .authorize import authorization_of
 from .bodies import read_form
+from .client_address import client_address
 from .errors import one_line, render
 from .urls import Urls
 
 _log = logging.getLogger(__name__)
 
 _JWKS_SECONDS = 300
+
+MAX_SCOPES = 100
+"""The most scopes of one token request. A push that mounts from many repositories names a few."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class AuthEndpoints:
 
     async def _log_in(self, request: Request, name: str, secret: str) -> Login:
         audit_record(request.scope).begin_login(name)
-        return await self.tokens.log_in(name, secret)
+        return await self.tokens.log_in(name, secret, client=client_address(request))
 
     def _grant(
         self, request: Request, login: Login, scopes: Iterable[Scope], *, offline: bool
@@ -175,8 +179,15 @@ def _scopes(parameters: QueryParams) -> Iterable[Scope]:
     """Return the requested scopes: several in one parameter, or a parameter for each.
 
     Malformed ones are left out, as other token services do: they grant nothing.
+
+    :raises Unsupported: there are more than `MAX_SCOPES` (400).
     """
-    return list(_parsed(text for many in parameters.getlist("scope") for text in many.split()))
+    texts = [text for many in parameters.getlist("scope") for text in many.split()]
+    if len(texts) > MAX_SCOPES:
+        raise _bad_request(
+            f"{len(texts)} scopes were requested; one token has {MAX_SCOPES} at most"
+        )
+    return list(_parsed(texts))
 
 
 def _parsed(texts: Iterable[str]) -> Iterator[Scope]:

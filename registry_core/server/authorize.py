@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from functools import partial
 
 from starlette.requests import Request
 
@@ -10,15 +12,16 @@ from ..auth.caller import Caller, CredentialsInvalid
 from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
 from .audit import audit_record
+from .client_address import client_address
 from .context import ServerContext
 from .errors import one_line
 from .sessions import UploadSession
 
 _log = logging.getLogger(__name__)
 
-# In seconds. An upload may continue this long with the credentials that were valid when it began.
-# No push takes a day, and an expired token should not be accepted for ever.
-LONGEST_PUSH = 24 * 3600.0
+# In seconds. An upload of which bytes have arrived may continue this long with the credentials that
+# were valid when it began.
+LONGEST_PUSH = 2 * 3600.0
 
 
 async def authorize(
@@ -26,18 +29,17 @@ async def authorize(
 ) -> tuple[Caller, UploadSession | RegistryError | None]:
     """Return the caller, who may make the request, and the session of the upload it continues.
 
-    The session is verified before the caller, whose credentials may have expired since it began.
-    What is wrong with it is returned, for `ServerContext.open` to raise once the rest of the
-    request has been checked.
+    The session is opened before the caller is authenticated, whose credentials may have expired
+    since it began. What is wrong with it is returned, for `ServerContext.open` to raise once the
+    rest of the request has been checked.
 
     :raises Unauthorized, Denied: the caller lacks a scope, or their credentials are not valid.
     :raises BlobUploadUnknown: the upload is another caller's.
     """
     record = audit_record(request.scope)
-    session = _verify_session(server, endpoint)
-    began = session.began if isinstance(session, UploadSession) else None
+    session = _open_session(server, endpoint)
     try:
-        caller = await _authenticate(server, request, began)
+        caller, session = await _authenticate(server, request, session)
     except CredentialsInvalid as error:
         _log.info("%s %r: %s", request.method, request.scope["path"], one_line(str(error)))
         record.begin_basic_login(request.headers.get("authorization"))
@@ -67,23 +69,45 @@ def authorization_of(request: Request) -> str | None:
     return headers[0] if headers else None
 
 
-def _verify_session(
+def _open_session(
     server: ServerContext, endpoint: Endpoint
 ) -> UploadSession | RegistryError | None:
     """Return the session of an upload, or what is wrong with it; None for other endpoints."""
     if not isinstance(endpoint, UploadEndpoint):
         return None
     try:
-        return server.sessions.verify(endpoint.repository, endpoint.upload_id, endpoint.state)
+        return server.sessions.open(endpoint.repository, endpoint.upload_id, endpoint.state)
     except RegistryError as error:
         return error
 
 
-async def _authenticate(server: ServerContext, request: Request, began: float | None) -> Caller:
-    """:raises CredentialsInvalid:"""
+async def _authenticate(
+    server: ServerContext, request: Request, session: UploadSession | RegistryError | None
+) -> tuple[Caller, UploadSession | RegistryError | None]:
+    """Return the caller and the session.
+
+    If the credentials were valid only when the upload began, it can be finished as one blob only:
+    whoever has lost the right to push completes what was under way, and nothing else.
+
+    :raises CredentialsInvalid:
+    """
     authorization = authorization_of(request)
-    is_recent = began is not None and server.sessions.now() - began <= LONGEST_PUSH
-    return await server.authenticator.authenticate(authorization, at=began if is_recent else None)
+    authenticate = partial(
+        server.authenticator.authenticate, authorization, client=client_address(request)
+    )
+    try:
+        return await authenticate(), session
+    except CredentialsInvalid:
+        if not isinstance(session, UploadSession) or not _is_under_way(server, session):
+            raise
+    caller = await authenticate(at=session.began)
+    return caller, replace(session, upload=replace(session.upload, once=True))
+
+
+def _is_under_way(server: ServerContext, session: UploadSession) -> bool:
+    """Return whether bytes of the upload have arrived, and it began not too long ago."""
+    age = server.sessions.now() - session.began
+    return session.upload.offset > 0 and age <= LONGEST_PUSH
 
 
 def _challenge(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
@@ -17,7 +18,6 @@ from ..spec.preconditions import applies_to_range
 from ..spec.ranges import ByteRange, is_plain, parse_range
 from .conditional import UNCHANGING, is_conditional, not_modified, precondition_of
 from .context import RequestContext
-from .urls import host_name
 
 # In bytes. A longer answer is streamed, piece by piece, which takes more CPU but less memory.
 _SENT_AT_ONCE = 2**20
@@ -44,7 +44,7 @@ async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     wanted = _wanted(context, blob.descriptor)
     url = await blob.url() if _storage_answers_alike(context) else None
     if url is not None:
-        location = _under_other_name(url, host_name(context.request))
+        location = _under_other_name(url, context.server.urls.host_name(context.request))
         return RedirectResponse(location, headers=_digest(blob.descriptor))
     return await _send(blob, wanted, headers)
 
@@ -89,7 +89,22 @@ async def _send(blob: Blob, wanted: ByteRange | None, headers: dict[str, str]) -
     if length <= _SENT_AT_ONCE:
         content = b"".join([piece async for piece in body])
         return Response(content, status_code=status, headers=headers)
-    return StreamingResponse(sliced(body), status_code=status, headers=headers)
+    return _Streamed(body, status_code=status, headers=headers)
+
+
+class _Streamed(StreamingResponse):
+    """A body in slices, closed at its end: a client that hangs up ends what is read ahead."""
+
+    def __init__(self, body: Body, *, status_code: int, headers: dict[str, str]) -> None:
+        super().__init__(sliced(body), status_code=status_code, headers=headers)
+        self._body = body
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            if isinstance(self._body, AsyncGenerator):
+                await self._body.aclose()
 
 
 async def sliced(body: Body) -> AsyncIterator[memoryview]:

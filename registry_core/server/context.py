@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -14,7 +14,8 @@ from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError
 from .audit import AuditRecord, audit_record
 from .bodies import read_body, read_chunk
-from .sessions import SessionSigner, UploadSession
+from .sealing import Sealer
+from .sessions import SessionSealer, UploadSession
 from .urls import Urls
 
 
@@ -22,17 +23,18 @@ from .urls import Urls
 class ServerContext:
     """What all requests share.
 
-    ``registry`` is opened with its storage.
+    ``registry`` is opened with its storage. ``pages`` seals the positions in links to next pages.
     ``repository_classes``: the classes of manifests that may be pushed; empty: all.
     ``body_limit``: the largest request body that the host accepts, in bytes; None: no limit.
     """
 
     registry: Lazy[Registry]
-    sessions: SessionSigner
+    sessions: SessionSealer
     urls: Urls
     authenticator: Authenticator
     repository_classes: Collection[str] = ()
     body_limit: int | None = None
+    pages: Sealer = field(kw_only=True)
 
     async def open(
         self, request: Request, caller: Caller, session: UploadSession | RegistryError | None

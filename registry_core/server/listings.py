@@ -18,8 +18,9 @@ from ..aio import in_slices
 from ..spec.descriptor import Descriptor
 from ..spec.endpoints import ListCatalog, ListReferrers, ListTags
 from ..spec.media_types import OCI_INDEX
-from ..spec.ranges import next_link
+from .catalog import list_visible, page_start
 from .context import RequestContext
+from .pages import link_headers, open_page
 
 MAX_TAGS = 1000
 """The most tags on one page. Without ``n`` all tags are on one page."""
@@ -29,8 +30,6 @@ MAX_REPOSITORIES = 1000
 
 # Each may have 7 KiB of annotations.
 _REFERRERS_IN_ONE_GO = 32
-# Rules of 64 KiB may compare each with a thousand globs.
-_SEEN_IN_ONE_GO = 20
 
 _JSON = "application/json"
 
@@ -38,13 +37,12 @@ T = TypeVar("T")
 
 
 async def list_tags(context: RequestContext, endpoint: ListTags) -> Response:
-    page = endpoint.page
+    page = open_page(context, endpoint)
     if page.n is not None:
         page = replace(page, n=min(page.n, MAX_TAGS))
     listing = await context.registry.list_tags(endpoint.repository, page)
-    headers = {}
-    if listing.next is not None:
-        headers["Link"] = next_link(context.url(replace(endpoint, page=listing.next)))
+    last = listing.next.last if listing.next else None
+    headers = link_headers(context, endpoint, listing, last)
     fields = {"name": endpoint.repository}
     body = await encode_list(fields, "tags", listing.entries, attrgetter("name"))
     return Response(body, headers=headers, media_type=_JSON)
@@ -53,13 +51,11 @@ async def list_tags(context: RequestContext, endpoint: ListTags) -> Response:
 async def list_referrers(context: RequestContext, endpoint: ListReferrers) -> Response:
     artifact_type = endpoint.artifact_type
     listing = await context.registry.list_referrers(
-        endpoint.repository, endpoint.digest, artifact_type, endpoint.page
+        endpoint.repository, endpoint.digest, artifact_type, open_page(context, endpoint)
     )
-    headers = {}
+    headers = link_headers(context, endpoint, listing, None)
     if artifact_type is not None:
         headers["OCI-Filters-Applied"] = "artifactType"
-    if listing.next is not None:
-        headers["Link"] = next_link(context.url(replace(endpoint, page=listing.next)))
     fields = {"schemaVersion": 2, "mediaType": OCI_INDEX}
     body = await encode_list(
         fields, "manifests", listing.entries, Descriptor.to_json, size=_REFERRERS_IN_ONE_GO
@@ -68,20 +64,13 @@ async def list_referrers(context: RequestContext, endpoint: ListReferrers) -> Re
 
 
 async def list_catalog(context: RequestContext, endpoint: ListCatalog) -> Response:
-    page = endpoint.page
+    page = open_page(context, endpoint)
     n = MAX_REPOSITORIES if page.n is None else min(page.n, MAX_REPOSITORIES)
-    listing = await context.registry.list_repositories(replace(page, n=n))
-    headers = {}
-    if listing.next is not None:
-        headers["Link"] = next_link(context.url(ListCatalog(listing.next)))
-    sees = context.caller.permissions.sees
-    names = [
-        name
-        async for some in in_slices(listing.entries, _SEEN_IN_ONE_GO)
-        for name in some
-        if sees(name)
-    ]
-    return JSONResponse({"repositories": names}, headers=headers)
+    permissions = context.caller.permissions
+    listing = await list_visible(context.registry, permissions, replace(page, n=n))
+    last = listing.entries[-1] if listing.entries else page_start(endpoint.page)
+    headers = link_headers(context, endpoint, listing, last)
+    return JSONResponse({"repositories": list(listing.entries)}, headers=headers)
 
 
 async def encode_list(

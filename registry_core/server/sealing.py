@@ -21,6 +21,13 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 
 
+PAGE = "page"
+"""The purpose of a sealed position in a listing."""
+
+UPLOAD = "upload"
+"""The purpose of the sealed state of an upload."""
+
+
 class SealBroken(ValueError):
     """The text was not sealed by this registry for this purpose and context, or was altered."""
 

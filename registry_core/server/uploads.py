@@ -26,8 +26,8 @@ from .context import RequestContext
 from .sessions import UploadSession
 
 # In bytes; advice, not enforced. Larger chunks that have a Content-Length could exceed the limit of
-# the Functions host, 100 MiB by default. Chunks have no minimum: there is no need for the header
-# `OCI-Chunk-Min-Length`.
+# the Functions host, 100 MiB by default. Chunks have no minimum, so the header
+# `OCI-Chunk-Min-Length` is left out.
 CHUNK_LENGTH = {"OCI-Chunk-Max-Length": str(64 * 2**20)}
 
 
@@ -122,7 +122,7 @@ def _with_progress(
 
 def _progress_headers(context: RequestContext, session: UploadSession) -> dict[str, str]:
     upload = session.upload
-    state = context.server.sessions.sign(session)
+    state = context.server.sessions.seal(session)
     endpoint = AppendUpload(upload.repository, upload.id, state)
     return {
         "Location": context.url(endpoint),

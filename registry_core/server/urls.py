@@ -7,11 +7,11 @@ and ``http.relativeurls``.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from ..spec.endpoints import Endpoint
@@ -27,17 +27,25 @@ _PAIR = re.compile(
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
+FORWARDED_HEADERS = frozenset(
+    {"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
+)
+"""The headers in which proxies say how the client sees the registry."""
+
 
 @dataclass(frozen=True)
 class Urls:
     """Makes the URLs of endpoints.
 
     ``public`` is the registry's own URL (scheme and host); it overrides what requests say.
-    ``relative``: leave scheme and host out of headers.
+    ``relative``: leave scheme and host out of headers. ``trusted``: those of `FORWARDED_HEADERS`
+    that the proxy in front of the registry writes; the others would be the client's own, and are
+    not read.
     """
 
     public: str | None = None
     relative: bool = False
+    trusted: Collection[str] = FORWARDED_HEADERS
 
     def of(self, endpoint: Endpoint, request: Request) -> str:
         """Return the URL of an endpoint, for a header of the answer to ``request``."""
@@ -52,27 +60,25 @@ class Urls:
         """Return the registry's URL as the client sees it, without a slash at the end."""
         if self.public:
             return self.public.rstrip("/")
-        return "://".join(_scheme_and_host(request))
+        return "://".join(self._scheme_and_host(request))
 
+    def host_name(self, request: Request) -> str:
+        """Return the host that the client sent the request to, without the port."""
+        _, host = self._scheme_and_host(request)
+        return urlsplit(f"//{host}").hostname or ""
 
-def host_name(request: Request) -> str:
-    """Return the host that the client sent the request to, without the port."""
-    _, host = _scheme_and_host(request)
-    return urlsplit(f"//{host}").hostname or ""
-
-
-def _scheme_and_host(request: Request) -> tuple[str, str]:
-    """Return the scheme and the host, with its port, that the client used."""
-    headers = request.headers
-    forwarded = _forwarded(headers.get("forwarded", ""))
-    scheme = (forwarded.get("proto") or _first(headers, "x-forwarded-proto")).lower()
-    if scheme not in _USUAL_PORTS:
-        scheme = request.scope["scheme"]
-    host = forwarded.get("host") or _first(headers, "x-forwarded-host")
-    if _is_host(host):
-        return scheme, _with_port(scheme, host, _first(headers, "x-forwarded-port"))
-    host = headers.get("host", "")
-    return scheme, host if _is_host(host) else _server_address(request, scheme)
+    def _scheme_and_host(self, request: Request) -> tuple[str, str]:
+        """Return the scheme and the host, with its port, that the client used."""
+        headers = {name: request.headers[name] for name in self.trusted if name in request.headers}
+        forwarded = _forwarded(headers.get("forwarded", ""))
+        scheme = (forwarded.get("proto") or _first(headers, "x-forwarded-proto")).lower()
+        if scheme not in _USUAL_PORTS:
+            scheme = request.scope["scheme"]
+        host = forwarded.get("host") or _first(headers, "x-forwarded-host")
+        if _is_host(host):
+            return scheme, _with_port(scheme, host, _first(headers, "x-forwarded-port"))
+        host = request.headers.get("host", "")
+        return scheme, host if _is_host(host) else _server_address(request, scheme)
 
 
 def _server_address(request: Request, scheme: str) -> str:
@@ -100,7 +106,7 @@ def _forwarded(header: str) -> dict[str, str]:
     return {}
 
 
-def _first(headers: Headers, name: str) -> str:
+def _first(headers: Mapping[str, str], name: str) -> str:
     """Return the first of a header's comma-separated values; empty if it is absent."""
     return headers.get(name, "").partition(",")[0].strip()
 

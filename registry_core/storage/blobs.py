@@ -9,8 +9,8 @@ from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown
-from .content import read_pieces
 from .membership import Membership
+from .ranged_reads import read_pieces
 
 REDIRECT_MIN_SIZE = 64 * 2**10
 
@@ -36,7 +36,7 @@ class StoredBlob:
         return await self.store.signed_url(self.path, seconds=_URL_SECONDS)
 
     async def read(self, offset: int, length: int) -> Body:
-        """See `Blob`. One call for each 4 MiB."""
+        """See `Blob`. One call for each 8 MiB."""
         size, digest = self.descriptor.size, self.descriptor.digest
         try:
             return await read_pieces(self.store, self.path, offset=offset, length=length, size=size)

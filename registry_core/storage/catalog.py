@@ -9,6 +9,7 @@ the generation in which it was looked up.
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -31,7 +32,11 @@ from .links import contended
 from .membership import MEMBERSHIP_SECONDS
 from .paging import Window, list_names
 
-_BEGINNING = re.compile(r"[\w./-]{1,255}", re.ASCII)
+# "~" sorts behind all that a name may continue with, so it begins right after those names.
+_BEGINNING = re.compile(r"[\w./-]{1,255}~?", re.ASCII)
+
+# More only if storage returns empty pages, or does not support `start_from`.
+_MOST_CALLS = 8
 
 # Of a marker that is about to be deleted, because its repository had no manifests any more.
 _EMPTYING = {"emptying": "1"}
@@ -55,8 +60,9 @@ class Catalog:
     generations: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def list_repositories(self, page: PageQuery) -> Listing[str]:
-        """See `Lister`. One call for each 5,000 repositories."""
-        return await list_names(self._read, page)
+        """See `Lister`. One call for each 5,000 repositories, `_MOST_CALLS` for a page of ``n``."""
+        most_calls = sys.maxsize if page.n is None else _MOST_CALLS
+        return await list_names(self._read, page, most_calls=most_calls)
 
     async def _read(self, window: Window) -> tuple[list[str], str | None]:
         start = window.start(_BEGINNING)

@@ -1,16 +1,21 @@
 """Content at its address: nothing is written there before its hash is known.
 
-Finding content there already is never an error, since it hashes to the same address. Only its size
-is checked: another registry, which writes in two steps, may have been cut off between them.
+Finding content there already is never an error, since it hashes to the same address. Its size is
+checked: another registry, which writes in two steps, may have been cut off between them. Content
+that is in memory whole is compared, too, and written anew if what is stored is damaged.
+
+Storage may say that something is there while nothing can be read: another put is under way, or an
+upload that was refused or cut off has left blocks. Then the content is written without a condition:
+what is known to hash to the address can overwrite nothing but itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from ..aio import SharedReads, off_loop
@@ -23,7 +28,9 @@ from ..object_store.interface import (
     ConditionFailed,
     NotFound,
     ObjectStore,
+    StoredObject,
     StoreRefused,
+    StoreUnavailable,
     TooLarge,
     WrongKind,
     delete_if,
@@ -33,17 +40,27 @@ from ..registry import Chunk
 from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
 from ..spec.manifest import MAX_MANIFEST_BYTES
-from .ingest import Budget, Ingested, ingest
+from .ingest import Budget, Ingested, Target, block_size, ingest
 from .layout import Layout
 from .links import REREAD_DELAYS
+from .ranged_reads import read_pieces
 
 _log = logging.getLogger(__name__)
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
 
-# Bytes that one call reads. Each is billed, so they are large; of a range of up to 4 MiB, Azurite
-# also computes an MD5 in JavaScript, which takes longer than sending it.
-RANGE = 8 * 2**20
+RELIED_ON = 30 * 60.0
+"""Seconds for which content that was seen may be relied on: half of the shortest time that a
+collection of garbage leaves to what it is about to delete."""
+
+# In bytes. Every manifest and config is compared with what is stored already, not only its size.
+_COMPARED = MAX_MANIFEST_BYTES
+
+# In bytes. Larger copies take a call for each piece (`ObjectStore.copy`).
+_COPIED_AT_ONCE = 256 * 2**20
+
+# In seconds. Incomplete content that has not changed for so long was left by a writer cut off.
+_ABANDONED = 60.0
 
 _TRIES = 3
 
@@ -53,13 +70,17 @@ _EMPTY = "no content arrived; after a PATCH, continue at the Location of its ans
 
 @dataclass
 class Content:
-    """The content of all repositories, by digest. ``manifests`` caches that of manifests."""
+    """The content of all repositories, by digest. ``manifests`` caches that of manifests.
+
+    ``now``: Unix time.
+    """
 
     store: ObjectStore
     layout: Layout = field(default_factory=Layout)
     manifests: Cache[Digest, bytes] = field(
         default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
     )
+    now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         self._reads = SharedReads(self._read_manifest)
@@ -95,57 +116,119 @@ class Content:
         self.manifests.put(digest, content)
 
     async def put(self, digest: Digest, content: Buffer) -> None:
-        """Write content that hashes to ``digest``. One call, two if it is there already."""
-        path = self.layout.content(digest)
-        size = memoryview(content).nbytes
+        """Write content that hashes to ``digest``. One call, two if it is there already.
+
+        :raises Unavailable: another registry is writing it.
+        """
+        path, size = self.layout.content(digest), memoryview(content).nbytes
+        condition = IF_ABSENT
         for _ in range(_TRIES):
             try:
-                await self.store.put(path, content, condition=IF_ABSENT)
+                await self.store.put(path, content, condition=condition)
             except (ConditionFailed, WrongKind):
-                if not await self.is_whole(digest, size):
-                    continue
+                write = await self._settle(await self._compare(digest, content), digest, size)
+                if write is None:
+                    return
+                condition = write
             except StoreRefused:
-                if not await self.is_whole(digest, size):
+                if await self._compare(digest, content) is not None:
                     raise
-            return
-        raise Unavailable(f"{digest} is being written by another registry; try again")
+                return
+            else:
+                return
+        raise _contended(digest)
 
-    async def receive(self, digest: Digest, chunk: Chunk, budget: Budget) -> Ingested:
+    async def receive(
+        self, digest: Digest, chunk: Chunk, budget: Budget, *, instead: str
+    ) -> Ingested:
         """Stage all of the content at its address, and commit it once its hash is known.
 
-        One call if it fits in one block, else one for each block and one more.
+        One call if it fits in one block. Else one that looks whether it is there; if not, one for
+        each block and one more. Blocks that cannot be staged at the address are staged at the path
+        ``instead`` and copied, in two calls more.
 
         :raises DigestInvalid: the content does not hash to ``digest``.
         :raises SizeInvalid: it does not have the length that was announced.
         """
         hasher = new_hasher(digest.algorithm)
         path = self.layout.content(digest)
-        got = await ingest(self.store, path, chunk, hasher, budget)
+
+        async def choose() -> str | None:
+            try:
+                found = await self.store.head(path)
+            except NotFound:
+                return path
+            is_plausible = (
+                found.size > block_size(0) if chunk.length is None else found.size == chunk.length
+            )
+            return None if is_plausible else instead
+
+        got = await ingest(self.store, Target(choose, instead), chunk, hasher, budget)
         if hasher.digest() != digest:
             raise DigestInvalid(
                 f"the content's digest is {hasher.digest()}, not {digest}" if got.size else _EMPTY
             )
         if got.single is not None:
             await self.put(digest, got.single)
-            return got
-        try:
-            await self.store.commit(path, got.block_ids, condition=IF_ABSENT)
-        except (ConditionFailed, WrongKind, BlockListInvalid):
-            # There already: another upload was quicker, and its commit dropped our blocks.
-            if not await self.is_whole(digest, got.size):
-                if got.refusal:
-                    raise got.refusal from None
-                raise Unavailable("storage has lost staged blocks; push the blob again") from None
-        except StoreRefused:
-            if not await self.is_whole(digest, got.size):
-                raise
+        elif got.path == path:
+            await self._commit(digest, got)
+        elif got.path is not None:
+            await self._commit_and_copy(digest, got, got.path)
+        elif not await self.is_whole(digest, got.size):
+            raise Unavailable(
+                f"{digest} was damaged or deleted meanwhile; push the blob again",
+                public="the stored content was damaged or deleted meanwhile; push the blob again",
+            )
         return got
+
+    async def _commit(self, digest: Digest, got: Ingested) -> None:
+        """Make the blocks at the content's address the content."""
+        path, size = self.layout.content(digest), got.size
+        for condition in (IF_ABSENT, UNCONDITIONAL):
+            try:
+                await self.store.commit(path, got.block_ids, condition=condition)
+            except (ConditionFailed, WrongKind):
+                if await self._settle(await self._look(digest, size), digest, size) is None:
+                    return
+            except (BlockListInvalid, StoreRefused) as error:
+                # Another upload was quicker, and its commit dropped our blocks.
+                if await self.is_whole(digest, size):
+                    return
+                if isinstance(error, StoreRefused):
+                    raise
+                break
+            else:
+                return
+        raise got.refusal or _lost_blocks(digest)
+
+    async def _commit_and_copy(self, digest: Digest, got: Ingested, path: str) -> None:
+        """Make the blocks at ``path`` an object, and copy that to the content's address."""
+        if got.refusal:
+            raise got.refusal
+        _log.warning("others have left something at %s: copying from %s", digest, path)
+        etag = await self.store.commit(path, got.block_ids)
+        try:
+            if not await self.copy(digest, path, got.size, etag):
+                raise _contended(digest)
+        except NotFound:
+            raise _lost_blocks(digest) from None
+        finally:
+            await self.discard(path, etag)
+
+    async def discard(self, path: str, etag: str) -> None:
+        """Delete what an upload has left, if it is still what it was. One call."""
+        try:
+            await delete_if(self.store, path, if_match(etag))
+        except (StoreUnavailable, StoreRefused) as error:
+            _log.warning("%s is left behind; a lifecycle rule deletes it: %s", path, error)
 
     async def copy(self, digest: Digest, source: str, size: int, etag: str | None) -> bool:
         """Copy content that is known to be at ``source``. False if that has another ETag by now.
 
         :raises NotFound: nothing is at ``source``.
         """
+        if size > _COPIED_AT_ONCE and await self.is_whole(digest, size):
+            return True  # pieces staged on content that is there would be billed for a week
         condition = IF_ABSENT
         for _ in range(_TRIES):
             try:
@@ -183,100 +266,84 @@ class Content:
         return hasher.digest()
 
     async def is_whole(self, digest: Digest, size: int) -> bool:
-        """Return whether the content is there. What stays there in part is deleted.
+        """Return whether the content is there. What a writer has left in part is deleted.
 
         One call, unless it is there in part: then another registry may be about to complete it.
+
+        :raises Unavailable: another registry is writing it.
+        """
+        return await self._look(digest, size) is None
+
+    async def _look(self, digest: Digest, size: int) -> Condition | None:
+        """Return None if content of this size is there, else the condition to write it on.
+
+        `IF_ABSENT`: there is nothing to be seen. Else it was there in part, and is deleted.
         """
         path = self.layout.content(digest)
         try:
             for delay in (*REREAD_DELAYS, None):
                 found = await self.store.head(path)
                 if found.size == size:
-                    return True
+                    return None
                 if delay is not None:
                     await asyncio.sleep(delay)
         except NotFound:
-            return False
+            return IF_ABSENT
+        # By storage's clock, if it says what that shows.
+        now = found.answered.timestamp() if found.answered else self.now()
+        if now - found.last_modified.timestamp() < _ABANDONED:
+            raise _contended(digest)
         await delete_if(self.store, path, if_match(found.etag))
-        return False
+        return UNCONDITIONAL
+
+    async def _compare(self, digest: Digest, content: Buffer) -> Condition | None:
+        """Return None if this content is there, else the condition to write it on: see `_look`.
+
+        Damaged content of the right size is to be replaced.
+        """
+        path, size = self.layout.content(digest), memoryview(content).nbytes
+        if size > _COMPARED:
+            return await self._look(digest, size)
+        found: StoredObject | None = None
+        with suppress(TooLarge, StoreRefused):  # refused: archived
+            try:
+                found = await self.store.get(path, limit=size)
+            except NotFound:
+                return IF_ABSENT
+        if found is None or found.properties.size != size:
+            return await self._look(digest, size)
+        if found.content == content:
+            return None
+        _log.error("%s does not hash to its address; it is replaced", path)
+        if found.properties.is_append:
+            await delete_if(self.store, path, if_match(found.properties.etag))
+            return UNCONDITIONAL
+        return if_match(found.properties.etag)
+
+    async def _settle(self, write: Condition | None, digest: Digest, size: int) -> Condition | None:
+        """Return ``write``, unless there was nothing to be seen where storage says there is.
+
+        Then another writer may be about to put the content: wait, and return None once it is there.
+        After a while return the condition to write it on: none.
+        """
+        if write != IF_ABSENT:
+            return write
+        for delay in REREAD_DELAYS:
+            await asyncio.sleep(delay)
+            if await self.is_whole(digest, size):
+                return None
+        return UNCONDITIONAL
 
 
-async def read_pieces(
-    store: ObjectStore,
-    path: str,
-    *,
-    offset: int,
-    length: int,
-    size: int | None = None,
-    condition: Condition = UNCONDITIONAL,
-) -> AsyncGenerator[bytes, None]:
-    """Read ``length`` bytes from ``offset`` of an object, a call for each `RANGE`.
-
-    The first one has been read when this returns. All come from the same version of the object;
-    where it changes, `ConditionFailed` is raised.
-
-    :param size: the size that the object has if it is whole; None: any.
-    :raises NotFound: the object does not exist, or has another size.
-    :raises RangeNotSatisfiable, ConditionFailed: as `ObjectStore.get_range`.
-    """
-    first = await store.get_range(path, offset, min(RANGE, length), condition=condition)
-    if size is not None and first.properties.size != size:
-        _log.error("%s has %d bytes, not %d; push it again", path, first.properties.size, size)
-        raise NotFound(f"{path} is incomplete")
-    rest = range(offset + RANGE, offset + length, RANGE)
-    same = if_match(first.properties.etag)
-
-    async def read(start: int) -> Sequence[bytes]:
-        wanted = min(RANGE, offset + length - start)
-        return (await store.get_range(path, start, wanted, condition=same)).pieces
-
-    return _pieces(deque(first.pieces), _ReadAhead(read, iter(rest)))
+def _lost_blocks(digest: Digest) -> Unavailable:
+    return Unavailable(
+        f"storage has lost staged blocks of {digest}; push the blob again",
+        public="storage has lost a part of the blob; push it again",
+    )
 
 
-async def _pieces(pieces: deque[bytes], behind: _ReadAhead) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces of the first range and of those behind it.
-
-    The next range is read once half of one has been taken, and what has been taken is forgotten: a
-    slow reader holds a range and a half at most.
-    """
-    try:
-        while pieces:
-            left = sum(map(len, pieces))
-            half = left // 2
-            while pieces:
-                if left <= half:
-                    behind.begin()
-                left -= len(pieces[0])
-                yield pieces.popleft()
-            pieces = deque(await behind.take())
-    finally:
-        await behind.close()
-
-
-@dataclass
-class _ReadAhead:
-    """Ranges that are read in order, one at a time."""
-
-    read: Callable[[int], Awaitable[Sequence[bytes]]]
-    starts: Iterator[int]
-    _task: asyncio.Task[Sequence[bytes]] | None = None
-
-    def begin(self) -> None:
-        """Begin to read the next range, if that has not begun and there is one."""
-        if self._task is None and (start := next(self.starts, None)) is not None:
-            self._task = asyncio.ensure_future(self.read(start))
-
-    async def take(self) -> Sequence[bytes]:
-        """Return the pieces of the next range; empty if there is none."""
-        self.begin()
-        if self._task is None:
-            return ()
-        pieces = await self._task
-        self._task = None
-        return pieces
-
-    async def close(self) -> None:
-        """Cancel what is being read."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+def _contended(digest: Digest) -> Unavailable:
+    return Unavailable(
+        f"{digest} is being written by another registry; try again",
+        public="another registry is writing this content; try again",
+    )

@@ -13,9 +13,12 @@
     <root>docker/registry/v2/_uploads/<name>/<id>/data      an upload in progress; ours, under a
                                                             prefix of its own, so that storage's
                                                             lifecycle rules can delete old ones
+                                           /<id>/done       the blob that it became; ours, only if
+                                                            its owner's token had expired
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
+    <root>docker/registry/v2/_quarantine/<algorithm>/<hex>/<id>  damaged content, moved away; ours
     <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
 
 Source: CNCF distribution, registry/storage/paths.go; it skips unknown names that begin with ``_``.
@@ -83,6 +86,13 @@ class Layout:
     def upload(self, name: str, upload_id: str) -> str:
         return f"{self.uploads}{name}/{upload_id}/data"
 
+    def finished_upload(self, name: str, upload_id: str) -> str:
+        """Return the path of the link to the blob that an upload has made, if it may make one only.
+
+        Old ones are deleted with the uploads.
+        """
+        return f"{self.uploads}{name}/{upload_id}/done"
+
     def referrers(self, name: str, subject: Digest) -> str:
         """Return the prefix of all manifests that name ``subject``."""
         return f"{self.repository(name)}/_referrers/{subject.algorithm}/{subject.hex}/"
@@ -111,6 +121,10 @@ class Layout:
     def replacing(self, ident: str) -> str:
         """Return the path of the record of one step of a repair, there while it is in progress."""
         return f"{self.replacements}{ident}"
+
+    def quarantined(self, digest: Digest, ident: str) -> str:
+        """Return the path that a repair moves damaged content of this address to."""
+        return f"{self.base}_quarantine/{digest.algorithm}/{digest.hex}/{ident}"
 
     @property
     def personal_keys(self) -> str:

@@ -1,7 +1,8 @@
 """The metadata of links: what one HEAD or one listing says of a manifest, a config or a referrer.
 
 They are an index, never the truth: where they are missing, because another registry wrote the link
-or because they did not fit (`partial`), the content itself is read.
+or because they did not fit (`partial`), the content itself is read. Only the entries of a list of
+referrers have what does not fit in a content of their own: anybody who may pull may request them.
 
 Source: OCI distribution-spec, "Listing Referrers", for the descriptors of referrers.
 """
@@ -17,7 +18,7 @@ from ..object_store.interface import Properties
 from ..registry import ManifestInfo
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
-from ..spec.errors import DigestInvalid
+from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.image_config import ImageConfig
 from ..spec.manifest import Manifest
 from .links import Link
@@ -172,18 +173,54 @@ def describe_referrer(manifest: Manifest) -> Descriptor:
 
 
 def referrer_link(referrer: Descriptor) -> Link:
-    """Return an entry of a list of referrers: with all of the descriptor, or none of it."""
-    if _size(referrer.annotations or {}) > _LIMIT:
-        return Link.to(referrer)
-    extra = {"annotations": _escape(to_text(referrer.annotations))}
-    if referrer.artifact_type:
-        extra["artifacttype"] = _escape(referrer.artifact_type)
-    link = Link.to(referrer, extra)
-    return link if _size(link.metadata) <= _LIMIT else Link.to(referrer)
+    """Return an entry of a list of referrers.
+
+    Its metadata have all of the descriptor. If they have no room for that, the content has it, and
+    the metadata say so: ``described`` is the number of its bytes. They have the artifact type even
+    then, so that a list of another type costs no read; ``partial`` if not even that fits.
+    """
+    artifact_type = _escape(referrer.artifact_type or "")
+    typed = {"artifacttype": artifact_type} if artifact_type else {}
+    if _size(referrer.annotations or {}) <= _LIMIT:
+        extra = typed | {"annotations": _escape(to_text(referrer.annotations))}
+        link = Link.to(referrer, extra)
+        if _size(link.metadata) <= _LIMIT:
+            return link
+    body = to_text(referrer.to_json()).encode()
+    described = {"described": str(len(body))}
+    link = Link.to(referrer, described | typed, body)
+    return link if _size(link.metadata) <= _LIMIT else Link.to(referrer, described | _PARTIAL, body)
+
+
+def is_descriptor(properties: Properties) -> bool:
+    """Return whether the content of an entry is the descriptor, as its metadata say."""
+    return properties.metadata.get("described") == str(properties.size)
+
+
+def is_of_another_type(properties: Properties, artifact_type: str) -> bool:
+    """Return whether an entry's metadata say that the referrer has another artifact type."""
+    metadata = properties.metadata
+    if "described" not in metadata or not _PARTIAL.items().isdisjoint(metadata.items()):
+        return False
+    return _unescape(metadata.get("artifacttype")) != artifact_type
+
+
+def parse_referrer(digest: Digest, content: bytes) -> Descriptor:
+    """Return the descriptor in an entry's content.
+
+    :raises ManifestInvalid: it is something else, or the descriptor of another manifest.
+    """
+    try:
+        referrer = Descriptor.of_json(json.loads(content))
+    except (ValueError, RecursionError, DigestInvalid) as error:
+        raise ManifestInvalid(f"not the descriptor of a referrer: {error}") from None
+    if referrer.digest != digest:
+        raise ManifestInvalid(f"the descriptor of {referrer.digest}, not of {digest}")
+    return referrer
 
 
 def read_referrer(digest: Digest, properties: Properties) -> Descriptor | None:
-    """Return what `referrer_link` wrote; None where the manifest itself has to be read."""
+    """Return the descriptor that an entry's metadata have; None where they do not have all."""
     link = Link(digest).described_by(properties)
     annotations = link.extra.get("annotations")
     if link.descriptor is None or annotations is None:

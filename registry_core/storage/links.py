@@ -8,6 +8,7 @@ since readers would miss it between its deletion and the put.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,8 +39,11 @@ MAX_LINK_BYTES = 1024
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
-# How often a link is written that others write at the same time. Each time one of them succeeds.
-_ATTEMPTS = 32
+# How often a link is written that others write at the same time. Each time one of them succeeds:
+# with many of them it takes patience and, after a few attempts, pauses of up to so many seconds.
+_ATTEMPTS = 200
+_QUICK_ATTEMPTS = 8
+_PAUSE = 0.05
 
 _NAMES = frozenset({"digest", "mediatype", "size"})
 
@@ -49,23 +53,27 @@ class Link:
     """A link: its target's digest, and what its metadata say of the target.
 
     ``media_type`` and ``size`` (in bytes) are None for links that another registry wrote. ``extra``
-    are further metadata, as they are stored: see `link_metadata`.
+    are further metadata, as they are stored: see `link_metadata`. ``body`` is the object's content
+    where that says more than the digest; it is not read back.
     """
 
     digest: Digest
     media_type: str | None = None
     size: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    body: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def to(cls, target: Descriptor, extra: Mapping[str, str] | None = None) -> Link:
+    def to(
+        cls, target: Descriptor, extra: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Link:
         """Return a link to what the descriptor describes."""
-        return cls(target.digest, target.media_type, target.size, extra or {})
+        return cls(target.digest, target.media_type, target.size, extra or {}, body)
 
     @property
     def content(self) -> bytes:
         """The object's content."""
-        return str(self.digest).encode()
+        return self.body or str(self.digest).encode()
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -147,7 +155,7 @@ async def _describe_append_blob(store: ObjectStore, path: str, link: Link) -> bo
         found = await look_at_link(store, path, delays=())
         if found.etag is None:
             return False
-        if found.digest == link.digest:
+        if found.digest == link.digest and not link.body:
             await store.set_metadata(path, link.metadata, condition=found.condition)
             return True
         await delete_if(store, path, found.condition)
@@ -210,7 +218,7 @@ async def set_link(
         and returns whether it is to be replaced.
     :raises StoreUnavailable: others wrote it again and again.
     """
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             await store.put(path, link.content, metadata=link.metadata, condition=seen.condition)
         except ConditionFailed:
@@ -221,6 +229,8 @@ async def set_link(
                 continue
         else:
             return
+        if attempt >= _QUICK_ATTEMPTS:
+            await asyncio.sleep(random.random() * _PAUSE)  # noqa: S311 - no secret
         seen = await look_at_link(store, path)
         if not check(seen):
             return

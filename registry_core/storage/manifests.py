@@ -30,7 +30,7 @@ from .layout import linked_digest
 from .link_metadata import manifest_info, read_manifest_info, revision_link, tag_link
 from .links import Link, contended
 from .membership import Membership
-from .paging import Window, list_names
+from .paging import MOST_DETAILED, Window, list_names
 from .references import References
 from .referrers import Referrers
 from .tags import SeenTag, Tags
@@ -203,7 +203,7 @@ class Manifests:
         async def info(name: str) -> ManifestInfo:
             return await self._info(*links[name])
 
-        names = await list_names(read, page)
+        names = await list_names(read, page, most=MOST_DETAILED)
         if not names.entries and not await self.membership.is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         infos = await for_each(names.entries, info, limit=_READ_AT_ONCE)

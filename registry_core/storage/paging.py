@@ -11,7 +11,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..object_store.interface import ContinuationInvalid
 from ..registry import Listing
@@ -20,6 +20,9 @@ from ..spec.errors import PaginationNumberInvalid
 
 MOST = 5000
 """Rows that storage returns in one call."""
+
+MOST_DETAILED = 1000
+"""The most entries with details on one page: each may cost calls of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,27 @@ Names that are later in storage must be later in lexical order, too, or be among
 """
 
 
-async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[str]:
+async def list_names(
+    read: Read,
+    page: PageQuery,
+    *,
+    known: int = 1,
+    most_calls: int = sys.maxsize,
+    most: int | None = None,
+) -> Listing[str]:
     """Return the page of all names that the query describes. One call for each `MOST` names.
 
     A page that is not the last one may be short where filling it would cost a further call, unless
     the client does not follow links.
 
     :param known: how many rows up to ``page.last`` a call that starts from it may return.
+    :param most_calls: how many calls the page may cost. After them it may be short, or empty, and
+        not be the last.
+    :param most: the most names on a page, also without ``page.n``; None: any number.
     :raises PaginationNumberInvalid: its token is not one that was returned.
     """
+    if most is not None:
+        page = replace(page, n=min(most, most if page.n is None else page.n))
     room = sys.maxsize if page.n is None else page.n
     if room == 0:
         return Listing(())
@@ -66,7 +81,9 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
     token = page.token if page.n is not None else None
     continuation = _parse(token) if token else None
     limit = room + known if last and not token else room
+    calls = 0
     while True:
+        calls += 1
         names, continuation = await _call(read, Window(last, continuation, min(limit, MOST)))
         behind = names[bisect_right(names, last) :]
         found += behind[: room - len(found)]
@@ -75,7 +92,7 @@ async def list_names(read: Read, page: PageQuery, *, known: int = 1) -> Listing[
             return Listing(tuple(found), PageQuery(page.n, last))
         if continuation is None:
             return Listing(tuple(found))
-        if len(found) == room or (found and token):
+        if len(found) == room or (found and token) or calls == most_calls:
             return Listing(tuple(found), PageQuery(page.n, last, _token(continuation)))
         limit = room if found else MOST
 

@@ -10,6 +10,7 @@ from ..object_store.interface import NotFound
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid
+from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.image_config import ImageConfig
 from ..spec.manifest import Manifest
 from ..spec.media_types import IMAGE_CONFIGS, MANIFESTS
@@ -37,7 +38,8 @@ class References:
     """Checks what manifests reference.
 
     ``require_blobs`` and ``require_children``: whether blobs, and what an index lists, must be in
-    the repository. ``most``: the most references of a manifest.
+    the repository. ``most``: the most references of a manifest. ``foreign_urls``: where else their
+    ``urls`` may send clients; None: anywhere.
     """
 
     membership: Membership
@@ -45,6 +47,7 @@ class References:
     require_blobs: bool = True
     require_children: bool = True
     most: int = MAX_REFERENCES
+    foreign_urls: ForeignUrls | None = NO_URLS
 
     async def check(
         self, repository: str, manifest: Manifest
@@ -57,7 +60,8 @@ class References:
         Returns the generation, None if the repository has no marker, and what the config says if it
         is that of an image.
 
-        :raises ManifestInvalid: the manifest is not valid, or has too many references.
+        :raises ManifestInvalid: the manifest is not valid, has too many references, or sends
+            clients where it may not.
         :raises ManifestBlobUnknown: some are missing.
         """
         references = await off_loop(len(manifest.content), self._required, manifest)
@@ -83,6 +87,8 @@ class References:
                 f"the manifest references {count} blobs and manifests; at most {self.most} are "
                 "accepted"
             )
+        if self.foreign_urls is not None:
+            self.foreign_urls.check(document)
         blobs = document.required_blobs if self.require_blobs else ()
         children = document.manifests if self.require_children else ()
         return [

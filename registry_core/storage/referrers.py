@@ -13,20 +13,36 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import ContinuationInvalid, NotFound, Properties, delete_if, if_match
+from ..object_store.interface import (
+    ContinuationInvalid,
+    NotFound,
+    Properties,
+    TooLarge,
+    delete_if,
+    if_match,
+)
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid
-from ..spec.manifest import Manifest, parse_manifest
+from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from .content import Content
 from .layout import linked_digest
-from .link_metadata import describe_referrer, read_referrer, referrer_link, to_text
+from .link_metadata import (
+    describe_referrer,
+    is_descriptor,
+    is_of_another_type,
+    parse_referrer,
+    read_referrer,
+    referrer_link,
+    to_text,
+)
 from .links import put_link, read_link
 from .membership import Membership
 from .paging import invalid_token
@@ -37,8 +53,14 @@ MAX_REFERRERS = 1000
 # The answer is an image index, and no larger than the 4 MiB that clients accept of one.
 _PAGE_BYTES = 4 * 2**20 - 1024
 _READ_AT_ONCE = 8
+# More than one only where storage's pages are short, or empty.
+_MOST_LISTINGS = 8
 # The least that a descriptor takes in a fallback index.
 _DESCRIPTOR_BYTES = 128
+# A descriptor says what its manifest says, in no more bytes, and besides that its digest and size.
+_MAX_ENTRY_BYTES = MAX_MANIFEST_BYTES + 1024
+# Of an entry that does not say how large its manifest is.
+_USUAL_MANIFEST_BYTES = 64 * 2**10
 
 
 @dataclass
@@ -81,8 +103,9 @@ class Referrers:
     ) -> Listing[Descriptor]:
         """See `Lister`. One listing and one get at the same time.
 
-        One more get for the fallback index if there is one, and for each entry that does not hold
-        its descriptor; one HEAD for each manifest that only the fallback index has.
+        One more get for the fallback index if there is one, and for each entry whose metadata do
+        not have its descriptor; one HEAD for each manifest that only the fallback index has. A page
+        ends where these exceed `_Budget`, and may be empty.
         """
         start = _Position.parse(page.token)
         limit = MAX_REFERRERS if page.n is None else min(page.n, MAX_REFERRERS)
@@ -111,10 +134,10 @@ class Referrers:
     async def _list_entries(
         self, repository: str, subject: Digest, continuation: str | None, limit: int
     ) -> _Part:
-        """Return ``limit`` entries, or all that are left, however short storage's pages are."""
+        """Return ``limit`` entries, or all that are left, or those of `_MOST_LISTINGS` calls."""
         prefix = self.membership.layout.referrers(repository, subject)
         part = _Part(continuation=continuation)
-        while True:
+        for _ in range(_MOST_LISTINGS):
             page = await self.membership.store.list_page(
                 prefix,
                 metadata=True,
@@ -125,9 +148,10 @@ class Referrers:
             for row in page.entries:
                 digest = linked_digest(row.path[len(prefix) :])
                 if digest and row.properties:
-                    part.entries[digest] = _Entry(properties=row.properties)
+                    part.entries[digest] = _Entry(row.path, row.properties)
             if part.continuation is None or len(part.entries) == limit:
-                return part
+                break
+        return part
 
     async def _read_fallback(self, repository: str, subject: Digest) -> _Part:
         path = self.membership.layout.tag_link(repository, fallback_tag(subject))
@@ -156,9 +180,13 @@ class Referrers:
             return await self._resolve(repository, *item, artifact_type)
 
         picked: list[Descriptor] = []
-        size = 0
-        for start in range(0, len(found), _READ_AT_ONCE):
-            batch = found[start : start + _READ_AT_ONCE]
+        size = start = 0
+        budget = _Budget()
+        while start < len(found):
+            batch = budget.take(found[start : start + _READ_AT_ONCE], artifact_type)
+            if not batch:
+                return tuple(picked), found[start - 1][0]
+            start += len(batch)
             for referrer in await for_each(batch, resolve, limit=_READ_AT_ONCE):
                 if referrer is None:
                     continue
@@ -172,12 +200,10 @@ class Referrers:
         self, repository: str, digest: Digest, entry: _Entry, artifact_type: str | None
     ) -> Descriptor | None:
         """Return the entry's descriptor; None if it is of another type, or the manifest is gone."""
-        referrer = entry.referrer
-        if entry.properties is not None:
-            referrer = read_referrer(digest, entry.properties)
+        if entry.is_of_another_type(artifact_type):
+            return None
         try:
-            if referrer is None:
-                referrer = describe_referrer(await self._read(digest))
+            referrer = entry.referrer or await self._describe(digest, entry)
             if artifact_type not in (None, referrer.artifact_type):
                 return None
             if entry.properties is None:  # clients leave their old index when they find this API
@@ -185,6 +211,22 @@ class Referrers:
         except (NotFound, ManifestInvalid):
             return None
         return referrer
+
+    async def _describe(self, digest: Digest, entry: _Entry) -> Descriptor:
+        """Return the descriptor of an entry of our own, from wherever it has it.
+
+        :raises NotFound, ManifestInvalid: the manifest is gone, or not valid.
+        """
+        properties = entry.properties
+        assert properties is not None, "an entry of a fallback index is a descriptor"
+        if (referrer := read_referrer(digest, properties)) is not None:
+            return referrer
+        if is_descriptor(properties):
+            with suppress(TooLarge, ManifestInvalid):  # a repair has rewritten it meanwhile
+                found = await self.membership.store.get(entry.path, limit=_MAX_ENTRY_BYTES)
+                size = len(found.content)
+                return await off_loop(size, parse_referrer, digest, found.content)
+        return describe_referrer(await self._read(digest))
 
 
 def fallback_tag(subject: Digest) -> str:
@@ -204,8 +246,61 @@ class _Entry:
     Entries that are ours are deleted with their manifest; those of a fallback index are not.
     """
 
-    referrer: Descriptor | None = None
+    path: str = ""
     properties: Properties | None = None
+    referrer: Descriptor | None = None
+
+    def is_of_another_type(self, artifact_type: str | None) -> bool:
+        """Whether it is known, without a call, to have another artifact type than this."""
+        if artifact_type is None:
+            return False
+        if self.referrer is not None:
+            return self.referrer.artifact_type != artifact_type
+        return self.properties is not None and is_of_another_type(self.properties, artifact_type)
+
+    @property
+    def bytes_to_read(self) -> int | None:
+        """The bytes that a call for the descriptor has to read; None without a call."""
+        if self.properties is None:
+            return 0
+        metadata = self.properties.metadata
+        if "annotations" in metadata:
+            return None
+        if is_descriptor(self.properties):
+            return min(self.properties.size, _MAX_ENTRY_BYTES)
+        size = metadata.get("size", "")  # the manifest's
+        return min(int(size), _MAX_ENTRY_BYTES) if size.isdecimal() else _USUAL_MANIFEST_BYTES
+
+
+@dataclass
+class _Budget:
+    """What a page may still read besides the listing: anybody who may pull may request it.
+
+    Entries of our own hold their descriptors, so that they cost no more than they bring to the
+    page. Those that earlier versions wrote, or that lost their metadata, cost their manifest.
+    """
+
+    calls: int = 256
+    bytes: int = 2 * _MAX_ENTRY_BYTES
+
+    def take(
+        self, items: Sequence[tuple[Digest, _Entry]], artifact_type: str | None
+    ) -> Sequence[tuple[Digest, _Entry]]:
+        """Return the first of the items, as many as there is budget for.
+
+        At first there is enough for any.
+        """
+        for index, (_, entry) in enumerate(items):
+            size = None if entry.is_of_another_type(artifact_type) else entry.bytes_to_read
+            if size is not None and not self._spend(size):
+                return items[:index]
+        return items
+
+    def _spend(self, size: int) -> bool:
+        if self.calls < 1 or self.bytes < size:
+            return False
+        self.calls, self.bytes = self.calls - 1, self.bytes - size
+        return True
 
 
 @dataclass
@@ -222,7 +317,7 @@ class _Part:
 
 def _listed_in(index: Manifest) -> _Part:
     """:raises ManifestInvalid: it is not a valid manifest."""
-    return _Part({found.digest: _Entry(found) for found in index.document.manifests})
+    return _Part({found.digest: _Entry(referrer=found) for found in index.document.manifests})
 
 
 def _between(

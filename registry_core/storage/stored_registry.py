@@ -23,6 +23,7 @@ from ..registry import (
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
+from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.manifest import Manifest
 from ..spec.names import parse_name, parse_tag
 from ..spec.preconditions import Precondition
@@ -55,6 +56,7 @@ class StoredRegistry:
         redirect_min_size: int = REDIRECT_MIN_SIZE,
         require_blobs: bool = True,
         require_children: bool = True,
+        foreign_urls: ForeignUrls | None = NO_URLS,
         max_references: int = MAX_REFERENCES,
         immutable_tags: TagGlobs = NO_TAGS,
         manifest_cache_bytes: int = MANIFEST_CACHE_BYTES,
@@ -70,13 +72,15 @@ class StoredRegistry:
         :param redirect_min_size: blobs of up to so many bytes are sent by the registry even so.
         :param require_blobs: refuse a manifest whose blobs are not in the repository.
         :param require_children: refuse an index whose manifests are not in the repository.
+        :param foreign_urls: where else than to the registry the ``urls`` of manifests may send
+            clients; by default nowhere, None: anywhere.
         :param max_references: the most blobs and manifests that a manifest may reference.
         :param immutable_tags: the tags that are never moved or deleted once they are there.
         :param manifest_cache_bytes: how many bytes of manifests are cached.
         :param membership_seconds: for how many seconds is cached which repository has which blobs
             and manifests, and so for how long another instance's deletions may go unnoticed.
         :param monotonic: a clock in seconds, for the caches.
-        :param now: Unix time, recorded with what is pushed.
+        :param now: Unix time, recorded with what is pushed; decides what is long ago.
         """
         layout = Layout(root)
         generations = Cache[str, str](membership_seconds, now=monotonic)
@@ -88,11 +92,12 @@ class StoredRegistry:
             generations=generations,
             contents=Cache(membership_seconds, now=monotonic),
         )
-        content = Content(store, layout, Cache(capacity=manifest_cache_bytes, size_of=len))
+        manifests = Cache[Digest, bytes](capacity=manifest_cache_bytes, size_of=len)
+        content = Content(store, layout, manifests, now)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect, redirect_min_size)
-        self._uploads = Uploads(membership, content)
+        self._uploads = Uploads(membership, content, now=now)
         self._referrers = Referrers(membership, content)
         self._manifests = Manifests(
             membership,
@@ -100,7 +105,14 @@ class StoredRegistry:
             self._catalog,
             self._tags,
             self._referrers,
-            References(membership, self._catalog, require_blobs, require_children, max_references),
+            References(
+                membership,
+                self._catalog,
+                require_blobs,
+                require_children,
+                max_references,
+                foreign_urls,
+            ),
             now=now,
         )
         self._deletions = Deletions(membership, content, self._catalog, self._tags, self._referrers)

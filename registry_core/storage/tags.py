@@ -30,7 +30,7 @@ from .layout import linked_digest
 from .link_metadata import parse_digest, pushed_at
 from .links import Link, Seen, look_at_link, put_link, read_link, set_link
 from .membership import Membership
-from .paging import MOST, Window, list_names
+from .paging import MOST, MOST_DETAILED, Window, list_names
 
 # Of a tag's characters, those that sort before the "/" which ends its folder.
 _BEFORE_SLASH = "-."
@@ -185,7 +185,8 @@ class Tags:
         """
         reading = _TagPages(self, repository, details)
         known = 1 + len(_earlier(page.last or ""))
-        names = await list_names(reading.read, page, known=known)
+        most = MOST_DETAILED if details else None
+        names = await list_names(reading.read, page, known=known, most=most)
         if not names.entries and not await self.membership.is_known(repository):
             raise NameUnknown(f"repository {repository} is not known")
         if not details:

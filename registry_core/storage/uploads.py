@@ -14,152 +14,56 @@ any                                           finished: a blob; cancelled, wrong
 ======  ====================================  ==================================================
 
 Storage calls: none to start; one to append or finish with a body that fits in one block; a stage
-for each block and one commit otherwise; one copy to publish what was committed before its digest
-was known.
+for each block and one commit otherwise, after a look whether it is there where the digest is known;
+one copy to publish what was committed before its digest was known. A look at what was put at its
+address more than half an hour ago, and a mark for an upload that may be finished only once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import logging
+import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+from ..aio import off_loop
 from ..object_store.interface import (
     IF_ABSENT,
     BlockListInvalid,
     Condition,
     ConditionFailed,
     NotFound,
-    Properties,
-    StoreRefused,
-    StoreUnavailable,
+    TooLarge,
     delete_if,
     if_match,
 )
 from ..registry import Body, Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
-from ..spec.digest import SHA256, Digest, Hasher, new_hasher, resume_hasher
-from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown, DigestInvalid
+from ..spec.digest import SHA256, Digest, Hasher
+from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
-from .content import Content
-from .ingest import Budget, Ingested, block_id, ingest, new_nonce
+from .content import RELIED_ON, Content
+from .ingest import Budget, Ingested, Target, block_id, ingest, new_nonce
+from .links import Link, read_link
 from .membership import Membership
-
-_log = logging.getLogger(__name__)
+from .upload_state import UploadState, stored_upload, upload_metadata
 
 T = TypeVar("T")
 
 _Committed = tuple[Sequence[str], Condition]
 
-_METADATA_OFFSET = "offset"
-_METADATA_STATE = "state"
-
-
-@dataclass(frozen=True)
-class UploadState:
-    """The state of an upload. Its size is bounded, however many requests the upload takes.
-
-    ``hash_state`` is None where it cannot be exported; then what was committed is read back.
-    ``whole`` is the content address in the state WHOLE, ``image`` what the bytes there say if they
-    are an image config. ``etag`` is the committed data's in the state STAGED, ``blocks`` how many
-    blocks hold what arrived.
-    """
-
-    algorithm: str = SHA256
-    hash_state: bytes | None = None
-    whole: Digest | None = None
-    image: ImageConfig | None = None
-    etag: str | None = None
-    blocks: int = 0
-
-    @classmethod
-    def of(cls, upload: Upload) -> UploadState:
-        """Return an upload's state.
-
-        :raises BlobUploadInvalid: it is not one that `encode` made.
-        """
-        if not upload.state:
-            return cls()
-        try:
-            return cls._decode(json.loads(upload.state))
-        except (ValueError, KeyError, TypeError) as error:
-            raise BlobUploadInvalid("the upload's state cannot be read") from error
-
-    @classmethod
-    def _decode(cls, fields: Mapping[str, Any]) -> UploadState:
-        return cls(
-            fields["a"],
-            base64.b64decode(fields["h"], validate=True) if "h" in fields else None,
-            Digest.parse(fields["w"]) if "w" in fields else None,
-            ImageConfig(**fields["i"]) if "i" in fields else None,
-            fields.get("e"),
-            int(fields.get("b", "0")),
-        )
-
-    def encode(self) -> str:
-        """Return the state as text."""
-        fields: dict[str, object] = {"a": self.algorithm}
-        if self.hash_state is not None:
-            fields["h"] = base64.b64encode(self.hash_state).decode()
-        if self.whole is not None:
-            fields["w"] = str(self.whole)
-        if self.image is not None:
-            fields["i"] = {name: value for name, value in asdict(self.image).items() if value}
-        if self.etag is not None:
-            fields["e"] = self.etag
-        if self.blocks:
-            fields["b"] = str(self.blocks)
-        return json.dumps(fields, separators=(",", ":"))
-
-    def hasher(self, offset: int) -> Hasher | None:
-        """Return a hasher that has seen ``offset`` bytes; None where they have to be read back."""
-        if offset == 0:
-            return new_hasher(self.algorithm)
-        return None if self.hash_state is None else resume_hasher(self.algorithm, self.hash_state)
-
-    def digest(self, algorithm: str, offset: int) -> Digest | None:
-        """Return the digest of what has arrived; None where it has to be read back."""
-        hasher = self.hasher(offset) if algorithm == self.algorithm else None
-        return hasher.digest() if hasher else None
-
-
-def upload_metadata(offset: int, state: UploadState) -> Mapping[str, str]:
-    """Return the metadata of committed data, for a client that lost the answer.
-
-    They do not have the ETag, which storage makes only then.
-    """
-    encoded = replace(state, etag=None).encode()
-    return {_METADATA_OFFSET: str(offset), _METADATA_STATE: encoded}
-
-
-def stored_upload(upload: Upload, properties: Properties) -> Upload:
-    """Return the upload as its committed data say.
-
-    :raises BlobUploadInvalid: this registry did not write the data.
-    """
-    try:
-        offset = int(properties.metadata[_METADATA_OFFSET])
-        encoded = properties.metadata[_METADATA_STATE]
-    except (KeyError, ValueError) as error:
-        raise BlobUploadInvalid("another registry began the upload") from error
-    stored = UploadState.of(Upload(upload.repository, upload.id, offset, encoded))
-    state = replace(stored, etag=properties.etag).encode()
-    return Upload(upload.repository, upload.id, offset, state)
-
 
 @dataclass
 class Uploads:
-    """`Writer`'s uploads over the object store."""
+    """`Writer`'s uploads over the object store. ``now``: Unix time."""
 
     membership: Membership
     content: Content
     budget: Budget = field(default_factory=Budget)
+    now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         self._store = self.membership.store
@@ -178,7 +82,7 @@ class Uploads:
             if UploadState.of(upload).etag is None:
                 return upload
             raise _unknown(upload) from None
-        return stored_upload(upload, properties)
+        return replace(stored_upload(upload, properties), once=upload.once)
 
     async def cancel_upload(self, upload: Upload) -> None:
         """See `Writer`. One call."""
@@ -193,9 +97,14 @@ class Uploads:
         hasher = state.hasher(upload.offset)
         async with aclosing(_WithBody(lambda: self._committed(upload, state))) as earlier:
             chunk = replace(chunk, body=earlier.received(chunk.body))
-            path = self._path(upload)
             got = await ingest(
-                self._store, path, chunk, hasher, self.budget, first_block=state.blocks
+                self._store,
+                Target.at(self._path(upload)),
+                chunk,
+                hasher,
+                self.budget,
+                first_block=state.blocks,
+                offset=upload.offset,
             )
             if not got.size:
                 return upload
@@ -206,9 +115,14 @@ class Uploads:
         assert hasher is not None, "an empty upload can always be hashed"
         whole = hasher.digest()
         await self.content.put(whole, got.single)
-        image = parse_image_config(got.single)
-        exported = hasher.export_state()
-        state = replace(state, hash_state=exported, whole=whole, image=image, blocks=1)
+        state = replace(
+            state,
+            hash_state=hasher.export_state(),
+            whole=whole,
+            image=parse_image_config(got.single),
+            blocks=1,
+            seen=int(self.now()),
+        )
         return replace(upload, offset=got.size, state=state.encode())
 
     async def _commit(
@@ -222,11 +136,14 @@ class Uploads:
         """Commit the earlier blocks and those staged now, unless another request did meanwhile.
 
         :raises UploadOutOfOrder: another request did.
+        :raises BlobUploadUnknown: the earlier bytes are gone.
         """
         offset = upload.offset + got.size
         try:
             known, condition = await earlier.result()
         except NotFound:
+            if before.whole is not None:  # deleted from its address since
+                raise _unknown(upload) from None
             raise UploadOutOfOrder(await self.get_upload(upload)) from None
         block_ids = [*known, *got.block_ids]
         exported = hasher.export_state() if hasher else None
@@ -268,11 +185,11 @@ class Uploads:
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
         """See `Writer`."""
         await self._check_start(upload, chunk)
-        repository = upload.repository
         if upload.offset == 0:
-            got = await self.content.receive(digest, chunk, self.budget)
+            instead = self._layout.upload(upload.repository, str(uuid.uuid4()))
+            got = await self.content.receive(digest, chunk, self.budget, instead=instead)
             image = parse_image_config(got.single) if got.single else None
-            return await self.membership.link_blob(repository, digest, got.size, image)
+            return await self._link(upload, digest, got.size, image)
         try:
             upload = await self.append_upload(upload, chunk)
             state = UploadState.of(upload)
@@ -281,9 +198,42 @@ class Uploads:
                 await self._publish(upload, state, digest)
         except (NotFound, BlobUploadUnknown):
             return await self._finished_before(upload, digest)
-        blob = await self.membership.link_blob(repository, digest, upload.offset, state.image)
+        await self._check_seen(upload, state)
+        blob = await self._link(upload, digest, upload.offset, state.image)
         await self._discard(upload, state)
         return blob
+
+    async def _check_seen(self, upload: Upload, state: UploadState) -> None:
+        """Look for what was put at its address long ago: nothing keeps it there before the link.
+
+        :raises BlobUploadUnknown: it is gone.
+        """
+        if state.whole is None or self.now() - state.seen <= RELIED_ON:
+            return
+        if not await self.content.is_whole(state.whole, upload.offset):
+            raise _unknown(upload)
+
+    async def _link(
+        self, upload: Upload, digest: Digest, size: int, image: ImageConfig | None
+    ) -> Descriptor:
+        """Make the content a blob of the upload's repository.
+
+        :raises BlobUploadUnknown: the upload may make one blob only, and has made another one.
+        """
+        if upload.once:
+            await self._mark_finished(upload, digest)
+        return await self.membership.link_blob(upload.repository, digest, size, image)
+
+    async def _mark_finished(self, upload: Upload, digest: Digest) -> None:
+        """Record which blob an upload makes that may make one only. One call, two if it has."""
+        path = self._layout.finished_upload(upload.repository, upload.id)
+        try:
+            await self._store.put(path, Link(digest).content, condition=IF_ABSENT)
+        except ConditionFailed:
+            with suppress(NotFound):
+                if (await read_link(self._store, path)).digest == digest:
+                    return
+            raise _unknown(upload) from None
 
     async def _verify(self, upload: Upload, state: UploadState, digest: Digest) -> None:
         """Check what arrived against the digest; if it differs, cancel the upload.
@@ -299,29 +249,35 @@ class Uploads:
             raise DigestInvalid(f"the content's digest is {actual}, not {digest}")
 
     async def _publish(self, upload: Upload, state: UploadState, digest: Digest) -> None:
-        if state.whole is not None:  # of another algorithm, and no larger than one block
-            path = self._layout.content(state.whole)
-            found = await self._store.get(path, limit=upload.offset)
-            await self.content.put(digest, found.content)
-        elif not await self.content.copy(digest, self._path(upload), upload.offset, state.etag):
-            raise UploadOutOfOrder(await self.get_upload(upload))
+        """Put what arrived at the digest's address.
+
+        :raises NotFound: the data are gone. :raises UploadOutOfOrder: they have changed.
+        """
+        if state.whole is None:
+            if not await self.content.copy(digest, self._path(upload), upload.offset, state.etag):
+                raise UploadOutOfOrder(await self.get_upload(upload))
+            return
+        # Of another algorithm, and no larger than one block.
+        path = self._layout.content(state.whole)
+        try:
+            content = (await self._store.get(path, limit=upload.offset)).content
+        except TooLarge as error:
+            raise NotFound(f"{path} is damaged") from error
+        if await off_loop(len(content), Digest.of, content, digest.algorithm) != digest:
+            raise NotFound(f"{path} is damaged")
+        await self.content.put(digest, content)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
         """An upload that is gone may be one whose answer was lost: then it succeeds again."""
         try:
-            return (await self.membership.find_blob(upload.repository, digest)).descriptor
+            return (await self.membership.verify_blob(upload.repository, digest)).descriptor
         except NotFound:
             raise _unknown(upload) from None
 
     async def _discard(self, upload: Upload, state: UploadState) -> None:
-        if state.etag is None:
-            return
-        try:
-            # If it fails, a request at the same time has cancelled or continued the upload.
-            await delete_if(self._store, self._path(upload), if_match(state.etag))
-        except (StoreUnavailable, StoreRefused) as error:
-            # The blob is safe; a lifecycle rule deletes old uploads.
-            _log.warning("upload %s of %s is left behind: %s", upload.id, upload.repository, error)
+        if state.etag is not None:
+            # If it is another one by now, a request at the same time has continued the upload.
+            await self.content.discard(self._path(upload), state.etag)
 
     async def _check_start(self, upload: Upload, chunk: Chunk) -> None:
         if chunk.start is not None and chunk.start != upload.offset:

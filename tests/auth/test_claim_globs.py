@@ -1,5 +1,7 @@
 """Which subjects and claims a glob matches."""
 
+import time
+
 import pytest
 
 from registry_core.auth.rules.federation import ClaimGlobs
@@ -50,3 +52,12 @@ def test_claims_without_text_match_no_glob(claim: object) -> None:
 
 def test_without_globs_nothing_matches() -> None:
     assert not ClaimGlobs([]).match("")
+
+
+def test_the_subject_of_a_stranger_does_not_keep_the_registry_busy() -> None:
+    """Anybody gets a signed token with a long subject from a public issuer."""
+    globs = ClaimGlobs(["**a**a**a**a**b", "repo:**a*a**a*a**:ref:**b"])
+    began = time.monotonic()
+    for subject in ("a" * 255, "repo:" + "a" * 60_000 + ":ref:b/"):
+        assert not globs.match(subject)
+    assert time.monotonic() - began < 10

@@ -21,7 +21,7 @@ EXAMPLES = {
 STORAGE = {
     "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "account",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
 }
 
 

@@ -185,10 +185,11 @@ async def test_a_token_of_another_tenant_is_not_verified(authority: OidcIssuer) 
 
 async def test_another_issuer_that_names_our_tenant_proves_nothing(authority: OidcIssuer) -> None:
     with OidcIssuer(rsa_key(1)) as forger:
-        for claims in (claims_v1(authority), claims_v2(authority)):
-            for kid in (forger.key.kid, authority.key.kid):
-                token = forger.token(header={"kid": kid}, **claims)
-                assert await identity_of(entra(authority), TOKEN_USER, token) is None
+        of_several = {**claims_v2(authority), "aud": [{}, "other", CLIENT]}
+    for claims in (claims_v1(authority), claims_v2(authority), of_several):
+        for kid in (forger.key.kid, authority.key.kid):
+            token = forger.token(header={"kid": kid}, **claims)
+            assert await identity_of(entra(authority), TOKEN_USER, token) is None
 
 
 async def test_only_rs256_is_accepted(authority: OidcIssuer) -> None:
@@ -226,3 +227,20 @@ async def test_the_log_has_the_name_of_an_identity_and_no_token(
     assert f"{USER} is 'alice@example.com'" in caplog.text
     for part in token.split("."):
         assert part[:40] not in caplog.text
+
+
+async def test_a_login_is_not_renewed_once_its_tenant_or_app_is_another(
+    authority: OidcIssuer,
+) -> None:
+    """Refresh tokens outlive the restart that makes new settings effective."""
+    of_several = {**claims_v2(authority), "aud": [{}, "other", CLIENT]}
+    for claims in (claims_v1(authority), claims_v2(authority), of_several):
+        login = await entra(authority).log_in(TOKEN_USER, authority.token(**claims))
+        assert login is not None
+        assert await entra(authority).renew(login) == login
+        assert await Entra(TENANT, ["another", CLIENT], authority.url).renew(login) == login
+        for changed in (
+            Entra(OTHER_TENANT, [CLIENT], authority.url),
+            Entra(TENANT, ["another"], authority.url),
+        ):
+            assert await changed.renew(login) is None

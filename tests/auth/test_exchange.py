@@ -38,7 +38,7 @@ class Acr:
         self.exchange = TokenExchange(sources, self.refresh_tokens)
         self.service = TokenService(sources, EVERYONE_KNOWN, own, self.refresh_tokens)
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login; None if the credentials are refused."""
         try:
             return await self.service.log_in(name, secret)

@@ -188,3 +188,28 @@ async def test_no_token_is_logged(issuer: OidcIssuer, caplog: pytest.LogCaptureF
     for token in tokens:
         assert token.split(".")[1] not in caplog.text
         assert token.split(".")[2] not in caplog.text
+
+
+async def test_a_login_is_not_renewed_once_its_federation_accepts_it_no_more(
+    issuer: OidcIssuer,
+) -> None:
+    """Refresh tokens outlive the restart that makes new rules effective."""
+    login = await Federated([github(issuer)]).log_in("oidc", issuer.token(sub=MAIN, aud="registry"))
+    assert login is not None
+    main_and_more = ("repo:org/*:ref:refs/heads/main", "repo:org/*:ref:refs/tags/*")
+    for accepting in (
+        [github(issuer)],
+        [github(issuer, "other"), github(issuer)],
+        [github(issuer, subjects=main_and_more)],
+    ):
+        assert await Federated(accepting).renew(login) == login
+    with OidcIssuer() as elsewhere:
+        for changed in (
+            [],
+            [github(issuer, "another name")],
+            [github(elsewhere)],
+            [github(issuer, audience="other")],
+            [github(issuer, subjects=("repo:org/app:ref:refs/heads/release",))],
+            [github(issuer, claims={"repository_owner_id": "42"})],
+        ):
+            assert await Federated(changed).renew(login) is None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from registry_core.auth.caller import CredentialsInvalid
+from registry_core.auth.secure_urls import is_of_this_machine
 from registry_core.auth.sources import oidc
 from registry_core.auth.sources.federation import Federated
 from registry_core.auth.sources.oidc import IssuedTokens, discovered_keys
@@ -126,3 +127,41 @@ async def test_known_keys_are_used_while_the_issuer_does_not_answer(issuer: Oidc
     assert await identity_of(source, "oidc", token)
     issuer.answering.clear()
     assert await identity_of(source, "oidc", token)
+
+
+@pytest.mark.parametrize(
+    "keys_url",
+    [
+        "http://localhost:8080/keys",
+        "http://127.0.0.1/keys",
+        "https://localhost./keys",
+        "https://keys.localhost/",
+        "https://127.1/keys",
+        "https://2130706433/keys",
+        "https://[::1]/keys",
+        "https://[::ffff:127.0.0.1]/keys",
+        "https://0.0.0.0/keys",
+        "https://169.254.169.254/metadata/identity/oauth2/token",
+        "https://[fe80::1]/keys",
+    ],
+)
+async def test_an_issuer_elsewhere_cannot_lead_to_this_machine(
+    keys_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What listens there may trust whoever reaches it."""
+    fetched = []
+
+    async def fetch_json(url: str, **_: object) -> dict[str, object]:
+        fetched.append(url)
+        return {"issuer": "https://issuer.example", "jwks_uri": keys_url}
+
+    monkeypatch.setattr(oidc, "fetch_json", fetch_json)
+    with pytest.raises(Unavailable):
+        await discovered_keys("https://issuer.example").find({"kid": "1"})
+    assert fetched == ["https://issuer.example" + WELL_KNOWN]
+    assert "leads to this machine" in caplog.text
+
+
+def test_hosts_elsewhere_are_not_of_this_machine() -> None:
+    for host in ("issuer.example", "10.0.0.1", "[2001:db8::1]", "localhost.example", "12.example"):
+        assert not is_of_this_machine(f"https://{host}/keys")

@@ -9,7 +9,7 @@ from registry_core.config import ConfigError, read_settings
 ENVIRONMENT = {
     "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "account",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
     "REGISTRY_AUTH": "htpasswd",
     "REGISTRY_AUTH_HTPASSWD_PATH": "alice:$2y$05$" + "a" * 21 + "." + "b" * 31,
 }

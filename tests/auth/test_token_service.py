@@ -19,9 +19,11 @@ from registry_core.auth.sources.personal_keys import PersonalKey, PersonalKeySou
 from registry_core.auth.tokens.claims import VerifiedToken
 from registry_core.auth.tokens.issuing import Issuer, RefreshTokens
 from registry_core.auth.tokens.keys import SigningKey
+from registry_core.auth.tokens.logins import LoginCheck
 from registry_core.auth.tokens.service import ANONYMOUS_LOGIN, TokenService
 from registry_core.auth.tokens.verification import TokenVerifier
 from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.errors import Unsupported
 from registry_core.spec.scopes import WHOLE_CATALOG, Scope, parse_scopes
 from registry_core.storage.layout import Layout
 from registry_core.storage.personal_keys import PersonalKeys
@@ -54,7 +56,7 @@ class Platform:
 
     name = "platform"
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         if not name == secret == "job":
             return None
         return Login(Identity(name, self.name), self.name, refresh_seconds=0)
@@ -209,6 +211,55 @@ async def test_limits_bound_what_a_key_may_do() -> None:
     assert await granted(renewed, asked) == "repository:team/app:pull"
 
 
+@pytest.mark.parametrize(
+    "limits, shown",
+    [
+        ("", ["team/a", "team/app", "team/b"]),
+        ("repository:team/a*:pull registry:catalog:*", ["team/a", "team/app"]),
+        (
+            "repository:team/app:push repository:**/b:delete registry:catalog:*",
+            ["team/app", "team/b"],
+        ),
+        ("repository:other/*:pull registry:catalog:*", []),
+        ("registry:catalog:*", []),
+        ("repository:team/*:pull registry:catalog:pull", None),
+        ("repository:team/*:pull", None),
+    ],
+)
+async def test_the_catalog_of_a_limited_key_shows_no_more_than_its_limits(
+    limits: str, shown: list[str] | None
+) -> None:
+    """Nor more than its user may see; also with a token that a refresh token was exchanged for."""
+    store = MemoryStore()
+    key = await make(store, "reader", "alice", limits)
+    served = service(HTPASSWD, store)
+    login = await served.log_in("alice", key)
+    refresh = served.grant(login, (), offline=True).refresh_token or ""
+    for each in (login, await served.renew(refresh)):
+        token = served.grant(each, [WHOLE_CATALOG]).token
+        caller = await AUTHENTICATOR.authenticate(f"Bearer {token}")
+        assert bool(caller.lacks([WHOLE_CATALOG])) == (shown is None)
+        names = ["other/a", "public/a", "team/a", "team/app", "team/b"]
+        visible = [name for name in names if caller.permissions.sees(name)]
+        if shown is None:
+            continue
+        assert visible == (shown if limits else ["public/a", *shown])
+        beginnings = caller.permissions.beginnings()
+        assert all(name.startswith(tuple(beginnings)) for name in visible)
+
+
+async def test_a_token_that_no_host_would_accept_is_not_issued() -> None:
+    """In headers, hosts accept 32 KiB in all; a key may have more limits than fit there."""
+    store = MemoryStore()
+    limits = " ".join(f"repository:team/{'a' * 200}{number}:pull" for number in range(100))
+    key = await make(store, "reader", "alice", f"{limits} registry:catalog:*")
+    login = await service(HTPASSWD, store).log_in("alice", key)
+    assert SERVED.grant(login, parse_scopes(["repository:team/a:pull"])).token
+    with pytest.raises(Unsupported, match="more than 16384 bytes") as refused:
+        SERVED.grant(login, [WHOLE_CATALOG])
+    assert refused.value.http_status == 400
+
+
 async def revoke(store: MemoryStore) -> Htpasswd:
     await PersonalKeys(store, Layout()).revoke("laptop")
     return HTPASSWD
@@ -255,7 +306,9 @@ def test_a_subject_says_of_which_kind_the_identity_is() -> None:
 
 
 AUTHENTICATOR = BuiltinAuthenticator(
-    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE), RULES
+    TokenAuthenticator(TokenVerifier(SERVED.issuer.key_set, SERVICE, SERVICE), None, SERVICE),
+    RULES,
+    LoginCheck.of(SERVED.sources, RULES),
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_core.auth.tokens.keys import ALGORITHMS
+from registry_core.auth.tokens.keys import ALGORITHMS, SigningKey
 from registry_core.config import (
     AuthSettings,
     ConfigError,
@@ -21,10 +21,12 @@ from registry_core.config import (
 from tests.support.certificates import certify
 from tests.support.oidc_issuer import ec_key
 
+from . import SECRET, without_unset
+
 STORAGE = {
     table.ACCOUNT_NAME: "account",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 PEM = certify("issuer").pem
 KEY = ec_key()
@@ -40,7 +42,7 @@ TOKEN = {
 
 
 def auth(environment: dict[str, str]) -> AuthSettings:
-    return read_settings(STORAGE | environment).auth
+    return read_settings(without_unset(STORAGE | environment)).auth
 
 
 def token(**changed: str) -> TokenAuth:
@@ -53,7 +55,7 @@ def token(**changed: str) -> TokenAuth:
 
 def problems(environment: dict[str, str]) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_settings(STORAGE | environment)
+        read_settings(without_unset(STORAGE | environment))
     return error.value.problems
 
 
@@ -172,7 +174,7 @@ def test_a_problem_with_the_users_is_reported(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "mode, ignored",
     [
-        ({}, table.TOKEN_REALM),
+        ({table.AUTH: "none"}, table.TOKEN_REALM),
         (TOKEN, table.HTPASSWD_PATH),
         ({table.AUTH: "htpasswd", table.HTPASSWD_PATH: USERS}, table.TOKEN_JWKS),
     ],
@@ -182,8 +184,15 @@ def test_a_setting_of_another_mode_is_ignored_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         auth(mode | {ignored: "x"})
-    chosen = mode.get(table.AUTH, "none")
+    chosen = mode[table.AUTH]
     assert caplog.messages == [f"{ignored} is ignored because REGISTRY_AUTH is {chosen}"]
+
+
+def test_settings_of_a_mode_need_the_mode() -> None:
+    """Rules and users that nobody reads would leave the registry open."""
+    for name in (table.AUTH_RULES, table.HTPASSWD_PATH, table.TOKEN_JWKS, table.ENTRA_TENANTID):
+        [problem] = problems({name: "x"})
+        assert problem.startswith(f"REGISTRY_AUTH is missing; {name} is for ")
 
 
 def test_repository_classes_are_checked() -> None:
@@ -201,3 +210,27 @@ def test_commands_that_only_work_on_storage_need_no_other_settings() -> None:
     assert (settings.storage.container, settings.auth) == ("registry", AuthSettings(Mode.NONE))
     with pytest.raises(ConfigError):
         read_settings(environment)
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        (table.ENTRA_TENANTID, "example.com", "must be the id of the tenant"),
+        (table.ENTRA_CLIENTID, "https://management.azure.com/", "is the audience of another"),
+        (table.ENTRA_CLIENTID, "x, https://containerregistry.azure.net", "of another service"),
+        (table.ENTRA_AUTHORITY, "login.microsoftonline.us", "begins with https://"),
+        (table.ENTRA_AUTHORITY, "http://login.example", "begins with https://"),
+    ],
+)
+def test_a_problem_with_entra_id_is_reported(name: str, text: str, expected: str) -> None:
+    settings = {
+        table.AUTH: "builtin",
+        table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem(),
+        table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
+        table.ENTRA_CLIENTID: "x",
+        table.AUTH_RULES: '[[rule]]\nwho = ["role:Push"]\nmay = ["push"]\non = ["**"]\n',
+    }
+    assert auth(settings).builtin
+    [problem] = problems(settings | {name: text})
+    assert problem.startswith(f"{name}=")
+    assert expected in problem

@@ -6,25 +6,29 @@ import logging
 import pytest
 
 from registry_core.config import ConfigError, Settings, read_settings, storage_is_configured, table
+from registry_core.globs import UrlGlobs
 from registry_core.object_store.azure import AzureBlobStore
+from registry_core.spec.foreign_urls import NO_URLS, ForeignUrls
 from registry_core.spec.origins import Origins
+
+from . import SECRET, without_unset
 
 KEY = base64.b64encode(b"a key").decode()
 BY_ACCOUNT = {
     table.ACCOUNT_NAME: "account",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 BY_CONNECTION_STRING = {
     table.CONNECTION_STRING: f"AccountName=account;AccountKey={KEY};EndpointSuffix=x",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 
 
 def problems(environment: dict[str, str]) -> list[str]:
     with pytest.raises(ConfigError) as error:
-        read_settings(environment)
+        read_settings(without_unset(environment))
     assert str(error.value) == "\n".join(error.value.problems)
     return error.value.problems
 
@@ -37,7 +41,7 @@ def test_an_account_without_a_key_is_accessed_with_an_identity() -> None:
 
 def test_unset_settings_have_their_defaults() -> None:
     settings = read_settings(BY_ACCOUNT)
-    assert settings == Settings(settings.storage, "0123456789abcdef")
+    assert settings == Settings(settings.storage, SECRET)
 
 
 def test_every_setting_is_read() -> None:
@@ -88,7 +92,7 @@ def test_every_setting_is_read() -> None:
 )
 def test_the_root_is_read_as_distribution_reads_it(text: str, root: str | None) -> None:
     """Except "/", which is what distribution v2 uses. Unset means: found by looking."""
-    assert read_settings(BY_ACCOUNT | {table.ROOT_DIRECTORY: text}).root == root
+    assert read_settings(without_unset(BY_ACCOUNT | {table.ROOT_DIRECTORY: text})).root == root
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
     "change, named, advice",
     [
         ({table.HTTP_SECRET: ""}, table.HTTP_SECRET, "openssl rand"),
-        ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 16"),
+        ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 32"),
         ({table.CONTAINER: ""}, table.CONTAINER, "3 to 63"),
         ({table.CONTAINER: "Upper"}, table.CONTAINER, "3 to 63"),
         ({table.ACCOUNT_NAME: ""}, table.ACCOUNT_NAME, table.CONNECTION_STRING),
@@ -119,6 +123,8 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
         ({table.API_VERSION: "2027-01-01"}, table.API_VERSION, "to 2026-10-06"),
         ({table.HTTP_HOST: "registry.example.com"}, table.HTTP_HOST, "https://"),
         ({table.HTTP_HOST: "https://a/path"}, table.HTTP_HOST, "https://"),
+        ({table.HTTP_HOST: "https://user@a"}, table.HTTP_HOST, "https://"),
+        ({table.HTTP_HOST: "https://a?b"}, table.HTTP_HOST, "https://"),
         ({table.ROOT_DIRECTORY: "some./folder"}, table.ROOT_DIRECTORY, "Azure strips"),
         ({table.ROOT_DIRECTORY: "folder/.."}, table.ROOT_DIRECTORY, "Azure strips"),
         ({table.HTTP_CORS_ORIGINS: "ui.example.com"}, table.HTTP_CORS_ORIGINS, "https://"),
@@ -203,3 +209,26 @@ def test_storage_is_configured_once_any_setting_locates_it() -> None:
     assert not storage_is_configured({table.CONTAINER: "registry"})
     for name in (table.CONNECTION_STRING, table.ACCOUNT_NAME, table.SERVICE_URL):
         assert storage_is_configured({name: "x"})
+        assert storage_is_configured({name: ""}), "somebody meant to configure it"
+
+
+def test_manifests_send_clients_elsewhere_only_where_that_is_allowed() -> None:
+    """Nowhere by default, and without validation anywhere, as in distribution."""
+    assert read_settings(BY_ACCOUNT).foreign_urls == NO_URLS
+    patterns = {
+        table.URLS_ALLOW: '["https://mcr.microsoft.com/**", https://*.example.com/*]',
+        table.URLS_DENY: "https://old.example.com/**",
+    }
+    assert read_settings(BY_ACCOUNT | patterns).foreign_urls == ForeignUrls(
+        UrlGlobs(("https://mcr.microsoft.com/**", "https://*.example.com/*")),
+        UrlGlobs(("https://old.example.com/**",)),
+    )
+    without = patterns | {table.VALIDATION_DISABLED: "true"}
+    assert read_settings(BY_ACCOUNT | without).foreign_urls is None
+
+
+@pytest.mark.parametrize("name", [table.URLS_ALLOW, table.URLS_DENY])
+def test_regular_expressions_of_distribution_are_reported(name: str) -> None:
+    [problem] = problems(BY_ACCOUNT | {name: r"^https?://([^/]+\.)*example\.com/"})
+    assert problem.startswith(f"{name}: ")
+    assert "a glob is not a regular expression" in problem

@@ -8,13 +8,15 @@ import pytest
 
 from registry_core.config import ConfigError, read_settings, table
 
+from . import SECRET, without_unset
+
 KEY = base64.b64encode(b"a key").decode()
 TENANT = "5f3c2bd5-2f0e-4a5e-9c68-6f8b5a3c4d11"
 CLIENT = "11111111-2222-3333-4444-555555555555"
 BASE = {
     table.ACCOUNT_NAME: "account",
     table.CONTAINER: "registry",
-    table.HTTP_SECRET: "0123456789abcdef",
+    table.HTTP_SECRET: SECRET,
 }
 APPLICATION = {
     table.CREDENTIALS_CLIENTID: CLIENT,
@@ -30,13 +32,15 @@ CONNECTION_STRING = {
 @pytest.mark.parametrize("kind", ["", "default_credentials"])
 def test_a_client_id_alone_selects_an_identity_of_the_process(kind: str) -> None:
     chosen = {table.CREDENTIALS_TYPE: kind, table.CREDENTIALS_CLIENTID: CLIENT}
-    storage = read_settings(BASE | chosen).storage
+    storage = read_settings(without_unset(BASE | chosen)).storage
     assert (storage.client_id, storage.tenant_id, storage.client_secret) == (CLIENT, None, None)
 
 
 @pytest.mark.parametrize("kind", ["", "client_secret"])
 def test_an_application_signs_in_with_its_secret(kind: str) -> None:
-    storage = read_settings(BASE | APPLICATION | {table.CREDENTIALS_TYPE: kind}).storage
+    storage = read_settings(
+        without_unset(BASE | APPLICATION | {table.CREDENTIALS_TYPE: kind})
+    ).storage
     assert (storage.client_id, storage.tenant_id) == (CLIENT, TENANT)
     assert storage.client_secret == "the secret"
     assert "the secret" not in repr(storage)
@@ -45,8 +49,13 @@ def test_an_application_signs_in_with_its_secret(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["", "shared_key"])
 def test_a_key_needs_no_type(kind: str) -> None:
     by_type = {table.CREDENTIALS_TYPE: kind}
-    assert read_settings(BASE | by_type | {table.ACCOUNT_KEY: KEY}).storage.account_key == KEY
-    assert read_settings(BASE | by_type | CONNECTION_STRING).storage.connection_string
+    assert (
+        read_settings(without_unset(BASE | by_type | {table.ACCOUNT_KEY: KEY})).storage.account_key
+        == KEY
+    )
+    assert read_settings(
+        without_unset(BASE | by_type | CONNECTION_STRING)
+    ).storage.connection_string
 
 
 @pytest.mark.parametrize(
@@ -112,7 +121,7 @@ def test_a_contradiction_is_reported_in_one_line(
     change: dict[str, str], named: str, advice: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        read_settings(BASE | change)
+        read_settings(without_unset(BASE | change))
     [problem] = error.value.problems
     assert named in problem
     assert advice in problem
@@ -130,12 +139,16 @@ def test_a_contradiction_is_reported_in_one_line(
     ],
 )
 def test_an_address_that_contains_the_account_suffices(url: str) -> None:
-    storage = read_settings(BASE | {table.ACCOUNT_NAME: "", table.SERVICE_URL: url}).storage
+    storage = read_settings(
+        without_unset(BASE | {table.ACCOUNT_NAME: "", table.SERVICE_URL: url})
+    ).storage
     assert (storage.service_url, storage.account_name) == (url, "")
 
 
 def test_a_custom_domain_needs_the_name_of_the_account() -> None:
-    storage = read_settings(BASE | {table.SERVICE_URL: "https://blobs.example.com"}).storage
+    storage = read_settings(
+        without_unset(BASE | {table.SERVICE_URL: "https://blobs.example.com"})
+    ).storage
     assert (storage.service_url, storage.account_name) == ("https://blobs.example.com", "account")
 
 
@@ -154,7 +167,9 @@ APP_SERVICE = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HE
 def test_the_token_endpoint_of_app_service_is_used_for_its_identities(
     other: dict[str, str],
 ) -> None:
-    storage = read_settings(BASE | APP_SERVICE | {"AZURE_CLIENT_ID": CLIENT} | other).storage
+    storage = read_settings(
+        without_unset(BASE | APP_SERVICE | {"AZURE_CLIENT_ID": CLIENT} | other)
+    ).storage
     assert storage.identity_endpoint == APP_SERVICE["IDENTITY_ENDPOINT"]
     assert (storage.identity_header, storage.client_id) == ("h", CLIENT)
 
@@ -175,4 +190,4 @@ def test_the_token_endpoint_of_app_service_is_used_for_its_identities(
 def test_the_token_endpoint_is_not_used_where_something_else_has_precedence(
     other: dict[str, str],
 ) -> None:
-    assert read_settings(BASE | APP_SERVICE | other).storage.identity_endpoint == ""
+    assert read_settings(without_unset(BASE | APP_SERVICE | other)).storage.identity_endpoint == ""

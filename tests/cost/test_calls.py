@@ -35,7 +35,7 @@ MANIFEST = image_manifest(SMALL)
 OPEN = {
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
     "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
     "REGISTRY_AUTH": "none",
 }
 STREAMING = {"REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}

@@ -64,7 +64,7 @@ def registries(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         yield first, second
         return
     storage = request.getfixturevalue("storage")
-    environment = {**storage, "REGISTRY_HTTP_SECRET": "the same secret for both"}
+    environment = {**storage, "REGISTRY_HTTP_SECRET": "the same secret for both, long enough"}
     streaming = {**environment, "REGISTRY_STORAGE_REDIRECT_DISABLE": "true"}
     kind = best_host()
     with registry_under(kind, environment) as one, registry_under(kind, streaming) as other:

@@ -103,7 +103,7 @@ class LoginRegistries(dict[str, LoginRegistry]):
         environment = {
             "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": self._azurite.connection_string,
             "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(self._azurite),
-            "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+            "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
             **(issuer.settings() if issuer else settings_with_users(mode)),
         }
         host = self._stack.enter_context(registry_under(best_host(), environment))

@@ -26,7 +26,7 @@ def registry(secure_azurite: SecureAzurite, shared_identity: IdentityEndpoint) -
     environment = {
         **storage_settings(secure_azurite, create_container(secure_azurite)),
         **shared_identity.environment,
-        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+        "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
     }
     with registry_under(best_host(), environment) as host:
         yield f"127.0.0.1:{host.port}"

@@ -67,7 +67,7 @@ def environment(azurite: Azurite, container_name: str) -> dict[str, str]:
     return {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container_name,
-        "REGISTRY_HTTP_SECRET": "the same secret every time",
+        "REGISTRY_HTTP_SECRET": "the same secret every time, long enough",
     }
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,12 @@ def anchors(page: str) -> set[str]:
 
 def required() -> set[str]:
     """Return the names of the direct dependencies."""
-    files = tracked("requirements*.txt")
-    return {name for path in files for name in re.findall(r"(?m)^[A-Za-z][\w-]*", text(str(path)))}
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for lines in extras for line in lines)]
+    lines += [line for path in tracked("requirements*.in") for line in text(str(path)).splitlines()]
+    names = {found[0] for line in lines if (found := re.match(r"[A-Za-z][\w-]*", line))}
+    return names - {project["name"]}
 
 
 def text(name: str) -> str:

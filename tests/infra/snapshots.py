@@ -28,16 +28,26 @@ SETTINGS = Path(__file__).parent / "settings"
 NAMES = sorted(path.stem for path in SETTINGS.glob("*.bicepparam"))
 
 # What a snapshot takes from the deployment rather than from the parameters.
-_CONTEXT = (
+CONTEXT = (
     *("--subscription-id", "11111111-1111-1111-1111-111111111111"),
     *("--tenant-id", "22222222-2222-2222-2222-222222222222"),
     *("--location", "westeurope"),
     *("--deployment-name", "sample"),
 )
 
-HTTP_SECRET = "d9f4c1e2a7b85036"
+HTTP_SECRET = "d9f4c1e2a7b850364f1b6e0c8d2793aa"
 CLIENT_ID = "55555555-5555-5555-5555-555555555555"
 PRINCIPAL_ID = "66666666-6666-6666-6666-666666666666"
+HOST_CLIENT_ID = "88888888-8888-8888-8888-888888888888"
+HOST_PRINCIPAL_ID = "99999999-9999-9999-9999-999999999999"
+
+
+# Types of resources that apply to another resource.
+_EXTENSIONS = {
+    "Microsoft.Authorization/roleAssignments",
+    "Microsoft.Authorization/locks",
+    "Microsoft.Insights/diagnosticSettings",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ class Resource:
     """A resource that would be deployed.
 
     :ivar id: as predicted: an expression where it depends on a value that only Azure knows.
-    :ivar scope: the ID of the resource that a role assignment or a lock applies to, else empty.
+    :ivar scope: the ID of the resource that a role assignment, a lock or a diagnostic setting
+        applies to, else empty.
     :ivar body: every expression in it is evaluated, with sample values for what only Azure knows.
     """
 
@@ -131,7 +142,7 @@ def users() -> str:
 
 
 def _scope(identifier: str, kind: str, functions: Functions) -> str:
-    if kind not in ("Microsoft.Authorization/roleAssignments", "Microsoft.Authorization/locks"):
+    if kind not in _EXTENSIONS:
         return ""
     scope, _, _ = str(resolve(identifier, functions)).rpartition("/providers/")
     return scope
@@ -188,9 +199,10 @@ def _functions(parameters: dict[str, str]) -> Functions:
 
 def _known_to_azure(name: str) -> dict[str, Any]:
     """Sample values of the properties that Azure gives a resource of that name."""
+    of_host = name.startswith("id-host-")
     return {
-        "clientId": CLIENT_ID,
-        "principalId": PRINCIPAL_ID,
+        "clientId": HOST_CLIENT_ID if of_host else CLIENT_ID,
+        "principalId": HOST_PRINCIPAL_ID if of_host else PRINCIPAL_ID,
         "ConnectionString": "InstrumentationKey=77777777-7777-7777-7777-777777777777",
         "defaultHostName": f"{name}.azurewebsites.net",
         "primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"},
@@ -204,7 +216,7 @@ def predict(name: str, settings: Path) -> str:
     The compiler's own `--mode validate` does not look at outputs, and writes them in random order.
     """
     parameters = settings / f"{name}.bicepparam"
-    ran = bicep("snapshot", str(parameters), "--mode", "overwrite", *_CONTEXT)
+    ran = bicep("snapshot", str(parameters), "--mode", "overwrite", *CONTEXT)
     assert ran.returncode == 0, ran.stderr
     snapshot = json.loads((settings / f"{name}.snapshot.json").read_text())
     snapshot["outputs"] = dict(sorted(snapshot["outputs"].items()))

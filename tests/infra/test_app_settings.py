@@ -11,7 +11,7 @@ from registry_core.config import ConfigError, read_settings
 from registry_core.config import table as config
 from tests.house.tree import PROJECT
 
-from .snapshots import CLIENT_ID, NAMES, deployment
+from .snapshots import CLIENT_ID, HOST_CLIENT_ID, NAMES, deployment
 
 PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
@@ -45,15 +45,15 @@ KEYS = {config.ACCOUNT_KEY, config.CONNECTION_STRING, "AzureWebJobsStorage"}
 ALWAYS_REQUIRED = (
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME",
     "REGISTRY_STORAGE_AZURE_CONTAINER",
-    "REGISTRY_HTTP_SECRET",
     "REGISTRY_AUTH",
 )
 MODES = {
-    "auth-none": ("none", ()),
-    "auth-htpasswd": ("htpasswd", ("REGISTRY_AUTH_HTPASSWD_PATH",)),
+    "auth-none": ("none", ("REGISTRY_HTTP_SECRET",)),
+    "auth-htpasswd": ("htpasswd", ("REGISTRY_HTTP_SECRET", "REGISTRY_AUTH_HTPASSWD_PATH")),
     "auth-token": (
         "token",
         (
+            "REGISTRY_HTTP_SECRET",
             "REGISTRY_AUTH_TOKEN_REALM",
             "REGISTRY_AUTH_TOKEN_SERVICE",
             "REGISTRY_AUTH_TOKEN_ISSUER",
@@ -133,9 +133,12 @@ def test_only_modes_with_users_read_the_htpasswd_file() -> None:
         assert "REGISTRY_AUTH_HTPASSWD_PATH" not in deployment(name).app_settings()
 
 
-def test_a_custom_domain_is_the_public_url() -> None:
-    settings = read_settings(deployment("options").environment())
-    assert settings.public_url == "https://registry.example.com"
+@pytest.mark.parametrize("name", NAMES)
+def test_the_public_url_never_depends_on_a_request(name: str) -> None:
+    """It is the custom domain, or the name that Azure gives the app."""
+    app = deployment(name).one("Microsoft.Web/sites").name
+    expected = "registry.example.com" if name == "options" else f"{app}.azurewebsites.net"
+    assert read_settings(deployment(name).environment()).public_url == f"https://{expected}"
 
 
 def test_an_existing_account_is_used_where_it_is() -> None:
@@ -163,14 +166,14 @@ def test_settings_given_by_the_operator_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_host_the_registry_and_telemetry_use_the_identity(name: str) -> None:
+def test_the_host_the_registry_and_telemetry_use_their_identities(name: str) -> None:
     settings = deployment(name).app_settings()
     assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
-    assert settings["AzureWebJobsStorage__clientId"] == CLIENT_ID
+    assert settings["AzureWebJobsStorage__clientId"] == HOST_CLIENT_ID
     assert settings["AZURE_CLIENT_ID"] == CLIENT_ID
     assert settings["AZURE_TOKEN_CREDENTIALS"] == "ManagedIdentityCredential"
     authentication = settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"].split(";")
-    assert set(authentication) == {f"ClientId={CLIENT_ID}", "Authorization=AAD"}
+    assert set(authentication) == {f"ClientId={HOST_CLIENT_ID}", "Authorization=AAD"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -180,12 +183,6 @@ def test_the_token_for_storage_comes_straight_from_the_platform(name: str) -> No
     storage = read_settings(deployment(name).environment() | endpoint).storage
     assert storage.identity_endpoint == endpoint["IDENTITY_ENDPOINT"]
     assert storage.client_id == CLIENT_ID
-
-
-@pytest.mark.parametrize("name, limit", [("default", 2**30), ("options", 2**31)])
-def test_bodies_may_be_larger_than_the_default_of_the_host(name: str, limit: int) -> None:
-    assert deployment(name).app_settings()["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] == str(limit)
-    assert limit > 100 * 2**20
 
 
 def test_requests_keep_their_paths_and_streams_under_the_host() -> None:

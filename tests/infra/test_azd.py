@@ -54,6 +54,13 @@ def test_hooks_run_a_program_that_exists_and_stop_azd_when_it_fails() -> None:
             assert (PROJECT / program).is_file()
 
 
+def test_the_documents_name_the_version_of_azd_that_the_hooks_need() -> None:
+    """`azd env set --file` exists since then; azd itself compares the version."""
+    (version,) = re.findall(r"^>= ([\d.]+)$", AZURE_YAML["requiredVersions"]["azd"])
+    for document in ("docs/deploy.md", "docs/infrastructure.md"):
+        assert f"{version} or newer" in (PROJECT / document).read_text()
+
+
 def test_azd_supplies_parameters_that_the_template_has(template: dict[str, Any]) -> None:
     """And all that have no default."""
     declared = template["parameters"]

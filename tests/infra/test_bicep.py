@@ -59,7 +59,7 @@ def test_every_module_is_deployed_under_a_name_of_its_own(template: dict[str, An
 def test_the_app_starts_only_after_its_permissions_exist(template: dict[str, Any]) -> None:
     """Changing app settings starts the app, so they wait for the role assignments."""
     (settings,) = [one for one in deployments(template) if one["name"] == "app-settings"]
-    assert any("'registry-access'" in dependency for dependency in settings["dependsOn"])
+    assert "registryAccess" in settings["dependsOn"]
 
 
 def test_secrets_are_secure_parameters_all_the_way(template: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import socket
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,6 +149,49 @@ def test_no_secret_is_printed(azd: Azd) -> None:
     printed = ran.stdout + ran.stderr + refused.stdout + refused.stderr
     assert "the disk is full" in refused.stderr
     assert [name for name, value in azd.values.items() if len(value) > 8 and value in printed] == []
+
+
+def test_no_secret_is_an_argument_of_a_process(azd: Azd, tmp_path: Path) -> None:
+    """Any user of the machine can read those. The file that is used instead is removed."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    assert azd.hook("secrets", temporary=temporary).returncode == 0
+    generated = azd.values
+    azd.values = {}
+    azd.limit(0)
+    failed = azd.hook("secrets", temporary=temporary)
+
+    assert failed.returncode == 1
+    assert "env set --file" in azd.arguments
+    secrets = [value for name, value in generated.items() if name != USER]
+    assert len(secrets) == 4
+    assert [value for value in secrets if value in azd.arguments] == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_nobody_else_can_enter_the_folder_of_the_environment(azd: Azd, tmp_path: Path) -> None:
+    """Both it and the file in it are made readable for all by azd."""
+    project = tmp_path / "project"
+    environment = project / ".azure" / "test"
+    environment.mkdir(parents=True, mode=0o755)
+    for name in ("infra", "registry_core"):
+        shutil.copytree(PROJECT / name, project / name)
+    (project / ".venv").symlink_to(sys.prefix)
+
+    assert azd.hook("secrets", project=project).returncode == 0
+
+    assert stat.S_IMODE(environment.stat().st_mode) == 0o700
+
+
+def test_a_password_that_was_removed_is_not_generated_again(azd: Azd) -> None:
+    """As the hook after the deployment advises."""
+    azd.hook("secrets")
+    azd.values = azd.values | {PASSWORD: ""}
+
+    again = azd.hook("secrets")
+
+    assert (again.returncode, again.stdout, azd.values[PASSWORD]) == (0, "", "")
 
 
 def test_an_invalid_user_name_stops_azd(azd: Azd) -> None:

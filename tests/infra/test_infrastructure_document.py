@@ -27,7 +27,7 @@ def rows(text: str) -> list[list[str]]:
 
 def test_every_parameter_is_documented_with_its_default() -> None:
     documented = {row[0].strip("`"): row[1].strip("`") for row in rows(section("Parameters"))}
-    declared = re.findall(r"(?m)^param (\w+) \w+(?: = (.+))?$", MAIN)
+    declared = re.findall(r"(?m)^param (\w+) [^=\n]+?(?: = (.+))?$", MAIN)
     assert documented == {name: default or "required" for name, default in declared}
 
 

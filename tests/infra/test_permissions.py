@@ -1,10 +1,10 @@
-"""The app's identity has the permissions it needs, each on the narrowest scope, and no others."""
+"""The app's identities have the permissions they need, on the narrowest scope, and no others."""
 
 from __future__ import annotations
 
 import pytest
 
-from .snapshots import NAMES, PRINCIPAL_ID, deployment
+from .snapshots import HOST_PRINCIPAL_ID, NAMES, PRINCIPAL_ID, deployment
 
 _IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -22,10 +22,17 @@ OWN_GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-sample"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_identity_has_exactly_these_roles(name: str) -> None:
-    """A role that is added, or a scope that is widened, must be written down here too."""
+def test_the_identities_have_exactly_these_roles(name: str) -> None:
+    """The registry's opens its data, the host's everything else: neither opens what the other does.
+
+    A role that is added, or a scope that is widened, must be written down here too.
+    """
     found = sorted(
-        (ROLES[one.properties["roleDefinitionId"].rpartition("/")[2]], one.scope)
+        (
+            ROLES[one.properties["roleDefinitionId"].rpartition("/")[2]],
+            one.scope,
+            one.properties["principalId"],
+        )
         for one in deployment(name).all("Microsoft.Authorization/roleAssignments")
     )
     host = deployment(name).app_settings()["AzureWebJobsStorage__blobServiceUri"]
@@ -37,36 +44,53 @@ def test_the_identity_has_exactly_these_roles(name: str) -> None:
             (
                 "Storage Blob Data Contributor",
                 f"{data}/blobServices/default/containers/{container}",
+                PRINCIPAL_ID,
             ),
-            ("Storage Blob Delegator", data),
+            ("Storage Blob Delegator", data, PRINCIPAL_ID),
             (
                 "Storage Blob Data Owner",
                 f"{OWN_GROUP}/providers/Microsoft.Storage/storageAccounts/{host_account}",
+                HOST_PRINCIPAL_ID,
             ),
-            ("Key Vault Secrets User", deployment(name).one("Microsoft.KeyVault/vaults").id),
+            (
+                "Key Vault Secrets User",
+                deployment(name).one("Microsoft.KeyVault/vaults").id,
+                HOST_PRINCIPAL_ID,
+            ),
             (
                 "Monitoring Metrics Publisher",
                 deployment(name).one("Microsoft.Insights/components").id,
+                HOST_PRINCIPAL_ID,
             ),
         ]
     )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_roles_are_assigned_to_the_identity_of_the_app(name: str) -> None:
-    """Its type is given, because Azure may not know an identity yet that is seconds old."""
+def test_roles_are_assigned_to_the_identities_of_the_app(name: str) -> None:
+    """Their type is given, because Azure may not know an identity yet that is seconds old."""
     site = deployment(name).one("Microsoft.Web/sites")
-    identity = deployment(name).one(_IDENTITY).id
+    identities = {one.id for one in deployment(name).all(_IDENTITY)}
+    assert len(identities) == 2
     assert site.body["identity"] == {
         "type": "UserAssigned",
-        "userAssignedIdentities": {identity: {}},
+        "userAssignedIdentities": {identity: {} for identity in identities},
     }
-    assert site.properties["keyVaultReferenceIdentity"] == identity
     for one in deployment(name).all("Microsoft.Authorization/roleAssignments"):
-        assert one.properties["principalId"] == PRINCIPAL_ID
         assert one.properties["principalType"] == "ServicePrincipal"
         assert one.properties["roleDefinitionId"].startswith(f"{SUBSCRIPTION}/providers/")
-        assert f"/{identity.rpartition('/')[2]}'" in one.id
+        owners = [each for each in identities if f"/{each.rpartition('/')[2]}'" in one.id]
+        assert len(owners) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_platform_uses_the_identity_of_the_host(name: str) -> None:
+    """For the package and for references to the vault."""
+    site = deployment(name).one("Microsoft.Web/sites").properties
+    (host,) = [one.id for one in deployment(name).all(_IDENTITY) if one.name.startswith("id-host-")]
+    storage = site["functionAppConfig"]["deployment"]["storage"]
+    assert storage["authentication"]["userAssignedIdentityResourceId"] == host
+    assert site["keyVaultReferenceIdentity"] == host
 
 
 @pytest.mark.parametrize("name", NAMES)

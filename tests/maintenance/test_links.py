@@ -156,14 +156,6 @@ async def test_the_missing_revision_link_of_a_tagged_manifest_is_restored(
     assert described.digest == MANIFEST
 
 
-async def test_a_blob_whose_content_is_missing_is_not_repaired(
-    memory: MemoryStore, registry: StoredRegistry
-) -> None:
-    alone = await push_blob(registry, "a", b"alone")
-    await memory.delete(LAYOUT.content(alone.digest))
-    await expect_unrepairable(memory, Problem.BLOB_DANGLING)
-
-
 async def test_links_are_read_only_if_their_metadata_do_not_suffice(memory: MemoryStore) -> None:
     """One listing, one more for each form of names, and one get for the manifest."""
     store = CountingStore(memory)

@@ -22,6 +22,7 @@ from tests.support.content import (
     push_image,
     push_manifest,
 )
+from tests.support.counting import CountingStore
 
 from .examining import examine_store, expect_problems, expect_repaired, expect_unrepairable
 
@@ -103,14 +104,17 @@ async def test_a_missing_manifest_of_an_index_is_not_repaired(
 
 
 @pytest.mark.parametrize("verify", [False, True])
-async def test_a_manifest_that_does_not_match_its_digest_is_not_repaired(
+async def test_a_manifest_that_does_not_match_its_digest_is_one_finding_for_all_repositories(
     memory: MemoryStore, *, verify: bool
 ) -> None:
-    """With or without ``verify``, and as one finding for all repositories."""
+    """With or without ``verify``. That it is missing, once moved away, is one for each."""
     await memory.put(LAYOUT.revision_link("b", MANIFEST), str(MANIFEST).encode())
     await memory.put(LAYOUT.catalog_marker("b"), b"")
     await memory.put(LAYOUT.content(MANIFEST), b"damaged")
-    await expect_unrepairable(memory, Problem.CONTENT_DAMAGED, verify=verify)
+    await expect_problems(memory, Problem.CONTENT_DAMAGED, verify=verify)
+    report = await examine_store(memory, repair=True, verify=verify)
+    assert report.repaired == {Problem.CONTENT_DAMAGED: 1}
+    assert report.remaining == 2
 
 
 async def test_a_damaged_blob_is_found_by_hashing_all_content(memory: MemoryStore) -> None:
@@ -159,6 +163,27 @@ async def test_a_referrers_entry_that_is_an_append_blob_is_replaced(
     await memory.append(ENTRY, before.content)
     await expect_repaired(memory, Problem.LINK_APPEND)
     assert memory.objects[ENTRY].properties.metadata == before.properties.metadata
+
+
+async def test_a_referrers_entry_with_its_descriptor_in_its_content_is_in_order(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    """Such as one with long annotations. Without a descriptor in it, it is written anew."""
+    subject = descriptor(IMAGE, media_types.OCI_MANIFEST)
+    referrer = image_manifest(subject=subject, annotations={"long": "x" * 9000})
+    await push_manifest(registry, "a", Digest.of(referrer), referrer)
+    entry = LAYOUT.referrer_link("a", MANIFEST, Digest.of(referrer))
+    before = memory.objects[entry]
+    store = CountingStore(memory)
+    await expect_problems(store)
+    assert ("get", entry) not in store.calls
+    await memory.put(entry, b"short", metadata=before.properties.metadata)
+    await expect_repaired(memory, Problem.LINK_TORN)
+    after = memory.objects[entry]
+    assert (after.content, after.properties.metadata) == (
+        before.content,
+        before.properties.metadata,
+    )
 
 
 async def test_a_referrers_entry_whose_manifest_is_gone_is_deleted(

@@ -33,6 +33,12 @@ _LEFTOVERS = (
     "azure.yaml",
     "azurite.log",
     "htpasswd",
+    "registry.pfx",
+    "tls.key",
+    "registry_core/auth/rules.toml",
+    "registry_core/auth/signing-key.pem",
+    "registry_core/server/registry.pfx",
+    "registry_core/server/tls.key",
     "registry_env/bin/python",  # azd makes one, if it is asked to restore packages
     "infra/main.bicep",
     "local.settings.json",

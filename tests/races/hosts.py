@@ -19,7 +19,7 @@ def two_hosts(connection_string: str, container: str) -> Iterator[list[str]]:
     environment = {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": container,
-        "REGISTRY_HTTP_SECRET": "the same secret for both",
+        "REGISTRY_HTTP_SECRET": "the same secret for both, long enough",
         "REGISTRY_TAGS_IMMUTABLE": WRITE_ONCE,
     }
     with ExitStack() as stack:

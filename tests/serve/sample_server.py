@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from registry_core.cli.main import main
-from registry_core.serve import run
+from registry_core.serve import protocol, run, server
 
 
 async def echo(request: Request) -> Response:
@@ -82,6 +82,10 @@ async def _wait(request: Request) -> None:
             await asyncio.sleep(0.01)
 
 
+def _seconds(name: str, default: float) -> float:
+    return float(os.environ.get(name, default))
+
+
 def _note(event: str) -> None:
     if notes := os.environ.get("SAMPLE_NOTES"):
         with Path(notes).open("a") as file:
@@ -100,5 +104,9 @@ if __name__ == "__main__":
         ],
         lifespan=lifespan,
     )
-    with patch.object(run, "build_application", lambda _: app):
+    with (
+        patch.object(run, "build_application", lambda _: app),
+        patch.object(protocol, "HEAD_SECONDS", _seconds("SAMPLE_HEAD_SECONDS", 30)),
+        patch.object(server, "KEEP_ALIVE_SECONDS", _seconds("SAMPLE_IDLE_SECONDS", 120)),
+    ):
         sys.exit(main())

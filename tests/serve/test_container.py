@@ -5,6 +5,7 @@ Its last stage is tried without a container: the very command, with the environm
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import re
@@ -21,6 +22,7 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 from registry_core.serve.azurite import Azurite
+from registry_core.serve.protocol import LimitedProtocol
 from registry_core.serve.server import KEEP_ALIVE_SECONDS
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container
@@ -73,11 +75,19 @@ def test_what_is_copied_is_there_and_nothing_else_is_sent_to_the_builder(
     assert all((PROJECT / source).exists() for source in sources)
 
 
-def test_packages_are_pinned(instructions: list[tuple[str, str]]) -> None:
-    """Every package of the image has its version in constraints.txt."""
-    (install,) = (value for name, value in instructions if name == "RUN")
-    assert "--constraint constraints.txt" in install
-    assert '".[azure,auth,serve]"' in install
+def test_packages_are_pinned_with_hashes(instructions: list[tuple[str, str]]) -> None:
+    """What is not checked against a file of hashes comes from the build itself."""
+    commands = [
+        command.split()
+        for name, value in instructions
+        if name == "RUN"
+        for command in value.split("&&")
+        if " install " in command
+    ]
+    files = [command[-1] for command in commands if "--require-hashes" in command]
+    assert files == ["requirements-build.txt", "requirements-local.txt"]
+    unchecked = [command for command in commands if "--require-hashes" not in command]
+    assert [{"--no-deps", "--no-index"} <= {*command} for command in unchecked] == [True]
 
 
 def test_it_does_not_run_as_root(image: dict[str, str]) -> None:
@@ -89,6 +99,11 @@ def test_it_does_not_run_as_root(image: dict[str, str]) -> None:
 
 def test_the_port_is_the_one_exposed(image: dict[str, str], environment: dict[str, str]) -> None:
     assert environment["UVICORN_PORT"] == image["EXPOSE"]
+
+
+def test_heads_of_requests_are_limited_as_on_the_local_server(environment: dict[str, str]) -> None:
+    module, _, name = environment["UVICORN_HTTP"].partition(":")
+    assert getattr(importlib.import_module(module), name) is LimitedProtocol
 
 
 def test_times_fit_clients_and_platform(environment: dict[str, str]) -> None:
@@ -158,6 +173,7 @@ def test_its_command_serves_the_registry_and_stops_when_asked_to(
         answer = client.get("/v2/")
         assert (answer.status_code, answer.json()) == (200, {})
         assert "server" not in answer.headers
+        assert client.get("/v2/", headers={"X-Long": "a" * 2**16}).status_code == 431
         pushed = client.post(f"/v2/a/blobs/uploads/?digest={Digest.of(content)}", content=content)
         assert pushed.status_code == 201
         assert pushed.headers["location"].startswith(f"https://127.0.0.1:{port}/v2/a/blobs/")

@@ -101,7 +101,9 @@ def start_upload(registry: RunningHost, *headers: bytes, host: bytes | None = b"
         (b"/v2/a%00/tags/list", 400),
         (b"/v2/%FF/tags/list", 400),
         (b"/v2/%C0%AF/tags/list", 400),
-        (b"/v2/a%252Fb/tags/list", 404),
+        (b"/v2/a%2Fb/tags/list", 404),
+        (b"/v2/a%252Fb/tags/list", 400),
+        (b"/v2/a%25252Fb/tags/list", 400),
         (b"/v2/a/tags/list%3Fn=1", 404),
         (b"/v2/%", 404),
     ],
@@ -170,12 +172,12 @@ def test_malformed_http_is_400_and_the_connection_is_closed(
 ) -> None:
     """Also a body that is framed in two ways: behind a proxy, that smuggles requests."""
     answer = send(registry, request_)
-    assert (answer.status, answer.body) == (400, b"Invalid HTTP request received.")
+    assert (answer.status, answer.code) == (400, "UNSUPPORTED")
 
 
 @pytest.mark.parametrize("length", [9 * 2**10, 60 * 2**10, 64 * 2**10, MIB])
 def test_a_url_of_any_length_is_refused_at_once(registry: RunningHost, length: int) -> None:
-    """With 414, and from 64 KiB with the server's own 400."""
+    """By the registry, and from 32 KiB by the server, with the same answer."""
     long = b"a" * length
     for target in (
         b"/v2/" + long,
@@ -185,7 +187,7 @@ def test_a_url_of_any_length_is_refused_at_once(registry: RunningHost, length: i
         b"/v2/" + b"%2F" * (length // 3),
     ):
         answer = ask(registry, target)
-        if length < 64 * 2**10 and b"%" not in target:
+        if length > 64 * 2**10 or b"%" not in target:
             assert (answer.status, answer.code) == (414, "UNSUPPORTED")
         else:
             assert 400 <= answer.status < 500

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +16,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
-from registry_core.serve.azurite import Azurite
+from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from registry_core.serve.data import DataError, http_secret
 from registry_core.serve.listen import is_loopback, listen_tcp
 from registry_core.serve.run import default_settings
-from tests.support.host import RunningHost, start_host, start_process
+from tests.support.azurite import container_client
+from tests.support.host import PROJECT, RunningHost, start_host, start_process
 
 from .sample import SAMPLE
 
@@ -102,6 +108,50 @@ def commands_running() -> list[str]:
         except OSError:
             continue  # it ended meanwhile
     return commands
+
+
+def test_only_its_owner_can_read_the_data_and_use_azurite(tmp_path: Path) -> None:
+    """Whatever earlier versions left: an open folder, and a lock that everybody can read."""
+    (tmp_path / "azurite").mkdir(mode=0o755)
+    (tmp_path / "azurite.lock").touch(mode=0o644)
+    with start(tmp_path) as host:
+        with container_of(host) as container:
+            url = container.primary_endpoint
+        with (
+            ContainerClient.from_container_url(
+                url, {"account_name": ACCOUNT, "account_key": KEY}
+            ) as container,
+            pytest.raises(HttpResponseError, match="AuthorizationFailure"),
+        ):
+            container.upload_blob("past-the-rules", b"x")
+        assert {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077} == set()
+        assert {path.name for path in tmp_path.iterdir()} >= {"azurite", "azurite.lock"}
+
+
+def test_data_of_an_azurite_with_the_public_key_is_still_served(tmp_path: Path) -> None:
+    """As earlier versions ran it."""
+    with Azurite(tmp_path / "azurite") as azurite:
+        azurite.create_container("registry")
+        with container_client(azurite, "registry") as container:
+            container.upload_blob("kept", b"for ever")
+    with start(tmp_path) as host, container_of(host) as container:
+        assert container.download_blob("kept").readall() == b"for ever"
+
+
+def test_the_doctor_examines_the_data_of_a_running_server_as_its_page_says(tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "doctor.md").read_text()
+    settings = "\n".join(re.findall(r"^export .*$", page, re.MULTILINE))
+    assert CONNECTION_STRING in settings
+    script = settings.replace(".local/", f"{shlex.quote(str(tmp_path))}/")
+    with start(tmp_path):
+        doctor = subprocess.run(
+            ["sh", "-c", f"{script}\n{shlex.quote(sys.executable)} -m registry_core doctor"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=PROJECT,
+        )
+    assert (doctor.returncode, doctor.stderr) == (0, "")
 
 
 def test_only_its_owner_can_read_the_secret(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Registry
 from registry_core.server.application import HANDLERS, Application
 from registry_core.server.context import ServerContext
-from registry_core.server.sessions import SessionSigner, UploadSession
+from registry_core.server.sealing import PAGE, Sealer
+from registry_core.server.sessions import SessionSealer, UploadSession
 from registry_core.server.urls import Urls
 from registry_core.spec.endpoints import CheckVersion
 from registry_core.spec.routes import ENDPOINTS
@@ -30,20 +31,26 @@ pytestmark = pytest.mark.anyio
 SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
 
 
-class CountingSigner(SessionSigner):
-    """Counts how often it verifies."""
+class CountingSealer(SessionSealer):
+    """Counts how often it opens a session."""
 
-    verified = 0
+    opened = 0
 
-    def verify(self, repository: str, upload_id: str, token: str) -> UploadSession:
-        type(self).verified += 1
-        return super().verify(repository, upload_id, token)
+    def open(self, repository: str, upload_id: str, text: str) -> UploadSession:
+        type(self).opened += 1
+        return super().open(repository, upload_id, text)
 
 
 @pytest.fixture
 def context() -> ServerContext:
     registry = build_registry(SETTINGS, MemoryStore())
-    return ServerContext(Lazy.of(registry), CountingSigner(SETTINGS.http_secret), Urls(), Open())
+    return ServerContext(
+        Lazy.of(registry),
+        CountingSealer(SETTINGS.http_secret),
+        Urls(),
+        Open(),
+        pages=Sealer(SETTINGS.http_secret, PAGE),
+    )
 
 
 @pytest.fixture
@@ -171,9 +178,9 @@ async def test_each_request_uses_the_registry_of_its_caller(context: ServerConte
 
     class Alice(Open):
         async def authenticate(
-            self, authorization: str | None, *, at: float | None = None
+            self, authorization: str | None, *, at: float | None = None, client: str = ""
         ) -> Caller:
-            return replace(await super().authenticate(authorization, at=at), name="alice")
+            return replace(await super().authenticate(authorization), name="alice")
 
     registry: Registry = Recording(await context.registry.get())
     served = replace(context, registry=Lazy.of(registry), authenticator=Alice())
@@ -182,8 +189,8 @@ async def test_each_request_uses_the_registry_of_its_caller(context: ServerConte
     assert callers == ["alice"]
 
 
-async def test_an_uploads_state_is_verified_once_per_request(client: httpx.AsyncClient) -> None:
+async def test_an_uploads_state_is_opened_once_per_request(client: httpx.AsyncClient) -> None:
     location = await Wire(client, "a", set).start()
-    CountingSigner.verified = 0
+    CountingSealer.opened = 0
     answer = await client.patch(location, content=b"x", headers=OCTETS)
-    assert (answer.status_code, CountingSigner.verified) == (202, 1)
+    assert (answer.status_code, CountingSealer.opened) == (202, 1)

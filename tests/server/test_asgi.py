@@ -11,7 +11,7 @@ from registry_core.auth.sources.htpasswd import htpasswd_line
 from registry_core.server.application import Application
 from tests.support.in_process import client_of
 
-SECRET = "any text of 16 characters or more"
+SECRET = "any text of 32 characters or more"
 REGISTRY = StoredRegistry(MemoryStore())
 UPLOADS = "/v2/team/app/blobs/uploads/"
 
@@ -67,6 +67,9 @@ async def test_shutdown_is_called_at_the_end_of_the_lifespan() -> None:
     assert closed == ["closed"]
 
 
-async def test_a_short_secret_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 16 characters"):
-        asgi(REGISTRY, secret="too short")
+@pytest.mark.parametrize(
+    "secret, expected", [("too short", "at least 32 characters"), ("a" * 64, "easy to guess")]
+)
+async def test_a_weak_secret_is_refused(secret: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        asgi(REGISTRY, secret=secret)

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.anyio
 
 LIMIT = 1000
 SETTINGS = Settings(
-    AzureStorage("unused"), "a secret for tests, long enough", redirect=False, body_limit=LIMIT
+    AzureStorage("unused"),
+    "a secret for tests, which is long enough",
+    redirect=False,
+    body_limit=LIMIT,
 )
 NEEDED = {
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",

@@ -18,7 +18,7 @@ from registry_core.wrappers import Delegating
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "a secret for tests, long enough"
+SECRET = "a secret for tests, which is long enough"
 
 
 class Slow(Delegating):

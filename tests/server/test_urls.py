@@ -5,9 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from registry_core.server.urls import Urls, host_name
+from registry_core.config import read_settings
+from registry_core.server.urls import FORWARDED_HEADERS, Urls
 from registry_core.spec.endpoints import CheckVersion
 
+SETTINGS = {
+    "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "account",
+    "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
+    "REGISTRY_AUTH": "none",
+}
 INNER = "127.0.0.1:7071"
 HERE = f"http://{INNER}/v2/"
 
@@ -88,7 +95,7 @@ def test_urls_can_be_relative() -> None:
     [("localhost:5000", "localhost"), ("[::1]:5000", "::1"), ("R.example", "r.example")],
 )
 def test_the_host_name_has_no_port(host: str, name: str) -> None:
-    assert host_name(request({"host": host})) == name
+    assert Urls().host_name(request({"host": host})) == name
 
 
 def url(headers: dict[str, str]) -> str:
@@ -163,7 +170,7 @@ BAD_HOSTS = [
 def test_a_host_that_would_change_the_urls_meaning_is_ignored(host: str) -> None:
     for name in ("Host", "X-Forwarded-Host"):
         assert url({name: host}) == HERE
-        assert host_name(request({name: host})) == "127.0.0.1"
+        assert Urls().host_name(request({name: host})) == "127.0.0.1"
     quoted = host.replace("\\", "\\\\")
     assert url({"Forwarded": f'host="{quoted}"'}) == HERE
 
@@ -216,3 +223,39 @@ def test_a_header_of_64_kib_is_parsed_in_linear_time() -> None:
         text = unit * (2**16 // len(unit))
         for name in ("Forwarded", "X-Forwarded-Host", "Host"):
             assert url({name: text + "!"}).endswith("/v2/")
+
+
+HOSTILE_HEADERS = {
+    "Forwarded": "host=evil.example;proto=http",
+    "X-Forwarded-Port": "6666",
+    "X-Forwarded-Host": "r.example",
+    "X-Forwarded-Proto": "https",
+}
+
+
+@pytest.mark.parametrize(
+    "environment, base",
+    [
+        ({"WEBSITE_SKU": "FlexConsumption"}, "https://r.example"),
+        ({"FUNCTIONS_WORKER_RUNTIME": "python"}, "https://r.example"),
+        ({"CONTAINER_APP_NAME": "registry"}, f"https://{INNER}"),
+        ({}, "http://evil.example:6666"),
+    ],
+)
+def test_only_headers_that_the_platform_writes_are_believed(
+    environment: dict[str, str], base: str
+) -> None:
+    """The Functions host replaces two of them; the ingress of Container Apps writes the scheme."""
+    settings = read_settings({**SETTINGS, **environment})
+    urls = Urls(trusted=settings.forwarded_headers)
+    assert urls.base(request(HOSTILE_HEADERS)) == base
+
+
+@pytest.mark.parametrize("name", sorted(FORWARDED_HEADERS))
+def test_a_header_that_is_not_trusted_changes_nothing(name: str) -> None:
+    urls = Urls(trusted=FORWARDED_HEADERS - {name})
+    assert urls.base(request({name: HOSTILE_HEADERS[name.title()]})) == HERE.removesuffix("/v2/")
+
+
+def test_the_settings_know_all_headers_of_proxies() -> None:
+    assert read_settings(SETTINGS).forwarded_headers == FORWARDED_HEADERS

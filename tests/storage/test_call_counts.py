@@ -146,7 +146,15 @@ async def test_a_push_of_16_mib_by_one_request(stack: Stack, by: str) -> None:
         assert answer.status_code == 201
 
     push: Callable[[], Awaitable[object]] = post if by == "POST" else lambda: wire.push_blob(LARGE)
-    assert await stack.calls_of(push()) == ["stage", "stage", "commit", "put"]
+    assert await stack.calls_of(push()) == ["head", "stage", "stage", "commit", "put"]
+    assert await stack.calls_of(push()) == ["head", "head", "put"]
+
+
+async def test_a_push_of_a_small_blob_that_is_there(stack: Stack) -> None:
+    """It is compared with what is stored, which costs no more than a look."""
+    wire = stack.new_instance()
+    await wire.push_blob(LAYER)
+    assert await stack.calls_of(stack.new_instance().push_blob(LAYER)) == ["put", "get", "put"]
 
 
 async def test_starting_an_upload_and_the_version_check_and_the_home_page_cost_nothing(
@@ -171,6 +179,26 @@ async def test_a_page_of_the_catalog(stack: Stack) -> None:
     await stack.new_instance().push_image("v1", LAYER)
     wire = stack.new_instance()
     assert await stack.calls_of(wire.client.get("/v2/_catalog")) == ["list"]
+
+
+async def test_a_list_of_referrers(stack: Stack) -> None:
+    """One get is that of the fallback tag, and one more that of each entry with long annotations.
+
+    Such an entry costs no more than one put either, beside the rest of its push.
+    """
+    wire = stack.new_instance()
+    await wire.push_image("v1", LAYER)
+    subject = {"subject": _descriptor(MANIFEST)}
+    for length in (10, 9000):
+        note = {"note": "x" * length}
+        referrer = image_manifest(LAYER, annotations=note, **subject)
+        push = wire.put_manifest(Digest.of(referrer), referrer)
+        assert (await stack.calls_of(push)).count("put") == 3
+    url = f"{wire.base}/referrers/{Digest.of(MANIFEST)}"
+    calls = await stack.calls_of(stack.new_instance().client.get(url))
+    assert sorted(calls) == ["get", "get", "list"]
+    calls = await stack.calls_of(stack.new_instance().client.get(f"{url}?artifactType=none"))
+    assert sorted(calls) == ["get", "list"]
 
 
 async def test_without_a_membership_cache_every_request_looks_again(stack: Stack) -> None:

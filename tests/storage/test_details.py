@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import ManifestInfo, TagInfo
+from registry_core.registry import Listing, ManifestInfo, TagInfo
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL, PageQuery
@@ -140,6 +141,36 @@ async def test_the_pages_of_manifests_are_all_of_them_in_order(
     assert [info.digest for info in found] == expected
     following = await instance(memory).list_manifests("a", PageQuery(2, last=str(expected[2])))
     assert [info.digest for info in following.entries] == expected[3:5]
+
+
+@pytest.mark.parametrize("n", [None, 1000, 1001, 10**17])
+async def test_a_page_with_details_has_a_thousand_entries_at_most(
+    memory: MemoryStore, n: int | None
+) -> None:
+    """Each may cost calls, and without a bound one request all of them."""
+    await memory.put(LAYOUT.content(DIGEST), MANIFEST)
+    for number in range(1001):
+        described = {"digest": str(DIGEST), "mediatype": media_types.OCI_MANIFEST, "size": "1"}
+        path = LAYOUT.tag_link("a", f"{number:04}")
+        await memory.put(path, str(DIGEST).encode(), metadata=described)
+        digest = Digest.of(str(number).encode())
+        described |= {"digest": str(digest)}
+        await memory.put(LAYOUT.revision_link("a", digest), b"", metadata=described)
+
+    async def manifests(page: PageQuery) -> Listing[Any]:
+        return await instance(memory).list_manifests("a", page)
+
+    async def tags(page: PageQuery) -> Listing[Any]:
+        return await instance(memory).list_tags("a", page, details=True)
+
+    for ask in (manifests, tags):
+        first = await ask(PageQuery(n))
+        assert first.next is not None
+        second = await ask(first.next)
+        assert [len(first.entries), len(second.entries)] == [1000, 1]
+        assert second.next is None
+        assert len({*first.entries, *second.entries}) == 1001
+    assert len((await instance(memory).list_tags("a", ALL)).entries) == 1001
 
 
 async def test_a_page_of_manifests_is_one_call(memory: MemoryStore) -> None:

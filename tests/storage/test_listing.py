@@ -15,6 +15,7 @@ from tests.support.counting import CountingStore
 from tests.support.listings import (
     DIGEST,
     LAYOUT,
+    EmptyPages,
     SparsePages,
     StrictStartFrom,
     WithoutStartFrom,
@@ -166,6 +167,15 @@ async def test_a_tag_that_is_later_in_storage_is_looked_up_once(store: CountingS
     assert [len(page) for page in pages] == [10, 10, 10, 1]
     assert pages[0][0] == "v1"
     assert store.take() == ["list_page", "head", "list_page", "list_page", "list_page"]
+
+
+async def test_a_page_of_the_catalog_ends_where_storage_returns_only_empty_pages() -> None:
+    store = EmptyPages(MemoryStore())
+    listing = await catalog_of(store)(PageQuery(5))
+    assert (listing.entries, store.take()) == ((), ["list_page"] * 8)
+    assert listing.next is not None
+    again = await catalog_of(store)(listing.next)
+    assert (again.next is not None, len(store.take())) == (True, 8)
 
 
 async def test_a_page_of_no_entries_is_empty(store: CountingStore) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from registry_core.globs import UrlGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
@@ -13,6 +14,7 @@ from registry_core.spec.errors import (
     NameInvalid,
     TagInvalid,
 )
+from registry_core.spec.foreign_urls import ForeignUrls
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
@@ -91,10 +93,28 @@ async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
     assert index.media_type == media_types.OCI_INDEX
 
 
-async def test_layers_that_must_not_be_pushed_may_be_absent(registry: StoredRegistry) -> None:
+@pytest.mark.parametrize("foreign_urls", [ForeignUrls(UrlGlobs(("https://x/*",))), None])
+async def test_layers_that_must_not_be_pushed_may_be_absent(
+    memory: MemoryStore, foreign_urls: ForeignUrls | None
+) -> None:
+    registry = StoredRegistry(memory, foreign_urls=foreign_urls)
     foreign = descriptor(b"windows", media_types.DOCKER_FOREIGN_LAYER) | {"urls": ["https://x/y"]}
     await push_blob(registry, "a", CONFIG)
     await push_manifest(registry, "a", "v1", image_manifest(layers=[foreign]))
+
+
+async def test_by_default_no_manifest_sends_clients_elsewhere(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    """Whatever it says of the layer, and even if the layer is there."""
+    for content in (CONFIG, LAYER):
+        await push_blob(registry, "a", content)
+    before = dict(memory.objects)
+    for media_type in (media_types.DOCKER_FOREIGN_LAYER, media_types.OCTET_STREAM):
+        foreign = descriptor(LAYER, media_type) | {"urls": ["https://x/y"]}
+        with pytest.raises(ManifestInvalid, match="accepts no urls"):
+            await push_manifest(registry, "a", "v1", image_manifest(layers=[foreign]))
+    assert memory.objects == before
 
 
 async def test_a_manifest_must_hash_to_its_digest(

@@ -129,3 +129,32 @@ async def test_one_body_of_more_blocks_than_storage_takes_leaves_nothing(
         with pytest.raises(SizeInvalid, match="at most 5 pieces"):
             await pushing
     assert not memory.objects
+
+
+async def test_of_many_chunks_only_so_many_may_be_tiny(
+    registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request reads and writes the list of all blocks. Larger chunks are taken again."""
+    monkeypatch.setattr(ingest, "ANY_SIZE", 5)
+    monkeypatch.setattr(ingest, "LEAST_BLOCK", 100)
+    upload, content = await fill(registry, 5), TEN * 5
+    before = dict(memory.objects)
+    with pytest.raises(SizeInvalid, match="takes only chunks that have 100 bytes on average"):
+        await registry.append_upload(upload, chunk(TEN))
+    with pytest.raises(SizeInvalid, match="send larger"):
+        await registry.finish_upload(upload, Digest.of(content + TEN), chunk(TEN))
+    assert memory.objects == before
+    large = random_bytes(1000)
+    upload, content = await registry.append_upload(upload, chunk(large)), content + large
+    for _ in range(6):  # the average is good for so many
+        upload, content = await registry.append_upload(upload, chunk(TEN)), content + TEN
+    with pytest.raises(SizeInvalid, match="send larger"):
+        await registry.append_upload(upload, chunk(TEN))
+    await registry.finish_upload(upload, Digest.of(content), chunk())
+    assert await pull(registry, Digest.of(content)) == content
+
+
+async def test_chunks_of_a_usual_size_may_be_many() -> None:
+    """Those of regclient have 1 MiB."""
+    assert ingest.LEAST_BLOCK < 10**6
+    assert ingest.MAX_BLOCKS * ingest.LEAST_BLOCK > 20 * 2**30

@@ -10,8 +10,8 @@ import pytest
 
 from registry_core.object_store.interface import StoredRange
 from registry_core.object_store.memory import MemoryStore
-from registry_core.storage import content
-from registry_core.storage.content import read_pieces
+from registry_core.storage import ranged_reads
+from registry_core.storage.ranged_reads import read_pieces
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ class InPieces(MemoryStore):
 
 @pytest.fixture
 async def store(monkeypatch: pytest.MonkeyPatch) -> InPieces:
-    monkeypatch.setattr(content, "RANGE", RANGE)
+    monkeypatch.setattr(ranged_reads, "RANGE", RANGE)
     store = InPieces()
     await store.put("a", CONTENT)
     return store
@@ -59,3 +59,25 @@ async def test_the_next_range_is_read_once_half_of_one_is_taken(
             await anext(pieces)
             await asyncio.sleep(0)  # a read that was begun
         assert len(store.starts) == begun
+
+
+async def test_a_reader_that_hangs_up_ends_the_read_ahead(
+    store: InPieces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = await read_pieces(store, "a", offset=0, length=len(CONTENT))
+    ended: list[str] = []
+
+    async def never(*_: Any, **__: Any) -> StoredRange:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+        raise AssertionError
+
+    monkeypatch.setattr(store, "get_range", never)
+    for _ in range(RANGE // 2 + 1):
+        await anext(pieces)
+    await asyncio.sleep(0)
+    assert ended == []
+    await pieces.aclose()
+    assert ended == ["ended"]

@@ -1,8 +1,10 @@
 """Lists of referrers on the memory store: their entries, and the calls that they cost."""
 
+from typing import Any
+
 import pytest
 
-from registry_core.object_store.interface import check_metadata
+from registry_core.object_store.interface import Page, check_metadata
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Listing
 from registry_core.spec import media_types
@@ -30,6 +32,8 @@ from tests.support.referrers import (
 )
 
 pytestmark = pytest.mark.anyio
+
+AS_SUBJECT = descriptor(SUBJECT, media_types.OCI_MANIFEST)
 
 
 @pytest.fixture
@@ -92,8 +96,7 @@ async def test_an_image_without_an_artifact_type_has_the_type_of_its_config(
 async def test_an_index_has_the_artifact_type_that_it_states_or_none(
     referrers: Referrers, stated: str | None, listed: str | None
 ) -> None:
-    subject = descriptor(SUBJECT, media_types.OCI_MANIFEST)
-    await push(referrers, image_index(subject=subject, artifactType=stated))
+    await push(referrers, image_index(subject=AS_SUBJECT, artifactType=stated))
     [entry] = await everything(referrers)
     assert (entry.media_type, entry.artifact_type) == (media_types.OCI_INDEX, listed)
     assert ("artifactType" in entry.to_json()) == (listed is not None)
@@ -126,23 +129,71 @@ async def test_annotations_come_back_as_they_were(
     assert sorted(store.take()) == ["get", "list_page"], "they are in the entry's metadata"
 
 
-@pytest.mark.parametrize("length", [6000, 7000, 8000, 8192, 9000, 100_000])
-async def test_annotations_that_metadata_cannot_hold_are_read_from_the_manifest(
+@pytest.mark.parametrize("length", [6000, 7000, 8000, 8192, 9000, 100_000, 3 * 2**20])
+async def test_annotations_that_metadata_cannot_hold_are_in_the_entrys_content(
     referrers: Referrers, memory: MemoryStore, store: CountingStore, length: int
 ) -> None:
+    """However long they are, the manifest is not read."""
     pushed = await push(referrers, artifact("one", annotations={"long": "x" * length}))
     store.calls.clear()
     assert await everything(referrers, SIGNATURE) == [pushed]
-    content = LAYOUT.content(pushed.digest)
-    assert (("get", content) in store.calls) == (length >= 7000)
-    metadata = memory.objects[LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)].properties
-    assert check_metadata(metadata.metadata)["digest"] == str(pushed.digest)
+    path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
+    gets = [called for method, called in store.calls if method == "get"]
+    assert (path in gets) == (length >= 7000)
+    assert LAYOUT.content(pushed.digest) not in gets
+    metadata = memory.objects[path].properties.metadata
+    assert check_metadata(metadata)["digest"] == str(pushed.digest)
+
+
+async def test_a_list_of_another_type_costs_no_read_however_long_annotations_are(
+    referrers: Referrers, store: CountingStore
+) -> None:
+    for number in range(3):
+        await push(referrers, artifact(f"{number}", annotations={"long": "x" * 9000}))
+    await push(referrers, image_index(subject=AS_SUBJECT, annotations={"long": "x" * 9000}))
+    store.calls.clear()
+    assert await everything(referrers, SBOM) == []
+    assert sorted(store.take()) == ["get", "list_page"], "the get is that of the fallback tag"
+
+
+async def test_an_entrys_content_that_is_not_the_descriptor_of_its_manifest_is_not_trusted(
+    referrers: Referrers, memory: MemoryStore
+) -> None:
+    """The manifest is read then, as where an earlier version wrote the entry."""
+    pushed = await push(referrers, artifact("one", annotations={"long": "x" * 9000}))
+    other = await push(referrers, artifact("two", annotations={"long": "x" * 9000}))
+    path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
+    another = memory.objects[LAYOUT.referrer_link("a", OF_SUBJECT, other.digest)].content
+    metadata = memory.objects[path].properties.metadata
+    for content in (str(pushed.digest).encode(), another, b"{}", b"[" * 9000, b"\xff", b""):
+        described = {**metadata, "described": str(len(content))}
+        await memory.put(path, content, metadata=described)
+        assert await everything(referrers) == in_order(pushed, other)
+        await memory.put(path, content, metadata=metadata)
+        assert await everything(referrers, SIGNATURE) == in_order(pushed, other)
+
+
+async def test_an_entry_that_is_deleted_while_it_is_listed_is_not_listed(
+    memory: MemoryStore,
+) -> None:
+    class Deleting(CountingStore):
+        async def list_page(self, prefix: str, **options: Any) -> Page:
+            page = await super().list_page(prefix, **options)
+            await memory.delete(page.entries[0].path)
+            return page
+
+    pushed = [
+        await push(new_referrers(memory), artifact(name, annotations={"long": "x" * 9000}))
+        for name in ("one", "two")
+    ]
+    assert await everything(new_referrers(Deleting(memory))) == in_order(*pushed)[1:]
 
 
 async def test_an_artifact_type_may_be_any_text(referrers: Referrers) -> None:
     for name, artifact_type in enumerate(["ü", " a  b ", "%25", "x" * 20_000, "a\nb"]):
         pushed = await push(referrers, artifact(f"{name}", artifact_type))
         assert await everything(referrers, artifact_type) == [pushed]
+        assert await everything(referrers, f"{artifact_type}.") == []
 
 
 async def test_an_entry_without_metadata_is_read_from_the_manifest(
@@ -151,7 +202,8 @@ async def test_an_entry_without_metadata_is_read_from_the_manifest(
     """Such as an entry whose metadata were lost when the container was copied."""
     pushed = await push(referrers, artifact("one", annotations={"a": "b"}))
     path = LAYOUT.referrer_link("a", OF_SUBJECT, pushed.digest)
-    for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata):
+    sizes = ({**Link.to(pushed).metadata, "size": "9" * 30}, {"size": "x"})
+    for metadata in (None, {"digest": "other"}, Link.to(pushed).metadata, *sizes):
         await memory.put(path, str(pushed.digest).encode(), metadata=metadata)
         assert await everything(referrers, SIGNATURE) == [pushed]
 

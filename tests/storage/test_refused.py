@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -12,18 +13,28 @@ from registry_core.object_store.interface import (
     BlocksRefused,
     Buffer,
     Condition,
+    StoredObject,
     StoreRefused,
 )
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
+from registry_core.spec.errors import Unavailable
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, chunk, push_blob, push_image, random_bytes
+from tests.support.content import (
+    CONFIG,
+    chunk,
+    push_blob,
+    push_image,
+    random_bytes,
+    read_blob,
+)
 
 pytestmark = pytest.mark.anyio
 
 LAYOUT = Layout()
 LARGE = random_bytes(9 * 2**20)
+LARGEST = random_bytes(73 * 2**20)
 
 
 @dataclass
@@ -33,6 +44,15 @@ class RefusingStore(MemoryStore):
     refused: set[str] = field(default_factory=set)
     blocks_refused: bool = False
     """Whether only blocks are refused."""
+    archived: bool = False
+    """Whether the objects cannot be read, either."""
+
+    async def get(
+        self, path: str, *, limit: int, condition: Condition = UNCONDITIONAL
+    ) -> StoredObject:
+        if self.archived:
+            self._refuse(path)
+        return await super().get(path, limit=limit, condition=condition)
 
     async def put(
         self,
@@ -106,34 +126,77 @@ async def push_by_patch(registry: StoredRegistry, repository: str, content: byte
     await registry.finish_upload(upload, Digest.of(content), chunk())
 
 
+@pytest.mark.parametrize("archived", [False, True])
 @pytest.mark.parametrize("content", [CONFIG, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("push", [push_blob, push_by_patch], ids=["put", "patch"])
 async def test_content_that_is_there_is_linked_though_it_cannot_be_written(
-    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes
+    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes, *, archived: bool
 ) -> None:
+    """Immutable, leased or archived."""
     await push_blob(registry, "a", content)
-    store.refused = {LAYOUT.content(Digest.of(content))}
+    store.refused, store.archived = {LAYOUT.content(Digest.of(content))}, archived
     await push(registry, "b", content)
     assert (await registry.open_blob("b", Digest.of(content))).descriptor.size == len(content)
 
 
-@pytest.mark.parametrize("blocks", [False, True])
 @pytest.mark.parametrize("content", [CONFIG, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("push", [push_blob, push_by_patch], ids=["put", "patch"])
 async def test_content_that_is_not_there_is_not_acknowledged(
-    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes, *, blocks: bool
+    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes
 ) -> None:
-    """Where only blocks are refused, content of one block and copies are written all the same."""
     path = LAYOUT.content(Digest.of(content))
-    store.refused, store.blocks_refused = {path}, blocks
-    if blocks and (content is CONFIG or push is push_by_patch):
-        await push(registry, "a", content)
-        assert path in store.objects
-        return
+    store.refused = {path}
     with pytest.raises(StoreRefused, match="refused"):
         await push(registry, "a", content)
     assert path not in store.objects
     assert LAYOUT.blob_link("a", Digest.of(content)) not in store.objects
+
+
+@pytest.mark.parametrize("content", [CONFIG, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("push", [push_blob, push_by_patch], ids=["put", "patch"])
+async def test_content_is_pushed_where_only_blocks_are_refused(
+    store: RefusingStore, registry: StoredRegistry, push: type, content: bytes
+) -> None:
+    """Blocks that another program has left there have ids of another length, or are too many."""
+    store.refused, store.blocks_refused = {LAYOUT.content(Digest.of(content))}, True
+    await push(registry, "a", content)
+    assert await read_blob(registry, "a", Digest.of(content)) == content
+    assert not [path for path in store.objects if path.startswith(LAYOUT.uploads)]
+    assert not store.staged
+
+
+async def test_blocks_that_are_refused_halfway_are_pushed_again(
+    store: RefusingStore, registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are at the content's address, and cannot be moved."""
+    path, stage = LAYOUT.content(Digest.of(LARGE)), store.stage
+
+    async def stage_and_refuse(*args: Any, **options: Any) -> None:
+        await stage(*args, **options)
+        store.refused, store.blocks_refused = {path}, True
+
+    monkeypatch.setattr(store, "stage", stage_and_refuse)
+    with pytest.raises(Unavailable, match="push the blob again"):
+        await push_blob(registry, "a", LARGE)
+    await push_blob(registry, "a", LARGE)
+    assert await read_blob(registry, "a", Digest.of(LARGE)) == LARGE
+
+
+async def test_nothing_more_is_staged_where_a_write_was_refused(
+    store: RefusingStore, registry: StoredRegistry
+) -> None:
+    """The body is received to its end, since the content may be there all the same."""
+    path, staged = LAYOUT.content(Digest.of(LARGEST)), []
+
+    async def refuse(path: str, *_: Any, **__: Any) -> None:
+        staged.append(path)
+        raise StoreRefused(f"stage {path}: refused")
+
+    store.stage = refuse  # type: ignore[method-assign]
+    with pytest.raises(StoreRefused):
+        await push_blob(registry, "a", LARGEST)
+    assert 1 <= len(staged) <= 4
+    assert set(staged) == {path}
 
 
 async def test_a_refused_upload_fails_at_once(

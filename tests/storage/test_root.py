@@ -23,7 +23,9 @@ from tests.support.wire import assert_error, reference_in
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, long enough", redirect=False)
+SETTINGS = Settings(
+    AzureStorage("unused"), "a secret for tests, which is long enough", redirect=False
+)
 
 Written = Callable[[Layout], str]
 """Returns the path of something that this registry or another one has written."""

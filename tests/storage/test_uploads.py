@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
 
 import pytest
 
 from registry_core.object_store.interface import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Upload, UploadOutOfOrder
+from registry_core.registry import Chunk, Upload, UploadOutOfOrder
 from registry_core.spec import hash_state
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import (
@@ -16,7 +17,9 @@ from registry_core.spec.errors import (
     BlobUploadUnknown,
     DigestInvalid,
     SizeInvalid,
+    Unavailable,
 )
+from registry_core.storage import content as content_module
 from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
@@ -65,8 +68,67 @@ async def test_a_large_blob_by_put_is_staged_at_its_address(
     registry: StoredRegistry, store: CountingStore
 ) -> None:
     await push_blob(registry, "a/b", LARGE)
-    assert store.take() == ["stage", "stage", "stage", "commit", "put"]
+    assert store.take() == ["head", "stage", "stage", "stage", "commit", "put"]
     assert await pull(registry, "a/b", Digest.of(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize("announced", [None, len(LARGE)], ids=["chunked", "with a length"])
+async def test_of_a_large_blob_that_is_there_already_nothing_is_staged(
+    registry: StoredRegistry, store: CountingStore, memory: MemoryStore, announced: int | None
+) -> None:
+    """Blocks staged on content that is there would be billed for a week."""
+    await push_blob(registry, "a", LARGE)
+    store.take()
+    upload = await registry.start_upload("b")
+    await registry.finish_upload(upload, Digest.of(LARGE), chunk(LARGE, length=announced))
+    assert store.take() == ["head", "head", "put"]
+    assert not memory.staged
+    assert await pull(registry, "b", Digest.of(LARGE)) == LARGE
+
+
+async def test_of_a_copy_in_pieces_nothing_is_staged_where_the_content_is_there(
+    registry: StoredRegistry, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content_module, "_COPIED_AT_ONCE", len(LARGE) - 1)
+    for repository, calls in (("a", ["head", "copy"]), ("b", ["head"])):
+        upload = await registry.start_upload(repository)
+        upload = await registry.append_upload(upload, chunk(LARGE))
+        store.take()
+        await registry.finish_upload(upload, Digest.of(LARGE), chunk())
+        assert store.take() == [*calls, "put", "delete"]
+        assert await pull(registry, repository, Digest.of(LARGE)) == LARGE
+
+
+async def test_a_body_is_checked_though_a_blob_of_its_digest_is_there(
+    registry: StoredRegistry, memory: MemoryStore
+) -> None:
+    await push_blob(registry, "a", LARGE)
+    before = dict(memory.objects)
+    for wrong in (LARGE[:-1] + b"x", LARGE[:-1]):
+        upload = await registry.start_upload("b")
+        with pytest.raises(DigestInvalid, match=str(Digest.of(wrong))):
+            await registry.finish_upload(upload, Digest.of(LARGE), chunk(wrong))
+    assert memory.objects == before
+
+
+async def test_a_large_blob_that_is_deleted_while_it_is_pushed_again_is_not_acknowledged(
+    registry: StoredRegistry, store: CountingStore, memory: MemoryStore
+) -> None:
+    await push_blob(registry, "a", LARGE)
+    store.take()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield LARGE
+        while not store.calls:  # noqa: ASYNC110 - the store has no event for it
+            await asyncio.sleep(0)
+        await memory.delete(LAYOUT.content(Digest.of(LARGE)))
+
+    upload = await registry.start_upload("b")
+    with pytest.raises(Unavailable, match="push the blob again"):
+        await registry.finish_upload(upload, Digest.of(LARGE), Chunk(body()))
+    assert LAYOUT.blob_link("b", Digest.of(LARGE)) not in memory.objects
+    await push_blob(registry, "b", LARGE)
+    assert await pull(registry, "b", Digest.of(LARGE)) == LARGE
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -268,7 +330,15 @@ async def test_a_malformed_state_is_refused(registry: StoredRegistry, state: str
 
 def test_blocks_grow_so_that_50000_suffice() -> None:
     """A layer of 1 TiB takes fewer than 50,000 blocks."""
-    assert sum(block_size(index) for index in range(MAX_BLOCKS)) > 2**40
+    offset = 0
+    for _ in range(MAX_BLOCKS):
+        offset += block_size(offset)
+    assert offset > 2**40
+
+
+def test_blocks_do_not_grow_because_there_are_many() -> None:
+    """Else an upload of tiny chunks would take large ones into memory."""
+    assert block_size(MAX_BLOCKS) == BLOCK
 
 
 async def test_when_many_blocks_fail_at_once_every_failure_is_retrieved(

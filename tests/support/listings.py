@@ -14,6 +14,7 @@ from registry_core.spec.endpoints import PageQuery
 from registry_core.storage.catalog import Catalog
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
+from tests.support.counting import CountingStore
 
 LAYOUT = Layout()
 DIGEST = Digest.of(b"{}")
@@ -43,6 +44,14 @@ class SparsePages(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(sparse_pages=True)
+
+
+class EmptyPages(CountingStore):
+    """A store that returns empty pages for ever, as Azure does where many objects were deleted."""
+
+    async def list_page(self, prefix: str, **_options: Any) -> Page:
+        self.calls.append(("list_page", prefix))
+        return Page([], "more")
 
 
 async def put_tag(store: ObjectStore, tag: str) -> None:

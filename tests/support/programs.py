@@ -18,6 +18,7 @@ DEBIAN_PACKAGES = {
     "containerd": "containerd",
     "crun": "crun",
     "ctr": "containerd",
+    "curl": "curl",
     "docker": "docker.io",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",

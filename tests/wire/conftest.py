@@ -15,8 +15,10 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
+from registry_core.globs import UrlGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
+from registry_core.spec.foreign_urls import ForeignUrls
 from registry_core.spec.origins import Origins
 from tests.support.azurite import container_client, create_container
 from tests.support.hosts import FUNCTIONS, LOCAL, HostKind, registry_under
@@ -24,7 +26,7 @@ from tests.support.managed_identity import IdentityEndpoint, storage_settings
 from tests.support.secure_azurite import SecureAzurite
 from tests.support.wire import NO_TLS, Wire, fresh_name, over_http
 
-SECRET = "a secret for tests, long enough"
+SECRET = "a secret for tests, which is long enough"
 PAGE = "https://ui.example.com"
 """The origin of web pages that may use the registry."""
 IN_PROCESS = "memory"
@@ -65,11 +67,12 @@ class _Hosts(dict[str, tuple[str, str]]):
             "REGISTRY_STORAGE_REDIRECT_DISABLE": str(
                 name not in ("redirected", "identity")
             ).lower(),
-            # Paths with a leading slash, as distribution v2 writes them, are served as well.
-            "REGISTRY_STORAGE_AZURE_ROOTDIRECTORY": "/" if name == "redirected" else "",
             "REGISTRY_HTTP_SECRET": SECRET,
             "REGISTRY_HTTP_CORS_ORIGINS": PAGE,
         }
+        if name == "redirected":
+            # Paths with a leading slash, as distribution v2 writes them, are served as well.
+            environment["REGISTRY_STORAGE_AZURE_ROOTDIRECTORY"] = "/"
         host = self._stack.enter_context(registry_under(_kind(name), environment))
         self[name] = (host.url, container)
         return self[name]
@@ -99,8 +102,13 @@ async def wire(
     """A registry to talk HTTP to, with a repository of its own."""
     if request.param == IN_PROCESS:
         memory = MemoryStore()
-        origins = Origins.parse([PAGE])
-        settings = Settings(AzureStorage("unused"), SECRET, redirect=False, cors_origins=origins)
+        settings = Settings(
+            AzureStorage("unused"),
+            SECRET,
+            redirect=False,
+            foreign_urls=ForeignUrls(UrlGlobs(("https://example.com/*",))),
+            cors_origins=Origins.parse([PAGE]),
+        )
         app = build_application(settings, build_registry(settings, memory))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(

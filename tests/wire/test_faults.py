@@ -20,7 +20,7 @@ from tests.support.wire import Wire, assert_error, fresh_name, over_http
 pytestmark = pytest.mark.anyio
 
 LARGE = random_bytes(20 * 2**20)
-SECRET = "a secret for tests, long enough"
+SECRET = "a secret for tests, which is long enough"
 
 
 def environment(azurite: Azurite, container: str) -> dict[str, str]:

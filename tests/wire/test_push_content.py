@@ -119,6 +119,18 @@ async def test_only_a_nondistributable_layer_with_urls_may_be_missing(
         assert_error(answer, 400, "MANIFEST_BLOB_UNKNOWN")
 
 
+async def test_layers_may_be_only_where_the_registry_allows(wire: Wire) -> None:
+    """end-7a: distribution's ``validation.manifests.urls``."""
+    await wire.push_blob(CONFIG)
+    layer = external(FOREIGN[0]) | {"urls": ["http://169.254.169.254/metadata/instance"]}
+    with wire.nothing_new_in_storage():
+        answer = await wire.put_manifest("v1", image_manifest(layers=[layer]))
+        message = assert_error(answer, 400, "MANIFEST_INVALID")
+        assert (
+            "layers[0].urls: 'http://169.254.169.254/metadata/instance' is not allowed" in message
+        )
+
+
 @pytest.mark.parametrize("content_type", [f"{SCHEMA_1}+prettyjws", f"{SCHEMA_1}+json", None])
 async def test_docker_schema_1_is_refused_by_name(wire: Wire, content_type: str | None) -> None:
     """end-7a."""

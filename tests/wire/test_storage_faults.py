@@ -16,7 +16,7 @@ from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.interface import StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.storage import content, ingest
+from registry_core.storage import ingest, ranged_reads
 from tests.support.azurite import create_container, opened, opened_at
 from tests.support.content import CONFIG, image_manifest
 from tests.support.faults import Fault, FaultyStorage, faulty_storage, never, nth
@@ -232,7 +232,7 @@ async def test_an_operation_survives_a_fault_at_each_of_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ingest, "BLOCK", BLOCK)
-    monkeypatch.setattr(content, "RANGE", BLOCK)
+    monkeypatch.setattr(ranged_reads, "RANGE", BLOCK)
     operation = OPERATIONS[name]
     while await run(operation, faulty, faultless, storage):
         pass  # the machine is too busy

@@ -75,7 +75,7 @@ class Assumptions:
     storage_ms: float = 8
     client_mbit: float = 200
     busy_hours: float = HOURS
-    concurrency: int = 16
+    concurrency: int = 4
     always_ready: int = 0
     log_bytes: int = 1000
     vault_reads: int = 3000

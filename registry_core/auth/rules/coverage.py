@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
 
-from ...globs import RepositoryGlobs, tokens
+from ...globs import Glob, State, beginning, compile_glob
 from ...spec.names import NAME_MAX_LENGTH, is_name
 from .rule import Groups, Rule, Who
 
@@ -35,48 +34,16 @@ _NAMES: Mapping[int, Mapping[str, int]] = {
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _MOST_STEPS = 20_000
 
-_Positions: TypeAlias = frozenset[int]
-
-
-class _Glob:
-    """A glob as an automaton. A state is the set of positions that may have been reached."""
-
-    def __init__(self, glob: str) -> None:
-        self.symbols = [
-            symbol for token in tokens(glob) for symbol in ([token] if token[0] in "*?" else token)
-        ]
-        self.start = self._closed({0})
-
-    def _closed(self, positions: set[int]) -> _Positions:
-        """Add the positions after wildcards, which may match nothing."""
-        closed = set(positions)
-        for reached in positions:
-            position = reached
-            while position < len(self.symbols) and self.symbols[position] in ("*", "**"):
-                position += 1
-                closed.add(position)
-        return frozenset(closed)
-
-    def after(self, positions: _Positions, character: str) -> _Positions:
-        following: set[int] = set()
-        for position in positions:
-            symbol = self.symbols[position] if position < len(self.symbols) else ""
-            if symbol == "**" or (symbol == "*" and character != "/"):
-                following.add(position)
-            elif symbol == character or (symbol == "?" and character != "/"):
-                following.add(position + 1)
-        return self._closed(following)
-
-    def accepts(self, positions: _Positions) -> bool:
-        return len(self.symbols) in positions
-
 
 def can_match(glob: str) -> bool:
-    """Whether the glob matches any valid repository name."""
+    """Whether the glob matches any valid repository name. True if that takes too long."""
     if is_name(glob.replace("**", "a").replace("*", "a").replace("?", "a")):
         return True
-    machine = _Glob(glob)
-    return any(machine.accepts(positions) for positions, _ in _names(machine, machine))
+    machine = compile_glob(glob)
+    return any(
+        steps > _MOST_STEPS or machine.accepts(positions)
+        for steps, (positions, _) in enumerate(_names(machine, machine))
+    )
 
 
 @lru_cache(4096)
@@ -85,25 +52,19 @@ def covers(wide: str, narrow: str) -> bool:
     if wide in ("**", narrow):
         return True
     if not set("*?") & set(narrow):
-        return RepositoryGlobs((wide,)).match(narrow)
-    if not _beginning(narrow).startswith(_beginning(wide)):
+        return compile_glob(wide).match(narrow)
+    if not beginning(narrow).startswith(beginning(wide)):
         return False
-    machine, other = _Glob(narrow), _Glob(wide)
+    machine, other = compile_glob(narrow), compile_glob(wide)
     for steps, (positions, others) in enumerate(_names(machine, other)):
         if steps > _MOST_STEPS or (machine.accepts(positions) and not other.accepts(others)):
             return False
     return True
 
 
-@lru_cache(4096)
-def _beginning(glob: str) -> str:
-    """Return the text that all names begin with which the glob matches."""
-    return "" if glob[0] in "*?" else tokens(glob)[0]
-
-
-def _names(machine: _Glob, other: _Glob) -> Iterator[tuple[_Positions, _Positions]]:
+def _names(machine: Glob, other: Glob) -> Iterator[tuple[State, State]]:
     """Yield both states after each valid name that the first can still match, each pair once."""
-    mentioned = {symbol for symbol in machine.symbols + other.symbols if symbol in _LETTERS}
+    mentioned = (machine.characters | other.characters) & set(_LETTERS)
     unmentioned = next((letter for letter in _LETTERS if letter not in mentioned), "")
     characters = [*sorted(mentioned), *unmentioned, ".", "_", "-", "/"]
     states = {(_START, machine.start, other.start)}
@@ -164,7 +125,7 @@ class _RuleIndex:
             self._found[key].pop(self._order[id(rule)], None)
 
     def _keys(self, rule: Rule) -> Iterator[tuple[Who, str]]:
-        return ((who, _beginning(glob)) for who in rule.who for glob in rule.on)
+        return ((who, beginning(glob)) for who in rule.who for glob in rule.on)
 
     def covering(self, rule: Rule, entries: Sequence[Who], glob: str) -> list[Rule]:
         """Return rules that together allow all that ``rule`` does on ``glob``; none if not all."""
@@ -177,8 +138,8 @@ class _RuleIndex:
 
     def _candidates(self, who: Who, glob: str) -> Iterator[Rule]:
         """Yield the rules with a glob that may cover ``glob``, in the document's order."""
-        beginning = _beginning(glob)
+        start = beginning(glob)
         candidates: dict[int, Rule] = {}
-        for end in range(len(beginning) + 1):
-            candidates |= self._found.get((who, beginning[:end]), {})
+        for end in range(len(start) + 1):
+            candidates |= self._found.get((who, start[:end]), {})
         return (candidates[index] for index in sorted(candidates))

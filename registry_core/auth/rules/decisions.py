@@ -28,6 +28,7 @@ class RulePermissions:
         # Most actions have the same globs, and compiling many takes milliseconds.
         compiled = {texts: RepositoryGlobs(texts) for texts in set(map(tuple, globs.values()))}
         self._globs = {action: compiled[tuple(found)] for action, found in globs.items()}
+        self._beginnings = self._globs[LIST].beginnings()
 
     def allows(self, resource: Resource, action: str) -> bool:
         if resource.type != REPOSITORY:
@@ -42,6 +43,9 @@ class RulePermissions:
 
     def sees(self, repository: str) -> bool:
         return self._globs[LIST].match(repository)
+
+    def beginnings(self) -> tuple[str, ...]:
+        return self._beginnings
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...globs import RepositoryGlobs
 from ..secure_urls import is_secure_url
+from . import open_federations
 from .coverage import can_match, redundant_rules
 from .federation import Federation
 from .positions import find_lines
@@ -35,15 +36,16 @@ def parse_document(text: str, file: str) -> RulesDocument:
 
     :raises RulesInvalid: something is wrong with it; says all of it, with lines.
     """
-    problems = Problems(file)
+    problems, warnings = Problems(file), Problems(file)
     content, source = _parse_toml(text.removeprefix("\ufeff"), problems)
     _expect_tables(content, source)
     groups = _read_groups(source.table(content, "groups"))
-    federations = _read_federations(source.tables(content, "federation"))
+    federations = _read_federations(source.tables(content, "federation"), warnings)
     reader = _RuleReader(groups, {federation.name for federation in federations})
     rules = tuple(reader.read(table) for table in source.tables(content, "rule"))
     problems.raise_any()
-    return RulesDocument(rules, groups, federations, _warnings(rules, groups, file))
+    _warn_of_redundant(rules, groups, warnings)
+    return RulesDocument(rules, groups, federations, warnings.lines())
 
 
 def _parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Source]:
@@ -69,14 +71,12 @@ def _expect_tables(content: Mapping[str, Any], source: Source) -> None:
         source.problems.add(1, "there is no [[rule]], so nobody may do anything")
 
 
-def _warnings(rules: tuple[Rule, ...], groups: Groups, file: str) -> list[str]:
-    warnings = Problems(file)
+def _warn_of_redundant(rules: tuple[Rule, ...], groups: Groups, warnings: Problems) -> None:
     for rule, other in redundant_rules(rules, groups):
         warnings.add(
             rule.line,
             f"the rule is redundant: the rule at line {other.line} allows the same already",
         )
-    return warnings.lines()
 
 
 def _read_groups(table: Table) -> Groups:
@@ -94,12 +94,13 @@ def _read_groups(table: Table) -> Groups:
     return groups
 
 
-def _read_federations(tables: Iterable[Table]) -> tuple[Federation, ...]:
+def _read_federations(tables: Iterable[Table], warnings: Problems) -> tuple[Federation, ...]:
     """Return all federations with a name, valid or not: the problems say what is wrong."""
     found: dict[str, Federation] = {}
     lines: dict[str, int] = {}
     for table in tables:
         federation = _read_federation(table)
+        _check_openness(federation, table, warnings)
         name = federation.name
         if name in found:
             table.problem(f'the federation at line {lines[name]} has the name "{name}"', "name")
@@ -120,6 +121,13 @@ def _read_federation(table: Table) -> Federation:
     subjects = table.texts("subjects", '["repo:org/*:ref:refs/heads/main"]')
     claims = _read_claims(table)
     return Federation(name, issuer, audience, tuple(one.text for one in subjects), claims)
+
+
+def _check_openness(federation: Federation, table: Table, warnings: Problems) -> None:
+    if problem := open_federations.problem_with(federation):
+        table.problem(problem, "subjects")
+    elif warning := open_federations.warning_about(federation):
+        warnings.add(table.source.line((*table.path, "subjects")), warning)
 
 
 def _read_claims(table: Table) -> Mapping[str, str]:

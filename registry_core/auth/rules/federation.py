@@ -10,21 +10,21 @@ and ``:``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-_WILDCARDS = {"**": r"[\s\S]*", "*": "[^/:]*", "?": "[^/:]"}
-_TOKEN = re.compile(r"\*\*|\*|\?|[^*?]+")
+from ...globs import GlobSet
+
+_SEPARATORS = "/:"
 
 
 class ClaimGlobs:
     """Globs of which one has to match. Without globs nothing matches."""
 
     def __init__(self, globs: Iterable[str]) -> None:
-        self._patterns = [re.compile(_compile(glob)) for glob in globs]
+        self._globs = GlobSet(globs, _SEPARATORS)
 
     def match(self, claim: Any) -> bool:
         """Whether a glob matches the claim or, if it is a list, one of its elements.
@@ -34,11 +34,7 @@ class ClaimGlobs:
         if isinstance(claim, list):
             return any(self.match(element) for element in claim if not isinstance(element, list))
         text = _text(claim)
-        return text is not None and any(pattern.fullmatch(text) for pattern in self._patterns)
-
-
-def _compile(glob: str) -> str:
-    return "".join(_WILDCARDS.get(token) or re.escape(token) for token in _TOKEN.findall(glob))
+        return text is not None and self._globs.match(text)
 
 
 def _text(claim: Any) -> str | None:
@@ -65,12 +61,16 @@ class Federation:
 
         Issuer and audience are not compared.
         """
-        if not self._subject_globs.match(subject):
+        if not self.accepts_subject(subject):
             return f"the subject {subject!r} does not match"
         for name, globs in self._claim_globs.items():
             if not globs.match(claims.get(name)):
                 return f"the claim {name} does not match"
         return ""
+
+    def accepts_subject(self, subject: str) -> bool:
+        """Whether one of the subjects matches."""
+        return self._subject_globs.match(subject)
 
     @cached_property
     def _subject_globs(self) -> ClaimGlobs:

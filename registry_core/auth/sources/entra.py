@@ -55,7 +55,7 @@ class Entra:
             for issuer, at in ((v1, base), (v2, v2))
         }
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that an access token proves, whatever the user name is."""
         tokens = self._tokens.get(issuer_of(secret) or "")
         if tokens is None:
@@ -67,16 +67,30 @@ class Entra:
         except CredentialsInvalid as error:
             _log.info("Entra ID: %s", error)
             return None
-        return Login(identity, ENTRA, refresh_seconds=REFRESH_SECONDS)
+        accepted = next(filter(self._accepts, _audiences_of(claims)))
+        credential = f"{self._tenant} {accepted}"
+        return Login(identity, ENTRA, credential, refresh_seconds=REFRESH_SECONDS)
 
     async def renew(self, login: Login) -> Login | None:
-        """Return the login as it is: nothing about a token can be checked later."""
-        return login
+        """Return the login if its tenant and the audience of its token are still accepted.
+
+        The token itself cannot be checked any more.
+        """
+        tenant, _, audience = login.credential.partition(" ")
+        return login if tenant == self._tenant and self._accepts(audience) else None
+
+    def _accepts(self, audience: object) -> bool:
+        return isinstance(audience, str) and audience in self._audiences
 
 
 def _audiences(client_ids: Iterable[str]) -> frozenset[str]:
     given = frozenset(client_ids)
     return given | {f"api://{one}" for one in given if "://" not in one}
+
+
+def _audiences_of(claims: Mapping[str, Any]) -> list[Any]:
+    audience = claims["aud"]
+    return audience if isinstance(audience, list) else [audience]
 
 
 def _identity(claims: Mapping[str, Any], tenant: str) -> Identity:

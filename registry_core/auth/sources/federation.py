@@ -6,6 +6,8 @@ registry's audience. It is the password, so that no secret has to be stored.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -44,7 +46,7 @@ class Federated:
         issuers = {federation.issuer for federation in self._federations}
         self._tokens = {issuer: IssuedTokens(issuer, keys(issuer)) for issuer in issuers}
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login that a token proves."""
         issuer = issuer_of(secret)
         federations = [each for each in self._selected(name) if each.issuer == issuer]
@@ -60,17 +62,31 @@ class Federated:
             mismatches[federation.name] = _mismatch(federation, claims)
             if not mismatches[federation.name]:
                 identity = Identity(claims["sub"], f"{FEDERATED}:{federation.name}")
-                return Login(identity, FEDERATED, refresh_seconds=REFRESH_SECONDS)
+                credential = _fingerprint(federation)
+                return Login(identity, FEDERATED, credential, refresh_seconds=REFRESH_SECONDS)
         _log.info("a token from %s matches no federation: %s", issuer, mismatches)
         return None
 
     async def renew(self, login: Login) -> Login | None:
-        """Return the login as it is: nothing about a token can be checked later."""
-        return login
+        """Return the login if its federation is still there, and still accepts its subject.
+
+        The token itself cannot be checked any more.
+        """
+        for federation in self._federations:
+            if login.credential == _fingerprint(federation):
+                return login if federation.accepts_subject(login.identity.name) else None
+        return None
 
     def _selected(self, name: str) -> tuple[Federation, ...]:
         named = tuple(federation for federation in self._federations if federation.name == name)
         return named or self._federations
+
+
+def _fingerprint(federation: Federation) -> str:
+    """Return what changes if other tokens are accepted, except for their subject."""
+    accepted = (federation.name, federation.issuer, federation.audience)
+    claims = sorted(federation.claims.items())
+    return hashlib.sha256(json.dumps([accepted, claims]).encode()).hexdigest()
 
 
 def _mismatch(federation: Federation, claims: Mapping[str, Any]) -> str:

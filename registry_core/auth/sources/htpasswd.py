@@ -8,22 +8,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from ...aio import Expiring, Refreshing
-from ...caches import Cache
+from ...aio import SharedReads, off_loop
 from ...spec.errors import Unavailable
 from ..identity import HTPASSWD, Identity, Login
+from .password_checks import PasswordChecks
 
 _log = logging.getLogger(__name__)
-
-RELOAD_SECONDS = 5.0  # how often the file is looked at, at most
 
 BCRYPT_LENGTH = 72
 """How many bytes of a password bcrypt looks at."""
@@ -33,12 +30,10 @@ LEAST_COST, MOST_COST = 4, 16
 # The salt's last character carries 2 bits, the other 4 are zero.
 _BCRYPT = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 
-THREADS = 2
-WAITING = 64  # the most passwords being checked or waiting; further ones are refused for now
-PASSED_SECONDS = 300.0
-PASSED_ENTRIES = 4096
-
 _Stamp: TypeAlias = tuple[int, int, int]
+
+_ONE_AT_A_TIME = 3600.0  # seconds; two looks at once could apply the older one last
+_COARSEST_NS = 2_000_000_000  # the resolution of timestamps on FAT
 
 
 class HtpasswdInvalid(Exception):
@@ -54,30 +49,42 @@ def parse_htpasswd(text: str, file: str) -> Mapping[str, bytes]:
 
     :raises HtpasswdInvalid: something is wrong with it; says all of it.
     """
-    users: dict[str, bytes] = {}
-    lines: dict[str, int] = {}
-    problems: list[str] = []
-    stripped = map(str.strip, text.removeprefix("\ufeff").splitlines())
-    for number, line in enumerate(stripped, 1):
-        if not line or line.startswith("#"):
-            continue
-        name, _, hashed = line.partition(":")
-        if problem := _problem(name, hashed, lines.get(name)):
-            problems.append(f"{file}:{number}: {problem}")
-        lines.setdefault(name, number)
-        users[name] = hashed.encode()
-    if not lines:
-        problems.append(
+    users, problems = _parse(text.encode(errors="surrogatepass"), file)
+    if not users and not problems:
+        problems = [
             f"{file}: names no user; make a line with: python -m registry_core auth hash USER"
-        )
+        ]
     if problems:
         raise HtpasswdInvalid(problems)
     return users
 
 
+def _parse(content: bytes, file: str) -> tuple[Mapping[str, bytes], list[str]]:
+    """Return the users of the lines that are right, and what is wrong with the others.
+
+    Of several lines for a user, the first counts, as with Apache.
+    """
+    users: dict[str, bytes] = {}
+    lines: dict[str, int] = {}
+    problems: list[str] = []
+    text = content.decode(errors="replace").removeprefix("\ufeff")
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith("#"):
+            continue
+        name, _, hashed = line.partition(":")
+        if problem := _problem(name, hashed, lines.get(name)):
+            problems.append(f"{file}:{number}: {problem}")
+        else:
+            users[name] = hashed.encode()
+        lines.setdefault(name, number)
+    return users, problems
+
+
 def _problem(name: str, hashed: str, earlier_line: int | None) -> str:
     if not name or not hashed:
         return "is not of the form user:hash"
+    if "\ufffd" in name:
+        return "the user name is not in UTF-8"
     if earlier_line is not None:
         return f"user {name!r} is already on line {earlier_line}"
     match = _BCRYPT.fullmatch(hashed)
@@ -121,8 +128,8 @@ def htpasswd_line(user: str, password: str, cost: int) -> str:
 class Htpasswd:
     """`IdentitySource` of the users of a password file.
 
-    The file is read again when it changes. If it has become invalid, that is logged, and the users
-    stay as they were.
+    Each request sees the file as it is: a user who was removed is gone at once, and so are all if
+    the file is gone. A damaged line costs nobody but its own user, and is logged once.
     """
 
     name = HTPASSWD
@@ -133,10 +140,9 @@ class Htpasswd:
         :raises HtpasswdInvalid: it is not a valid password file.
         """
         self._checks = PasswordChecks()
-        self._path = Path(file)
-        self._stamp: _Stamp | None = None
-        users = Expiring(parse_htpasswd(text, file))
-        self._users = Refreshing("the password file", self._reload, initial=users)
+        self._users = parse_htpasswd(text, file)
+        self._file: _File | None = None
+        self._reads = SharedReads(self._read_again, patience=_ONE_AT_A_TIME)
 
     @classmethod
     def from_file(cls, path: Path) -> Htpasswd:
@@ -144,59 +150,116 @@ class Htpasswd:
 
         :raises HtpasswdInvalid: it cannot be read, or is not a valid password file.
         """
-        stamp = _stamp(path)  # before reading: a change meanwhile is seen next time
-        text = _read(path)
+        file = _File(path)
+        try:
+            text = file.read().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HtpasswdInvalid([_unreadable(path, error)]) from None
         source = cls(text, str(path))
-        source._stamp = stamp
-        source._users = Refreshing(
-            f"the password file {path}",
-            source._reload,
-            initial=_reload_later(parse_htpasswd(text, str(path))),
-            clock=time.monotonic,
-        )
+        source._file = file
         return source
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login of a user by their password.
 
-        :raises Unavailable: too many other passwords are being checked.
+        :raises TooManyRequests: too many other passwords are being checked.
+        :raises Unavailable: the file cannot be read.
         """
-        users = await self._users.get()
+        users = await self._current()
         password = secret.encode(errors="surrogatepass")
         passes = await self._checks.passes(
-            name.encode(errors="surrogatepass"), password, lambda: _check(users, name, password)
+            name.encode(errors="surrogatepass"),
+            password,
+            lambda: _check(users, name, password),
+            client=client,
         )
         if not passes:
             return None
         return Login(Identity(name, HTPASSWD), HTPASSWD, _fingerprint(users[name]))
 
     async def renew(self, login: Login) -> Login | None:
-        """Return the login unless the user's line has changed or gone."""
-        hashed = (await self._users.get()).get(login.identity.name)
+        """Return the login unless the user's line has changed or gone.
+
+        :raises Unavailable: the file cannot be read.
+        """
+        hashed = (await self._current()).get(login.identity.name)
         return login if hashed and _fingerprint(hashed) == login.credential else None
 
     async def has_user(self, name: str) -> bool:
-        """Whether the file has a line for the user."""
-        return name in await self._users.get()
+        """Whether the file has a line for the user.
 
-    async def _reload(self) -> Expiring[Mapping[str, bytes]]:
-        users = self._users.current
-        assert users is not None, "there are users from the start"
+        :raises Unavailable: the file cannot be read.
+        """
+        return name in await self._current()
+
+    async def _current(self) -> Mapping[str, bytes]:
+        """Return the users, looking at the file first. Requests at the same time share a look."""
+        return self._users if self._file is None else await self._reads.get(self._file)
+
+    async def _read_again(self, file: _File) -> Mapping[str, bytes]:
         try:
-            stamp = await asyncio.to_thread(_stamp, self._path)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                text = await asyncio.to_thread(_read, self._path)
-                users = parse_htpasswd(text, str(self._path))
-                self._checks.forget()
-                _log.info("%s has changed; it has %d users", self._path, len(users))
-        except HtpasswdInvalid as error:
-            _log.error("the users stay as they were: %s", "; ".join(error.problems))
-        return _reload_later(users)
+            content = await asyncio.to_thread(file.read_if_changed)
+        except OSError as error:
+            raise Unavailable(
+                _unreadable(file.path, error), public="passwords cannot be checked now"
+            ) from None
+        if content is not None:
+            self._users, problems = await off_loop(len(content), _parse, content, str(file.path))
+            self._checks.forget()
+            _log_change(file.path, self._users, problems)
+        return self._users
 
 
-def _reload_later(users: Mapping[str, bytes]) -> Expiring[Mapping[str, bytes]]:
-    return Expiring(users, expires_at=time.monotonic() + RELOAD_SECONDS)
+def _log_change(path: Path, users: Mapping[str, bytes], problems: Sequence[str]) -> None:
+    if problems:
+        _log.error("ignored in the password file: %s", "; ".join(problems))
+    if users:
+        _log.info("%s has changed; it has %d users", path, len(users))
+    else:
+        _log.error("the password file %s is missing or names no user: nobody can log in", path)
+
+
+class _File:
+    """A file that is read when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: _Stamp | None = None
+        self._digest = b""
+
+    def read(self) -> bytes:
+        """:raises OSError: it cannot be read."""
+        now = time.time_ns()
+        status = self.path.stat()  # before reading: a change meanwhile is seen next time
+        content = self.path.read_bytes()
+        # Timestamps are coarse: a second change may leave the stamp of the first.
+        is_settled = abs(now - status.st_mtime_ns) > _COARSEST_NS
+        self._seen = _stamp(status) if is_settled else None
+        self._digest = _digest(content)
+        return content
+
+    def read_if_changed(self) -> bytes | None:
+        """Return the content if it has changed since it was read; empty without a file.
+
+        :raises OSError: it cannot be read.
+        """
+        before = self._digest
+        try:
+            if self._seen is not None and self._seen == _stamp(self.path.stat()):
+                return None
+            content = self.read()
+        except FileNotFoundError:
+            content, self._seen, self._digest = b"", None, _digest(b"")
+        return content if self._digest != before else None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    """Return what differs when the file's content does."""
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _fingerprint(hashed: bytes) -> str:
@@ -204,80 +267,28 @@ def _fingerprint(hashed: bytes) -> str:
 
 
 def _check(users: Mapping[str, bytes], name: str, password: bytes) -> bool:
-    """Check a password. Unknown users take as long, so that the time does not reveal users."""
+    """Check a password with the same work whoever the user is, so that time does not reveal them.
+
+    The work of a check doubles with each step of the cost. What a hash lacks to the highest cost in
+    the file is made up by checks that nothing passes: 2^4 + (2^4 + 2^5) = 2^6.
+    """
     import bcrypt
 
-    known = users.get(name)
-    hashed = known or b"$2b$%02d$" % max(int(each[4:6]) for each in users.values()) + b"." * 53
     # bcrypt has always used the beginning of a longer password, under Apache and distribution too.
-    return bcrypt.checkpw(password[:BCRYPT_LENGTH], hashed) and known is not None
+    password = password[:BCRYPT_LENGTH]
+    highest = max(map(_cost, users.values()), default=LEAST_COST)
+    hashed = users.get(name)
+    passes = hashed is not None and bcrypt.checkpw(password, hashed)
+    missing = [highest] if hashed is None else range(_cost(hashed), highest)
+    for cost in missing:
+        bcrypt.checkpw(password, b"$2b$%02d$" % cost + b"." * 53)
+    return passes
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HtpasswdInvalid([_unreadable(path, error)]) from None
-
-
-def _stamp(path: Path) -> _Stamp:
-    """Return what differs when the file's content does.
-
-    :raises HtpasswdInvalid: the file does not exist.
-    """
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise HtpasswdInvalid([_unreadable(path, error)]) from None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _cost(hashed: bytes) -> int:
+    return int(hashed[4:6])
 
 
 def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> str:
     reason = error.strerror if isinstance(error, OSError) else f"is not UTF-8 ({error.reason})"
     return f"{path}: {reason}"
-
-
-class PasswordChecks:
-    """Slow checks of passwords: off the event loop, a few at a time, one for equal credentials.
-
-    Credentials that passed are cached for some minutes by a keyed hash; the password itself is not
-    kept. Those that failed are not cached: each attempt costs a check.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, "password")
-        self._key = secrets.token_bytes(32)
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget what passed, and what a check under way finds: passwords may have changed."""
-        self._passed: Cache[bytes, bool] = Cache(PASSED_SECONDS, capacity=PASSED_ENTRIES)
-        self._running: dict[bytes, asyncio.Future[bool]] = {}
-
-    async def passes(self, name: bytes, password: bytes, check: Callable[[], bool]) -> bool:
-        """Return the result of ``check``, or of an earlier one of the same name and password.
-
-        :raises Unavailable: too many others are waiting.
-        """
-        message = b"%d:%b%b" % (len(name), name, password)
-        credentials = hashlib.blake2b(message, key=self._key).digest()
-        if self._passed.get(credentials):
-            return True
-        running = self._running.get(credentials) or self._start(credentials, check)
-        # A client that disconnects cancels its own request, not what the others wait for.
-        return await asyncio.shield(running)
-
-    def _start(self, credentials: bytes, check: Callable[[], bool]) -> asyncio.Future[bool]:
-        passed, running = self._passed, self._running
-        if len(running) >= WAITING:
-            raise Unavailable("too many logins at once; try again", headers={"Retry-After": "2"})
-        future = asyncio.get_running_loop().run_in_executor(self._threads, check)
-        running[credentials] = future
-
-        def finished(done: asyncio.Future[bool]) -> None:
-            del running[credentials]
-            if not done.cancelled() and done.exception() is None and done.result():
-                passed.put(credentials, value=True)
-
-        future.add_done_callback(finished)
-        return future

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..caller import CredentialsInvalid
+from ..secure_urls import is_of_this_machine
 from ..tokens.claims import VerifiedToken, check_issuer
 from ..tokens.keys import ALGORITHMS, KeySource
 from ..tokens.remote_keys import FetchFailed, KeysAtUrl, fetch_json
@@ -59,6 +60,9 @@ def discovered_keys(issuer: str, base: str | None = None) -> KeysAtUrl:
         keys_url = document.get("jwks_uri")
         if not isinstance(keys_url, str):
             raise FetchFailed(f"{url} has no jwks_uri")
+        if is_of_this_machine(keys_url) and not is_of_this_machine(url):
+            # An issuer that is trusted for its tokens is not trusted to reach what runs here.
+            raise FetchFailed(f"{url} leads to this machine: {keys_url!r}")
         return await fetch_json(keys_url, timeout=_FETCH_SECONDS)
 
     return KeysAtUrl((base or issuer).rstrip("/") + _WELL_KNOWN, fetch=fetch)

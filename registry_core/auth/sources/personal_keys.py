@@ -142,7 +142,7 @@ class PersonalKeySource:
     now: Callable[[], datetime] = _now
     name: str = KEY
 
-    async def log_in(self, name: str, secret: str) -> Login | None:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login | None:
         """Return the login of a key. Looks only for secrets that look like keys."""
         key = await self._find_valid(key_name(secret))
         return key.login if key and key.matches(name, secret) else None

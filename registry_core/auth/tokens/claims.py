@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...globs import RepositoryGlobs
 from ...spec.scopes import Resource, Scope
 from ..caller import CredentialsInvalid
-from ..identity import Identity
+from ..identity import Identity, Login
 
 LEEWAY = 60.0
 """The difference between clocks that is tolerated, in seconds; the same as distribution's."""
@@ -146,6 +147,18 @@ def identity_claim(identity: Identity) -> dict[str, object]:
         "groups": sorted(identity.groups),
         "roles": sorted(identity.roles),
     }
+
+
+def holder_claim(login: Login) -> dict[str, object]:
+    """Return the claim ``identity`` of a token for the catalog: with the limits of the login."""
+    claim = identity_claim(login.identity)
+    return claim if login.shown is None else claim | {"repositories": list(login.shown)}
+
+
+def shown_from_claim(claim: Mapping[str, Any]) -> RepositoryGlobs | None:
+    """Return the limits in a claim made by `holder_claim`, in a verified token; None without."""
+    globs = claim.get("repositories")
+    return None if globs is None else RepositoryGlobs(tuple(globs))
 
 
 def identity_from_claim(claim: Mapping[str, Any]) -> Identity:

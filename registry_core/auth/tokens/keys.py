@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -213,3 +214,15 @@ class SigningKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         ).decode()
+
+    def derive_secret(self, purpose: str) -> str:
+        """Return a secret for one purpose, the same wherever the key is the same.
+
+        It reveals nothing about the key: HMAC with the key as its key (NIST SP 800-108).
+        """
+        der = self.private.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        return hmac.digest(der, purpose.encode(), "sha256").hex()

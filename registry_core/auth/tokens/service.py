@@ -9,16 +9,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from http import HTTPStatus
 
+from ...spec.errors import Unsupported
 from ...spec.scopes import ANY, DELETE, PULL, PUSH, REPOSITORY, WHOLE_CATALOG, Resource, Scope
 from ..caller import CredentialsInvalid
 from ..identity import ANONYMOUS, IdentitySource, Login
 from ..rules import Rules
-from .claims import identity_claim
+from .claims import holder_claim
 from .issuing import Issuer, RefreshTokens, token_id
+from .logins import login_claims
 
 ANONYMOUS_LOGIN = Login(ANONYMOUS, "")
 """The login of requests without credentials, which get what the rules allow everybody."""
+
+MAX_TOKEN_BYTES = 16 * 2**10
+"""The size of the largest access token: hosts accept 32 KiB of headers in all."""
 
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"  # noqa: S105 - a user name, not a secret
 """The user name, as in ACR, that announces a token as the password: a refresh token of the
@@ -49,17 +55,19 @@ class TokenService:
     issuer: Issuer
     refresh_tokens: RefreshTokens
 
-    async def log_in(self, name: str, secret: str) -> Login:
+    async def log_in(self, name: str, secret: str, *, client: str = "") -> Login:
         """Return the login that a name and a secret prove. The secret may be a refresh token.
 
+        :param client: the address of the client, empty if it is unknown.
         :raises CredentialsInvalid: they prove nothing to any source.
+        :raises TooManyRequests: too many secrets are being checked for this client.
         :raises Unavailable: they cannot be checked now.
         """
         if name == TOKEN_USER:
             with suppress(CredentialsInvalid):
                 return await self.renew(secret)
         for source in self.sources:
-            login = await source.log_in(name, secret)
+            login = await source.log_in(name, secret, client=client)
             if login is not None:
                 return login
         raise CredentialsInvalid("unknown user or wrong password", is_public=True)
@@ -85,6 +93,8 @@ class TokenService:
         """Issue a token for what is requested and allowed, with a refresh token if ``offline``.
 
         Requesting too much is not an error: what is missing shows when the token is used.
+
+        :raises Unsupported: the token would be larger than `MAX_TOKEN_BYTES` (400).
         """
         issued = int(self.issuer.now())
         scopes = tuple(self._granted(login, requested))
@@ -92,19 +102,21 @@ class TokenService:
         if login.key:
             claims["key"] = login.key
         if any(scope.resource == WHOLE_CATALOG.resource for scope in scopes):
-            # What the catalog shows depends on the identity.
-            claims["identity"] = identity_claim(login.identity)
+            # What the catalog shows depends on the identity, and on the limits of its key.
+            claims["identity"] = holder_claim(login)
+        claims.update(login_claims(login, scopes))
         refresh_token = None
         if offline and login.source:
             refresh_token = self.refresh_tokens.issue(login)
-        return Grant(
-            str(claims["jti"]),
-            self.issuer.issue(login.identity.subject, scopes, claims),
-            self.issuer.seconds,
-            issued,
-            scopes,
-            refresh_token,
-        )
+        token = self.issuer.issue(login.identity.subject, scopes, claims)
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unsupported(
+                f"the token would have more than {MAX_TOKEN_BYTES} bytes: request fewer scopes, "
+                "or use a key with fewer limits",
+                status=HTTPStatus.BAD_REQUEST,
+            )
+        seconds = self.issuer.seconds
+        return Grant(str(claims["jti"]), token, seconds, issued, scopes, refresh_token)
 
     @cached_property
     def _by_name(self) -> dict[str, IdentitySource]:

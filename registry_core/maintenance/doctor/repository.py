@@ -29,7 +29,7 @@ class RepositoryCheck:
     link_check: LinkCheck = field(init=False)
 
     def __post_init__(self) -> None:
-        self.link_check = LinkCheck(self.context)
+        self.link_check = LinkCheck(self.context, self.links)
 
     async def add(self, item: ListedObject) -> None:
         """Add a link. Makes calls only once many links need to be read."""
@@ -95,9 +95,9 @@ async def _has_manifests(context: CheckContext, name: str) -> bool:
 
 
 async def _write_marker(context: CheckContext, name: str) -> str:
-    # As after a deletion: whatever happens at the same time, there is a marker in the end if there
-    # are manifests.
-    await Catalog(context.store, context.layout).update(name)
+    catalog = Catalog(context.store, context.layout)
+    await catalog.mark(name)
+    await catalog.update(name)  # if the manifests were deleted meanwhile, the marker goes again
     return "marker written" if await context.exists(context.layout.catalog_marker(name)) else ""
 
 

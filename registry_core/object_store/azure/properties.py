@@ -7,6 +7,7 @@ specifying-conditional-headers-for-blob-service-operations
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -52,7 +53,14 @@ def read_properties(headers: Mapping[str, str], size: int) -> Properties:
         is_append=headers.get("x-ms-blob-type") == "AppendBlob",
         tier=headers.get("x-ms-access-tier", ""),
         archive_status=headers.get("x-ms-archive-status", ""),
+        answered=_answered(headers),
     )
+
+
+def _answered(headers: Mapping[str, str]) -> datetime | None:
+    with suppress(ValueError):
+        return parse_date(headers.get("Date", ""))
+    return None
 
 
 def read_etag(headers: Mapping[str, str]) -> str:

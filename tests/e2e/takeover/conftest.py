@@ -101,7 +101,7 @@ def taken_over(
         settings = {
             "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": storage.connection_string,
             "REGISTRY_STORAGE_AZURE_CONTAINER": container,
-            "REGISTRY_HTTP_SECRET": "a secret of the takeover",
+            "REGISTRY_HTTP_SECRET": "a secret of the takeover, long enough",
         }
         host = stack.enter_context(start_host(settings))
         yield TakenOver(host, container, load.root)

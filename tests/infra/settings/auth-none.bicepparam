@@ -3,5 +3,5 @@ using '../../../infra/main.bicep'
 // Without authentication.
 param environmentName = 'sample'
 param location = 'westeurope'
-param httpSecret = 'sample secret for tests'
+param httpSecret = 'sample secret for tests, 32 characters'
 param authMode = 'none'

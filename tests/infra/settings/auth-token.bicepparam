@@ -3,7 +3,7 @@ using '../../../infra/main.bicep'
 // A separate token service issues the tokens.
 param environmentName = 'sample'
 param location = 'westeurope'
-param httpSecret = 'sample secret for tests'
+param httpSecret = 'sample secret for tests, 32 characters'
 param authMode = 'token'
 param registrySettings = {
   REGISTRY_AUTH_TOKEN_REALM: 'https://tokens.example.com/token'

@@ -3,7 +3,7 @@ using '../../../infra/main.bicep'
 // An existing storage account in the same resource group is taken over, with a private network.
 param environmentName = 'sample'
 param location = 'westeurope'
-param httpSecret = 'sample secret for tests'
+param httpSecret = 'sample secret for tests, 32 characters'
 param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
 param existingStorageAccountName = 'existingaccount'
 param privateNetwork = true

@@ -30,17 +30,18 @@ ALICE = ("alice", SECRET)
 
 
 def settings(**others: str) -> Settings:
+    """Return the settings of a registry in mode builtin; others may change some, "" removes one."""
     environment = {
         "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
         "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
         "REGISTRY_STORAGE_REDIRECT_DISABLE": "true",
-        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+        "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
         "REGISTRY_AUTH": "builtin",
         "REGISTRY_AUTH_BUILTIN_SIGNINGKEY": KEY.pem(),
         "REGISTRY_AUTH_HTPASSWD_PATH": f"alice:{HASH}",
         "REGISTRY_AUTH_RULES": RULES,
     }
-    return read_settings(environment | others)
+    return read_settings({name: text for name, text in (environment | others).items() if text})
 
 
 def connect(store: CountingStore, **others: str) -> httpx.AsyncClient:

@@ -21,7 +21,8 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.server.context import ServerContext
-from registry_core.server.sessions import SessionSigner
+from registry_core.server.sealing import PAGE, Sealer
+from registry_core.server.sessions import SessionSealer
 from registry_core.server.urls import Urls
 from registry_core.spec.scopes import Scope
 from tests.support.clock import Clock
@@ -31,7 +32,6 @@ from tests.support.wire import Wire
 
 ISSUER, SERVICE, REALM = "issuer.test", "registry.test", "https://issuer.test/token"
 MINUTES = 60.0
-DAY = 24 * 3600.0
 
 _SETTINGS = Settings(AzureStorage("unused"), "a secret for tests", redirect=False)
 
@@ -78,9 +78,14 @@ async def guarded(
     authenticator = TokenAuthenticator(
         TokenVerifier(keys, issuer, SERVICE, now=clock), REALM, SERVICE
     )
-    sessions = SessionSigner(_SETTINGS.http_secret, now=clock)
+    sessions = SessionSealer(_SETTINGS.http_secret, now=clock)
     context = ServerContext(
-        Lazy.of(build_registry(_SETTINGS, store)), sessions, Urls(), authenticator, classes
+        Lazy.of(build_registry(_SETTINGS, store)),
+        sessions,
+        Urls(),
+        authenticator,
+        classes,
+        pages=Sealer(_SETTINGS.http_secret, PAGE),
     )
     transport = httpx.ASGITransport(Application(context))
     async with httpx.AsyncClient(transport=transport, base_url="http://registry.test") as client:

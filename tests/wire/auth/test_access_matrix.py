@@ -47,7 +47,7 @@ ENVIRONMENT = {
     "REGISTRY_STORAGE_REDIRECT_DISABLE": "true",
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP": "0",
     "REGISTRY_STORAGE_CACHE_MANIFESTS": "0",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
 }
 MODES = modes()
 PEOPLE = [(mode, who) for mode in MODES for who in mode.callers]

@@ -236,8 +236,8 @@ async def test_the_state_of_an_upload_is_valid_for_that_upload_only(registry: Gu
     for path in (own.path, f"/v2/mine/blobs/uploads/{location.path.rpartition('/')[2]}"):
         answer = await attacker.patch(f"{path}?_state={state}", b"x")
         assert_error(answer, 404, "BLOB_UPLOAD_INVALID")
-    head, _, signature = own.params["_state"].split(".")
-    stolen = f"{own.path}?_state={head}.{state.split('.')[1]}.{signature}"
+    half = len(state) // 2
+    stolen = f"{own.path}?_state={own.params['_state'][:half]}{state[half:]}"
     assert_error(await attacker.patch(stolen, b"x"), 404, "BLOB_UPLOAD_INVALID")
     bearer = registry.wire("secret/app", state).client
     assert_error(await bearer.get("/v2/"), 401, "UNAUTHORIZED")

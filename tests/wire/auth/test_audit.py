@@ -309,7 +309,7 @@ async def test_a_login_that_cannot_be_checked_has_a_line(
 ) -> None:
     """As when there are too many at once."""
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise TooManyRequests("too many logins at once; try again")
 
     monkeypatch.setattr(Htpasswd, "log_in", fail)

@@ -39,7 +39,7 @@ def host(
     storage = {
         "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
         "REGISTRY_STORAGE_AZURE_CONTAINER": create_container(azurite),
-        "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+        "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
     }
     with registry_under(request.param, {**storage, **issuer.settings()}) as running:
         yield running

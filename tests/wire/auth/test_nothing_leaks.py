@@ -59,7 +59,7 @@ ENVIRONMENT = {
     "REGISTRY_STORAGE_AZURE_CONTAINER": CONTAINER,
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP": "0",
     "REGISTRY_STORAGE_CACHE_MANIFESTS": "0",
-    "REGISTRY_HTTP_SECRET": "a secret for tests, long enough",
+    "REGISTRY_HTTP_SECRET": "a secret for tests, which is long enough",
 }
 LIMITS = Limits(retries=1, throttled_retries=1, first_delay=0.001, total=20, sign_in=5)
 KEY_OF_NOBODY = f"regk_ci_{'A' * 43}"

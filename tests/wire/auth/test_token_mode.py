@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from registry_core.server.authorize import LONGEST_PUSH
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from tests.support.content import CONFIG, descriptor, image_manifest
 from tests.support.wire import Wire, assert_error
 
-from .guarded import DAY, MINUTES, REALM, SERVICE, Guarded, guarded
+from .guarded import MINUTES, REALM, SERVICE, Guarded, guarded
 
 pytestmark = pytest.mark.anyio
 
@@ -116,20 +117,63 @@ async def test_a_token_costs_no_storage_call(registry: Guarded) -> None:
 
 
 async def test_an_upload_outlives_the_token_it_began_with(registry: Guarded) -> None:
-    """In a push of twenty minutes with a token of five, all requests of the upload succeed."""
+    """In a push of twenty minutes with a token of five, once bytes of it have arrived."""
+    writer = registry.granted("a")
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
+    registry.clock.pass_by(10 * MINUTES)
+    location = (await writer.patch(location, LAYER[3:4])).headers["Location"]
+    assert (await writer.client.get(location)).status_code == 204
+    registry.clock.pass_by(10 * MINUTES)
+    assert (await writer.finish(location, DIGEST, LAYER[4:])).status_code == 201
+    await _all_else_is_refused(writer)
+
+
+async def test_an_upload_without_bytes_does_not_outlive_its_token(registry: Guarded) -> None:
+    """Else whoever has lost the right to push could begin another one with each location."""
     writer = registry.granted("a")
     location = await writer.start()
     registry.clock.pass_by(10 * MINUTES)
-    location = (await writer.patch(location, LAYER[:3])).headers["Location"]
-    assert (await writer.client.get(location)).status_code == 204
+    for answer in (
+        await writer.patch(location, LAYER),
+        await writer.finish(location, DIGEST, LAYER),
+        await writer.client.get(location),
+        await writer.client.delete(location),
+    ):
+        assert_error(answer, 401, "UNAUTHORIZED")
+        assert answer.headers["WWW-Authenticate"].endswith(',error="invalid_token"')
+    newer = registry.granted("a")
+    assert (await newer.finish(location, DIGEST, LAYER)).status_code == 201
+
+
+async def test_with_an_expired_token_an_upload_makes_one_blob(registry: Guarded) -> None:
+    """Its location serves for no other, however often the answer is lost."""
+    writer = registry.granted("a")
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
     registry.clock.pass_by(10 * MINUTES)
-    assert (await writer.finish(location, DIGEST, LAYER[3:])).status_code == 201
-    await _all_else_is_refused(writer)
+    for _ in range(2):
+        assert (await writer.finish(location, DIGEST, LAYER[3:])).status_code == 201
+    other = LAYER[:3] + b"something else"
+    answer = await writer.finish(location, Digest.of(other), other[3:])
+    assert_error(answer, 404, "BLOB_UPLOAD_UNKNOWN")
+    reader = registry.granted("a", "pull")
+    assert (await reader.client.head(f"/v2/a/blobs/{Digest.of(other)}")).status_code == 404
+
+
+async def test_the_end_of_an_upload_costs_a_call_more_with_an_expired_token_only(
+    registry: Guarded,
+) -> None:
+    writer = registry.granted("a")
+    for content, minutes, calls in ((b"one", 0, ["put"]), (b"two", 10, ["put", "put"])):
+        location = (await writer.patch(await writer.start(), content)).headers["Location"]
+        registry.clock.pass_by(minutes * MINUTES)
+        registry.store.take()
+        assert (await writer.finish(location, Digest.of(content))).status_code == 201
+        assert registry.store.take() == calls
 
 
 async def test_an_upload_may_be_cancelled_after_its_token_expired(registry: Guarded) -> None:
     writer = registry.granted("a")
-    location = await writer.start()
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
     registry.clock.pass_by(10 * MINUTES)
     assert (await writer.client.delete(location)).status_code == 204
     await _all_else_is_refused(writer)
@@ -161,25 +205,27 @@ async def test_an_upload_continues_with_a_newer_token(registry: Guarded) -> None
 async def test_a_token_that_had_expired_before_the_upload_is_refused(registry: Guarded) -> None:
     earlier = registry.granted("a")
     registry.clock.pass_by(10 * MINUTES)
-    location = await registry.granted("a").start()
-    answer = await earlier.finish(location, DIGEST, LAYER)
+    writer = registry.granted("a")
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
+    answer = await earlier.finish(location, DIGEST, LAYER[3:])
     assert_error(answer, 401, "UNAUTHORIZED")
 
 
 async def test_an_expired_token_is_not_accepted_for_ever(registry: Guarded) -> None:
-    """After a day the upload continues with a new token only."""
+    """After two hours the upload continues with a new token only."""
     writer = registry.granted("a")
-    location = await writer.start()
-    registry.clock.pass_by(DAY + 1)
-    assert_error(await writer.finish(location, DIGEST, LAYER), 401, "UNAUTHORIZED")
-    assert (await registry.granted("a").finish(location, DIGEST, LAYER)).status_code == 201
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
+    registry.clock.pass_by(LONGEST_PUSH + 1)
+    assert_error(await writer.finish(location, DIGEST, LAYER[3:]), 401, "UNAUTHORIZED")
+    newer = registry.granted("a")
+    assert (await newer.finish(location, DIGEST, LAYER[3:])).status_code == 201
 
 
 @pytest.mark.parametrize("minutes", [0, 10])
 async def test_nobody_else_can_continue_an_upload(registry: Guarded, minutes: float) -> None:
     """Even if they may push there and have its state."""
     writer, other = registry.granted("a"), registry.granted("a", sub="mallory")
-    location = await writer.start()
+    location = (await writer.patch(await writer.start(), LAYER[:3])).headers["Location"]
     registry.clock.pass_by(minutes * MINUTES)
     for answer in (
         await other.client.get(location),
@@ -188,7 +234,7 @@ async def test_nobody_else_can_continue_an_upload(registry: Guarded, minutes: fl
         await other.client.delete(location),
     ):
         assert_error(answer, 404, "BLOB_UPLOAD_UNKNOWN")
-    assert (await writer.finish(location, DIGEST, LAYER)).status_code == 201
+    assert (await writer.finish(location, DIGEST, LAYER[3:])).status_code == 201
 
 
 async def test_the_owner_of_an_upload_still_needs_the_push_scope(registry: Guarded) -> None:

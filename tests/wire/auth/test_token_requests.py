@@ -95,6 +95,27 @@ async def test_an_unsupported_grant_type_is_a_bad_request(
     assert_error(await client.post("/auth/token", data=form or {"a": "b"}), 400, "UNSUPPORTED")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_token_request_has_a_hundred_scopes_at_most(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    """In one parameter or in many. Without credentials, thousands made an answer of 462 KiB."""
+    scopes = [f"repository:public/a{number}:pull" for number in range(101)]
+    form = {"grant_type": "password", "username": "", "password": ""}
+
+    async def request(*scopes: str) -> httpx.Response:
+        if method == "GET":
+            return await client.get("/auth/token", params={"scope": scopes})
+        return await client.post("/auth/token", data=form | {"scope": scopes})
+
+    for many in (scopes, [" ".join(scopes)], [*scopes[:60], " ".join(scopes[60:])]):
+        assert "100 at most" in assert_error(await request(*many), 400, "UNSUPPORTED")
+    answer = await request(*scopes[:100])
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == " ".join(scopes[:100])
+    assert len(answer.json()["token"]) < 16 * 2**10
+
+
 async def test_another_service_is_a_bad_request(client: httpx.AsyncClient) -> None:
     """But clients may name the registry by its host, too."""
     answer = await client.get("/auth/token", params={"service": "other"})
