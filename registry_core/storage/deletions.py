@@ -19,6 +19,7 @@ from ..aio import for_each, off_loop
 from ..object_store.interface import (
     Entry,
     NotFound,
+    Properties,
     delete_if,
     if_match,
     list_all,
@@ -31,7 +32,7 @@ from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .link_metadata import parse_digest
-from .links import Link, contended, read_link
+from .links import Link, announce_removal, contended, read_link
 from .membership import Membership
 from .protection import check_not_needed
 from .referrers import Referrers
@@ -78,13 +79,13 @@ class Deletions:
         self._layout = self.membership.layout
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
-        """See `Deleter`. Four calls; two more, at least, where immutable tags are configured.
+        """See `Deleter`. Four calls; three more, at least, where immutable tags are configured.
 
         A blob that is linked again meanwhile stays, as if the deletion had come first.
         """
         path = self._layout.blob_link(repository, digest)
         try:
-            found = await self._store.head(path)
+            found = await self._announce(path)
             await self._check_not_needed(repository, digest)
             await delete_if(self._store, path, if_match(found.etag))
         except NotFound:
@@ -140,12 +141,25 @@ class Deletions:
 
         :raises NotFound: the repository does not have the manifest.
         """
-        found = await self._store.head(self._layout.revision_link(repository, digest))
+        found = await self._announce(self._layout.revision_link(repository, digest))
         manifest = await self._read(digest)
         link = Link(digest).described_by(found)
         if link.descriptor is None and manifest is not None:
             link = Link.to(manifest.descriptor)
         return _Target(link, found.etag, manifest)
+
+    async def _announce(self, path: str) -> Properties:
+        """Return the link that is about to be deleted. One call.
+
+        Two where immutable tags are configured: then the link itself announces it to a push that
+        sets one, and needs the link. Either that push finds the note after it has set its tag, or
+        this deletion finds the tag after it has made the note.
+
+        :raises NotFound: the link does not exist.
+        """
+        if self.tags.immutable.texts:
+            return await announce_removal(self._store, path)
+        return await self._store.head(path)
 
     async def _delete_manifest(self, repository: str, target: _Target) -> DeletedManifest:
         """Delete a manifest, unless its revision link is written again meanwhile."""

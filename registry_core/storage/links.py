@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..object_store.interface import (
     IF_ABSENT,
@@ -44,6 +44,11 @@ _REPLACEMENTS = 4
 _ATTEMPTS = 200
 _QUICK_ATTEMPTS = 8
 _PAUSE = 0.05
+
+# Of a link that is about to be deleted.
+_REMOVED = {"removed": "1"}
+# How often that is noted in a link that others write at the same time.
+_NOTES = 16
 
 _NAMES = frozenset({"digest", "mediatype", "size"})
 
@@ -243,3 +248,50 @@ def contended(path: str) -> StoreUnavailable:
         f"{path} is written by others again and again",
         public="others are writing the same object; try again",
     )
+
+
+async def announce_removal(store: ObjectStore, path: str) -> Properties:
+    """Note in a link that it is about to be deleted. Two calls.
+
+    So a push at the same time, which needs the link, finds out: see `keep_link`. Return its
+    properties, with the ETag that it has now, and without the note.
+
+    :raises NotFound: the link does not exist.
+    :raises StoreUnavailable: others write it again and again.
+    """
+    for _ in range(_NOTES):
+        found = await store.head(path)
+        kept = _without_note(found)
+        if is_removed(found):
+            return replace(found, metadata=kept)
+        with suppress(ConditionFailed):
+            unchanged = if_match(found.etag)
+            etag = await store.set_metadata(path, {**kept, **_REMOVED}, condition=unchanged)
+            return replace(found, etag=etag)
+    raise contended(path)
+
+
+def _without_note(link: Properties) -> Mapping[str, str]:
+    return {name: text for name, text in link.metadata.items() if name not in _REMOVED}
+
+
+def is_removed(link: Properties) -> bool:
+    """Return whether a link is about to be deleted."""
+    return _REMOVED.items() <= link.metadata.items()
+
+
+async def keep_link(store: ObjectStore, path: str) -> None:
+    """Keep a link from a deletion that has announced itself. One call, two if one has.
+
+    :raises NotFound: the link does not exist.
+    :raises StoreUnavailable: others write it again and again.
+    """
+    for _ in range(_NOTES):
+        found = await store.head(path)
+        if not is_removed(found):
+            return
+        with suppress(ConditionFailed):
+            unchanged = if_match(found.etag)
+            await store.set_metadata(path, _without_note(found), condition=unchanged)
+            return
+    raise contended(path)

@@ -21,7 +21,7 @@ from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
-from ..spec.errors import ManifestInvalid, ManifestUnknown, NameUnknown
+from ..spec.errors import ManifestBlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..spec.manifest import Manifest, detect_media_type, parse_manifest
 from ..spec.preconditions import Precondition
 from .catalog import Catalog
@@ -31,6 +31,7 @@ from .link_metadata import manifest_info, read_manifest_info, revision_link, tag
 from .links import Link, contended
 from .membership import Membership
 from .paging import MOST_DETAILED, Window, list_names
+from .protection import keep_needed
 from .references import References
 from .referrers import Referrers
 from .tags import SeenTag, Tags
@@ -106,6 +107,8 @@ class Manifests:
         await self.content.put_manifest(manifest.digest, manifest.content)
         await self.membership.link_manifest(repository, link)
         await self._publish(repository, manifest, seen, pushed, is_marked=generation is not None)
+        if any(tag.is_immutable for tag in seen):
+            await self._keep_needed(repository, manifest)
         if not await self._is_undisturbed(repository, generation):
             await self._keep(repository, link, manifest)
         subject = manifest.document.subject
@@ -168,6 +171,15 @@ class Manifests:
             if await self.referrers.is_kept(repository, manifest):
                 return
         raise contended(self.membership.layout.revision_link(repository, link.digest))
+
+    async def _keep_needed(self, repository: str, manifest: Manifest) -> None:
+        """Keep what an immutable tag needs from deletions that have begun before it was set.
+
+        :raises ManifestBlobUnknown: some of it is gone: to push that and the manifest again helps.
+        """
+        gone = await keep_needed(self.content, repository, manifest)
+        if gone and self.references.require_blobs and self.references.require_children:
+            raise ManifestBlobUnknown(detail=sorted(map(str, gone)))
 
     async def list_manifests(self, repository: str, page: PageQuery) -> Listing[ManifestInfo]:
         """See `Lister`. One call for each 5,000 manifests.

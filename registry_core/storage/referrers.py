@@ -19,7 +19,6 @@ from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
 from ..object_store.interface import (
-    ConditionFailed,
     ContinuationInvalid,
     NotFound,
     Properties,
@@ -44,7 +43,7 @@ from .link_metadata import (
     referrer_link,
     to_text,
 )
-from .links import contended, put_link, read_link
+from .links import announce_removal, is_removed, put_link, read_link
 from .membership import Membership
 from .paging import invalid_token
 
@@ -56,22 +55,12 @@ _PAGE_BYTES = 4 * 2**20 - 1024
 _READ_AT_ONCE = 8
 # More than one only where storage's pages are short, or empty.
 _MOST_LISTINGS = 8
-# How often an entry is announced to be removed that others write at the same time.
-_ATTEMPTS = 16
 # The least that a descriptor takes in a fallback index.
 _DESCRIPTOR_BYTES = 128
 # A descriptor says what its manifest says, in no more bytes, and besides that its digest and size.
 _MAX_ENTRY_BYTES = MAX_MANIFEST_BYTES + 1024
 # Of an entry that does not say how large its manifest is.
 _USUAL_MANIFEST_BYTES = 64 * 2**10
-
-
-# Of an entry that is about to be removed, with its manifest.
-_REMOVED = {"removed": "1"}
-
-
-def _is_removed(entry: Properties) -> bool:
-    return _REMOVED.items() <= entry.metadata.items()
 
 
 @dataclass
@@ -108,7 +97,7 @@ class Referrers:
         if manifest.document.subject is None:
             return True
         entry = await self.look(repository, manifest)
-        return entry is not None and not _is_removed(entry)
+        return entry is not None and not is_removed(entry)
 
     async def announce_removal(self, repository: str, manifest: Manifest) -> str | None:
         """Note in a manifest's entry that it is about to be removed. Two calls.
@@ -119,17 +108,12 @@ class Referrers:
         :raises StoreUnavailable: others write it again and again.
         """
         path = self._entry(repository, manifest)
-        for _ in range(_ATTEMPTS):
-            entry = await self.look(repository, manifest)
-            if path is None or entry is None:
-                return None
-            if _is_removed(entry):
-                return entry.etag
-            noted = {**entry.metadata, **_REMOVED}
-            with suppress(NotFound, ConditionFailed):
-                unchanged = if_match(entry.etag)
-                return await self.membership.store.set_metadata(path, noted, condition=unchanged)
-        raise contended(str(path))
+        if path is None:
+            return None
+        try:
+            return (await announce_removal(self.membership.store, path)).etag
+        except NotFound:
+            return None
 
     async def remove(self, repository: str, manifest: Manifest, etag: str) -> bool:
         """Remove the entry that has the ETag; return False if it was written since. One call."""

@@ -6,12 +6,18 @@ from typing import NamedTuple
 
 import pytest
 
+from registry_core.globs import TagGlobs
+from registry_core.object_store.interface import ObjectStore
+from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
+from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import image_manifest
 
 from .checks import Checker, summary
 from .operations import Operation, delete, push
-from .scene import BASE, LAYER, NEIGHBOUR, NEIGHBOURS_LAYER, scene
+from .scene import BASE, CHILD, INDEX, LAYER, NEIGHBOUR, NEIGHBOURS_LAYER, scene, uncached
+from .scene import REPOSITORY as APP
+from .schedule import Make
 from .test_disturbed import (
     BASE_AS_V2,
     BASE_DELETED,
@@ -30,18 +36,39 @@ CAPS = pytest.mark.parametrize("cap", [250, pytest.param(5000, marks=pytest.mark
 LAST_DELETED = delete("delete", NEIGHBOUR, Digest.of(image_manifest(LAYER, NEIGHBOURS_LAYER)))
 
 
+IMMUTABLE = "immutable"
+
+
+def with_immutable_tags(store: ObjectStore) -> Registry:
+    """Return a registry without caches, one of whose tags is immutable."""
+    return StoredRegistry(
+        store,
+        manifest_cache_bytes=0,
+        membership_seconds=0,
+        immutable_tags=TagGlobs.parse(f"{APP}:{IMMUTABLE}"),
+        now=lambda: 0.0,
+    )
+
+
 class Case(NamedTuple):
     """``switches``: how often one that could go on has to wait: see `Explorer`."""
 
     name: str
     operations: tuple[Operation, ...]
     switches: int = SWITCHES
+    make: Make = uncached
 
 
 REFERRER = Case("a referrer deleted, pushed again", (REFERRER_AGAIN, REFERRER_DELETED), 5)
 
 CASES = [
     REFERRER,
+    Case(
+        "an immutable index pushed, its child deleted",
+        (push("push", APP, INDEX, IMMUTABLE), delete("delete", APP, Digest.of(CHILD))),
+        4,
+        with_immutable_tags,
+    ),
     Case("a manifest deleted twice, pushed by another tag", (BASE_DELETED,) * 2 + (BASE_AS_V2,)),
     Case("a manifest deleted twice, pushed again", (BASE_DELETED,) * 2 + (V1_AGAIN,)),
     Case("a referrer deleted twice, pushed again", (REFERRER_DELETED,) * 2 + (REFERRER_AGAIN,)),
@@ -57,7 +84,7 @@ CASES = [
 @cache
 def checked(case: Case, cap: int) -> Checker:
     with scene() as begin:
-        checker = Checker(begin.loop)
+        checker = Checker(begin.loop, case.make)
         checker.at_once(begin.ours, case.operations, switches=case.switches, cap=cap)
     return checker
 

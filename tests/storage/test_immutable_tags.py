@@ -1,16 +1,25 @@
 """Immutable tags: set once, then neither moved nor deleted (`REGISTRY_TAGS_IMMUTABLE`)."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from registry_core.globs import TagGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import Denied, ManifestUnknown
+from registry_core.spec.errors import Denied, ManifestBlobUnknown, ManifestUnknown
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, image_index, image_manifest, push_image, push_manifest
+from tests.support.content import (
+    CONFIG,
+    image_index,
+    image_manifest,
+    push_image,
+    push_manifest,
+    read_blob,
+)
 from tests.support.counting import CountingStore
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +77,8 @@ async def test_an_immutable_tag_cannot_be_deleted_nor_its_manifest(
         await registry.delete_tag("a", "v1")
     with pytest.raises(Denied, match="tag v1 of a is immutable"):
         await registry.delete_manifest("a", first.digest)
-    del before[LAYOUT.catalog_marker("a")]  # a deletion is announced before it looks for tags
+    for path in (LAYOUT.catalog_marker("a"), LAYOUT.revision_link("a", first.digest)):
+        del before[path]  # a deletion announces itself there before it looks for tags
     assert before.items() <= memory.objects.items()
     await registry.delete_manifest("a", second.digest)
     with pytest.raises(ManifestUnknown):
@@ -177,3 +187,84 @@ async def test_a_damaged_manifest_does_not_keep_others_from_being_deleted(
     await another.delete_blob("a", Digest.of(b"amd64"))
     with pytest.raises(Denied):
         await another.delete_blob("a", Digest.of(b"arm64"))
+
+
+@pytest.fixture
+def overtaken(memory: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that has an immutable tag pushed just before a link is deleted."""
+    delete = memory.delete
+
+    def push_before(path: str, content: bytes) -> None:
+        async def overtaken(at: str, **options: Any) -> None:
+            if at == path:
+                monkeypatch.setattr(memory, "delete", delete)
+                other = StoredRegistry(memory, immutable_tags=TagGlobs.parse("a:v*"))
+                await push_manifest(other, "a", "v1", content)
+            await delete(at, **options)
+
+        monkeypatch.setattr(memory, "delete", overtaken)
+
+    return push_before
+
+
+async def test_a_blob_stays_that_an_immutable_tag_comes_to_need_while_it_is_deleted(
+    registry: StoredRegistry, overtaken: Callable[..., None]
+) -> None:
+    await push_image(registry, "a", "latest", [b"first"])
+    blob = Digest.of(b"first")
+    overtaken(LAYOUT.blob_link("a", blob), image_manifest(b"first"))
+    await registry.delete_blob("a", blob)
+    assert await read_blob(registry, "a", blob) == b"first"
+
+
+async def test_what_an_immutable_index_comes_to_need_while_it_is_deleted_stays(
+    registry: StoredRegistry, overtaken: Callable[..., None]
+) -> None:
+    """The blobs of the manifests that it lists."""
+    await push_image(registry, "a", "latest", [b"first"])
+    index, blob = image_index(image_manifest(b"first")), Digest.of(b"first")
+    overtaken(LAYOUT.blob_link("a", blob), index)
+    await registry.delete_blob("a", blob)
+    assert await read_blob(registry, "a", blob) == b"first"
+
+
+async def test_a_manifest_stays_that_an_immutable_index_comes_to_list_while_it_is_deleted(
+    registry: StoredRegistry, overtaken: Callable[..., None]
+) -> None:
+    first = await push_image(registry, "a", "latest", [b"first"])
+    index = image_index(image_manifest(b"first"))
+    overtaken(LAYOUT.revision_link("a", first.digest), index)
+    await registry.delete_manifest("a", first.digest)
+    assert await registry.resolve_manifest("a", first.digest) == first
+
+
+async def test_a_push_of_an_immutable_tag_is_refused_if_what_it_needs_is_gone_by_then(
+    registry: StoredRegistry, memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the client pushes that again, and the manifest: its tag has been set meanwhile."""
+    await push_image(registry, "a", "latest", [b"first"])
+    put = memory.put
+
+    async def delete_first(path: str, *args: Any, **options: Any) -> str:
+        if path == LINK:
+            monkeypatch.setattr(memory, "put", put)
+            await registry.delete_blob("a", Digest.of(b"first"))
+        return await put(path, *args, **options)
+
+    monkeypatch.setattr(memory, "put", delete_first)
+    with pytest.raises(ManifestBlobUnknown):
+        await push_manifest(registry, "a", "v1", image_manifest(b"first"))
+    await push_image(registry, "a", "v1", [b"first"])
+
+
+async def test_a_push_of_an_immutable_tag_looks_at_each_reference_once_more(
+    registry: StoredRegistry, store: CountingStore
+) -> None:
+    await push_image(registry, "a", "latest", [b"first"])
+    manifest = image_manifest(b"first")
+    counts = []
+    for tag in ("first", "second", "v1"):
+        store.calls.clear()
+        await push_manifest(registry, "a", tag, manifest)
+        counts.append(len(store.take()))
+    assert counts[2] == counts[1] + 2
