@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from ..object_store.interface import StoreRefused, StoreUnavailable
+from ..object_store.errors import StoreRefused, StoreUnavailable
 from .options import Commands, number
 from .progress import format_quantity, show_progress
 from .storage_errors import explain

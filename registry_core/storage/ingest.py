@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..aio import off_loop
-from ..object_store.interface import BlocksRefused, ObjectStore, StoreRefused, WrongKind
+from ..object_store.errors import BlocksRefused, StoreRefused, WrongKind
+from ..object_store.interface import ObjectStore
 from ..registry import Chunk
 from ..spec.digest import Hasher
 from ..spec.errors import SizeInvalid

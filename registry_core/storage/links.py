@@ -12,17 +12,13 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..object_store.errors import ConditionFailed, NotFound, StoreUnavailable, TooLarge, WrongKind
 from ..object_store.interface import (
     IF_ABSENT,
     Condition,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
     StoredObject,
-    StoreUnavailable,
-    TooLarge,
-    WrongKind,
     delete_if,
     if_match,
 )

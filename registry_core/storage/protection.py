@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from http import HTTPStatus
 
 from ..aio import for_each, off_loop
-from ..object_store.interface import NotFound
+from ..object_store.errors import NotFound
 from ..spec.digest import Digest
 from ..spec.errors import Denied, ManifestInvalid
 from ..spec.manifest import parse_manifest

@@ -18,14 +18,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import (
-    ContinuationInvalid,
-    NotFound,
-    Properties,
-    TooLarge,
-    delete_if,
-    if_match,
-)
+from ..object_store.errors import ContinuationInvalid, NotFound, TooLarge
+from ..object_store.interface import Properties, delete_if, if_match
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest

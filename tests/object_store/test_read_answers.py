@@ -10,7 +10,8 @@ import pytest
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.azure.errors import AnswerMalformed
 from registry_core.object_store.azure.listing import ListingMalformed
-from registry_core.object_store.interface import RangeNotSatisfiable, if_match
+from registry_core.object_store.errors import RangeNotSatisfiable
+from registry_core.object_store.interface import if_match
 from tests.contracts.object_store import CONTENT
 from tests.support.scripted_storage import FROM_STORAGE, Instead, ScriptedStorage
 from tests.support.store_calls import CALLS, opened_over

@@ -14,7 +14,7 @@ from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.azure.errors import AnswerMalformed
 from registry_core.object_store.azure.listing import ListingMalformed
 from registry_core.object_store.azure.session import make_connector
-from registry_core.object_store.interface import TooLarge
+from registry_core.object_store.errors import TooLarge
 from tests.support.scripted_storage import (
     ACCOUNT,
     CONTAINER,

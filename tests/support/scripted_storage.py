@@ -22,18 +22,15 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from registry_core.object_store.interface import (
+from registry_core.object_store.errors import (
     BlockListInvalid,
-    Condition,
     ConditionFailed,
-    Entry,
     NotFound,
-    Page,
-    Properties,
     RangeNotSatisfiable,
     StoreError,
     WrongKind,
 )
+from registry_core.object_store.interface import Condition, Entry, Page, Properties
 from registry_core.object_store.memory import MemoryStore
 from tests.support.secure_azurite import Trust
 

@@ -17,7 +17,8 @@ from urllib.parse import unquote
 
 from aiohttp import ClientResponse
 
-from ..interface import ContinuationInvalid, Entry, Page, Properties
+from ..errors import ContinuationInvalid
+from ..interface import Entry, Page, Properties
 from .client import ACCEPT_XML
 from .container import Container
 from .errors import AnswerMalformed, HierarchicalNamespace, RequestInvalid

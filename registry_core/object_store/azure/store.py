@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
+from ..errors import ConditionFailed, NotFound
 from ..interface import (
     UNCONDITIONAL,
     Buffer,
     Condition,
-    ConditionFailed,
-    NotFound,
     Page,
     Properties,
     StagedBlocks,
