@@ -97,7 +97,7 @@ def block_id(nonce: str, index: int) -> str:
 
 
 ChoosePath = Callable[[], Awaitable[str | None]]
-"""Says where blocks are staged; None: nowhere, because the content is there already."""
+"""Returns the path where blocks are staged; None if the content is there already."""
 
 
 @dataclass(frozen=True)

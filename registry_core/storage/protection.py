@@ -1,4 +1,4 @@
-"""What immutable tags need is not deleted: else they would keep what they promise by name only."""
+"""Protection of the content of immutable tags: what such a tag needs cannot be deleted."""
 
 from __future__ import annotations
 
