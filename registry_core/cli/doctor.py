@@ -149,6 +149,9 @@ async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport)
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
         await store.check_namespace()
+        for what in await store.immutability():
+            message = f"the container has {what}: tags cannot move, and nothing can be deleted"
+            report.add(Finding(Problem.CONTAINER_IMMUTABLE, "", message))
         with show_progress() as on_progress:
             await examine(store, report, options, on_progress)
     finally:

@@ -171,6 +171,8 @@ class ScriptedStorage:
             return web.Response(headers={"x-ms-is-hns-enabled": "false"})
         if request.method == "PUT":
             return Instead(409, "ContainerAlreadyExists").response()
+        if request.method == "HEAD":
+            return web.Response(headers={"x-ms-has-immutability-policy": "false"})
         return await self._list(request)
 
     async def _read(self, request: Received) -> web.Response:
