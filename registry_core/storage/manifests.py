@@ -121,11 +121,18 @@ class Manifests:
         *,
         is_marked: bool,
     ) -> None:
-        """Write everything that leads to the manifest, at the same time."""
+        """Write everything that leads to the manifest, at the same time.
+
+        A tag with a precondition comes first: if it does not hold, nothing else is moved.
+        """
         link = tag_link(manifest.descriptor, pushed)
 
         async def point(tag: SeenTag) -> None:
             await self.tags.point(repository, tag, link)
+
+        if tags and tags[0].precondition:
+            first, *tags = tags
+            await point(first)
 
         await together(
             [

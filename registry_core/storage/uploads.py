@@ -260,9 +260,13 @@ class Uploads:
         await self.content.put(digest, content)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
-        """An upload that is gone may be one whose answer was lost: then it succeeds again."""
+        """An upload that is gone may be one whose answer was lost: then it succeeds again.
+
+        Unless the blob was deleted since, which a cached link would not say.
+        """
         try:
-            return (await self.membership.verify_blob(upload.repository, digest)).descriptor
+            found = await self.membership.verify_blob(upload.repository, digest, generation="")
+            return found.descriptor
         except NotFound:
             raise _unknown(upload) from None
 

@@ -202,7 +202,7 @@ def test_deletions(rounds: Rounds) -> None:
 
     assert of_deletion("v3") == 4
     assert of_deletion(Digest.of(MANIFEST)) == 13
-    assert of_deletion(Digest.of(REFERRER)) == 24
+    assert of_deletion(Digest.of(REFERRER)) == 23
 
 
 def test_an_index_of_manifests_of_another_instance(rounds: Rounds) -> None:
