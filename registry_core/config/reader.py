@@ -19,7 +19,7 @@ _FALSE = ("false", "no", "off", "0")
 _MISSPELT = 0.9  # difflib's ratio from which on an unknown name is taken for a misspelt one
 _INLINE = ("-----BEGIN", "{", "[")  # PEM, JSON, a table in TOML
 
-# App Service hands the app the reference itself where it cannot resolve it. Its text is no secret.
+# App Service hands the app the reference itself where it cannot resolve it. Its text is public.
 # learn.microsoft.com/azure/app-service/app-service-key-vault-references, "Troubleshooting"
 # learn.microsoft.com/azure/app-service/app-service-configuration-references
 _REFERENCES = {

@@ -74,7 +74,7 @@ def test_a_list_without_items_is_blank(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", [*table.SETTINGS, "AZURE_CLIENT_ID", "REGISTRY_UNKNOWN"])
 def test_a_reference_that_was_not_resolved_stops_the_start(name: str) -> None:
-    """App Service hands the app the text of the reference, which is no secret."""
+    """App Service hands the app the text of the reference, which is public."""
     found = problems(VALID | {name: REFERENCE})
     [line] = [line for line in found if line.startswith(f"{name} is a reference")]
     assert "Key Vault Secrets User" in line
