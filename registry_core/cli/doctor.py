@@ -91,7 +91,7 @@ def _prefix(text: str) -> str:
 
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     logging.basicConfig(format="registry: %(message)s")
-    # The SDK's own warnings, of many lines, would precede the one line that explains the error.
+    # azure-identity's warnings of many lines would precede the one line that explains the error.
     logging.getLogger("azure").propagate = False
     logging.getLogger("azure").addHandler(logging.NullHandler())
     try:

@@ -268,7 +268,7 @@ class _Entry:
 
 @dataclass
 class _Budget:
-    """What a page may still read besides the listing: anybody who may pull may request it.
+    """What a page may still read besides the listing; bounded, since any puller may request it.
 
     Entries of our own hold their descriptors, so that they cost no more than they bring to the
     page. Those that earlier versions wrote, or that lost their metadata, cost their manifest.
