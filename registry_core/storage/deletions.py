@@ -33,8 +33,8 @@ from .referrers import Referrers
 from .tags import Tags, newest_first
 
 _AT_ONCE = 16
-# How often a tag is deleted that is moved at the same time, and still meets its precondition.
-_ATTEMPTS = 8
+# How often something is deleted that others write at the same time.
+_ATTEMPTS = 16
 
 
 @dataclass
@@ -168,22 +168,24 @@ class Deletions:
         """Remove a manifest from its subject's referrers, if it is among them.
 
         Return False, and remove nothing, if the manifest was pushed again since. A push that is
-        about to write the revision link finds that another generation has begun since the entry was
-        looked at, and writes the entry again.
+        about to write the revision link finds that the entry is about to be removed.
+
+        :raises StoreUnavailable: others write the entry again and again.
         """
         manifest = target.manifest
-        entry = await self.referrers.look(repository, manifest) if manifest else None
-        if manifest is None or entry is None:
+        if manifest is None:
             return True
-        await self.catalog.begin_generation(repository)
         path = self._layout.revision_link(repository, manifest.digest)
-        try:
-            is_unchanged = (await self._store.head(path)).etag == target.etag
-        except NotFound:
-            is_unchanged = True
-        if is_unchanged:
-            await self.referrers.remove(repository, manifest, entry)
-        return is_unchanged
+        for _ in range(_ATTEMPTS):
+            entry = await self.referrers.announce_removal(repository, manifest)
+            if entry is None:
+                return True
+            with suppress(NotFound):
+                if (await self._store.head(path)).etag != target.etag:
+                    return False
+            if await self.referrers.remove(repository, manifest, entry):
+                return True
+        raise contended(path)
 
     async def _check_not_needed(self, repository: str, digest: Digest) -> None:
         """Check that no immutable tag needs what is about to be deleted. No call without any.

@@ -125,8 +125,8 @@ def _parse_link(path: str, content: bytes) -> Link:
 async def put_link(store: ObjectStore, path: str, link: Link) -> None:
     """Write a link whose path contains its digest. One call, three over an append blob.
 
-    It has another ETag then in any case: a deletion of the one that was there before, which is
-    conditional on that, leaves it.
+    It has another ETag then in any case: a deletion of the one that was
+    there before, which is conditional on that, leaves it.
 
     :raises StoreUnavailable: another registry writes it again and again.
     """
@@ -144,8 +144,8 @@ async def put_link(store: ObjectStore, path: str, link: Link) -> None:
 async def _describe_append_blob(store: ObjectStore, path: str, link: Link) -> bool:
     """Write a link's metadata to the append blob that holds it; delete one that does not.
 
-    Return whether the link is there. Storage does not put over an append blob, and readers would
-    miss it between its deletion and the put.
+    Return whether the link is there. Storage does not put over an append blob, and
+    readers would miss it between its deletion and the put.
     """
     with suppress(NotFound, ConditionFailed):  # changed meanwhile
         found = await look_at_link(store, path, delays=())

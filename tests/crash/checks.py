@@ -199,6 +199,8 @@ class Checker:
             ]
             for promise, no in zip(promises, failed, strict=True):
                 said += [] if no else _broken(promise, facts)
+            if not any(failed):
+                said += [f"not listed: {_short(each)}" for each in facts.unlisted]
             self._note(node, "in the end", said)
         self.runs += explorer.runs
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from registry_core.object_store.interface import Properties
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import DeletedManifest, Registry
 from registry_core.spec import media_types
@@ -153,6 +154,28 @@ async def test_a_deletion_that_meets_a_push_leaves_nothing_of_a_later_deletion(
     for step in steps:
         await step
     assert (await one.list_referrers("a", MANIFEST, None, ALL)).entries == ()
+
+
+async def test_a_referrer_is_pushed_while_other_manifests_are_deleted_all_the_time(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the push looks at the repository's generation, it finds another one."""
+    registry = StoredRegistry(memory)
+    await push_image(registry, "a", "v1", [LAYER])
+    marker = LAYOUT.catalog_marker("a")
+    head = memory.head
+
+    async def find_another(path: str) -> Properties:
+        if path == marker:
+            await memory.put(marker, b"")
+        return await head(path)
+
+    monkeypatch.setattr(memory, "head", find_another)
+    subject = descriptor(image_manifest(LAYER), media_types.OCI_MANIFEST)
+    referrer = image_manifest(LAYER, subject=subject)
+    await push_manifest(registry, "a", Digest.of(referrer), referrer)
+    [listed] = (await registry.list_referrers("a", MANIFEST, None, ALL)).entries
+    assert listed.digest == Digest.of(referrer)
 
 
 async def test_a_deletion_returns_what_was_deleted(memory: MemoryStore) -> None:

@@ -251,7 +251,7 @@ class ManifestCheck:
         if await self.context.exists(revision):
             return "entry written"
         if entry is not None:  # the manifest was deleted meanwhile
-            await referrers.remove(self.repository, manifest, entry)
+            await referrers.remove(self.repository, manifest, entry.etag)
         return ""
 
 
