@@ -69,6 +69,13 @@ def _mode(reader: SettingsReader) -> Mode | None:
         )
         return None
     mode = reader.choice(AUTH)
+    if mode == Mode.NONE and reader.text(AUTH) != Mode.NONE:
+        # Templates write None where a value is missing.
+        reader.problems.append(
+            f"{AUTH}={reader.given(AUTH)!r} must be {Mode.NONE} in lower case, if everybody may "
+            "push, pull and delete"
+        )
+        return None
     return Mode(mode) if mode else None
 
 

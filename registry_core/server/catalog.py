@@ -23,7 +23,8 @@ MOST_LISTINGS = 8
 After them the page is returned as far as it is filled, with a link even though no visible name may
 follow. This happens only where a caller may not see tens of thousands of repositories in a row, in
 a place that the beginnings of their globs do not let the listing leave out. It tells them that the
-registry is large, and nothing else.
+registry is large, and, to whoever tries one beginning after another, from which name on fewer
+follow.
 """
 
 ROWS = 4999

@@ -189,6 +189,17 @@ def test_commands_that_only_work_on_storage_need_no_usable_secret() -> None:
     assert weakness(settings.http_secret) == ""
 
 
+@pytest.mark.parametrize("text", ["None", "NONE"])
+def test_an_open_registry_is_meant_only_where_none_is_in_lower_case(text: str) -> None:
+    """``None`` is what templates make of a value that is missing."""
+    with pytest.raises(ConfigError) as refused:
+        read_settings({**VALID, table.AUTH: text})
+    assert refused.value.problems == [
+        f"REGISTRY_AUTH='{text}' must be none in lower case, if everybody may push, pull and delete"
+    ]
+    assert read_settings({**VALID, table.AUTH: "none"}).auth.mode is Mode.NONE
+
+
 def test_entra_id_needs_access_rules() -> None:
     """Otherwise every user, guest and app of the tenant could push and delete everything."""
     [problem] = problems(VALID | BUILTIN | ENTRA)
