@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from ..object_store.interface import StoreRefused, StoreUnavailable
+from ..object_store.errors import StoreRefused, StoreUnavailable
 from .options import Commands, number
 from .progress import format_quantity, show_progress
 from .storage_errors import explain
@@ -91,7 +91,7 @@ def _prefix(text: str) -> str:
 
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     logging.basicConfig(format="registry: %(message)s")
-    # The SDK's own warnings, of many lines, would precede the one line that explains the error.
+    # azure-identity's warnings of many lines would precede the one line that explains the error.
     logging.getLogger("azure").propagate = False
     logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
@@ -149,6 +149,9 @@ async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport)
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
         await store.check_namespace()
+        for what in await store.immutability():
+            message = f"the container has {what}: tags cannot move, and nothing can be deleted"
+            report.add(Finding(Problem.CONTAINER_IMMUTABLE, "", message))
         with show_progress() as on_progress:
             await examine(store, report, options, on_progress)
     finally:

@@ -69,6 +69,13 @@ def _mode(reader: SettingsReader) -> Mode | None:
         )
         return None
     mode = reader.choice(AUTH)
+    if mode == Mode.NONE and reader.text(AUTH) != Mode.NONE:
+        # Templates write None where a value is missing.
+        reader.problems.append(
+            f"{AUTH}={reader.given(AUTH)!r} must be {Mode.NONE} in lower case, if everybody may "
+            "push, pull and delete"
+        )
+        return None
     return Mode(mode) if mode else None
 
 
@@ -89,7 +96,7 @@ def _htpasswd(reader: SettingsReader) -> HtpasswdAuth | None:
     """Return the users of a password file; None without one, which is a problem."""
     from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 
-    users = reader.document(HTPASSWD_PATH, inline=":$2")
+    users = reader.document(HTPASSWD_PATH, inline=":$2", is_secret=True)
     if users is None:
         if not reader.text(HTPASSWD_PATH):
             reader.problems.append(

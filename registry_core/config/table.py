@@ -189,7 +189,8 @@ INDEX_PLATFORMS = _CONTENT.add(
 MAX_REFERENCES = _CONTENT.add(
     "REGISTRY_VALIDATION_MANIFESTS_MAXREFERENCES",
     "The most blobs and manifests that a pushed manifest may reference. Each takes up to two calls "
-    "to storage. A larger manifest is refused (400).",
+    "to storage, a blob that an index lists as a manifest three. A larger manifest is refused "
+    "(400).",
     Type.NUMBER,
     default="1000",
 )

@@ -3,6 +3,8 @@
 - The head of a request is limited as in Kestrel, the Functions host's server, to 32 KiB of headers
   and to 100 of them. Longer request lines than 8 KiB are refused by the registry itself.
 - Half a head has 30 s to become a whole one.
+- 100 requests may wait while the one before them is answered. Uvicorn takes whatever arrives at
+  once, tens of thousands of short ones, which would keep everybody else waiting for seconds.
 - An offer to change the protocol is ignored, which a server may do: RFC 9110, section 7.8. Parser
   and uvicorn would take the request's body for the beginning of the other protocol.
 """
@@ -23,6 +25,7 @@ from ..spec.errors import Unsupported
 HEADER_BYTES = 32 * 2**10
 HEADERS = 100
 HEAD_SECONDS = 30.0
+WAITING_REQUESTS = 100
 # How long a refused client may go on sending: a connection that is closed while bytes arrive is
 # reset, and the client loses the answer.
 _LINGER_SECONDS = 1.0
@@ -57,6 +60,10 @@ _MANY_HEADERS = _Refusal(
 )
 _SLOW_HEAD = _Refusal(
     HTTPStatus.REQUEST_TIMEOUT, f"the headers did not arrive within {HEAD_SECONDS:.0f} seconds"
+)
+_MANY_REQUESTS = _Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    f"more than {WAITING_REQUESTS} requests were sent before the first one was answered",
 )
 
 
@@ -135,6 +142,8 @@ class LimitedProtocol(HttpToolsProtocol):
     # Callbacks of the parser. What they raise arrives as the context of an `HttpParserError`.
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= WAITING_REQUESTS:
+            raise _Refused(_MANY_REQUESTS)
         super().on_message_begin()
         self._is_in_head = True
         self._header_bytes = self._header_count = 0
@@ -200,7 +209,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = refusal
         self._stop_head_timer()
         is_open = self._is_answering
-        if not (is_open and self.cycle.response_started):
+        # Requests that wait do so for an answer under way: that of an earlier request.
+        is_earlier_under_way = bool(self.pipeline)
+        if not (is_earlier_under_way or (is_open and self.cycle.response_started)):
             self.transport.write(_answer(refusal))
         if is_open or not self.transport.can_write_eof():
             self.transport.close()

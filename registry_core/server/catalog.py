@@ -2,7 +2,7 @@
 
 It is filtered before pages are cut: a page is filled with visible names, however many others lie
 between them, and only a visible name behind it makes a link. What a page costs in calls, and so how
-long it takes, depends on the others; names, number and position of these cannot be told from it.
+long it takes, depends on the others, but does not reveal their names, number and position.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ MOST_LISTINGS = 8
 After them the page is returned as far as it is filled, with a link even though no visible name may
 follow. This happens only where a caller may not see tens of thousands of repositories in a row, in
 a place that the beginnings of their globs do not let the listing leave out. It tells them that the
-registry is large, and nothing else.
+registry is large, and, to whoever tries one beginning after another, from which name on fewer
+follow.
 """
 
 ROWS = 4999

@@ -30,6 +30,9 @@ _LONGEST = 2048
 # RFC 3986, "unreserved" and "reserved" characters and "%". Programs differ in what they make of
 # others, such as of "\".
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
+# Host and port: a name, an IPv4 address, or an IPv6 address in brackets and nothing else beside it.
+# RFC 3986 allows more in a host, which programs read differently.
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ENCODED = re.compile("%[0-9A-Fa-f]{2}")
 _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -123,7 +126,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         raise ValueError("must be a URL with http or https")
     if "@" in parts.netloc:
         raise ValueError("must have no user name or password")
-    if "%" in parts.netloc or "?" in url.partition("://")[2].partition("/")[0]:
+    if not _AUTHORITY.fullmatch(url.partition("://")[2].partition("/")[0]):
         raise ValueError("must have a plain host, and a path before its query")
     return parts.scheme, f"[{host}]" if ":" in host else host.rstrip("."), port
 

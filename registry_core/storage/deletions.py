@@ -16,14 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..aio import for_each, off_loop
-from ..object_store.interface import (
-    Entry,
-    NotFound,
-    Properties,
-    delete_if,
-    if_match,
-    list_all,
-)
+from ..object_store.errors import NotFound
+from ..object_store.interface import Entry, Properties, delete_if, if_match, list_all
 from ..registry import DeletedManifest
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown

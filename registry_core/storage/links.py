@@ -13,17 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from ..object_store.errors import ConditionFailed, NotFound, StoreUnavailable, TooLarge, WrongKind
 from ..object_store.interface import (
     IF_ABSENT,
     Condition,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
     StoredObject,
-    StoreUnavailable,
-    TooLarge,
-    WrongKind,
     delete_if,
     if_match,
 )
@@ -39,8 +35,8 @@ MAX_LINK_BYTES = 1024
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
-# How often a link is written that others write at the same time. Each time one of them succeeds:
-# with many of them it takes patience and, after a few attempts, pauses of up to so many seconds.
+# How often writing a link is attempted while others write it too. In each round one of them
+# succeeds, so many writers take many attempts, and pauses of up to so many seconds after a few.
 _ATTEMPTS = 200
 _QUICK_ATTEMPTS = 8
 _PAUSE = 0.05

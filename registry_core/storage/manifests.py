@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop, together
-from ..object_store.interface import NotFound, Properties
+from ..object_store.errors import NotFound
+from ..object_store.interface import Properties
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest

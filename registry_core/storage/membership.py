@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from ..caches import Cache
-from ..object_store.interface import NotFound, ObjectStore, exists_below
+from ..object_store.errors import NotFound
+from ..object_store.interface import ObjectStore, exists_below
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.image_config import ImageConfig

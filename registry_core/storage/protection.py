@@ -1,4 +1,4 @@
-"""What immutable tags need is not deleted: else they would keep what they promise by name only.
+"""Protection of the content of immutable tags: what such a tag needs cannot be deleted.
 
 A deletion notes in a link that it is about to delete it, and then looks whether an immutable tag
 needs it. A push sets its tag, and then takes such notes off, so that the deletion fails.
@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable
 from http import HTTPStatus
 
 from ..aio import for_each, off_loop
-from ..object_store.interface import NotFound, ObjectStore
+from ..object_store.errors import NotFound
+from ..object_store.interface import ObjectStore
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import Denied, ManifestInvalid

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import NotFound
+from ..object_store.errors import NotFound
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid
@@ -18,10 +18,13 @@ from .catalog import Catalog
 from .membership import Membership
 
 MAX_REFERENCES = 1000
-"""The most references of one manifest, by default. Each costs up to two storage calls."""
+"""The most references of one manifest, by default. Each costs up to two storage calls, a blob that
+an index lists as a manifest three."""
 
 # How many references of one manifest are looked up at the same time.
 _AT_ONCE = 32
+# Names of digests cost whoever makes them up nothing, and looking each of them up costs calls.
+_MOST_MISSING = 50
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,6 @@ class References:
         )
         if cached and generation != cached:  # something was deleted since it was looked up
             found = await self._find(repository, references, generation or "")
-        missing = [str(each.digest) for each in references if each.digest not in found]
-        if missing:
-            raise ManifestBlobUnknown(detail=missing)
         config = manifest.document.config
         is_image = config is not None and config.media_type in IMAGE_CONFIGS
         return generation, found.get(config.digest) if config and is_image else None
@@ -102,7 +102,11 @@ class References:
     async def _find(
         self, repository: str, references: Sequence[_Reference], generation: str
     ) -> dict[Digest, ImageConfig | None]:
-        """Return the references that are there, and what those say that are image configs."""
+        """Return what those references say that are image configs.
+
+        :raises ManifestBlobUnknown: some are missing. Once many are, no further one is looked up.
+        """
+        missing: set[Digest] = set()
 
         async def blob(digest: Digest) -> ImageConfig | None:
             return (await self.membership.verify_blob(repository, digest, generation)).image
@@ -111,6 +115,8 @@ class References:
             await self.membership.verify_manifest(repository, digest, generation)
 
         async def find(each: _Reference) -> tuple[Digest, ImageConfig | None] | None:
+            if len(missing) >= _MOST_MISSING:
+                return None
             kinds: list[Callable[[Digest], Awaitable[ImageConfig | None]]] = [blob]
             if each.in_index:
                 kinds = [manifest, blob] if each.is_manifest else [blob, manifest]
@@ -119,9 +125,13 @@ class References:
                     return each.digest, await kind(each.digest)
                 except NotFound:
                     continue
+            missing.add(each.digest)
             return None
 
         found = await for_each(references, find, limit=_AT_ONCE)
+        if missing:
+            detail = [str(each.digest) for each in references if each.digest in missing]
+            raise ManifestBlobUnknown(detail=detail)
         return dict(each for each in found if each)
 
 

@@ -18,14 +18,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import (
-    ContinuationInvalid,
-    NotFound,
-    Properties,
-    TooLarge,
-    delete_if,
-    if_match,
-)
+from ..object_store.errors import ContinuationInvalid, NotFound, TooLarge
+from ..object_store.interface import Properties, delete_if, if_match
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -304,7 +298,7 @@ class _Entry:
 
 @dataclass
 class _Budget:
-    """What a page may still read besides the listing: anybody who may pull may request it.
+    """What a page may still read besides the listing; bounded, since any puller may request it.
 
     Entries of our own hold their descriptors, so that they cost no more than they bring to the
     page. Those that earlier versions wrote, or that lost their metadata, cost their manifest.

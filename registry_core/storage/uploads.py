@@ -30,16 +30,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from ..aio import off_loop
-from ..object_store.interface import (
-    IF_ABSENT,
-    BlockListInvalid,
-    Condition,
-    ConditionFailed,
-    NotFound,
-    TooLarge,
-    delete_if,
-    if_match,
-)
+from ..object_store.errors import BlockListInvalid, ConditionFailed, NotFound, TooLarge
+from ..object_store.interface import IF_ABSENT, Condition, delete_if, if_match
 from ..registry import Body, Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher

@@ -161,6 +161,33 @@ async def test_a_name_that_was_right_before_is_preferred_from_a_new_address(gate
     assert (await gate.open())[0] == ("alice", RIGHT)
 
 
+async def test_a_name_that_is_guessed_from_ever_new_networks_is_not_preferred(gate: Gate) -> None:
+    """Though its user was right before. It is easy to have many networks: of IPv6, or rented."""
+    await gate.log_in("bob", THERE)
+    for number in range(3):
+        await gate.fail("bob", 1, f"198.51.100.{number}")
+    await gate.close_with(client=THERE)
+    for number in range(80):
+        gate.send("bob", b"guess", f"203.0.113.{number}")
+    await queued()
+    gate.send("alice", RIGHT, HERE)
+    assert (await gate.open())[0] == ("alice", RIGHT)
+
+
+async def test_whoever_was_right_before_does_not_pay_for_guesses_of_their_name(gate: Gate) -> None:
+    """From elsewhere, always from another network."""
+    await gate.log_in("bob", HERE)
+    gate.checks.forget()
+    for number in range(3):
+        await gate.fail("bob", 1, f"198.51.100.{number}")
+    await gate.close_with(client=THERE)
+    for number in range(80):
+        gate.send(f"stranger {number}", b"guess", f"203.0.113.{number}")
+    await queued()
+    gate.send("bob", RIGHT, HERE)
+    assert (await gate.open())[0] == ("bob", RIGHT)
+
+
 async def test_having_been_right_does_not_let_a_client_guess_for_others(gate: Gate) -> None:
     await gate.log_in("mallory", THERE)
     await gate.fail("bob", 1, THERE)
@@ -273,7 +300,7 @@ async def test_the_tables_stay_small_whatever_is_tried(
     for number in range(100):
         name = f"stranger {number}".encode()
         assert not await checks.passes(name, b"x", lambda: False, client=f"203.0.113.{number}")
-    assert len(checks._failures._held) <= 16
+    assert len(checks._failures._held) <= 24
     assert len(checks._results.failed._held) <= 8
     assert not checks._results.pending
     assert not checks._waiting

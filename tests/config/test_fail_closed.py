@@ -74,7 +74,7 @@ def test_a_list_without_items_is_blank(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", [*table.SETTINGS, "AZURE_CLIENT_ID", "REGISTRY_UNKNOWN"])
 def test_a_reference_that_was_not_resolved_stops_the_start(name: str) -> None:
-    """App Service hands the app the text of the reference, which is no secret."""
+    """App Service hands the app the text of the reference, which is public."""
     found = problems(VALID | {name: REFERENCE})
     [line] = [line for line in found if line.startswith(f"{name} is a reference")]
     assert "Key Vault Secrets User" in line
@@ -160,10 +160,44 @@ def test_the_secret_is_required_without_a_signing_key() -> None:
     assert problem.startswith(f"{table.BUILTIN_SIGNINGKEY} is missing")
 
 
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (table.BUILTIN_SIGNINGKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (table.BUILTIN_PREVIOUSKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (table.HTPASSWD_PATH, "alice:a-password-without-hash"),
+    ],
+)
+def test_a_secret_that_is_taken_for_a_path_is_not_quoted(name: str, text: str) -> None:
+    """Problems are logged. A key may come without its PEM lines, a password without its hash."""
+    [problem] = problems(VALID | BUILTIN | {name: text})
+    assert problem.startswith(f"{name} cannot be read as a file")
+    assert text[6:16] not in problem
+
+
+@pytest.mark.parametrize("name", [table.ACCOUNT_NAME, table.CONTAINER, table.SERVICE_URL])
+def test_the_key_of_a_connection_string_in_another_setting_is_not_quoted(name: str) -> None:
+    text = "DefaultEndpointsProtocol=https;AccountName=abc;AccountKey=c2VjcmV0"
+    found = problems(VALID | {name: text})
+    assert any(problem.startswith(name) for problem in found)
+    assert not any("c2VjcmV0" in problem for problem in found)
+
+
 def test_commands_that_only_work_on_storage_need_no_usable_secret() -> None:
     unresolved = {table.HTTP_SECRET: REFERENCE, table.BUILTIN_SIGNINGKEY: REFERENCE}
     settings = read_storage_settings(VALID | unresolved | {table.AUTH_RULES: ""})
     assert weakness(settings.http_secret) == ""
+
+
+@pytest.mark.parametrize("text", ["None", "NONE"])
+def test_an_open_registry_is_meant_only_where_none_is_in_lower_case(text: str) -> None:
+    """``None`` is what templates make of a value that is missing."""
+    with pytest.raises(ConfigError) as refused:
+        read_settings({**VALID, table.AUTH: text})
+    assert refused.value.problems == [
+        f"REGISTRY_AUTH='{text}' must be none in lower case, if everybody may push, pull and delete"
+    ]
+    assert read_settings({**VALID, table.AUTH: "none"}).auth.mode is Mode.NONE
 
 
 def test_entra_id_needs_access_rules() -> None:

@@ -38,7 +38,7 @@ def links(state: State) -> Iterator[StoredLink]:
 
 
 def uploads(state: State) -> list[str]:
-    """Return the paths of uploads in progress; marks of finished ones are none."""
+    """Return the paths of uploads in progress; not the marks of finished ones."""
     paths = {**state.objects, **state.staged}
     return sorted(path for path in paths if "/_uploads/" in path and not path.endswith("/done"))
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from registry_core.object_store.interface import NotFound, ObjectStore, exists, if_match
+from registry_core.object_store.errors import NotFound
+from registry_core.object_store.interface import ObjectStore, exists, if_match
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest

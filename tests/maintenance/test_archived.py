@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 
 from registry_core.maintenance.doctor import Problem
-from registry_core.object_store.interface import (
-    UNCONDITIONAL,
-    Condition,
-    StoredObject,
-    StoredRange,
-    StoreRefused,
-)
+from registry_core.object_store.errors import StoreRefused
+from registry_core.object_store.interface import UNCONDITIONAL, Condition, StoredObject, StoredRange
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout

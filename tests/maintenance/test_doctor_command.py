@@ -228,6 +228,21 @@ async def test_an_account_with_a_hierarchical_namespace_is_refused_at_once(
     assert "hierarchical namespace" in ran.stderr
 
 
+async def test_a_container_that_forbids_changes_is_reported(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    await fill(azurite, container_name)
+    with RefusingStorage(azurite) as storage:
+        storage.headers = {"x-ms-has-immutability-policy": "true", "x-ms-has-legal-hold": "true"}
+        direct = f"127.0.0.1:{azurite.port}"
+        connection = azurite.connection_string.replace(direct, storage.authority)
+        settings |= {"REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": connection}
+        ran = run_doctor(settings)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "the container has an immutability policy: tags cannot move" in ran.stdout
+    assert "the container has a legal hold: tags cannot move" in ran.stdout
+
+
 async def test_progress_bars_are_shown_on_a_terminal(
     azurite: Azurite, container_name: str, settings: dict[str, str]
 ) -> None:

@@ -183,6 +183,27 @@ def test_what_the_parser_has_to_keep_does_not_grow(host: RunningHost, start: byt
     assert resident_kib(host) - before < 16 * KIB
 
 
+def test_few_requests_wait_for_an_answer(host: RunningHost) -> None:
+    """However many are sent at once: tens of thousands fit in what is received in one go."""
+    before = resident_kib(host)
+    with Client(host) as client, suppress(OSError):  # reset, or broken pipe
+        for _ in range(20):
+            client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n" * 50_000)
+    assert resident_kib(host) - before < 16 * KIB
+
+
+def test_a_refusal_does_not_get_into_the_answer_to_an_earlier_request(
+    client: Client, tmp_path: Path
+) -> None:
+    """The connection is closed instead: the answer under way would have the refusal's bytes."""
+    waiting = b"/slow?until=" + str(tmp_path / "go").encode()
+    client.send(head(target=waiting), head() + b"?\r\n\r\n")
+    (tmp_path / "go").touch()
+    received = client.socket.makefile("rb").read()
+    assert b"begun" in received
+    assert b"HTTP/1.1 400" not in received
+
+
 def resident_kib(host: RunningHost) -> int:
     """Return the largest resident size of the server so far."""
     status = Path(f"/proc/{host.pid}/status").read_text()

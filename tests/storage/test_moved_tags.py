@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.object_store.interface import ConditionFailed
+from registry_core.object_store.errors import ConditionFailed
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown

@@ -152,3 +152,17 @@ async def test_a_manifest_has_a_limited_number_of_references(
         await push_manifest(registry, "a", "v1", image_manifest(*layers))
     assert [path for method, path in store.calls if method == "put"] == []
     await push_manifest(registry, "a", "v1", image_manifest(*layers[:2], layers[0]))
+
+
+async def test_made_up_references_are_not_all_looked_up(store: CountingStore) -> None:
+    """A manifest that names 1,000 of them costs its author nothing."""
+    registry = StoredRegistry(store)
+    listed = [
+        {"mediaType": media_types.OCI_MANIFEST, "digest": f"sha256:{number:064x}", "size": 2}
+        for number in range(1000)
+    ]
+    with pytest.raises(ManifestBlobUnknown) as refused:
+        await push_manifest(registry, "a", "v1", image_index(manifests=listed))
+    assert len(refused.value.errors) == 21
+    assert refused.value.errors[0].detail == {"digest": listed[0]["digest"]}
+    assert len(store.calls) < 200

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Chunk, Upload, UploadOutOfOrder
 from registry_core.spec import hash_state

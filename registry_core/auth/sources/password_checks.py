@@ -1,9 +1,9 @@
 """Checks of passwords: slow, so off the event loop, and shared out fairly under a flood of guesses.
 
 A few checks run at a time. The next one is that of the network with the fewest recent failures, and
-within it of the user name with the fewest: a flood of wrong passwords waits behind everybody else,
-and is refused first once too many wait. A network is an IPv4 address, or 64 bits of an IPv6
-address, which a single client can choose from freely.
+within it, or among networks alike, of the user name with the fewest: a flood of wrong passwords
+waits behind everybody else, and is refused first once too many wait. A network is an IPv4 address,
+or 64 bits of an IPv6 address, which a single client can choose from freely.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAILED_SECONDS, FAILED_ENTRIES = 10.0, 4096
 # How long a failure counts against its network and user name, and a success for them.
 BLAME_SECONDS, TRUST_SECONDS, ENTRIES = 60.0, 3600.0, 4096
 
-_Rank: TypeAlias = tuple[int, int, bool, int]
+_Rank: TypeAlias = tuple[int, int, int, bool, int]
 
 
 @dataclass
@@ -88,7 +88,7 @@ class PasswordChecks:
         self._waiting: list[_Attempt] = []
         self._running = 0
         self._numbers = count()
-        self._failures: Cache[bytes, int] = Cache(BLAME_SECONDS, capacity=2 * ENTRIES)
+        self._failures: Cache[bytes, int] = Cache(BLAME_SECONDS, capacity=3 * ENTRIES)
         self._trusted: Cache[bytes, bool] = Cache(TRUST_SECONDS, capacity=2 * ENTRIES)
         self.forget()
 
@@ -142,15 +142,18 @@ class PasswordChecks:
     def _rank(self, attempt: _Attempt) -> _Rank:
         """Return what attempts are ordered by; the smallest is next.
 
-        A user who has logged in from a network before does not pay for what others do there. That a
-        name is preferred shows at most that its user logged in a short while ago, never whether a
-        user exists.
+        A user who has logged in from a network before does not pay for what others do there, nor
+        for what is tried under their name elsewhere. A name that is guessed from ever new networks
+        is not preferred to others. That a name is preferred shows at most that its user logged in
+        a short while ago, never whether a user exists.
         """
         own = self._failures.get(attempt.pair) or 0
-        of_network = self._failures.get(attempt.network) or 0
-        is_trusted = self._trusted.get(attempt.pair) is not None
         is_unfamiliar = self._trusted.get(attempt.name) is None
-        return own if is_trusted else of_network, own, is_unfamiliar, attempt.order
+        if self._trusted.get(attempt.pair) is not None:
+            return own, own, 0, is_unfamiliar, attempt.order
+        of_network = self._failures.get(attempt.network) or 0
+        of_name = self._failures.get(attempt.name) or 0
+        return of_network, own, of_name, is_unfamiliar, attempt.order
 
     def _fill_threads(self) -> None:
         self._drop_abandoned()
@@ -195,7 +198,7 @@ class PasswordChecks:
             self._trusted.put(attempt.pair, value=True)
             self._trusted.put(attempt.name, value=True)
         else:
-            for key in (attempt.pair, attempt.network):
+            for key in (attempt.pair, attempt.network, attempt.name):
                 self._failures.put(key, (self._failures.get(key) or 0) + 1)
 
     def _settle(self, attempt: _Attempt, *, passed: bool) -> None:

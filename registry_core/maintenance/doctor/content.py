@@ -12,19 +12,15 @@ from contextlib import suppress
 from functools import partial
 
 from ...aio import for_each, off_loop
-from ...object_store.interface import (
-    BLOCK_ID_LENGTH,
+from ...object_store.errors import (
     ConditionFailed,
     NotFound,
-    ObjectStore,
-    Properties,
     RangeNotSatisfiable,
     StoreRefused,
     TooLarge,
     WrongKind,
-    delete_if,
-    if_match,
 )
+from ...object_store.interface import BLOCK_ID_LENGTH, ObjectStore, Properties, delete_if, if_match
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
 from ...spec.manifest import MAX_MANIFEST_BYTES, detect_media_type

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...aio import run_to_completion
-from ...object_store.interface import NotFound, ObjectStore, StoreRefused, exists
+from ...object_store.errors import NotFound, StoreRefused
+from ...object_store.interface import ObjectStore, exists
 from ...spec.digest import Digest
 from ...storage.layout import Layout
 from ..digest_table import DigestTable

@@ -9,14 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from ...aio import for_each
-from ...object_store.interface import (
-    ConditionFailed,
-    NotFound,
-    ObjectStore,
-    Properties,
-    RangeNotSatisfiable,
-    list_all,
-)
+from ...object_store.errors import ConditionFailed, NotFound, RangeNotSatisfiable
+from ...object_store.interface import ObjectStore, Properties, list_all
 from ...spec.digest import Digest
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind

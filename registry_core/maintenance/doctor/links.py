@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ...aio import for_each, run_to_completion, together
-from ...object_store.interface import (
+from ...object_store.errors import (
     ConditionFailed,
     NotFound,
-    Properties,
     RangeNotSatisfiable,
     StoreRefused,
     TooLarge,
 )
+from ...object_store.interface import Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place

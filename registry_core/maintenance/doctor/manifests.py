@@ -9,7 +9,8 @@ from functools import partial
 from itertools import chain
 
 from ...aio import for_each, off_loop
-from ...object_store.interface import NotFound, StoreRefused, TooLarge, delete_if, if_match
+from ...object_store.errors import NotFound, StoreRefused, TooLarge
+from ...object_store.interface import delete_if, if_match
 from ...spec.descriptor import Descriptor
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid

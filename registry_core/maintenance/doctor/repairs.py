@@ -17,14 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...aio import off_loop, together
+from ...object_store.errors import ConditionFailed, NotFound, TooLarge, WrongKind
 from ...object_store.interface import (
     IF_ABSENT,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
-    TooLarge,
-    WrongKind,
     delete_if,
     exists,
     if_match,

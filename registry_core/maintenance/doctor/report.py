@@ -19,6 +19,7 @@ class Problem(StrEnum):
 
     TWO_REGISTRIES = "two-registries"
     NOT_SERVED = "not-served"
+    CONTAINER_IMMUTABLE = "container-immutable"
     LINK_TORN = "link-torn"
     LINK_APPEND = "link-append-blob"
     REPLACEMENT_UNFINISHED = "replacement-unfinished"
