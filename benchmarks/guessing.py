@@ -28,7 +28,7 @@ Basic = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Attack:
-    """Whom guesses are for, and from where the user whose password is right logs in."""
+    """The user names that are guessed, and the address that the right password comes from."""
 
     name: str
     victim: str

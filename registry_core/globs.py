@@ -55,7 +55,7 @@ class Glob:
         """Compile a glob. :param separators: the characters that only ``**`` matches."""
         self.beginning = beginning(glob)
         self._separators = frozenset(separators)
-        # A text without one of these does not match, which takes no automaton to see.
+        # A text that lacks one of these does not match: a quick check before the automaton.
         self._texts = [token for token in _TOKEN.findall(glob) if token[0] not in "*?"]
         # By character, the positions that it leads on from; of "?", those of any character.
         self._advancing: dict[str, State] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""What a request did, and how much of it at the same time: its calls to storage.
+"""What a request did, and the limit of what it does at the same time: its calls to storage.
 
 Storage counts where it sends, the server reads where it logs; a context variable joins the two.
 """

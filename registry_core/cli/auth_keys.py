@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ..auth.identity import parse_limits
 from ..auth.sources.personal_keys import PersonalKey
 from ..config import ConfigError, Settings, read_storage_settings
-from ..object_store.interface import StoreRefused, StoreUnavailable
+from ..object_store.errors import StoreRefused, StoreUnavailable
 from ..storage.layout import Layout
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
 from ..storage.root import PLAIN, RootAmbiguous

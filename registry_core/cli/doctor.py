@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from datetime import timedelta
 
 from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from ..object_store.interface import StoreRefused, StoreUnavailable
+from ..object_store.errors import StoreRefused, StoreUnavailable
 from .options import Commands, number
 from .progress import format_quantity, show_progress
 from .storage_errors import explain
@@ -22,8 +23,9 @@ HEALTHY, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 DOCTOR = """\
 Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report what it
-contains and what is wrong. Nothing is changed without --repair, and content never is. It may run
-beside a registry, but only one --repair at a time. Ctrl-C stops it after the write in progress.
+contains and what is wrong. Nothing is changed without --repair. A repair never deletes content:
+what is damaged is moved to _quarantine/. It may run beside a registry, but only one --repair at a
+time. Ctrl-C stops it after the write in progress.
 """
 EXIT_CODES = """\
 exit codes:
@@ -42,6 +44,7 @@ examples:
 _MAX_SHOWN = 20
 """How many findings of one problem the text shows."""
 _DAY_SECONDS = 86400
+_DIGEST_PREFIX = re.compile(r"((sha256|sha512):[0-9a-f]{0,128})?")
 
 
 def add_doctor(commands: Commands) -> None:
@@ -54,7 +57,14 @@ def add_doctor(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--verify", action="store_true", help="read and hash all content")
+    parser.add_argument(
+        "--verify",
+        nargs="?",
+        const="",
+        type=_prefix,
+        metavar="PREFIX",
+        help="read and hash all content, or that whose digests begin so: sha256:0, for example",
+    )
     parser.add_argument("--repair", action="store_true", help="repair what can be repaired")
     parser.add_argument("--json", action="store_true", help="print the report as a JSON document")
     parser.add_argument(
@@ -71,9 +81,17 @@ def _seconds(text: str) -> int:
     return number(text, 0, _DAY_SECONDS)
 
 
+def _prefix(text: str) -> str:
+    if not _DIGEST_PREFIX.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the beginning of a digest, such as sha256:0"
+        )
+    return text
+
+
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     logging.basicConfig(format="registry: %(message)s")
-    # The SDK's own warnings, of many lines, would precede the one line that explains the error.
+    # azure-identity's warnings of many lines would precede the one line that explains the error.
     logging.getLogger("azure").propagate = False
     logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
@@ -82,7 +100,8 @@ def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
             root=settings.root,
             root_setting=ROOT_DIRECTORY,
             repair=arguments.repair,
-            verify=arguments.verify,
+            verify=arguments.verify is not None,
+            verify_prefix=arguments.verify or "",
             grace=timedelta(seconds=arguments.grace),
         )
         return _examine(settings, options, as_json=arguments.json)
@@ -130,6 +149,9 @@ async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport)
     loop.add_signal_handler(signal.SIGINT, stop)
     try:
         await store.check_namespace()
+        for what in await store.immutability():
+            message = f"the container has {what}: tags cannot move, and nothing can be deleted"
+            report.add(Finding(Problem.CONTAINER_IMMUTABLE, "", message))
         with show_progress() as on_progress:
             await examine(store, report, options, on_progress)
     finally:
@@ -172,6 +194,7 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
             f"uploads {uploads.number:,}, the oldest {_format_age(uploads.oldest)} old; "
             f"{uploads.left_behind:,} not continued for a week"
         )
+    yield from _storage_state(report)
     if report.unreferenced.number:
         size = format_quantity(report.unreferenced.bytes, "bytes")
         yield f"content that nothing references: {report.unreferenced.number:,}, {size}"
@@ -179,6 +202,22 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
         verified = report.verified
         size = format_quantity(verified.bytes if verified else 0, "bytes")
         yield f"hashed: {verified.number if verified else 0:,}, {size}"
+
+
+def _storage_state(report: DoctorReport) -> Iterator[str]:
+    """Yield what storage has besides objects, and where it keeps those."""
+    if report.tiers.keys() - {"Hot"}:
+        tiers = (
+            f"{tier} {count.number:,} ({format_quantity(count.bytes, 'bytes')})"
+            for tier, count in sorted(report.tiers.items())
+        )
+        yield "access tiers: " + ", ".join(tiers)
+    for kind, count in sorted(report.uncommitted.items()):
+        size = format_quantity(count.bytes, "bytes")
+        yield (
+            f"uncommitted blocks of {kind}: {count.blocks:,}, {size}, paths: {count.paths:,}; "
+            "storage drops them after a week"
+        )
 
 
 def _findings(report: DoctorReport, problem: Problem) -> Iterator[str]:

@@ -96,7 +96,7 @@ def _htpasswd(reader: SettingsReader) -> HtpasswdAuth | None:
     """Return the users of a password file; None without one, which is a problem."""
     from ..auth.sources.htpasswd import HtpasswdInvalid, parse_htpasswd
 
-    users = reader.document(HTPASSWD_PATH, inline=":$2")
+    users = reader.document(HTPASSWD_PATH, inline=":$2", is_secret=True)
     if users is None:
         if not reader.text(HTPASSWD_PATH):
             reader.problems.append(

@@ -68,7 +68,7 @@ def _service(reader: SettingsReader) -> str:
 
 
 def _key(reader: SettingsReader, name: str) -> SigningKey | None:
-    document = reader.document(name)
+    document = reader.document(name, is_secret=True)
     if document is None:
         return None
     try:

@@ -19,7 +19,7 @@ _FALSE = ("false", "no", "off", "0")
 _MISSPELT = 0.9  # difflib's ratio from which on an unknown name is taken for a misspelt one
 _INLINE = ("-----BEGIN", "{", "[")  # PEM, JSON, a table in TOML
 
-# App Service hands the app the reference itself where it cannot resolve it. Its text is no secret.
+# App Service hands the app the reference itself where it cannot resolve it. Its text is public.
 # learn.microsoft.com/azure/app-service/app-service-key-vault-references, "Troubleshooting"
 # learn.microsoft.com/azure/app-service/app-service-configuration-references
 _REFERENCES = {
@@ -126,11 +126,14 @@ class SettingsReader:
             self.problems.append(f"{name}: {error}")
             return None
 
-    def document(self, name: str, *, inline: str = "\n") -> Document | None:
+    def document(
+        self, name: str, *, inline: str = "\n", is_secret: bool = False
+    ) -> Document | None:
         """Return the document that a setting holds or names; None without one.
 
         The value is the document itself if it has a line break, begins as PEM, JSON or a table in
-        TOML do, or contains ``inline``; otherwise it is a path.
+        TOML do, or contains ``inline``; otherwise it is a path. One that ``is_secret`` is never
+        quoted, because what is taken for a path may be a key in another format.
         """
         text = self.text(name)
         if not text:
@@ -142,8 +145,9 @@ class SettingsReader:
             return Document(path.read_text(encoding="utf-8"), path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            value = "" if is_secret else f"={text!r}"
             self.problems.append(
-                f"{name}={text!r} cannot be read as a file ({reason}); give a path, or the text"
+                f"{name}{value} cannot be read as a file ({reason}); give a path, or the text"
             )
             return None
 

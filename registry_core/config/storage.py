@@ -37,6 +37,8 @@ _SHARED_KEY = "shared_key"
 # REST, "Naming and Referencing Containers, Blobs, and Metadata"
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+# How many characters of a wrong value a problem quotes: it may be a connection string with its key.
+_SHOWN = 40
 
 # A service URL that contains the account's name: ACCOUNT.blob.DOMAIN, or ACCOUNT.z01.blob.DOMAIN
 # with DNS zones: learn.microsoft.com/azure/storage/common/storage-account-overview, "Endpoints"
@@ -77,7 +79,7 @@ def read_storage(reader: SettingsReader) -> AzureStorage:
     """Return the storage account, the container and the credentials."""
     container = reader.text(CONTAINER)
     if not _CONTAINER_NAME.fullmatch(container):
-        state = f"={container!r} is not valid" if container else " is missing"
+        state = f"={container[:_SHOWN]!r} is not valid" if container else " is missing"
         reader.problems.append(
             f"{CONTAINER}{state}; name a container: 3 to 63 lowercase letters, digits and single "
             "dashes"
@@ -125,11 +127,11 @@ def _by_account(reader: SettingsReader, container: str) -> AzureStorage:
         )
     if account and not _ACCOUNT.fullmatch(account):
         reader.problems.append(
-            f"{ACCOUNT_NAME}={account!r} must be 3 to 24 lowercase letters and digits"
+            f"{ACCOUNT_NAME}={account[:_SHOWN]!r} must be 3 to 24 lowercase letters and digits"
         )
     if url and not urlsplit(url).netloc:
         reader.problems.append(
-            f"{SERVICE_URL}={url!r} must be a URL like https://ACCOUNT.blob.core.windows.net"
+            f"{SERVICE_URL}={url[:_SHOWN]!r} must be a URL like https://ACCOUNT.blob.core.windows.net"
         )
     url = url or f"https://{account}.blob.{reader.text(REALM)}"
     storage = AzureStorage(container, url, account)

@@ -42,6 +42,11 @@ class DigestTable:
         if column:
             column.marks[index] = 1
 
+    def is_marked(self, digest: Digest) -> bool:
+        """Return whether a digest is in the table and marked."""
+        column, index = self._find(digest)
+        return column is not None and column.marks[index] == 1
+
     def __contains__(self, digest: Digest) -> bool:
         return self._find(digest)[0] is not None
 

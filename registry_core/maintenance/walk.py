@@ -36,10 +36,20 @@ class ListedObject:
     properties: Properties
 
 
+@dataclass(frozen=True, slots=True)
+class ListedBlocks:
+    """A path where blocks are staged and no object is committed."""
+
+    path: str
+    place: Place
+
+
 async def walk(
     store: ObjectStore, prefix: str, on_progress: OnProgress
-) -> AsyncIterator[ListedObject]:
-    """Yield every committed object under ``prefix`` with its metadata, in lexical order of paths.
+) -> AsyncIterator[ListedObject | ListedBlocks]:
+    """Yield every object under ``prefix`` with its metadata, in lexical order of paths.
+
+    Among them are the paths where blocks are staged that nobody has committed.
 
     A registry's content and catalog markers therefore come before its repositories, and each
     repository's links come together. One call per 5,000 objects. What is written or deleted
@@ -48,9 +58,12 @@ async def walk(
     :raises StoreUnavailable: the walk ends early.
     """
     number = 0
-    async for entry in list_all(store, prefix, metadata=True):
-        assert entry.properties is not None  # only listings by folder have rows without
-        yield ListedObject(entry.path, parse_path(entry.path), entry.properties)
+    async for entry in list_all(store, prefix, metadata=True, uncommitted=True):
+        place = parse_path(entry.path)
+        if entry.properties is None:  # a listing without folders has no other rows of this form
+            yield ListedBlocks(entry.path, place)
+        else:
+            yield ListedObject(entry.path, place, entry.properties)
         number += 1
         if number % _PROGRESS_EVERY == 1:
             on_progress(Progress("listing", number, None, "objects"))

@@ -8,25 +8,27 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
-from .interface import (
-    UNCONDITIONAL,
+from .errors import (
     BlockListInvalid,
     BlocksRefused,
-    Buffer,
-    Condition,
     ConditionFailed,
     ContinuationInvalid,
-    Entry,
     NotFound,
-    Page,
-    Properties,
     RangeNotSatisfiable,
-    StagedBlocks,
-    StoredObject,
-    StoredRange,
     StoreUnavailable,
     TooLarge,
     WrongKind,
+)
+from .interface import (
+    UNCONDITIONAL,
+    Buffer,
+    Condition,
+    Entry,
+    Page,
+    Properties,
+    StagedBlocks,
+    StoredObject,
+    StoredRange,
     check_block_id,
     check_metadata,
     check_source_range,

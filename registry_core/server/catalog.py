@@ -2,7 +2,7 @@
 
 It is filtered before pages are cut: a page is filled with visible names, however many others lie
 between them, and only a visible name behind it makes a link. What a page costs in calls, and so how
-long it takes, depends on the others; names, number and position of these cannot be told from it.
+long it takes, depends on the others, but does not reveal their names, number and position.
 """
 
 from __future__ import annotations

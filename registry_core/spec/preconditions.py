@@ -100,7 +100,7 @@ class Precondition:
             )
         if self.is_known(current):
             raise PreconditionFailed(
-                "If-None-Match does not hold: the reference exists already, with such an ETag"
+                "If-None-Match does not hold: the reference exists already, with a listed ETag"
             )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..object_store.interface import NotFound, ObjectStore, RangeNotSatisfiable
+from ..object_store.errors import NotFound, RangeNotSatisfiable
+from ..object_store.interface import ObjectStore
 from ..registry import Blob, Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest

@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..caches import Cache
+from ..object_store.errors import ConditionFailed, NotFound
 from ..object_store.interface import (
     IF_ABSENT,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
     delete_if,

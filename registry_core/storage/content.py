@@ -20,19 +20,21 @@ from dataclasses import dataclass, field
 
 from ..aio import SharedReads, off_loop
 from ..caches import Cache
-from ..object_store.interface import (
-    IF_ABSENT,
-    UNCONDITIONAL,
+from ..object_store.errors import (
     BlockListInvalid,
-    Condition,
     ConditionFailed,
     NotFound,
-    ObjectStore,
-    StoredObject,
     StoreRefused,
     StoreUnavailable,
     TooLarge,
     WrongKind,
+)
+from ..object_store.interface import (
+    IF_ABSENT,
+    UNCONDITIONAL,
+    Condition,
+    ObjectStore,
+    StoredObject,
     delete_if,
     if_match,
 )

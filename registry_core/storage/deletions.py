@@ -16,14 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..aio import for_each, off_loop
-from ..object_store.interface import (
-    Entry,
-    NotFound,
-    delete_if,
-    exists,
-    if_match,
-    list_all,
-)
+from ..object_store.errors import NotFound
+from ..object_store.interface import Entry, delete_if, if_match, list_all
 from ..registry import DeletedManifest
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
@@ -32,13 +26,15 @@ from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .link_metadata import parse_digest
-from .links import Link, read_link
+from .links import Link, contended, read_link
 from .membership import Membership
 from .protection import check_not_needed
 from .referrers import Referrers
 from .tags import Tags, newest_first
 
 _AT_ONCE = 16
+# How often something is deleted that others write at the same time.
+_ATTEMPTS = 16
 
 
 @dataclass
@@ -98,7 +94,11 @@ class Deletions:
     ) -> Digest | None:
         """See `Deleter`. Three calls, one per entry of the index, one if the link has to be read.
 
-        A tag that is moved meanwhile stays, as if the deletion had come first.
+        A tag that is moved meanwhile stays, as if the deletion had come first. With a precondition
+        that is checked again, so that of two who expect the same tag only one succeeds.
+
+        :raises PreconditionFailed: it does not hold.
+        :raises StoreUnavailable: the tag is moved again and again.
         """
         unknown = ManifestUnknown(f"manifest unknown to {repository}: {tag}")
         if self.tags.immutable.match(repository, tag):
@@ -106,14 +106,16 @@ class Deletions:
                 await self.tags.read(repository, tag)
                 self.tags.check_deletable(repository, [tag])
             raise unknown
-        rows = await self._list_tags(repository, f"{self._layout.tags(repository)}{tag}/")
-        if tag not in rows:
-            raise unknown
-        digest = await self._target(repository, rows[tag])
-        if precondition is not None:
-            precondition.check(digest)
-        await self._untag(repository, rows[tag])
-        return digest
+        for _ in range(_ATTEMPTS):
+            rows = await self._list_tags(repository, f"{self._layout.tags(repository)}{tag}/")
+            if tag not in rows:
+                raise unknown
+            digest = await self._target(repository, rows[tag])
+            if precondition is not None:
+                precondition.check(digest)
+            if await self._untag(repository, rows[tag]) or precondition is None:
+                return digest
+        raise contended(self._layout.tag_link(repository, tag))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         """See `Deleter`."""
@@ -151,36 +153,39 @@ class Deletions:
         async def untag(tag: _TagRows) -> bool:
             return await self._untag(repository, tag)
 
-        names: list[str] = []
+        names, is_deleted = list[str](), False
         if await self._unlist(repository, target):
             untagged = await for_each(tags, untag, limit=_AT_ONCE)
             names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
             path = self._layout.revision_link(repository, digest)
-            await delete_if(self._store, path, if_match(target.etag))
+            is_deleted = await delete_if(self._store, path, if_match(target.etag))
         await self.catalog.update(repository)
-        await self._restore_if_pushed(repository, target)
+        if is_deleted:
+            await self._restore_if_tagged(repository, target)
         return DeletedManifest(digest, link.descriptor, tuple(sorted(names)))
 
     async def _unlist(self, repository: str, target: _Target) -> bool:
         """Remove a manifest from its subject's referrers, if it is among them.
 
         Return False, and remove nothing, if the manifest was pushed again since. A push that is
-        about to write the revision link finds that another generation has begun since the entry was
-        looked at, and writes the entry again.
+        about to write the revision link finds that the entry is about to be removed.
+
+        :raises StoreUnavailable: others write the entry again and again.
         """
         manifest = target.manifest
-        entry = await self.referrers.look(repository, manifest) if manifest else None
-        if manifest is None or entry is None:
+        if manifest is None:
             return True
-        await self.catalog.begin_generation(repository)
         path = self._layout.revision_link(repository, manifest.digest)
-        try:
-            is_unchanged = (await self._store.head(path)).etag == target.etag
-        except NotFound:
-            is_unchanged = True
-        if is_unchanged:
-            await self.referrers.remove(repository, manifest, entry)
-        return is_unchanged
+        for _ in range(_ATTEMPTS):
+            entry = await self.referrers.announce_removal(repository, manifest)
+            if entry is None:
+                return True
+            with suppress(NotFound):
+                if (await self._store.head(path)).etag != target.etag:
+                    return False
+            if await self.referrers.remove(repository, manifest, entry):
+                return True
+        raise contended(path)
 
     async def _check_not_needed(self, repository: str, digest: Digest) -> None:
         """Check that no immutable tag needs what is about to be deleted. No call without any.
@@ -254,17 +259,17 @@ class Deletions:
         except (NotFound, ManifestInvalid):
             return None
 
-    async def _restore_if_pushed(self, repository: str, target: _Target) -> None:
-        """Restore a manifest that a push at the same time has tagged or listed as a referrer."""
-        manifest, digest = target.manifest, target.link.digest
-        is_referrer = manifest is not None and manifest.document.subject is not None
-        path = self._layout.revision_link(repository, digest)
-        tagged = await self._tags_to(repository, digest)
-        if tagged or (is_referrer and await exists(self._store, path)):
-            await self.membership.link_manifest(repository, target.link)
-            if manifest is not None:
-                await self.referrers.add(repository, manifest)
-            await self.catalog.mark(repository)
+    async def _restore_if_tagged(self, repository: str, target: _Target) -> None:
+        """Restore a deleted manifest that a push at the same time has tagged.
+
+        A push that succeeds keeps its manifest itself; one that fails may leave a tag.
+        """
+        if not await self._tags_to(repository, target.link.digest):
+            return
+        if target.manifest is not None:  # before the link: its list must not lead nowhere
+            await self.referrers.add(repository, target.manifest)
+        await self.membership.link_manifest(repository, target.link)
+        await self.catalog.mark(repository)
 
     async def _delete_all(self, entries: Iterable[Entry]) -> None:
         """Delete the objects of a listing, unless they have been written again since."""

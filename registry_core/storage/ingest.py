@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..aio import off_loop
-from ..object_store.interface import BlocksRefused, ObjectStore, StoreRefused, WrongKind
+from ..object_store.errors import BlocksRefused, StoreRefused, WrongKind
+from ..object_store.interface import ObjectStore
 from ..registry import Chunk
 from ..spec.digest import Hasher
 from ..spec.errors import SizeInvalid
@@ -96,7 +97,7 @@ def block_id(nonce: str, index: int) -> str:
 
 
 ChoosePath = Callable[[], Awaitable[str | None]]
-"""Says where blocks are staged; None: nowhere, because the content is there already."""
+"""Returns the path where blocks are staged; None if the content is there already."""
 
 
 @dataclass(frozen=True)

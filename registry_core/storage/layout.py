@@ -18,6 +18,7 @@
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
+    <root>docker/registry/v2/_quarantine/<algorithm>/<hex>/<id>  damaged content, moved away; ours
     <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
 
 Source: CNCF distribution, registry/storage/paths.go; it skips unknown names that begin with ``_``.
@@ -120,6 +121,10 @@ class Layout:
     def replacing(self, ident: str) -> str:
         """Return the path of the record of one step of a repair, there while it is in progress."""
         return f"{self.replacements}{ident}"
+
+    def quarantined(self, digest: Digest, ident: str) -> str:
+        """Return the path that a repair moves damaged content of this address to."""
+        return f"{self.base}_quarantine/{digest.algorithm}/{digest.hex}/{ident}"
 
     @property
     def personal_keys(self) -> str:

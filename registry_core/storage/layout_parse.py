@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MARKER = "markers"
     UPLOAD = "uploads"
     REPLACEMENT = "replacements"
+    QUARANTINED = "quarantined"
     PERSONAL_KEY = "personal_keys"
     UNKNOWN = "unknown"
 
@@ -120,6 +121,15 @@ def _replacement(root: str, inside: str) -> Place:
     return Place(Kind.REPLACEMENT if inside else Kind.UNKNOWN, root)
 
 
+def _quarantined(root: str, inside: str) -> Place:
+    algorithm, _, rest = inside.partition("/")
+    try:
+        digest = Digest.parse(f"{algorithm}:{rest.partition('/')[0]}")
+    except DigestInvalid:
+        return Place(Kind.UNKNOWN, root)
+    return Place(Kind.QUARANTINED, root, digest=digest)
+
+
 def _auth(root: str, inside: str) -> Place:
     folder, _, name = inside.partition("/")
     is_key = folder == "keys" and name != ""
@@ -136,5 +146,6 @@ _FOLDERS: dict[str, Callable[[str, str], Place]] = {
     "_uploads": _upload,
     "_catalog": _marker,
     "_replacing": _replacement,
+    "_quarantine": _quarantined,
     "_auth": _auth,
 }

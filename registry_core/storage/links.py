@@ -1,28 +1,25 @@
 """Links and other small objects: each is a block blob, written whole in one put.
 
 Other registries write them as append blobs, in two steps: an empty link is read again. An append
-blob that is in the way of new content is replaced. One that is right already stays as it is, since
-readers would miss it between its deletion and the put.
+blob that is in the way of new content is replaced. One that is right already only gets metadata,
+since readers would miss it between its deletion and the put.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from ..object_store.errors import ConditionFailed, NotFound, StoreUnavailable, TooLarge, WrongKind
 from ..object_store.interface import (
     IF_ABSENT,
     Condition,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
     StoredObject,
-    StoreUnavailable,
-    TooLarge,
-    WrongKind,
     delete_if,
     if_match,
 )
@@ -38,8 +35,8 @@ MAX_LINK_BYTES = 1024
 
 # How often an append blob is replaced that somebody keeps writing anew.
 _REPLACEMENTS = 4
-# How often a link is written that others write at the same time. Each time one of them succeeds:
-# with many of them it takes patience and, after a few attempts, pauses of up to so many seconds.
+# How often writing a link is attempted while others write it too. In each round one of them
+# succeeds, so many writers take many attempts, and pauses of up to so many seconds after a few.
 _ATTEMPTS = 200
 _QUICK_ATTEMPTS = 8
 _PAUSE = 0.05
@@ -126,12 +123,39 @@ def _parse_link(path: str, content: bytes) -> Link:
 
 
 async def put_link(store: ObjectStore, path: str, link: Link) -> None:
-    """Write a link whose path contains its digest. One call, unless an append blob is there."""
-    try:
-        await store.put(path, link.content, metadata=link.metadata)
-    except WrongKind:
-        if not await _holds(store, path, link.content):
-            await _replace(store, path, link)
+    """Write a link whose path contains its digest. One call, three over an append blob.
+
+    It has another ETag then in any case: a deletion of the one that was
+    there before, which is conditional on that, leaves it.
+
+    :raises StoreUnavailable: another registry writes it again and again.
+    """
+    for _ in range(_REPLACEMENTS):
+        try:
+            await store.put(path, link.content, metadata=link.metadata)
+        except WrongKind:
+            if await _describe_append_blob(store, path, link):
+                return
+        else:
+            return
+    raise contended(path)
+
+
+async def _describe_append_blob(store: ObjectStore, path: str, link: Link) -> bool:
+    """Write a link's metadata to the append blob that holds it; delete one that does not.
+
+    Return whether the link is there. Storage does not put over an append blob, and
+    readers would miss it between its deletion and the put.
+    """
+    with suppress(NotFound, ConditionFailed):  # changed meanwhile
+        found = await look_at_link(store, path, delays=())
+        if found.etag is None:
+            return False
+        if found.digest == link.digest and not link.body:
+            await store.set_metadata(path, link.metadata, condition=found.condition)
+            return True
+        await delete_if(store, path, found.condition)
+    return False
 
 
 @dataclass(frozen=True)
@@ -151,10 +175,15 @@ class Seen:
         return if_match(self.etag) if self.etag else IF_ABSENT
 
 
-async def look_at_link(store: ObjectStore, path: str) -> Seen:
-    """Return the link at ``path`` as it is now. One call, unless it is empty."""
+async def look_at_link(
+    store: ObjectStore, path: str, *, delays: Sequence[float] = REREAD_DELAYS
+) -> Seen:
+    """Return the link at ``path`` as it is now. One call, unless it is empty.
+
+    ``delays``: the seconds before each further look at an empty one.
+    """
     found: StoredObject | None = None
-    for delay in (*REREAD_DELAYS, None):
+    for delay in (*delays, None):
         try:
             found = await store.get(path, limit=MAX_LINK_BYTES)
         except NotFound:
@@ -204,43 +233,9 @@ async def set_link(
     raise contended(path)
 
 
-async def _holds(store: ObjectStore, path: str, content: bytes) -> bool:
-    try:
-        found = await store.get(path, limit=MAX_LINK_BYTES)
-    except (NotFound, TooLarge):
-        return False
-    return found.content.strip() == content
-
-
-async def _replace(store: ObjectStore, path: str, link: Link) -> None:
-    """Put a link over an append blob, which storage refuses: delete that first."""
-    for _ in range(_REPLACEMENTS):
-        await _delete_append_blob(store, path)
-        try:
-            await store.put(path, link.content, metadata=link.metadata)
-        except WrongKind:
-            continue  # another registry has written it anew
-        return
-    raise contended(path)
-
-
 def contended(path: str) -> StoreUnavailable:
     """Return the error of an object that others write again and again."""
     return StoreUnavailable(
         f"{path} is written by others again and again",
         public="others are writing the same object; try again",
     )
-
-
-async def _delete_append_blob(store: ObjectStore, path: str) -> None:
-    properties = await _head(store, path)
-    if properties is not None and properties.is_append:
-        # If it has changed, another writer was quicker: the put meets what that one left.
-        await delete_if(store, path, if_match(properties.etag))
-
-
-async def _head(store: ObjectStore, path: str) -> Properties | None:
-    try:
-        return await store.head(path)
-    except NotFound:
-        return None

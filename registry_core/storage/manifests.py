@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop, together
-from ..object_store.interface import NotFound, Properties
+from ..object_store.errors import NotFound
+from ..object_store.interface import Properties
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -120,11 +121,18 @@ class Manifests:
         *,
         is_marked: bool,
     ) -> None:
-        """Write everything that leads to the manifest, at the same time."""
+        """Write everything that leads to the manifest, at the same time.
+
+        A tag with a precondition comes first: if it does not hold, nothing else is moved.
+        """
         link = tag_link(manifest.descriptor, pushed)
 
         async def point(tag: SeenTag) -> None:
             await self.tags.point(repository, tag, link)
+
+        if tags and tags[0].precondition:
+            first, *tags = tags
+            await point(first)
 
         await together(
             [
@@ -149,22 +157,16 @@ class Manifests:
     async def _keep(self, repository: str, link: Link, manifest: Manifest) -> None:
         """Keep the manifest from deletions that may have begun before its tags were written.
 
-        One call; of a referrer four, as a rule. The revision link, which a deletion deletes last,
-        is written last. A referrer's entry may have been deleted in between: then another
-        generation has begun.
+        One call; of a referrer three, as a rule. The revision link, which a deletion deletes last,
+        is written last. A deletion that has seen the one before it may still remove a referrer's
+        entry: then it has noted that in the entry before it looked at the revision link.
 
         :raises StoreUnavailable: it is deleted again and again.
         """
-        if manifest.document.subject is None:
-            await self.membership.link_manifest(repository, link)
-            return
         for _ in range(_ATTEMPTS):
-            generation = await self.catalog.generation(repository)
-            if generation is None:
-                await self.catalog.mark(repository)
             await self.referrers.add(repository, manifest)
             await self.membership.link_manifest(repository, link)
-            if generation and await self.catalog.generation(repository) == generation:
+            if await self.referrers.is_kept(repository, manifest):
                 return
         raise contended(self.membership.layout.revision_link(repository, link.digest))
 

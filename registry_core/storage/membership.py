@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from ..caches import Cache
-from ..object_store.interface import NotFound, ObjectStore, exists_below
+from ..object_store.errors import NotFound
+from ..object_store.interface import ObjectStore, exists_below
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.image_config import ImageConfig
@@ -36,11 +37,10 @@ class LinkedBlob:
 
 @dataclass(frozen=True)
 class _Lookup(Generic[T]):
-    """What was found, the repository's generation before that, and whether the content was seen."""
+    """What was found, and the repository's generation before that."""
 
     found: T
     generation: str | None
-    has_content: bool
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Membership:
 
     ``generations`` are those of `Catalog`. What was looked up in a repository's generation holds as
     long as that lasts; readers use it for `MEMBERSHIP_SECONDS` in any case, pushes do not.
+    ``contents`` has the sizes of content that was seen, whole, in that time.
     """
 
     store: ObjectStore
@@ -60,6 +61,7 @@ class Membership:
         default_factory=lambda: Cache(MEMBERSHIP_SECONDS)
     )
     generations: Cache[str, str] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
+    contents: Cache[Digest, int] = field(default_factory=lambda: Cache(MEMBERSHIP_SECONDS))
 
     async def find_blob(self, repository: str, digest: Digest) -> LinkedBlob:
         """Return the blob, if the repository has it, as its link says. One call, none if cached.
@@ -86,18 +88,30 @@ class Membership:
         """
         known = self.blobs.get((repository, digest))
         if known is None or generation not in (None, known.generation):
-            has_content = known is not None and known.has_content
-            known = await self._look_up_blob(repository, digest, has_content=has_content)
-        if not known.has_content:
-            size = (await self.store.head(self.layout.content(known.found.content))).size
-            if size != known.found.descriptor.size:
-                raise NotFound(f"the content of {digest} is incomplete")
-            self.blobs.put((repository, digest), replace(known, has_content=True))
+            known = await self._look_up_blob(repository, digest)
+        await self._verify_content(known.found.content, known.found.descriptor.size)
         return known.found
 
-    async def _look_up_blob(
-        self, repository: str, digest: Digest, *, has_content: bool = False
-    ) -> _Lookup[LinkedBlob]:
+    async def _verify_content(self, digest: Digest, size: int | None) -> None:
+        """Check that content is there, whole. One call, none if it was seen lately.
+
+        :param size: the size that it must have; None: any but 0.
+        :raises NotFound: it is gone or incomplete.
+        """
+        known = self.contents.get(digest)
+        if known is not None and size in (None, known):
+            return
+        found = (await self.store.head(self.layout.content(digest))).size
+        if found != size and (size is not None or found == 0):
+            raise NotFound(f"the content of {digest} is incomplete")
+        self._note_content(digest, found)
+
+    def _note_content(self, digest: Digest, size: int) -> None:
+        """Note content that was seen in this request, as an earlier one may have noted already."""
+        if self.contents.get(digest) is None:
+            self.contents.put(digest, size)
+
+    async def _look_up_blob(self, repository: str, digest: Digest) -> _Lookup[LinkedBlob]:
         generation = self.generations.get(repository)
         path = self.layout.blob_link(repository, digest)
         try:
@@ -106,7 +120,7 @@ class Membership:
         except NotFound:
             self.blobs.forget((repository, digest))
             raise
-        known = _Lookup(found, generation, has_content or link.size is None)
+        known = _Lookup(found, generation)
         self.blobs.put((repository, digest), known)
         return known
 
@@ -117,6 +131,7 @@ class Membership:
                 # distribution stores all content under its sha256, which the link names then.
                 content = (await read_link(self.store, path)).digest
             size = (await self.store.head(self.layout.content(content))).size
+            self._note_content(content, size)
         descriptor = Descriptor(OCTET_STREAM, link.digest, size)
         return LinkedBlob(descriptor, content, read_image(link.extra))
 
@@ -133,7 +148,8 @@ class Membership:
         blob = LinkedBlob(Descriptor(OCTET_STREAM, digest, size), digest, image)
         link = Link.to(blob.descriptor, image_metadata(image))
         await put_link(self.store, self.layout.blob_link(repository, digest), link)
-        self.blobs.put((repository, digest), _Lookup(blob, generation, has_content=True))
+        self.blobs.put((repository, digest), _Lookup(blob, generation))
+        self._note_content(digest, size)
         return blob.descriptor
 
     async def find_manifest(self, repository: str, digest: Digest) -> Link:
@@ -155,39 +171,30 @@ class Membership:
         """
         known = self.manifests.get((repository, digest))
         if known is None or generation not in (None, known.generation):
-            has_content = known is not None and known.has_content
-            known = await self._look_up_manifest(repository, digest, has_content=has_content)
-        if not known.has_content:
-            size = (await self.store.head(self.layout.content(digest))).size
-            if size == 0 or known.found.size not in (None, size):
-                raise NotFound(f"the content of {digest} is incomplete")
-            self.manifests.put((repository, digest), replace(known, has_content=True))
+            known = await self._look_up_manifest(repository, digest)
+        await self._verify_content(digest, known.found.size)
         return known.found
 
-    async def _look_up_manifest(
-        self, repository: str, digest: Digest, *, has_content: bool = False
-    ) -> _Lookup[Link]:
+    async def _look_up_manifest(self, repository: str, digest: Digest) -> _Lookup[Link]:
         generation = self.generations.get(repository)
         try:
             properties = await self.store.head(self.layout.revision_link(repository, digest))
         except NotFound:
             self.manifests.forget((repository, digest))
             raise
-        return self._cache(
-            repository, Link(digest).described_by(properties), generation, has_content=has_content
-        )
+        return self._cache(repository, Link(digest).described_by(properties), generation)
 
     async def link_manifest(self, repository: str, link: Link) -> None:
         """Make a manifest, whose content has just been seen, one of the repository. One call."""
         generation = self.generations.get(repository)
         await put_link(self.store, self.layout.revision_link(repository, link.digest), link)
-        self._cache(repository, link, generation, has_content=True)
+        self._cache(repository, link, generation)
+        if link.size is not None:
+            self._note_content(link.digest, link.size)
 
-    def _cache(
-        self, repository: str, link: Link, generation: str | None, *, has_content: bool
-    ) -> _Lookup[Link]:
+    def _cache(self, repository: str, link: Link, generation: str | None) -> _Lookup[Link]:
         """Cache a revision link, without the metadata that only listings use: up to 7 KiB each."""
-        known = _Lookup(replace(link, extra={}), generation, has_content)
+        known = _Lookup(replace(link, extra={}), generation)
         self.manifests.put((repository, link.digest), known)
         return known
 

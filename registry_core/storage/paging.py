@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from ..object_store.interface import ContinuationInvalid
+from ..object_store.errors import ContinuationInvalid
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.errors import PaginationNumberInvalid

@@ -12,14 +12,8 @@ from ..auth.sources.personal_keys import (
     PersonalKey,
     is_key_name,
 )
-from ..object_store.interface import (
-    IF_ABSENT,
-    ConditionFailed,
-    NotFound,
-    ObjectStore,
-    TooLarge,
-    list_all,
-)
+from ..object_store.errors import ConditionFailed, NotFound, TooLarge
+from ..object_store.interface import IF_ABSENT, ObjectStore, list_all
 from .layout import Layout
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What immutable tags need is not deleted: else they would keep what they promise by name only."""
+"""Protection of the content of immutable tags: what such a tag needs cannot be deleted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from http import HTTPStatus
 
 from ..aio import for_each, off_loop
-from ..object_store.interface import NotFound
+from ..object_store.errors import NotFound
 from ..spec.digest import Digest
 from ..spec.errors import Denied, ManifestInvalid
 from ..spec.manifest import parse_manifest

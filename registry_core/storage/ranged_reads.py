@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..object_store.interface import UNCONDITIONAL, Condition, NotFound, ObjectStore, if_match
+from ..object_store.errors import NotFound
+from ..object_store.interface import UNCONDITIONAL, Condition, ObjectStore, if_match
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import NotFound
+from ..object_store.errors import NotFound
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid

@@ -18,14 +18,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from ..aio import both, for_each, off_loop
-from ..object_store.interface import (
-    ContinuationInvalid,
-    NotFound,
-    Properties,
-    TooLarge,
-    delete_if,
-    if_match,
-)
+from ..object_store.errors import ConditionFailed, ContinuationInvalid, NotFound, TooLarge
+from ..object_store.interface import Properties, delete_if, if_match
 from ..registry import Listing
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -43,7 +37,7 @@ from .link_metadata import (
     referrer_link,
     to_text,
 )
-from .links import put_link, read_link
+from .links import contended, put_link, read_link
 from .membership import Membership
 from .paging import invalid_token
 
@@ -55,12 +49,22 @@ _PAGE_BYTES = 4 * 2**20 - 1024
 _READ_AT_ONCE = 8
 # More than one only where storage's pages are short, or empty.
 _MOST_LISTINGS = 8
+# How often an entry is announced to be removed that others write at the same time.
+_ATTEMPTS = 16
 # The least that a descriptor takes in a fallback index.
 _DESCRIPTOR_BYTES = 128
 # A descriptor says what its manifest says, in no more bytes, and besides that its digest and size.
 _MAX_ENTRY_BYTES = MAX_MANIFEST_BYTES + 1024
 # Of an entry that does not say how large its manifest is.
 _USUAL_MANIFEST_BYTES = 64 * 2**10
+
+
+# Of an entry that is about to be removed, with its manifest.
+_REMOVED = {"removed": "1"}
+
+
+def _is_removed(entry: Properties) -> bool:
+    return _REMOVED.items() <= entry.metadata.items()
 
 
 @dataclass
@@ -72,31 +76,66 @@ class Referrers:
 
     async def add(self, repository: str, manifest: Manifest) -> None:
         """Enter a manifest in its subject's list, if it has a subject. One call."""
-        subject = manifest.document.subject
-        if subject is None:
+        path = self._entry(repository, manifest)
+        if path is None:
             return
-        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
         referrer = describe_referrer(manifest)
         link = await off_loop(len(manifest.content), referrer_link, referrer)
         await put_link(self.membership.store, path, link)
 
-    async def look(self, repository: str, manifest: Manifest) -> str | None:
-        """Return the ETag of a manifest's entry in its subject's list; None without. One call."""
-        subject = manifest.document.subject
-        if subject is None:
+    async def look(self, repository: str, manifest: Manifest) -> Properties | None:
+        """Return a manifest's entry in its subject's list; None without one. One call."""
+        path = self._entry(repository, manifest)
+        if path is None:
             return None
-        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
         try:
-            return (await self.membership.store.head(path)).etag
+            return await self.membership.store.head(path)
         except NotFound:
             return None
 
-    async def remove(self, repository: str, manifest: Manifest, etag: str) -> None:
-        """Remove the entry that `look` found, unless it was written again since. One call."""
+    async def is_kept(self, repository: str, manifest: Manifest) -> bool:
+        """Return whether a manifest's entry is there, and not about to be removed. One call.
+
+        True for a manifest without a subject, without a call.
+        """
+        if manifest.document.subject is None:
+            return True
+        entry = await self.look(repository, manifest)
+        return entry is not None and not _is_removed(entry)
+
+    async def announce_removal(self, repository: str, manifest: Manifest) -> str | None:
+        """Note in a manifest's entry that it is about to be removed. Two calls.
+
+        So a push at the same time, which writes it without the note, finds out. Return the entry's
+        ETag; None without an entry.
+
+        :raises StoreUnavailable: others write it again and again.
+        """
+        path = self._entry(repository, manifest)
+        for _ in range(_ATTEMPTS):
+            entry = await self.look(repository, manifest)
+            if path is None or entry is None:
+                return None
+            if _is_removed(entry):
+                return entry.etag
+            noted = {**entry.metadata, **_REMOVED}
+            with suppress(NotFound, ConditionFailed):
+                unchanged = if_match(entry.etag)
+                return await self.membership.store.set_metadata(path, noted, condition=unchanged)
+        raise contended(str(path))
+
+    async def remove(self, repository: str, manifest: Manifest, etag: str) -> bool:
+        """Remove the entry that has the ETag; return False if it was written since. One call."""
+        path = self._entry(repository, manifest)
+        assert path is not None, "it has no entry"
+        return await delete_if(self.membership.store, path, if_match(etag))
+
+    def _entry(self, repository: str, manifest: Manifest) -> str | None:
+        """Return the path of a manifest's entry in its subject's list; None without a subject."""
         subject = manifest.document.subject
-        assert subject is not None, "it has no entry"
-        path = self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
-        await delete_if(self.membership.store, path, if_match(etag))
+        if subject is None:
+            return None
+        return self.membership.layout.referrer_link(repository, subject.digest, manifest.digest)
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
@@ -274,7 +313,7 @@ class _Entry:
 
 @dataclass
 class _Budget:
-    """What a page may still read besides the listing: anybody who may pull may request it.
+    """What a page may still read besides the listing; bounded, since any puller may request it.
 
     Entries of our own hold their descriptors, so that they cost no more than they bring to the
     page. Those that earlier versions wrote, or that lost their metadata, cost their manifest.

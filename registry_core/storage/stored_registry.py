@@ -90,6 +90,7 @@ class StoredRegistry:
             blobs=Cache(membership_seconds, now=monotonic),
             manifests=Cache(membership_seconds, now=monotonic),
             generations=generations,
+            contents=Cache(membership_seconds, now=monotonic),
         )
         manifests = Cache[Digest, bytes](capacity=manifest_cache_bytes, size_of=len)
         content = Content(store, layout, manifests, now)

@@ -17,7 +17,8 @@ from http import HTTPStatus
 
 from ..aio import SharedReads, for_each, in_slices, off_loop, together
 from ..globs import NO_TAGS, TagGlobs
-from ..object_store.interface import Entry, NotFound, Page, Properties, list_all
+from ..object_store.errors import NotFound
+from ..object_store.interface import Entry, Page, Properties, list_all
 from ..registry import Listing, TagInfo
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest

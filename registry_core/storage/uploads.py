@@ -30,16 +30,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from ..aio import off_loop
-from ..object_store.interface import (
-    IF_ABSENT,
-    BlockListInvalid,
-    Condition,
-    ConditionFailed,
-    NotFound,
-    TooLarge,
-    delete_if,
-    if_match,
-)
+from ..object_store.errors import BlockListInvalid, ConditionFailed, NotFound, TooLarge
+from ..object_store.interface import IF_ABSENT, Condition, delete_if, if_match
 from ..registry import Body, Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher
@@ -268,9 +260,13 @@ class Uploads:
         await self.content.put(digest, content)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
-        """An upload that is gone may be one whose answer was lost: then it succeeds again."""
+        """An upload that is gone may be one whose answer was lost: then it succeeds again.
+
+        Unless the blob was deleted since, which a cached link would not say.
+        """
         try:
-            return (await self.membership.verify_blob(upload.repository, digest)).descriptor
+            found = await self.membership.verify_blob(upload.repository, digest, generation="")
+            return found.descriptor
         except NotFound:
             raise _unknown(upload) from None
 

@@ -106,8 +106,9 @@ dev = ["alice"]
         (RULE.replace('["everyone"]', '"everyone"'), 2, "who must be a list"),
         (RULE.replace('["everyone"]', "[]"), 2, "who is empty"),
         (RULE.replace('["everyone"]', "[\n1]"), 3, "who must be a list of strings"),
+        (RULE.replace('["everyone"]', '[" "]'), 2, "who must be a list of strings that are not"),
         (RULE.replace('["everyone"]', '["everyone",\n"everyone"]'), 3, "twice"),
-        (RULE.replace("everyone", "user:"), 2, "is not a valid entry of who"),
+        (RULE.replace("everyone", "user:"), 2, '"user:" names nobody; write user:NAME'),
         (RULE.replace("everyone", "user:*"), 2, "contains a wildcard"),
         (RULE.replace("everyone", "user:a:b"), 2, "user names have no colon"),
         (

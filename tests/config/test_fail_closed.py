@@ -74,7 +74,7 @@ def test_a_list_without_items_is_blank(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", [*table.SETTINGS, "AZURE_CLIENT_ID", "REGISTRY_UNKNOWN"])
 def test_a_reference_that_was_not_resolved_stops_the_start(name: str) -> None:
-    """App Service hands the app the text of the reference, which is no secret."""
+    """App Service hands the app the text of the reference, which is public."""
     found = problems(VALID | {name: REFERENCE})
     [line] = [line for line in found if line.startswith(f"{name} is a reference")]
     assert "Key Vault Secrets User" in line
@@ -158,6 +158,29 @@ def test_the_secret_is_required_without_a_signing_key() -> None:
     assert problem.startswith(f"{table.HTTP_SECRET} is missing")
     [problem] = problems({**VALID, table.AUTH: "builtin"})
     assert problem.startswith(f"{table.BUILTIN_SIGNINGKEY} is missing")
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (table.BUILTIN_SIGNINGKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (table.BUILTIN_PREVIOUSKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (table.HTPASSWD_PATH, "alice:a-password-without-hash"),
+    ],
+)
+def test_a_secret_that_is_taken_for_a_path_is_not_quoted(name: str, text: str) -> None:
+    """Problems are logged. A key may come without its PEM lines, a password without its hash."""
+    [problem] = problems(VALID | BUILTIN | {name: text})
+    assert problem.startswith(f"{name} cannot be read as a file")
+    assert text[6:16] not in problem
+
+
+@pytest.mark.parametrize("name", [table.ACCOUNT_NAME, table.CONTAINER, table.SERVICE_URL])
+def test_the_key_of_a_connection_string_in_another_setting_is_not_quoted(name: str) -> None:
+    text = "DefaultEndpointsProtocol=https;AccountName=abc;AccountKey=c2VjcmV0"
+    found = problems(VALID | {name: text})
+    assert any(problem.startswith(name) for problem in found)
+    assert not any("c2VjcmV0" in problem for problem in found)
 
 
 def test_commands_that_only_work_on_storage_need_no_usable_secret() -> None:

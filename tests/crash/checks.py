@@ -6,7 +6,7 @@ import re
 from collections.abc import Coroutine, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any, TypeVar
 
 from registry_core.spec.errors import RegistryError, Unavailable
@@ -120,17 +120,38 @@ class Checker:
 
         What the operations that succeed promise must hold: what they leave in either order.
         """
-        promises = [
-            _common(
-                [*self._after(start, pair, number), *self._after(start, pair[::-1], 1 - number)]
-            )
-            for number in (0, 1)
-        ]
-        kinds = (*FAULTS, LATE)
         explorer = Explorer(
-            self.loop, self.make, faults=1, kinds=kinds, faulty=[faulty], switches=switches
+            self.loop,
+            self.make,
+            faults=1,
+            kinds=(*FAULTS, LATE),
+            faulty=[faulty],
+            switches=switches,
         )
-        self._keeps(explorer, start, pair, promises, cap)
+        self._keeps(explorer, start, pair, self._promises(start, pair), cap)
+
+    def at_once(
+        self, start: State, operations: Sequence[Operation], *, switches: int, cap: int
+    ) -> None:
+        """Check any number of operations at the same time: what each promises must hold."""
+        explorer = Explorer(self.loop, self.make, switches=switches)
+        self._keeps(explorer, start, operations, self._promises(start, operations), cap)
+
+    def _promises(self, start: State, operations: Sequence[Operation]) -> list[Facts]:
+        """Return for each operation what holds after it in every order of all of them."""
+        orders = list(permutations(range(len(operations))))
+        return [
+            _common(
+                [
+                    facts
+                    for order in orders
+                    for facts in self._after(
+                        start, [operations[n] for n in order], order.index(number)
+                    )
+                ]
+            )
+            for number in range(len(operations))
+        ]
 
     def late(self, start: State, pair: Sequence[Operation], cap: int = 10**9) -> None:
         """Check an operation after another, one of whose calls is late and takes place at any time.
@@ -152,13 +173,13 @@ class Checker:
         self,
         explorer: Explorer,
         start: State,
-        pair: Sequence[Operation],
+        operations: Sequence[Operation],
         promises: Sequence[Facts],
         cap: int,
     ) -> None:
-        lacks = any(operation.takes for operation in pair)
+        lacks = any(operation.takes for operation in operations)
         seen = set[Hashable]()
-        for node in explorer.explore(start, pair, cap=cap):
+        for node in explorer.explore(start, operations, cap=cap):
             self.moments += 1
             if node.outcomes is None:
                 continue
@@ -169,7 +190,7 @@ class Checker:
             seen.add(key)
             facts, problems = self._facts(node.state, lacks)
             # A push that fails, or has a call on its way, may lead to what is deleted meanwhile.
-            is_excused = any(op.adds and no for op, no in zip(pair, failed, strict=True))
+            is_excused = any(op.adds and no for op, no in zip(operations, failed, strict=True))
             said = [each.text for each in problems if not (each.is_missing and is_excused)]
             said += [
                 f"fails: {outcome!r}"
@@ -178,6 +199,8 @@ class Checker:
             ]
             for promise, no in zip(promises, failed, strict=True):
                 said += [] if no else _broken(promise, facts)
+            if not any(failed):
+                said += [f"not listed: {_short(each)}" for each in facts.unlisted]
             self._note(node, "in the end", said)
         self.runs += explorer.runs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry_core.registry import Registry, Upload, UploadOutOfOrder
@@ -54,8 +54,12 @@ def upload(
     *,
     algorithm: str = SHA256,
     announced: str = SHA256,
+    once: bool = False,
 ) -> Operation:
-    """A blob uploaded by a PATCH for each piece, and a PUT with the last one."""
+    """A blob uploaded by a PATCH for each piece, and a PUT with the last one.
+
+    ``once``: its credentials expire before the PUT, so that it makes one blob only.
+    """
     content = b"".join((*pieces, last))
     digest = Digest.of(content, algorithm)
 
@@ -63,6 +67,7 @@ def upload(
         client.upload = await registry.start_upload(repository, announced)
         for piece in pieces:
             client.upload = await registry.append_upload(client.upload, chunk(piece))
+        client.upload = replace(client.upload, once=once)
         return str(await registry.finish_upload(client.upload, digest, chunk(last)))
 
     async def resume(registry: Registry, client: Client) -> str:
@@ -70,7 +75,7 @@ def upload(
         if client.upload is None:
             return await act(registry, client)
         try:
-            there = await registry.get_upload(client.upload)
+            there = replace(await registry.get_upload(client.upload), once=client.upload.once)
             rest = chunk(content[there.offset :], start=there.offset)
             return str(await registry.finish_upload(there, digest, rest))
         except BlobUploadUnknown:

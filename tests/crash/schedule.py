@@ -17,7 +17,8 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator,
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from registry_core.object_store.interface import NotFound, ObjectStore, StoreUnavailable
+from registry_core.object_store.errors import NotFound, StoreUnavailable
+from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import Registry, Upload
 
 from .chance import draw_from

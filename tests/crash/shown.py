@@ -32,10 +32,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """What clients can read: ``tags`` with what they point to, everything else by repository."""
+    """What clients can read: ``tags`` with what they point to, everything else by repository.
+
+    ``unlisted``: manifests that are not among the referrers of their subject.
+    """
 
     tags: Mapping[tuple[str, str], Digest]
     others: frozenset[tuple[object, ...]]
+    unlisted: frozenset[tuple[object, ...]] = field(default=frozenset(), compare=False)
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Look:
     problems: list[Problem] = field(default_factory=list)
     _tags: dict[tuple[str, str], Digest] = field(default_factory=dict)
     _others: set[tuple[object, ...]] = field(default_factory=set)
+    _referrers: set[tuple[object, ...]] = field(default_factory=set)
     _looked_at: dict[tuple[str, Reference], Digest | None] = field(default_factory=dict)
 
     async def facts(self) -> Facts:
@@ -66,7 +71,8 @@ class Look:
                 self._others.add(("manifest", link.repository, link.digest))
         for repository, subject in {(x.repository, x.subject) for x in found if x.subject}:
             await self._list_referrers(repository, subject)
-        return Facts(self._tags, frozenset(self._others))
+        others = frozenset(self._others)
+        return Facts(self._tags, others, frozenset(self._referrers) - others)
 
     async def _list_tags(self, repository: str, stored: set[str | None]) -> None:
         try:
@@ -115,6 +121,8 @@ class Look:
         return digest
 
     async def _references(self, repository: str, manifest: Manifest) -> None:
+        if subject := manifest.document.subject:
+            self._referrers.add(("referrer", repository, subject.digest, manifest.digest))
         for blob in () if self.may_lack else manifest.document.required_blobs:
             await self._blob(repository, blob.digest)
         for child in () if self.may_lack else manifest.document.manifests:

@@ -38,8 +38,9 @@ def links(state: State) -> Iterator[StoredLink]:
 
 
 def uploads(state: State) -> list[str]:
-    """Return the paths of uploads in progress."""
-    return sorted(path for path in {**state.objects, **state.staged} if "/_uploads/" in path)
+    """Return the paths of uploads in progress; not the marks of finished ones."""
+    paths = {**state.objects, **state.staged}
+    return sorted(path for path in paths if "/_uploads/" in path and not path.endswith("/done"))
 
 
 def damage(state: State) -> Iterator[str]:

@@ -61,6 +61,8 @@ OPERATIONS = {
         upload("PATCH large, PUT", REPOSITORY, [LARGE]),
         upload("two large PATCHes, PUT", REPOSITORY, [LARGE, LATER]),
         upload("PATCH large, PUT of the rest", REPOSITORY, [LARGE], SMALL),
+        upload("PATCH small, PUT once", REPOSITORY, [SMALL], once=True),
+        upload("PATCH large, PUT once", REPOSITORY, [LARGE], once=True),
         upload("PUT, sha512", REPOSITORY, [], LARGE, algorithm=SHA512),
         upload("PATCH small, PUT, sha512", REPOSITORY, [SMALL], algorithm=SHA512),
         upload("PATCH large, PUT, sha512", REPOSITORY, [LARGE], algorithm=SHA512),

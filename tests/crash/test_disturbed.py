@@ -26,7 +26,9 @@ from .scene import (
     NEW_LAYER,
     NEW_REFERRER,
     NEWER,
+    OURS,
     REFERRER,
+    THEIRS,
     scene,
 )
 from .scene import REPOSITORY as APP
@@ -41,12 +43,19 @@ CAPS = pytest.mark.parametrize("cap", [200, pytest.param(10**9, marks=pytest.mar
 
 
 class Case(NamedTuple):
-    """Two operations; ``faulty`` is the number of the one whose call fails."""
+    """Two operations; ``faulty`` is the number of the one whose call fails.
+
+    ``written_by``: who wrote what is there before.
+    """
 
     name: str
     one: Operation
     other: Operation
     faulty: int = 0
+    written_by: str = OURS
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.faulty}-{self.written_by}"
 
 
 def pushed(content: bytes, *tags: str) -> Operation:
@@ -84,7 +93,11 @@ PAIRS = {
     "large blob uploaded twice": (upload("PATCH", APP, [LARGE]), upload("PUT", APP, [], LARGE)),
     "manifest deleted twice": (BASE_DELETED, BASE_DELETED),
 }
-DISTURBED = [Case(name, *pair, faulty) for name, pair in PAIRS.items() for faulty in (0, 1)]
+TAKEN_OVER = ("another tag, manifest deleted", "blob uploaded, deleted")
+DISTURBED = [
+    *(Case(name, *pair, faulty) for name, pair in PAIRS.items() for faulty in (0, 1)),
+    *(Case(name, *PAIRS[name], faulty, THEIRS) for name in TAKEN_OVER for faulty in (0, 1)),
+]
 
 IN_TURN = {
     "a tag moved, moved on": (V1_MOVED, V1_MOVED_ON),
@@ -104,7 +117,7 @@ IN_TURN = {
         push("push", NEIGHBOUR, BASE, "v2"),
     ),
 }
-LATE = [Case(name, *pair) for name, pair in IN_TURN.items()]
+LATE = [Case(name, *pair, written_by=by) for name, pair in IN_TURN.items() for by in (OURS, THEIRS)]
 
 
 @cache
@@ -112,7 +125,11 @@ def disturbed(case: Case, cap: int) -> Checker:
     with scene() as begin:
         checker = Checker(begin.loop)
         checker.disturbed(
-            begin.ours, (case.one, case.other), case.faulty, switches=SWITCHES, cap=cap
+            begin.start(case.written_by),
+            (case.one, case.other),
+            case.faulty,
+            switches=SWITCHES,
+            cap=cap,
         )
     return checker
 
@@ -121,13 +138,13 @@ def disturbed(case: Case, cap: int) -> Checker:
 def late(case: Case, cap: int) -> Checker:
     with scene() as begin:
         checker = Checker(begin.loop)
-        checker.late(begin.ours, (case.one, case.other), cap)
+        checker.late(begin.start(case.written_by), (case.one, case.other), cap)
     return checker
 
 
 @CAPS
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("case", DISTURBED, ids=lambda case: f"{case.name}-{case.faulty}")
+@pytest.mark.parametrize("case", DISTURBED, ids=str)
 def test_what_is_acknowledged_stays_though_a_call_of_one_operation_fails(
     case: Case, cap: int
 ) -> None:
@@ -137,7 +154,7 @@ def test_what_is_acknowledged_stays_though_a_call_of_one_operation_fails(
 
 @CAPS
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("case", LATE, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", LATE, ids=str)
 def test_a_late_request_undoes_nothing_that_was_acknowledged_since(case: Case, cap: int) -> None:
     found = late(case, cap).found
     assert not found, f"{len(found)} times, first {found[0]}"

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from registry_core.object_store.interface import NotFound, ObjectStore, exists, if_match
+from registry_core.object_store.errors import NotFound
+from registry_core.object_store.interface import ObjectStore, exists, if_match
 from registry_core.registry import Chunk, PushedManifest, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
@@ -19,6 +20,7 @@ from registry_core.storage.links import Link
 from registry_core.storage.manifests import Manifests
 from registry_core.storage.stored_registry import StoredRegistry
 
+from . import test_at_once
 from .checks import Checker
 from .operations import push, read, refused
 from .scene import BASE, LAYOUT, NEW, REPOSITORY, SMALL, scene, uncached
@@ -133,6 +135,19 @@ def without_keeping(store: ObjectStore) -> Registry:
     return registry
 
 
+def without_announced_removal(store: ObjectStore) -> Registry:
+    """Return a registry whose deletions remove a referrer's entry as they find it."""
+    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+    referrers = registry._referrers
+
+    async def announce_removal(repository: str, manifest: Manifest) -> str | None:
+        entry = await referrers.look(repository, manifest)
+        return entry.etag if entry else None
+
+    referrers.announce_removal = announce_removal  # type: ignore[method-assign]
+    return registry
+
+
 def over(wrong: Callable[[ObjectStore], object]) -> Make:
     """Return a correct registry over a wrong store."""
     return lambda store: uncached(cast(ObjectStore, wrong(store)))
@@ -188,3 +203,11 @@ def test_a_deletion_that_fails_between_its_steps_detects_a_push_that_misses_it(m
         checker = Checker(begin.loop, make)
         checker.disturbed(begin.ours, PAIRS["another tag, manifest deleted"], 1, switches=2)
     assert any("is listed by" in found for found in checker.found), checker.found
+
+
+def test_a_push_detects_a_deletion_that_does_not_announce_what_it_removes() -> None:
+    with scene() as begin:
+        checker = Checker(begin.loop, without_announced_removal)
+        case = test_at_once.REFERRER
+        checker.at_once(begin.ours, case.operations, switches=case.switches, cap=600)
+    assert any("not listed" in found for found in checker.found), checker.found

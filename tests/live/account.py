@@ -12,7 +12,7 @@ from typing import Any
 
 from registry_core.object_store.azure import AzureBlobStore
 from registry_core.object_store.azure.errors import is_from_storage
-from registry_core.object_store.interface import StoreError
+from registry_core.object_store.errors import StoreError
 
 CONNECTION_STRING = "REGISTRY_LIVE_CONNECTIONSTRING"
 SERVICE_URL = "REGISTRY_LIVE_SERVICEURL"

@@ -9,7 +9,7 @@ from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.azure import DEFAULT_API_VERSION, AzureBlobStore
 from registry_core.object_store.azure.sas import NEWEST_VERSION, OLDEST_VERSION
-from registry_core.object_store.interface import NotFound, StoreUnavailable
+from registry_core.object_store.errors import NotFound, StoreUnavailable
 from registry_core.spec.media_types import OCI_MANIFEST
 from tests.contracts.object_store import CONTENT, content_of
 from tests.live.account import Account, take_snapshot, undelete

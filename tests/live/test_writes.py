@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, session
-from registry_core.object_store.interface import IF_ABSENT, ConditionFailed, ObjectStore, exists
+from registry_core.object_store.errors import ConditionFailed
+from registry_core.object_store.interface import IF_ABSENT, ObjectStore, exists
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry

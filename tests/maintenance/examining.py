@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 from registry_core.maintenance.doctor import DoctorOptions, DoctorReport, Problem, examine
 from registry_core.maintenance.walk import Progress
-from registry_core.object_store.interface import ObjectStore
+from registry_core.object_store.interface import BLOCK_ID_LENGTH, ObjectStore
 
 
 async def examine_store(store: ObjectStore, **options: Any) -> DoctorReport:
@@ -45,6 +46,13 @@ async def expect_unrepairable(store: ObjectStore, *problems: Problem, **options:
     report = await examine_store(store, repair=True, **options)
     assert report.found == Counter(problems)
     assert report.remaining == len(problems)
+
+
+async def stage(store: ObjectStore, path: str, *blocks: bytes) -> None:
+    """Stage blocks, one of a byte by default, and do not commit them."""
+    for number, block in enumerate(blocks or (b"1",)):
+        md5 = hashlib.md5(block, usedforsecurity=False).digest()
+        await store.stage(path, f"{number:0{BLOCK_ID_LENGTH}}", block, md5=md5)
 
 
 def ignore_progress(progress: Progress) -> None:

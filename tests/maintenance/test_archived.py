@@ -8,20 +8,15 @@ from typing import Any
 import pytest
 
 from registry_core.maintenance.doctor import Problem
-from registry_core.object_store.interface import (
-    UNCONDITIONAL,
-    Condition,
-    StoredObject,
-    StoredRange,
-    StoreRefused,
-)
+from registry_core.object_store.errors import StoreRefused
+from registry_core.object_store.interface import UNCONDITIONAL, Condition, StoredObject, StoredRange
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, push_image
+from tests.support.content import CONFIG, image_index, image_manifest, push_image, push_manifest
 
-from .examining import examine_store, expect_unrepairable
+from .examining import examine_store, expect_problems, expect_unrepairable
 
 pytestmark = pytest.mark.anyio
 
@@ -33,10 +28,10 @@ class ArchivingStore(MemoryStore):
     """A store whose objects can be archived, as Azure does it."""
 
     def archive(self, path: str, **changes: Any) -> None:
-        """Move an object to the archive tier; ``changes`` replace its other properties."""
+        """Move an object to the archive tier, unless ``changes`` of its properties name another."""
         found = self.objects[path]
         self.objects[path] = replace(
-            found, properties=replace(found.properties, tier="Archive", **changes)
+            found, properties=replace(found.properties, **{"tier": "Archive", **changes})
         )
 
     async def get(
@@ -59,6 +54,40 @@ class ArchivingStore(MemoryStore):
 @pytest.fixture
 def store() -> ArchivingStore:
     return ArchivingStore()
+
+
+async def test_an_archived_manifest_of_an_index_is_not_taken_for_a_blob(
+    store: ArchivingStore,
+) -> None:
+    """Nor is it linked before it can be read."""
+    registry = StoredRegistry(store)
+    pushed = await push_image(registry, "a", "v1", [b"layer"])
+    await push_manifest(registry, "a", "multi", image_index(image_manifest(b"layer")))
+    await registry.delete_manifest("a", pushed.digest)
+    store.archive(LAYOUT.content(pushed.digest))
+    await expect_unrepairable(store, Problem.ARCHIVED)
+
+
+async def test_what_is_being_rehydrated_is_reported_with_its_progress(
+    store: ArchivingStore,
+) -> None:
+    pushed = await push_image(StoredRegistry(store), "a", "v1", [b"layer"])
+    status = "rehydrate-pending-to-hot"
+    store.archive(LAYOUT.content(pushed.digest), archive_status=status)
+    report = await expect_problems(store, Problem.ARCHIVED)
+    assert status in report.findings[0].message
+
+
+async def test_objects_are_counted_by_their_access_tier(store: ArchivingStore) -> None:
+    """A rule that archives what is old makes it cool first, as a rule."""
+    await push_image(StoredRegistry(store), "a", "v1", [b"layer"])
+    for content, tier in ((b"layer", "Cool"), (CONFIG, "Hot")):
+        store.archive(LAYOUT.content(Digest.of(content)), tier=tier)
+    document = (await expect_problems(store)).to_json()
+    assert document["tiers"] == {
+        "Cool": {"number": 1, "bytes": len(b"layer")},
+        "Hot": {"number": 1, "bytes": len(CONFIG)},
+    }
 
 
 @pytest.mark.parametrize("verify", [False, True])

@@ -26,6 +26,7 @@ from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azurite import container_client, everything_in, opened, write_append_blob
 from tests.support.content import image_manifest, push_image
 from tests.support.host import PROJECT
+from tests.support.refusing_storage import RefusingStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -131,21 +132,115 @@ async def test_problems_are_found_and_repaired(
     document = report_of(settings)
     assert document["problems"] == {"tag-dangling": {"found": 1, "repaired": 0}}
     assert (document["healthy"], document["complete"]) == (False, True)
-    [finding] = document["findings"]
-    assert finding["path"] == layout.tag_link("c", "lost")
-    assert finding["repository"] == "c"
+    digest, path = Digest.of(b"gone"), layout.tag_link("c", "lost")
+    assert document["findings"] == [
+        {
+            "problem": "tag-dangling",
+            "path": path,
+            "message": f"tag lost: its manifest {digest} is missing",
+            "repository": "c",
+            "repairable": False,
+            "repaired": "",
+        }
+    ]
 
 
-async def test_damaged_content_is_found_by_hashing(
-    azurite: Azurite, container_name: str, settings: dict[str, str]
+@pytest.mark.parametrize("damaged", [LAYER.upper(), b""], ids=["altered", "emptied"])
+@pytest.mark.parametrize("append", [False, True])
+async def test_damaged_content_is_found_by_hashing_and_moved_away(
+    azurite: Azurite,
+    container_name: str,
+    settings: dict[str, str],
+    damaged: bytes,
+    *,
+    append: bool,
 ) -> None:
+    """Then it can be pushed again."""
     await fill(azurite, container_name)
     path = Layout().content(Digest.of(LAYER))
     with container_client(azurite, container_name) as client:
-        client.upload_blob(path, LAYER.upper(), overwrite=True)
-    document = report_of(settings, "--verify")
+        client.delete_blob(path)
+        if append:
+            pieces = [damaged] if damaged else []  # nothing cannot be appended
+            write_append_blob(azurite, container_name, path, *pieces)
+        else:
+            client.upload_blob(path, damaged)
+    arguments = ["--verify", "--grace", "0"]
+    document = report_of(settings, *arguments)
     assert [finding["path"] for finding in document["findings"]] == [path]
     assert document["verified"]["number"] == 5
+
+    ran = run_doctor(settings, *arguments, "--repair")
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines()[-1] == "problems remaining: 1"
+    with container_client(azurite, container_name) as client:
+        prefix = f"{Layout().base}_quarantine/"
+        [moved] = client.list_blob_names(name_starts_with=prefix)
+        assert client.download_blob(moved).readall() == damaged
+    async with opened(azurite, container_name) as store:
+        await push_image(StoredRegistry(store), "a/b", "v1", [LAYER])
+    assert run_doctor(settings, *arguments).returncode == 0
+
+
+async def test_part_of_the_content_is_verified(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    await fill(azurite, container_name)
+    digest = str(Digest.of(LAYER))
+    verified = report_of(settings, "--verify", digest)["verified"]
+    assert verified == {"number": 1, "bytes": len(LAYER)}
+
+
+async def test_what_storage_has_besides_objects_is_shown(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    """Uncommitted blocks, and where objects are kept."""
+    await fill(azurite, container_name)
+    layout = Layout()
+    with container_client(azurite, container_name) as client:
+        absent = client.get_blob_client(layout.content(Digest.of(b"absent")))
+        absent.stage_block(f"{1:023}", b"12345")
+        present = client.get_blob_client(layout.content(Digest.of(LAYER)))
+        present.stage_block(f"{1:023}", b"678")
+        present.set_standard_blob_tier("Cool")
+    ran = run_doctor(settings)
+    lines = ran.stdout.splitlines()
+    assert ran.returncode == 0
+    assert any(line.startswith("access tiers: Cool 1 (7 bytes), Hot ") for line in lines)
+    [blocks] = [line for line in lines if line.startswith("uncommitted")]
+    assert "of content: 1, 5 bytes, paths: 1;" in blocks
+    document = report_of(settings, "--verify")
+    assert document["uncommitted"] == {"content": {"paths": 2, "blocks": 2, "bytes": 8}}
+    assert document["tiers"]["Cool"] == {"number": 1, "bytes": len(LAYER)}
+
+
+async def test_an_account_with_a_hierarchical_namespace_is_refused_at_once(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    await fill(azurite, container_name)
+    with RefusingStorage(azurite) as storage:
+        storage.headers = {"x-ms-is-hns-enabled": "true"}
+        direct = f"127.0.0.1:{azurite.port}"
+        connection = azurite.connection_string.replace(direct, storage.authority)
+        settings |= {"REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": connection}
+        ran = run_doctor(settings, "--repair")
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (3, "", 1)
+    assert "hierarchical namespace" in ran.stderr
+
+
+async def test_a_container_that_forbids_changes_is_reported(
+    azurite: Azurite, container_name: str, settings: dict[str, str]
+) -> None:
+    await fill(azurite, container_name)
+    with RefusingStorage(azurite) as storage:
+        storage.headers = {"x-ms-has-immutability-policy": "true", "x-ms-has-legal-hold": "true"}
+        direct = f"127.0.0.1:{azurite.port}"
+        connection = azurite.connection_string.replace(direct, storage.authority)
+        settings |= {"REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": connection}
+        ran = run_doctor(settings)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "the container has an immutability policy: tags cannot move" in ran.stdout
+    assert "the container has a legal hold: tags cannot move" in ran.stdout
 
 
 async def test_progress_bars_are_shown_on_a_terminal(
@@ -208,6 +303,8 @@ async def test_unreachable_storage_is_one_line_and_in_the_document() -> None:
         ({}, [], "REGISTRY_STORAGE_AZURE_CONTAINER is missing; name a container"),
         ({}, ["--grace", "soon"], "argument --grace: 'soon' is not a number"),
         ({}, ["--repiar"], "unrecognized arguments: --repiar"),
+        ({}, ["--verify", "sha256"], "'sha256' is not the beginning of a digest"),
+        ({}, ["--verify", "sha256:x"], "'sha256:x' is not the beginning of a digest"),
     ],
 )
 def test_wrong_usage_is_explained(

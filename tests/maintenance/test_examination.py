@@ -17,7 +17,7 @@ from registry_core.maintenance.doctor import (
     examine,
 )
 from registry_core.maintenance.doctor.examination import UploadAges
-from registry_core.maintenance.doctor.report import MAX_FINDINGS, UploadCount
+from registry_core.maintenance.doctor.report import MAX_FINDINGS, BlockCount, UploadCount
 from registry_core.maintenance.walk import ListedObject, Progress
 from registry_core.object_store.interface import Page, Properties
 from registry_core.object_store.memory import MemoryStore
@@ -27,6 +27,7 @@ from registry_core.storage.layout_parse import Kind, parse_path
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, push_blob, push_image
 from tests.support.counting import CountingStore
+from tests.support.host import PROJECT
 
 from .examining import (
     examine_store,
@@ -34,6 +35,7 @@ from .examining import (
     expect_repaired,
     expect_unrepairable,
     ignore_progress,
+    stage,
 )
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +69,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.MARKER: 2,
         Kind.UPLOAD: 1,
         Kind.REPLACEMENT: 0,
+        Kind.QUARANTINED: 0,
         Kind.PERSONAL_KEY: 1,
         Kind.UNKNOWN: 0,
     }
@@ -77,6 +80,36 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
     )
     assert (report.unreferenced.number, report.unreferenced.bytes) == (1, 16)
     assert (report.uploads.number, report.uploads.left_behind) == (1, 0)
+
+
+async def test_blocks_that_nobody_committed_are_counted_by_kind(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    """Storage bills them, and lists only those without an object."""
+    pushed = await push_image(registry, "a", "v1", [b"layer"])
+    await stage(memory, LAYOUT.content(Digest.of(b"absent")), b"12", b"345")
+    await stage(memory, LAYOUT.content(Digest.of(b"absent as well")), b"6")
+    await stage(memory, LAYOUT.upload("a", "an-id"), b"7890")
+    await stage(memory, "foreign", b"1")
+    absent = {
+        Kind.CONTENT: BlockCount(paths=2, blocks=3, bytes=6),
+        Kind.UPLOAD: BlockCount(paths=1, blocks=1, bytes=4),
+        Kind.UNKNOWN: BlockCount(paths=1, blocks=1, bytes=1),
+    }
+    store = CountingStore(memory)
+    report = await expect_problems(store)
+    assert report.uncommitted == absent
+    assert store.take().count("uncommitted_blocks") == 4
+    await stage(memory, LAYOUT.content(Digest.of(b"layer")), b"over content")
+    await stage(memory, LAYOUT.content(pushed.digest), b"over a manifest")
+    assert (await expect_problems(memory)).uncommitted == absent
+    report = await expect_problems(memory, verify=True)
+    assert report.uncommitted[Kind.CONTENT] == BlockCount(paths=4, blocks=5, bytes=33)
+    assert report.to_json()["uncommitted"] == {
+        "content": {"paths": 4, "blocks": 5, "bytes": 33},
+        "unknown": {"paths": 1, "blocks": 1, "bytes": 1},
+        "uploads": {"paths": 1, "blocks": 1, "bytes": 4},
+    }
 
 
 def test_an_upload_that_nobody_continued_for_a_week_counts_as_left_behind() -> None:
@@ -152,6 +185,15 @@ async def test_a_push_between_two_pages_of_the_listing_is_not_a_problem(
     assert report.repositories == 2
 
 
+def test_everything_that_a_report_may_contain_is_documented() -> None:
+    page = (PROJECT / "docs" / "doctor.md").read_text()
+    for problem in Problem:
+        assert f"\n| `{problem}` | " in page, problem
+    finding = Finding(Problem.ARCHIVED, "", "").to_json()
+    for name in (*Kind, *DoctorReport().to_json(), *finding):
+        assert f"`{name}`" in page, name
+
+
 def test_findings_beyond_the_limit_are_counted() -> None:
     report = DoctorReport()
     for number in range(MAX_FINDINGS + 5):
@@ -194,7 +236,9 @@ async def test_progress_is_reported(memory: MemoryStore, registry: StoredRegistr
     reported: list[Progress] = []
     await examine(memory, DoctorReport(), DoctorOptions(verify=True), reported.append)
     total = len(CONFIG) + len(b"layer") + len(image_manifest(b"layer"))
-    assert reported[-1] == Progress("verifying", total, total, "bytes")
+    verifying = [progress for progress in reported if progress.stage == "verifying"]
+    assert verifying[-1] == Progress("verifying", total, total, "bytes")
+    assert [progress.stage for progress in reported[:1] + reported[-1:]] == ["listing"] * 2
 
 
 async def test_a_marker_stays_if_the_first_page_of_manifests_is_empty() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from registry_core.maintenance.doctor import Problem
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import ManifestUnknown
@@ -154,14 +154,6 @@ async def test_the_missing_revision_link_of_a_tagged_manifest_is_restored(
     assert int(restored.pop("pushed")) == pytest.approx(int(metadata.pop("pushed")), abs=2)
     assert restored == metadata
     assert described.digest == MANIFEST
-
-
-async def test_a_blob_whose_content_is_missing_is_not_repaired(
-    memory: MemoryStore, registry: StoredRegistry
-) -> None:
-    alone = await push_blob(registry, "a", b"alone")
-    await memory.delete(LAYOUT.content(alone.digest))
-    await expect_unrepairable(memory, Problem.BLOB_DANGLING)
 
 
 async def test_links_are_read_only_if_their_metadata_do_not_suffice(memory: MemoryStore) -> None:

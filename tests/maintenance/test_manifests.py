@@ -104,14 +104,17 @@ async def test_a_missing_manifest_of_an_index_is_not_repaired(
 
 
 @pytest.mark.parametrize("verify", [False, True])
-async def test_a_manifest_that_does_not_match_its_digest_is_not_repaired(
+async def test_a_manifest_that_does_not_match_its_digest_is_one_finding_for_all_repositories(
     memory: MemoryStore, *, verify: bool
 ) -> None:
-    """With or without ``verify``, and as one finding for all repositories."""
+    """With or without ``verify``. That it is missing, once moved away, is one for each."""
     await memory.put(LAYOUT.revision_link("b", MANIFEST), str(MANIFEST).encode())
     await memory.put(LAYOUT.catalog_marker("b"), b"")
     await memory.put(LAYOUT.content(MANIFEST), b"damaged")
-    await expect_unrepairable(memory, Problem.CONTENT_DAMAGED, verify=verify)
+    await expect_problems(memory, Problem.CONTENT_DAMAGED, verify=verify)
+    report = await examine_store(memory, repair=True, verify=verify)
+    assert report.repaired == {Problem.CONTENT_DAMAGED: 1}
+    assert report.remaining == 2
 
 
 async def test_a_damaged_blob_is_found_by_hashing_all_content(memory: MemoryStore) -> None:

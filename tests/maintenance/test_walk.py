@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from registry_core.maintenance.walk import Progress, walk
+from registry_core.maintenance.walk import ListedBlocks, ListedObject, Progress, walk
 from registry_core.object_store.interface import Page
 from registry_core.object_store.memory import MemoryStore
 from registry_core.storage.layout import Layout
-from registry_core.storage.layout_parse import Kind
+from registry_core.storage.layout_parse import Kind, parse_path
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import push_image
 from tests.support.counting import CountingStore
 
-from .examining import ignore_progress
+from .examining import ignore_progress, stage
 
 pytestmark = pytest.mark.anyio
+
+LAYOUT = Layout()
 
 
 async def test_every_object_comes_with_its_parsed_path_and_metadata(
@@ -27,10 +29,18 @@ async def test_every_object_comes_with_its_parsed_path_and_metadata(
     items = [item async for item in walk(memory, "", ignore_progress)]
     assert [item.path for item in items] == sorted(memory.objects)
     for item in items:
+        assert isinstance(item, ListedObject)
         assert item.properties == memory.objects[item.path].properties
     kinds = [item.place.kind for item in items]
     assert kinds[:4] == [Kind.MARKER, Kind.CONTENT, Kind.CONTENT, Kind.CONTENT]
     assert {item.place.repository for item in items[4:]} == {"a"}
+
+
+async def test_blocks_that_nobody_committed_are_walked_too(memory: MemoryStore) -> None:
+    path = LAYOUT.upload("a", "an-id")
+    await stage(memory, path)
+    [item] = [item async for item in walk(memory, "", ignore_progress)]
+    assert item == ListedBlocks(path, parse_path(path))
 
 
 async def test_objects_outside_the_prefix_are_left_out(memory: MemoryStore) -> None:

@@ -14,7 +14,7 @@ from registry_core import app
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
-from registry_core.object_store.interface import ConditionFailed, NotFound, StoreUnavailable
+from registry_core.object_store.errors import ConditionFailed, NotFound, StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, make_block_id, stage
 from tests.support.azurite import create_container, everything_in, opened, signed_in

@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from registry_core.object_store.azure import AzureBlobStore
 from registry_core.object_store.azure.client import query_text, quote_path
 from registry_core.object_store.azure.shared_key import SharedKey
-from registry_core.object_store.interface import IF_ABSENT, ConditionFailed, if_match
+from registry_core.object_store.errors import ConditionFailed
+from registry_core.object_store.interface import IF_ABSENT, if_match
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.azurite import opened_at
 from tests.support.reverse_proxy import ReverseProxy

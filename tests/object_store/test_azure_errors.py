@@ -15,7 +15,7 @@ from registry_core.object_store.azure.errors import (
     StorageTarget,
     is_from_storage,
 )
-from registry_core.object_store.interface import (
+from registry_core.object_store.errors import (
     BlockListInvalid,
     BlocksRefused,
     ConditionFailed,

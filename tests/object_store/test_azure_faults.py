@@ -8,14 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import (
-    IF_ABSENT,
-    UNCONDITIONAL,
-    ConditionFailed,
-    NotFound,
-    StoreUnavailable,
-    if_match,
-)
+from registry_core.object_store.errors import ConditionFailed, NotFound, StoreUnavailable
+from registry_core.object_store.interface import IF_ABSENT, UNCONDITIONAL, if_match
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, content_of, make_block_id, stage
 from tests.support.azurite import opened, opened_at

@@ -11,12 +11,8 @@ import anyio
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import (
-    NotFound,
-    StoredObject,
-    StoredRange,
-    StoreUnavailable,
-)
+from registry_core.object_store.errors import NotFound, StoreUnavailable
+from registry_core.object_store.interface import StoredObject, StoredRange
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import container_client, opened, opened_at

@@ -9,7 +9,8 @@ import pytest
 
 from registry_core.object_store.azure import Limits, blocks
 from registry_core.object_store.azure.errors import AnswerMalformed
-from registry_core.object_store.interface import BlockListInvalid, ConditionFailed, StagedBlocks
+from registry_core.object_store.errors import BlockListInvalid, ConditionFailed
+from registry_core.object_store.interface import StagedBlocks
 from tests.contracts.object_store import make_block_id
 from tests.support.scripted_storage import FROM_STORAGE, Instead, ScriptedStorage
 from tests.support.store_calls import opened_over

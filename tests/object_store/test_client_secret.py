@@ -9,7 +9,7 @@ import pytest
 
 from registry_core import app
 from registry_core.config import AzureStorage
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of
 from tests.support.azurite import create_container
 from tests.support.entra_tokens import SECRET, EntraTokens

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.blob import UserDelegationKey as KeyOfSdk
 
 from registry_core.object_store.azure.delegation_key import DelegationKey, key_request, parse_key
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from tests.support.loopback_server import JsonHandler, LoopbackServer
 
 START = datetime(2026, 1, 31, 23, 59, 58, 999999, tzinfo=UTC)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.azure.errors import AnswerMalformed
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.scripted_storage import (
     ACCOUNT,

@@ -8,13 +8,8 @@ from dataclasses import replace
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import (
-    IF_ABSENT,
-    ConditionFailed,
-    NotFound,
-    StoreError,
-    if_match,
-)
+from registry_core.object_store.errors import ConditionFailed, NotFound, StoreError
+from registry_core.object_store.interface import IF_ABSENT, if_match
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import content_of, make_block_id, stage
 from tests.support.scripted_storage import Instead, ScriptedStorage

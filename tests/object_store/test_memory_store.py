@@ -2,12 +2,8 @@
 
 import pytest
 
-from registry_core.object_store.interface import (
-    BlockListInvalid,
-    NotFound,
-    ObjectStore,
-    WrongKind,
-)
+from registry_core.object_store.errors import BlockListInvalid, NotFound, WrongKind
+from registry_core.object_store.interface import ObjectStore
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import (
     CONTENT,

@@ -10,9 +10,10 @@ import pytest
 from registry_core.object_store.azure import AzureBlobStore, Limits
 from registry_core.object_store.azure.errors import AnswerMalformed
 from registry_core.object_store.azure.listing import ListingMalformed
-from registry_core.object_store.interface import RangeNotSatisfiable, if_match
+from registry_core.object_store.errors import RangeNotSatisfiable
+from registry_core.object_store.interface import if_match
 from tests.contracts.object_store import CONTENT
-from tests.support.scripted_storage import FROM_STORAGE, Instead, ScriptedStorage
+from tests.support.scripted_storage import CONTAINER, FROM_STORAGE, Instead, ScriptedStorage
 from tests.support.store_calls import CALLS, opened_over
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("skipped_time")]
@@ -92,7 +93,7 @@ async def test_a_wrong_answer_is_requested_again_a_few_times(
     assert len(scripted.received) == 1 + Limits().retries
     operation, path = {
         "get_range": ("get", "a"),
-        "list_page": ("list", ""),
+        "list_page": ("list", CONTAINER),
         "put": ("put", "b"),
         "copy": ("copy", "b"),
         "committed_blocks": ("committed_blocks", "blocks"),

@@ -12,13 +12,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import (
-    IF_ABSENT,
-    ConditionFailed,
-    NotFound,
-    StoreUnavailable,
-    if_match,
-)
+from registry_core.object_store.errors import ConditionFailed, NotFound, StoreUnavailable
+from registry_core.object_store.interface import IF_ABSENT, if_match
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import content_of, make_block_id
 from tests.support.azurite import opened_at

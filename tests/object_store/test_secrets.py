@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import StoreError
+from registry_core.object_store.errors import StoreError
 from tests.support.managed_identity import IdentityEndpoint
 from tests.support.scripted_storage import (
     FROM_STORAGE,

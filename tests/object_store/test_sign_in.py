@@ -16,7 +16,7 @@ from azure.core.credentials_async import AsyncSupportsTokenInfo
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, Limits
 from registry_core.object_store.azure.identity import BearerToken, make_credential
 from registry_core.object_store.azure.managed_identity import ManagedIdentity
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from tests.contracts.object_store import CONTENT
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock

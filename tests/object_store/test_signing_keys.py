@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from tests.contracts.object_store import CONTENT, content_of, make_block_id
 from tests.support.azurite import create_container, signed_in
 from tests.support.clock import Clock

@@ -8,11 +8,8 @@ import pytest
 
 from registry_core.object_store.azure import Limits
 from registry_core.object_store.azure.errors import RequestInvalid
-from registry_core.object_store.interface import (
-    ContinuationInvalid,
-    ObjectStore,
-    StoreUnavailable,
-)
+from registry_core.object_store.errors import ContinuationInvalid, StoreUnavailable
+from registry_core.object_store.interface import ObjectStore
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.contracts.object_store import listed
 from tests.support.content import push_image

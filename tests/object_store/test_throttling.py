@@ -6,7 +6,8 @@ import pytest
 
 from registry_core.object_store.azure import Limits
 from registry_core.object_store.azure.retries import delay_before
-from registry_core.object_store.interface import ConditionFailed, StoreUnavailable, if_match
+from registry_core.object_store.errors import ConditionFailed, StoreUnavailable
+from registry_core.object_store.interface import if_match
 from tests.contracts.object_store import CONTENT
 from tests.support.scripted_storage import Instead, ScriptedStorage
 from tests.support.skipped_time import SkippedTime

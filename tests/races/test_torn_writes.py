@@ -12,7 +12,8 @@ import pytest
 
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings
-from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, NotFound
+from registry_core.object_store.errors import NotFound
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.manifest import MAX_MANIFEST_BYTES

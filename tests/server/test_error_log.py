@@ -7,7 +7,7 @@ import re
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from registry_core.object_store.interface import StoreRefused, StoreUnavailable
+from registry_core.object_store.errors import StoreRefused, StoreUnavailable
 from registry_core.server.errors import render
 from registry_core.spec.errors import ManifestUnknown, Unavailable
 

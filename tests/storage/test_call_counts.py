@@ -66,7 +66,7 @@ async def test_a_pull(
 
 
 async def test_a_blob_that_a_push_relies_on(stack: Stack) -> None:
-    """HEAD looks for the link, then for the content; where there is no link, for nothing else."""
+    """HEAD looks for the link, then for the content; without a link, for nothing else."""
     seed = stack.new_instance()
     await seed.push_image("v1", LAYER)
     wire = stack.new_instance()

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from registry_core.object_store.interface import Properties, StoreRefused
+from registry_core.object_store.errors import StoreRefused
+from registry_core.object_store.interface import Properties
 from registry_core.object_store.memory import MemoryStore
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest

@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
+from registry_core.object_store.interface import Properties
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import DeletedManifest, Registry
+from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.errors import BlobUnknown, ManifestUnknown
 from registry_core.storage.layout import Layout
 from registry_core.storage.membership import MEMBERSHIP_SECONDS
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import image_manifest, push_image
+from tests.support.content import descriptor, image_manifest, push_image, push_manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +121,61 @@ async def test_a_manifest_that_is_deleted_while_its_tag_is_written_is_restored(
         )
         assert (await there.list_repositories(ALL)).entries == ("a",)
         await here.delete_manifest("a", MANIFEST)
+
+
+async def test_a_deletion_that_meets_a_push_leaves_nothing_of_a_later_deletion(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A referrer is pushed again at the end of one deletion, and deleted by another."""
+    one, other = StoredRegistry(memory), StoredRegistry(memory)
+    await push_image(one, "a", "v1", [LAYER])
+    subject = descriptor(image_manifest(LAYER), media_types.OCI_MANIFEST)
+    referrer = image_manifest(LAYER, subject=subject)
+    digest = Digest.of(referrer)
+    await push_manifest(one, "a", digest, referrer)
+    path = LAYOUT.revision_link("a", digest)
+    delete, put = memory.delete, memory.put
+    steps = [push_manifest(other, "a", digest, referrer), other.delete_manifest("a", digest)]
+
+    async def delete_then_push(at: str, **options: Any) -> None:
+        await delete(at, **options)
+        if at == path:
+            monkeypatch.setattr(memory, "delete", delete)
+            await steps.pop(0)
+            monkeypatch.setattr(memory, "put", delete_and_put)
+
+    async def delete_and_put(at: str, *args: Any, **options: Any) -> str:
+        if "/_referrers/" in at and steps:
+            await steps.pop(0)
+        return await put(at, *args, **options)
+
+    monkeypatch.setattr(memory, "delete", delete_then_push)
+    await one.delete_manifest("a", digest)
+    for step in steps:
+        await step
+    assert (await one.list_referrers("a", MANIFEST, None, ALL)).entries == ()
+
+
+async def test_a_referrer_is_pushed_while_other_manifests_are_deleted_all_the_time(
+    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the push looks at the repository's generation, it finds another one."""
+    registry = StoredRegistry(memory)
+    await push_image(registry, "a", "v1", [LAYER])
+    marker = LAYOUT.catalog_marker("a")
+    head = memory.head
+
+    async def find_another(path: str) -> Properties:
+        if path == marker:
+            await memory.put(marker, b"")
+        return await head(path)
+
+    monkeypatch.setattr(memory, "head", find_another)
+    subject = descriptor(image_manifest(LAYER), media_types.OCI_MANIFEST)
+    referrer = image_manifest(LAYER, subject=subject)
+    await push_manifest(registry, "a", Digest.of(referrer), referrer)
+    [listed] = (await registry.list_referrers("a", MANIFEST, None, ALL)).entries
+    assert listed.digest == Digest.of(referrer)
 
 
 async def test_a_deletion_returns_what_was_deleted(memory: MemoryStore) -> None:

@@ -72,6 +72,7 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         layout.upload(name, "id"): Kind.UPLOAD,
         layout.catalog_marker(name): Kind.MARKER,
         layout.replacing("id"): Kind.REPLACEMENT,
+        layout.quarantined(digest, "0x8d"): Kind.QUARANTINED,
         layout.personal_key("ci"): Kind.PERSONAL_KEY,
     }
     for path, kind in paths.items():
@@ -101,6 +102,7 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         LAYOUT.upload("A", "id"),
         LAYOUT.upload("a", "id") + "s",
         LAYOUT.uploads,
+        LAYOUT.base + "_quarantine/sha256/0/0x8d",
     ],
 )
 def test_a_path_that_is_not_of_the_layout_is_unknown(path: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.object_store.interface import ConditionFailed
+from registry_core.object_store.errors import ConditionFailed
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown
@@ -101,6 +101,18 @@ async def test_a_precondition_holds_when_the_tag_is_written(memory: MemoryStore)
         assert await target(other) == OF_SECOND
 
 
+async def test_a_precondition_that_does_not_hold_any_more_leaves_all_tags(
+    memory: MemoryStore,
+) -> None:
+    other = StoredRegistry(memory)
+    await push_both(other)
+    await push(other, FIRST)
+    overtaken = StoredRegistry(Overtaken(memory, other))
+    with pytest.raises(PreconditionFailed):
+        await overtaken.push_manifest("a", parse_manifest(FIRST), ["v1", "second"], OLD)
+    assert (await other.resolve_manifest("a", "second")).digest == OF_SECOND
+
+
 async def test_a_tag_is_deleted_only_if_it_points_where_it_was_expected(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:
@@ -126,18 +138,19 @@ class OvertakenDeletion(CountingStore):
 
     async def delete(self, path: str, *args: Any, **options: Any) -> None:
         if path == LINK:
-            await push(self.other, SECOND)
+            await push(self.other, SECOND, OLD)
         await super().delete(path, *args, **options)
 
 
 async def test_a_tag_that_is_moved_while_it_is_deleted_on_condition_stays(
     memory: MemoryStore,
 ) -> None:
-    """It is as if the deletion had come first."""
+    """The deletion is refused, as the push may have had the same condition."""
     other = StoredRegistry(memory)
     await push_both(other)
     await push(other, FIRST)
-    await StoredRegistry(OvertakenDeletion(memory, other)).delete_tag("a", "v1", OLD)
+    with pytest.raises(PreconditionFailed):
+        await StoredRegistry(OvertakenDeletion(memory, other)).delete_tag("a", "v1", OLD)
     assert await target(other) == OF_SECOND
 
 

@@ -9,6 +9,7 @@ from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import BlobUnknown, ManifestBlobUnknown, ManifestInvalid
 from registry_core.storage.layout import Layout
+from registry_core.storage.membership import MEMBERSHIP_SECONDS
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     CONFIG,
@@ -120,6 +121,24 @@ async def test_a_child_that_another_instance_deleted_is_not_relied_on(memory: Me
     await there.delete_manifest("a", Digest.of(MANIFEST))
     with pytest.raises(ManifestBlobUnknown):
         await push_manifest(here, "a", "index", image_index(MANIFEST))
+
+
+async def test_content_is_looked_at_in_each_membership_period_whatever_is_deleted_meanwhile(
+    memory: MemoryStore,
+) -> None:
+    """Each deletion makes a push look at links again, which says nothing of their content."""
+    seconds = 0.0
+    here, there = StoredRegistry(memory, monotonic=lambda: seconds), StoredRegistry(memory)
+    await push_blobs(here, LAYER, CONFIG)
+    await push_manifest(here, "a", "v1", MANIFEST)
+    await memory.delete(LAYOUT.content(Digest.of(LAYER)))
+    for seconds in (20.0, 40.0):
+        await push_blob(there, "a", b"another")
+        await there.delete_blob("a", Digest.of(b"another"))
+        if seconds < MEMBERSHIP_SECONDS:
+            await push_manifest(here, "a", "v1", MANIFEST)
+    with pytest.raises(ManifestBlobUnknown):
+        await push_manifest(here, "a", "v1", MANIFEST)
 
 
 async def test_a_manifest_has_a_limited_number_of_references(

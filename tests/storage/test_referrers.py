@@ -228,7 +228,7 @@ async def test_a_removed_manifest_is_not_listed(referrers: Referrers, store: Cou
     assert entry
     store.calls.clear()
     for _ in range(2):
-        await referrers.remove("a", manifest, entry)
+        await referrers.remove("a", manifest, entry.etag)
         assert store.take() == ["delete"]
     assert await everything(referrers) == [kept]
 
@@ -239,7 +239,7 @@ async def test_an_entry_that_was_written_again_stays(referrers: Referrers) -> No
     entry = await referrers.look("a", manifest)
     assert entry
     await referrers.add("a", manifest)
-    await referrers.remove("a", manifest, entry)
+    await referrers.remove("a", manifest, entry.etag)
     assert await everything(referrers) == [pushed]
 
 

@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from registry_core.object_store.interface import (
-    UNCONDITIONAL,
-    BlocksRefused,
-    Buffer,
-    Condition,
-    StoredObject,
-    StoreRefused,
-)
+from registry_core.object_store.errors import BlocksRefused, StoreRefused
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, StoredObject
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import Unavailable

@@ -12,7 +12,8 @@ import pytest
 
 from registry_core.app import RegistryApp
 from registry_core.config import ROOT_DIRECTORY, AzureStorage, Settings, read_settings
-from registry_core.object_store.interface import ObjectStore, Page, StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
+from registry_core.object_store.interface import ObjectStore, Page
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout

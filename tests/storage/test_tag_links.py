@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_core.object_store.interface import NotFound, Properties
+from registry_core.object_store.errors import NotFound
+from registry_core.object_store.interface import Properties
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Chunk, Upload, UploadOutOfOrder
 from registry_core.spec import hash_state
@@ -216,6 +216,18 @@ async def test_finishing_again_after_a_lost_answer_succeeds(
         upload = await registry.append_upload(await registry.start_upload("a"), chunk(content))
         done = await registry.finish_upload(upload, Digest.of(content), chunk())
         assert await registry.finish_upload(upload, Digest.of(content), chunk()) == done
+
+
+async def test_finishing_again_after_the_blob_was_deleted_does_not_succeed(
+    memory: MemoryStore,
+) -> None:
+    """Another instance deleted it, and this one has it in its cache."""
+    here, there = StoredRegistry(memory), StoredRegistry(memory)
+    upload = await here.append_upload(await here.start_upload("a"), chunk(LARGE))
+    await here.finish_upload(upload, Digest.of(LARGE), chunk())
+    await there.delete_blob("a", Digest.of(LARGE))
+    with pytest.raises(BlobUploadUnknown):
+        await here.finish_upload(upload, Digest.of(LARGE), chunk())
 
 
 async def test_a_commit_that_is_retried_after_a_lost_answer_succeeds(

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry_core.object_store.interface import (
-    UNCONDITIONAL,
-    Buffer,
-    Condition,
-    ConditionFailed,
-    Properties,
-)
+from registry_core.object_store.errors import ConditionFailed
+from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition, Properties
 from registry_core.object_store.memory import MemoryStore
 
 

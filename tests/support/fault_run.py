@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from registry_core.spec.digest import Digest
 from tests.support.azurite import create_container, opened

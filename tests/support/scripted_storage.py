@@ -22,18 +22,15 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from registry_core.object_store.interface import (
+from registry_core.object_store.errors import (
     BlockListInvalid,
-    Condition,
     ConditionFailed,
-    Entry,
     NotFound,
-    Page,
-    Properties,
     RangeNotSatisfiable,
     StoreError,
     WrongKind,
 )
+from registry_core.object_store.interface import Condition, Entry, Page, Properties
 from registry_core.object_store.memory import MemoryStore
 from tests.support.secure_azurite import Trust
 
@@ -174,6 +171,8 @@ class ScriptedStorage:
             return web.Response(headers={"x-ms-is-hns-enabled": "false"})
         if request.method == "PUT":
             return Instead(409, "ContainerAlreadyExists").response()
+        if request.method == "HEAD":
+            return web.Response(headers={"x-ms-has-immutability-policy": "false"})
         return await self._list(request)
 
     async def _read(self, request: Received) -> web.Response:

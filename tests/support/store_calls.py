@@ -44,6 +44,7 @@ LARGE_WRITES: dict[str, Call] = {
 ADMINISTRATION: dict[str, Call] = {
     "ensure_container": lambda s: s.ensure_container(),
     "check_namespace": lambda s: s.check_namespace(),
+    "immutability": lambda s: s.immutability(),
 }
 WRITES = SMALL_WRITES | LARGE_WRITES
 CALLS = READS | WRITES | ADMINISTRATION

@@ -80,7 +80,7 @@ async def test_a_listed_page_may_read_every_answer(wire: Wire) -> None:
 
 @pytest.mark.every_host
 async def test_other_pages_may_read_nothing_and_get_no_preflight(wire: Wire) -> None:
-    """Caches are told that the answer depends on the origin."""
+    """Caches learn that the answer depends on the origin."""
     for origin in (OTHER, "null", f"{PAGE}.evil.example", f"{PAGE}:8080", "http://ui.example.com"):
         answer = await wire.client.get("/v2/", headers={"Origin": origin})
         refused = await wire.client.options("/v2/", headers=preflight("GET", origin=origin))

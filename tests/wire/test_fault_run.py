@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from tests.support.fault_run import fault_run
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest, ranged_reads

@@ -192,7 +192,10 @@ class _RuleReader:
 
 
 def _describe_malformed(text: str) -> str:
-    words = (EVERYONE, ANYBODY, *(f"{kind}:" for kind in KINDS))
+    kinds = [f"{kind}:" for kind in KINDS]
+    if text.strip() in kinds:
+        return f'"{text}" names nobody; write {text.strip()}NAME'
+    words = (EVERYONE, ANYBODY, *kinds)
     guess = nearest(text, words) or f"; use {', '.join(words)}"
     return f'"{text}" is not a valid entry of who{guess}'
 

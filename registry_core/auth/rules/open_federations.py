@@ -46,7 +46,7 @@ _WILDCARD = re.compile(r"[*?]")
 
 
 def problem_with(federation: Federation) -> str:
-    """Return that a federation accepts the tokens of anybody, and what to do; empty if not so."""
+    """Return a problem, with advice, if a federation accepts anybody's tokens; otherwise ""."""
     if federation.issuer.rstrip("/") not in PUBLIC_ISSUERS:
         return ""
     if any(
@@ -64,7 +64,7 @@ def problem_with(federation: Federation) -> str:
 
 
 def warning_about(federation: Federation) -> str:
-    """Return that only the issuer limits whose tokens a federation accepts; empty if not so."""
+    """Return a warning if a federation accepts all tokens of its issuer; otherwise ""."""
     if any(map(_beginning, federation.claims.values())):
         return ""
     for glob in federation.subjects:

@@ -128,7 +128,7 @@ class Table:
         texts: dict[str, Text] = {}
         for index, each in enumerate(found):
             if not isinstance(each, str) or not each.strip():
-                self.problem(f"{key} must be a list of strings", key, index)
+                self.problem(f"{key} must be a list of strings that are not blank", key, index)
             elif each in texts:
                 self.problem(f'{key} contains "{each}" twice', key, index)
             else:

@@ -214,7 +214,7 @@ def _log_change(path: Path, users: Mapping[str, bytes], problems: Sequence[str])
     if problems:
         _log.error("ignored in the password file: %s", "; ".join(problems))
     if users:
-        _log.info("%s has changed; it has %d users", path, len(users))
+        _log.info("the password file %s has changed; users: %d", path, len(users))
     else:
         _log.error("the password file %s is missing or names no user: nobody can log in", path)
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...aio import run_to_completion
-from ...object_store.interface import NotFound, ObjectStore, StoreRefused, exists
+from ...object_store.errors import NotFound, StoreRefused
+from ...object_store.interface import ObjectStore, exists
 from ...spec.digest import Digest
 from ...storage.layout import Layout
 from ..digest_table import DigestTable
@@ -25,14 +26,16 @@ class DoctorOptions:
 
     ``root`` is the registry's root as in `Layout`; None examines the whole container.
     ``root_setting`` is the name of the setting that would choose a root, for messages. ``verify``
-    hashes all content, ``repair`` repairs what can be repaired. Objects younger than ``grace`` are
-    not judged where a push in progress would look the same.
+    hashes all content, or that whose digests begin with ``verify_prefix``. ``repair`` repairs what
+    can be repaired. Objects younger than ``grace`` are not judged where a push in progress would
+    look the same.
     """
 
     root: str | None = None
     root_setting: str = "the root directory"
     repair: bool = False
     verify: bool = False
+    verify_prefix: str = ""
     grace: timedelta = timedelta(minutes=5)
 
 
@@ -45,7 +48,8 @@ class CheckContext:
     """One registry under examination: where it is, what is known of it, what may be repaired.
 
     ``content`` has every digest whose content was listed, with its size in bytes; those that
-    something references are marked. ``damaged`` are the digests already reported as damaged.
+    something references are marked. ``damaged`` are the digests already reported as damaged,
+    ``quarantined`` those of them whose content is not at its address any more.
     """
 
     store: ObjectStore
@@ -56,6 +60,7 @@ class CheckContext:
     may_repair: bool
     content: DigestTable = field(default_factory=DigestTable)
     damaged: set[Digest] = field(default_factory=set)
+    quarantined: set[Digest] = field(default_factory=set)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def is_young(self, modified: datetime) -> bool:
@@ -66,14 +71,20 @@ class CheckContext:
         """Look again for what the listing lacked: it may have been pushed since. One call."""
         return await exists(self.store, path)
 
+    def listed_size(self, digest: Digest) -> int | None:
+        """Return the size of a digest's content as it was listed, None if it is not known."""
+        return None if digest in self.quarantined else self.content.number(digest)
+
     async def content_size(self, digest: Digest) -> int | None:
         """Return the size of a digest's content, None if there is none.
 
         No call if the content was listed, otherwise one.
         """
-        size = self.content.number(digest)
-        if size is not None:
-            return size
+        size = self.listed_size(digest)
+        return await self.look_at_content(digest) if size is None else size
+
+    async def look_at_content(self, digest: Digest) -> int | None:
+        """Return the size of a digest's content as it is now, None if there is none. One call."""
         try:
             return (await self.store.head(self.layout.content(digest))).size
         except NotFound:
@@ -87,10 +98,13 @@ class CheckContext:
         *,
         repository: str = "",
         repair: Repair | None = None,
-    ) -> None:
-        """Report a problem, after repairing it if that is possible and requested."""
+    ) -> bool:
+        """Report a problem, after repairing it if that is possible and requested.
 
-        async def settle() -> None:
+        Returns whether it was repaired.
+        """
+
+        async def settle() -> bool:
             done, text = "", message
             if repair and self.may_repair:
                 try:
@@ -98,13 +112,6 @@ class CheckContext:
                 except StoreRefused as error:
                     text = f"{message}; storage refuses the repair ({error})"
             self.report.add(Finding(problem, path, text, repository, repair is not None, done))
+            return bool(done)
 
-        await run_to_completion(settle())
-
-    async def report_damaged(self, digest: Digest) -> None:
-        """Report content that does not match its digest, once for all repositories."""
-        if digest in self.damaged:
-            return
-        self.damaged.add(digest)
-        message = "the content does not match its digest"
-        await self.report_problem(Problem.CONTENT_DAMAGED, self.layout.content(digest), message)
+        return await run_to_completion(settle())

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 from ...aio import for_each
-from ...object_store.interface import (
-    ConditionFailed,
-    NotFound,
-    ObjectStore,
-    Properties,
-    RangeNotSatisfiable,
-    StoreRefused,
-    list_all,
-)
+from ...object_store.errors import ConditionFailed, NotFound, RangeNotSatisfiable
+from ...object_store.interface import ObjectStore, Properties, list_all
 from ...spec.digest import Digest
-from ...storage.content import Content
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ...storage.root import LEADING_SLASH, PLAIN, RootAmbiguous, find_root
-from ..walk import ListedObject, OnProgress, Progress, walk
+from ..digest_table import DigestTable
+from ..walk import ListedBlocks, ListedObject, OnProgress, walk
+from .content import count_blocks, report_if_damaged, verify_content
 from .context import CONCURRENCY, CheckContext, DoctorOptions
 from .repairs import complete_replacements
-from .report import ContentCount, DoctorReport, Finding, Problem, UploadCount
+from .report import DoctorReport, Finding, Problem, UploadCount
 from .repository import RepositoryCheck, check_stale_marker
-
-_HASHING_CONCURRENCY = 4  # bounds memory: each keeps a few pieces of content
 
 # The default age at which CNCF distribution purges uploads.
 _LEFT_BEHIND = timedelta(days=7)
+
+_MAX_DUE = 1000
 
 _LINKS = {
     Kind.LAYER_LINK,
@@ -48,36 +43,118 @@ async def examine(
     """Examine a container and enter the results into ``report``, also when this is cancelled.
 
     One call per 5,000 objects, one for each manifest, one for each link whose metadata do not
-    contain its digest, and a few for each problem.
+    contain its digest, one for each path where blocks are staged and nothing is committed, and a
+    few for each problem.
 
     :raises StoreUnavailable: storage cannot be used; the report is incomplete.
     """
     root = await _choose_root(store, report, options)
-    may_repair = options.repair and root is not None
+    examination = Examination(store, report, options, on_progress, root)
     if options.repair and root is not None:
-        await _complete_repairs(
-            CheckContext(store, Layout(root), report, options, on_progress, may_repair)
-        )
-    prefix = "" if options.root is None else Layout(options.root).base
-    check: RegistryCheck | None = None
-    async for item in walk(store, prefix, on_progress):
-        place = item.place
-        report.objects[place.kind].add(item.properties)
-        if place.kind is Kind.UNKNOWN:
-            continue
-        if check is None or check.context.layout.root != place.root:
-            if check:
-                await check.finish()
-            report.roots.append(place.root)
-            is_served = options.root is not None or place.root in (PLAIN, LEADING_SLASH)
-            layout = Layout(place.root)
-            check = RegistryCheck(
-                CheckContext(store, layout, report, options, on_progress, may_repair and is_served)
+        await _complete_repairs(examination.context(root))
+    if options.verify:
+        await examination.verify()
+    await examination.run()
+
+
+@dataclass
+class Examination:
+    """One examination of a container. ``root``: the registry's to repair, None if there are two."""
+
+    store: ObjectStore
+    report: DoctorReport
+    options: DoctorOptions
+    on_progress: OnProgress
+    root: str | None
+    _contexts: dict[str, CheckContext] = field(default_factory=dict)
+
+    def context(self, root: str) -> CheckContext:
+        """Return what the checks of the registry under this root share."""
+        if root not in self._contexts:
+            is_served = self.options.root is not None or root in (PLAIN, LEADING_SLASH)
+            may_repair = self.options.repair and self.root is not None and is_served
+            self._contexts[root] = CheckContext(
+                self.store,
+                Layout(root),
+                self.report,
+                self.options,
+                self.on_progress,
+                may_repair,
             )
-        await check.add(item)
-    if check:
-        await check.finish()
-        await _check_served(check.context)
+        return self._contexts[root]
+
+    async def verify(self) -> None:
+        """Hash content before anything else is listed, as that may take days.
+
+        What is moved away is then missing for whatever links to it.
+        """
+        listed: dict[str, DigestTable] = {}
+        async for item in walk(self.store, self._prefix, self.on_progress):
+            place = item.place
+            if place.kind is Kind.CONTENT and place.digest and isinstance(item, ListedObject):
+                table = listed.setdefault(place.root, DigestTable())
+                if str(place.digest).startswith(self.options.verify_prefix):
+                    table.add(place.digest, item.properties.size)
+        for root, table in listed.items():
+            await verify_content(self.context(root), table)
+
+    async def run(self) -> None:
+        """Walk over the container, and check each registry in it."""
+        check: RegistryCheck | None = None
+        async for item in _walk_objects(self.store, self._prefix, self.report, self.on_progress):
+            place = item.place
+            if place.kind is Kind.UNKNOWN:
+                continue
+            if check is None or check.context.layout.root != place.root:
+                if check:
+                    await check.finish()
+                self.report.roots.append(place.root)
+                check = RegistryCheck(self.context(place.root))
+            await check.add(item)
+        if check:
+            await check.finish()
+            await _check_served(check.context)
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.options.root is None else Layout(self.options.root).base
+
+
+async def _walk_objects(
+    store: ObjectStore, prefix: str, report: DoctorReport, on_progress: OnProgress
+) -> AsyncIterator[ListedObject]:
+    """Yield and count every object; count the blocks that are staged elsewhere."""
+    staged = StagedBlocksCount(store, report)
+    async for item in walk(store, prefix, on_progress):
+        if isinstance(item, ListedBlocks):
+            await staged.add(item)
+        else:
+            report.count(item.place.kind, item.properties)
+            yield item
+    await staged.finish()
+
+
+@dataclass
+class StagedBlocksCount:
+    """Counts the blocks that are staged where nothing is committed. One call for each path."""
+
+    store: ObjectStore
+    report: DoctorReport
+    _due: list[ListedBlocks] = field(default_factory=list)
+
+    async def add(self, item: ListedBlocks) -> None:
+        """Accept a path. Makes calls only once there are many."""
+        self._due.append(item)
+        if len(self._due) >= _MAX_DUE:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """Count what is left."""
+        due, self._due = self._due, []
+        await for_each(due, self._count, limit=CONCURRENCY)
+
+    async def _count(self, item: ListedBlocks) -> None:
+        await count_blocks(self.store, self.report, item.place.kind, item.path)
 
 
 async def _choose_root(
@@ -147,6 +224,8 @@ class RegistryCheck:
             await self._report_archived(item)
         if place.kind is Kind.CONTENT and place.digest:
             self.context.content.add(place.digest, item.properties.size)
+            if not item.properties.size:
+                await self._check_emptied(place.digest, item.properties)
         elif place.kind is Kind.MARKER:
             self.markers[place.repository] = item.path
         elif place.kind is Kind.REPLACEMENT and not self.context.may_repair:
@@ -160,12 +239,20 @@ class RegistryCheck:
             await self.repository.add(item)
 
     async def _report_archived(self, item: ListedObject) -> None:
+        status = item.properties.archive_status
         await self.context.report_problem(
             Problem.ARCHIVED,
             item.path,
-            "the object is in the archive tier and cannot be read until it is rehydrated",
+            "the object is in the archive tier and cannot be read "
+            + (f"yet ({status})" if status else "until its tier is set to Hot, Cool or Cold"),
             repository=item.place.repository,
         )
+
+    async def _check_emptied(self, digest: Digest, seen: Properties) -> None:
+        """Report content that has no bytes, if it is still so."""
+        if not seen.archived:
+            with suppress(NotFound, ConditionFailed, RangeNotSatisfiable):
+                await report_if_damaged(self.context, digest)
 
     async def finish(self) -> None:
         """Check the last repository, and what can only be known now."""
@@ -173,11 +260,9 @@ class RegistryCheck:
         self.uploads.finish()
         unfilled = [item for item in self.markers.items() if item[0] not in self.filled]
         await for_each(unfilled, self._check_marker, limit=CONCURRENCY)
-        for _, size, is_referenced in self.context.content.rows():
-            if not is_referenced:
+        for digest, size, is_referenced in self.context.content.rows():
+            if not is_referenced and digest not in self.context.quarantined:
                 self.context.report.unreferenced.add(size)
-        if self.context.options.verify:
-            await verify_content(self.context)
 
     async def _finish_repository(self) -> None:
         repository, self.repository = self.repository, None
@@ -215,23 +300,3 @@ class UploadAges:
         self.count.left_behind += age >= _LEFT_BEHIND
         self.count.oldest = max(self.count.oldest, int(age.total_seconds()))
         self._upload = self._touched = None
-
-
-async def verify_content(context: CheckContext) -> None:
-    """Hash all content that was listed, in pieces, a few objects at a time."""
-    content = Content(context.store, context.layout)
-    verified = context.report.verified = context.report.verified or ContentCount()
-    total = sum(size for _, size, _ in context.content.rows())
-    before = verified.bytes
-
-    async def verify(row: tuple[Digest, int, bool]) -> None:
-        digest, size, _ = row
-        path = context.layout.content(digest)
-        # Not judged: content that is deleted or written at the same time, and archived content.
-        with suppress(NotFound, ConditionFailed, RangeNotSatisfiable, StoreRefused):
-            if await content.hash(path, size, digest.algorithm, None) != digest:
-                await context.report_damaged(digest)
-            verified.add(size)
-            context.on_progress(Progress("verifying", verified.bytes - before, total, "bytes"))
-
-    await for_each(context.content.rows(), verify, limit=_HASHING_CONCURRENCY)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ...aio import for_each, run_to_completion, together
-from ...object_store.interface import NotFound, Properties, TooLarge
+from ...object_store.errors import (
+    ConditionFailed,
+    NotFound,
+    RangeNotSatisfiable,
+    StoreRefused,
+    TooLarge,
+)
+from ...object_store.interface import Properties
 from ...spec.digest import SHA256, Digest
 from ...spec.errors import DigestInvalid
 from ...storage.layout_parse import Kind, Place
@@ -16,8 +23,16 @@ from ...storage.link_metadata import is_descriptor
 from ...storage.links import MAX_LINK_BYTES, read_link
 from ..digest_table import DigestTable
 from ..walk import ListedObject
+from .content import report_if_damaged
 from .context import CheckContext
-from .repairs import REPLACEMENT_BATCH, Replacement, describe_link, replace_links, rewrite_link
+from .repairs import (
+    REPLACEMENT_BATCH,
+    Replacement,
+    describe_link,
+    remove_blob_link,
+    replace_links,
+    rewrite_link,
+)
 from .report import Finding, Problem
 
 _CONCURRENCY = 16
@@ -45,6 +60,12 @@ class ListedLink:
             and target is not None
             and path.algorithm != SHA256 == target.algorithm
         )
+
+    @property
+    def stated_size(self) -> int | None:
+        """The size of its target in bytes, as the metadata say; None if they do not."""
+        size = self.properties.metadata.get("size", "")
+        return int(size) if size.isdecimal() else None
 
     @property
     def _is_described(self) -> bool:
@@ -81,7 +102,10 @@ class ListedTag:
 
 @dataclass
 class ListedLinks:
-    """All links of one repository. ``referrers`` are keyed by subject and referrer."""
+    """All links of one repository. ``referrers`` are keyed by subject and referrer.
+
+    ``layers`` whose content is missing are marked.
+    """
 
     layers: DigestTable = field(default_factory=DigestTable)
     revisions: DigestTable = field(default_factory=DigestTable)
@@ -111,17 +135,22 @@ class LinkCheck:
     """Checks the links of one repository. ``undecided`` are those whose metadata do not suffice."""
 
     context: CheckContext
+    links: ListedLinks
     undecided: list[ListedLink] = field(default_factory=list)
     _append_blobs: list[ListedLink] = field(default_factory=list)
 
     def add(self, link: ListedLink) -> None:
         """Accept a link whose metadata prove it whole, or keep it for `run`. No call."""
-        is_dangling = link.place.kind is Kind.LAYER_LINK and not self._has_content(link)
-        if not link.read_metadata() or link.properties.is_append or is_dangling:
+        is_whole = link.read_metadata()
+        if not is_whole or link.properties.is_append or not self._has_listed_content(link):
             self.undecided.append(link)
 
-    def _has_content(self, link: ListedLink) -> bool:
-        return link.place.digest is not None and link.place.digest in self.context.content
+    def _has_listed_content(self, link: ListedLink) -> bool:
+        digest = link.place.digest
+        if link.place.kind is not Kind.LAYER_LINK or digest is None:
+            return True
+        size = self.context.listed_size(digest)
+        return size is not None and link.stated_size in (None, size)
 
     async def run(self) -> None:
         """Check the undecided links. One call each if the metadata do not contain the target."""
@@ -149,9 +178,9 @@ class LinkCheck:
             elif (
                 link.place.kind is Kind.LAYER_LINK
                 and expected
-                and await self.context.content_size(expected) is None
+                and not await self._check_content(link, expected)
             ):
-                await self._report_dangling(link)
+                return
             elif link.properties.is_append and link.target:
                 self._append_blobs.append(link)
 
@@ -189,13 +218,60 @@ class LinkCheck:
             repair=repair,
         )
 
-    async def _report_dangling(self, link: ListedLink) -> None:
+    async def _check_content(self, link: ListedLink, digest: Digest) -> bool:
+        """Check that a blob's content is there. Returns whether the link may stay as it is."""
+        size = await self.context.content_size(digest)
+        if size is not None and link.stated_size not in (None, size):
+            if not await self._is_damaged(digest):
+                await self._report_wrong_size(link, digest, size)
+                return False
+            if digest not in self.context.quarantined:
+                return True
+            size = None
+        if size is None:
+            await self._report_dangling(link, digest)
+        return size is not None
+
+    async def _is_damaged(self, digest: Digest) -> bool:
+        """Return whether content is damaged, or cannot be hashed at present; report the former."""
+        with suppress(ConditionFailed, RangeNotSatisfiable, StoreRefused):
+            return digest in self.context.damaged or await report_if_damaged(self.context, digest)
+        return True
+
+    async def _report_wrong_size(self, link: ListedLink, digest: Digest, size: int) -> None:
+        await self.context.report_problem(
+            Problem.LINK_TORN,
+            link.path,
+            f"the link says that blob {digest} has {link.stated_size} bytes, it has {size}",
+            repository=link.place.repository,
+            repair=partial(
+                rewrite_link,
+                self.context,
+                link.place.kind,
+                link.path,
+                digest,
+                seen=link.properties,
+            ),
+        )
+
+    async def _report_dangling(self, link: ListedLink, digest: Digest) -> None:
+        place = link.place
+        if place.digest:
+            self.links.layers.mark(place.digest)
         if await self.context.exists(link.path):
             await self.context.report_problem(
                 Problem.BLOB_DANGLING,
                 link.path,
-                f"the content of blob {link.target} is missing",
-                repository=link.place.repository,
+                f"the content of blob {digest} is missing",
+                repository=place.repository,
+                repair=partial(
+                    remove_blob_link,
+                    self.context,
+                    place.repository,
+                    link.path,
+                    digest,
+                    seen=link.properties,
+                ),
             )
 
     async def _replace(self, batch: Sequence[ListedLink]) -> None:

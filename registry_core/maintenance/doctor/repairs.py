@@ -17,14 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...aio import off_loop, together
+from ...object_store.errors import ConditionFailed, NotFound, TooLarge, WrongKind
 from ...object_store.interface import (
     IF_ABSENT,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
     Properties,
-    TooLarge,
-    WrongKind,
     delete_if,
     exists,
     if_match,
@@ -35,6 +32,7 @@ from ...spec.errors import ManifestInvalid
 from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type, parse_manifest
 from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
+from ...storage.catalog import Catalog
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ...storage.link_metadata import describe_referrer, referrer_link, revision_link, tag_link
@@ -98,6 +96,36 @@ async def restore_link(context: CheckContext, kind: Kind, path: str, digest: Dig
     """Write a link that is missing."""
     etag = await _create(context.store, path, await describe_link(context, kind, digest))
     return "linked" if etag else ""
+
+
+async def remove_blob_link(
+    context: CheckContext, repository: str, path: str, digest: Digest, *, seen: Properties
+) -> str:
+    """Delete the link of a blob whose content is missing. Five calls.
+
+    A push that has brought back the content, or written the link again, is not undone.
+    """
+    if await context.look_at_content(digest) is not None:
+        return ""
+    if not await delete_if(context.store, path, if_match(seen.etag)):
+        return ""
+    # So that no push relies on the link because it has found it before.
+    await Catalog(context.store, context.layout).begin_generation(repository)
+    # Another repository's push may have brought the content back, and a client found the blob here.
+    if await context.look_at_content(digest) is not None:
+        await restore_link(context, Kind.LAYER_LINK, path, digest)
+        return ""
+    return "link deleted"
+
+
+async def remove_revision_link(
+    context: CheckContext, repository: str, path: str, *, seen: Properties
+) -> str:
+    """Delete a revision link that leads to no manifest. Four calls, as a rule."""
+    if not await delete_if(context.store, path, if_match(seen.etag)):
+        return ""
+    await Catalog(context.store, context.layout).update(repository)
+    return "link deleted"
 
 
 async def rewrite_link(

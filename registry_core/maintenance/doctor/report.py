@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from ...object_store.interface import Properties
+from ...object_store.interface import Properties, StagedBlocks
 from ...storage.layout_parse import Kind
 
 MAX_FINDINGS = 10_000
@@ -19,6 +19,7 @@ class Problem(StrEnum):
 
     TWO_REGISTRIES = "two-registries"
     NOT_SERVED = "not-served"
+    CONTAINER_IMMUTABLE = "container-immutable"
     LINK_TORN = "link-torn"
     LINK_APPEND = "link-append-blob"
     REPLACEMENT_UNFINISHED = "replacement-unfinished"
@@ -28,6 +29,7 @@ class Problem(StrEnum):
     TAG_INCOMPLETE = "tag-incomplete"
     MANIFEST_DANGLING = "manifest-dangling"
     MANIFEST_INVALID = "manifest-invalid"
+    BLOB_AS_MANIFEST = "blob-as-manifest"
     BLOB_DANGLING = "blob-dangling"
     BLOB_UNLINKED = "blob-unlinked"
     BLOB_MISSING = "blob-missing"
@@ -60,9 +62,9 @@ class Finding:
     def to_json(self) -> Mapping[str, object]:
         """Return the finding as a JSON object."""
         return {
-            "trouble": self.problem,
+            "problem": self.problem,
             "path": self.path,
-            "says": self.message,
+            "message": self.message,
             "repository": self.repository,
             "repairable": self.repairable,
             "repaired": self.repaired,
@@ -88,7 +90,7 @@ class ObjectCount:
 
 @dataclass
 class ContentCount:
-    """A number of content objects and their size in bytes."""
+    """A number of objects and their size in bytes."""
 
     number: int = 0
     bytes: int = 0
@@ -97,6 +99,21 @@ class ContentCount:
         """Count one object of ``size`` bytes."""
         self.number += 1
         self.bytes += size
+
+
+@dataclass
+class BlockCount:
+    """Staged blocks that nobody has committed: at how many paths, how many, and their bytes."""
+
+    paths: int = 0
+    blocks: int = 0
+    bytes: int = 0
+
+    def add(self, staged: StagedBlocks) -> None:
+        """Count the blocks of one path, if there are any."""
+        self.paths += staged.number > 0
+        self.blocks += staged.number
+        self.bytes += staged.size
 
 
 @dataclass
@@ -116,7 +133,8 @@ class DoctorReport:
     """Everything known so far; it grows during the examination and is valid at any time.
 
     ``stopped`` says why the examination ended early. ``verified`` is None unless content was
-    hashed.
+    hashed. ``tiers`` are the objects of each access tier, in storage's words; ``uncommitted`` the
+    staged blocks, by the kind of object that they would become.
     """
 
     roots: list[str] = field(default_factory=list)
@@ -128,11 +146,19 @@ class DoctorReport:
     tags: int = 0
     uploads: UploadCount = field(default_factory=UploadCount)
     unreferenced: ContentCount = field(default_factory=ContentCount)
+    tiers: dict[str, ContentCount] = field(default_factory=dict)
+    uncommitted: dict[Kind, BlockCount] = field(default_factory=dict)
     verified: ContentCount | None = None
     findings: list[Finding] = field(default_factory=list)
     found: Counter[Problem] = field(default_factory=Counter)
     repaired: Counter[Problem] = field(default_factory=Counter)
     stopped: str = ""
+
+    def count(self, kind: Kind, properties: Properties) -> None:
+        """Count one object."""
+        self.objects[kind].add(properties)
+        if properties.tier:
+            self.tiers.setdefault(properties.tier, ContentCount()).add(properties.size)
 
     def add(self, finding: Finding) -> None:
         """Count a finding, and keep it while there are fewer than `MAX_FINDINGS`."""
@@ -167,6 +193,10 @@ class DoctorReport:
             "tags": self.tags,
             "uploads": asdict(self.uploads),
             "unreferenced": asdict(self.unreferenced),
+            "tiers": {tier: asdict(count) for tier, count in sorted(self.tiers.items())},
+            "uncommitted": {
+                str(kind): asdict(count) for kind, count in sorted(self.uncommitted.items())
+            },
             "verified": asdict(self.verified) if self.verified else None,
             "problems": {
                 str(problem): {"found": self.found[problem], "repaired": self.repaired[problem]}

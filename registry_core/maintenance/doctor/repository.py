@@ -29,7 +29,7 @@ class RepositoryCheck:
     link_check: LinkCheck = field(init=False)
 
     def __post_init__(self) -> None:
-        self.link_check = LinkCheck(self.context)
+        self.link_check = LinkCheck(self.context, self.links)
 
     async def add(self, item: ListedObject) -> None:
         """Add a link. Makes calls only once many links need to be read."""

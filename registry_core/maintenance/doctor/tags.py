@@ -10,6 +10,7 @@ from ...aio import for_each
 from ...object_store.interface import Entry, delete_if, if_match, list_all
 from ...spec.digest import Digest
 from ...storage.layout_parse import Kind
+from .content import holds_manifest
 from .context import CONCURRENCY, CheckContext, Repair
 from .links import ListedLink, ListedLinks, ListedTag
 from .repairs import restore_link, restore_tag, rewrite_link
@@ -59,11 +60,14 @@ class TagCheck:
         if digest in self.unlinked or await self.context.exists(path):
             return
         self.unlinked.add(digest)
+        repair: Repair | None = None
+        if await holds_manifest(self.context, digest):
+            repair = partial(restore_link, self.context, Kind.REVISION_LINK, path, digest)
         await self._report(
             Problem.TAG_UNLINKED,
             path,
             f"tag {name}: the repository has no manifest {digest}, though it is in storage",
-            partial(restore_link, self.context, Kind.REVISION_LINK, path, digest),
+            repair,
         )
 
     async def _report_torn(self, name: str, tag: ListedTag, current: ListedLink) -> None:

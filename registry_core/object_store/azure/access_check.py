@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from ..interface import ConditionFailed, NotFound, StoreUnavailable
+from ..errors import ConditionFailed, NotFound, StoreUnavailable
 from .identity import NotSignedIn
 
 

@@ -22,7 +22,8 @@ from aiohttp import (
 from yarl import URL
 
 from ...observe import storage_slot
-from ..interface import Buffer, StoreError, StoreUnavailable
+from ..errors import StoreError, StoreUnavailable
+from ..interface import Buffer
 from . import session
 from .error_codes import to_error
 from .errors import AnswerMalformed, StorageTarget, is_from_storage

@@ -48,14 +48,14 @@ class Container:
     ) -> Answer[T]:
         """Send a request and return the answer, its body read by ``consume``.
 
-        :param subject: what messages name instead of the container.
+        :param subject: what messages name, without a path, instead of the container.
         :param options: fields of `Request`.
         :raises StoreError: see `BlobClient.send`.
         """
         request = Request(
             operation=operation,
             method=method,
-            subject=subject if path is None else path,
+            subject=path or subject or self.name,
             resource=self.name if path is None else f"{self.name}/{path}",
             consume=consume,
             **options,

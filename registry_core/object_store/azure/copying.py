@@ -17,15 +17,8 @@ from typing import TypeVar
 from aiohttp import ClientResponse
 
 from ...aio import for_each
-from ..interface import (
-    UNCONDITIONAL,
-    BlockListInvalid,
-    Condition,
-    ConditionFailed,
-    ObjectStore,
-    StoreUnavailable,
-    if_match,
-)
+from ..errors import BlockListInvalid, ConditionFailed, StoreUnavailable
+from ..interface import UNCONDITIONAL, Condition, ObjectStore, if_match
 from .blocks import encode_block_id
 from .client import Consume, no_value
 from .container import Container

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..interface import (
+from ..errors import (
     BlockListInvalid,
     BlocksRefused,
     ConditionFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..interface import StoreUnavailable
+from ..errors import StoreUnavailable
 
 
 class AccessDenied(StoreUnavailable):

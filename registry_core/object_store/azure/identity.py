@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...aio import Expiring, Refreshing
-from ..interface import StoreUnavailable
+from ..errors import StoreUnavailable
 from .managed_identity import ManagedIdentity, ManagedToken, TokenEndpoint
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from urllib.parse import unquote
 
 from aiohttp import ClientResponse
 
-from ..interface import ContinuationInvalid, Entry, Page, Properties
+from ..errors import ContinuationInvalid
+from ..interface import Entry, Page, Properties
 from .client import ACCEPT_XML
 from .container import Container
 from .errors import AnswerMalformed, HierarchicalNamespace, RequestInvalid
@@ -192,7 +193,7 @@ def _is_uncommitted(described: str) -> bool:
 def _text_of(element: str, text: str, default: str | None = None) -> str:
     """Return the text of the first ``element``, which is a word, a number, a date or an ETag.
 
-    :raises ValueError: the element is missing, and there is no default.
+    :raises ValueError: the element is missing, without a default.
     """
     start = text.find(f"<{element}>")
     if start < 0:

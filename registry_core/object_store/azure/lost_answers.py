@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..interface import Buffer, NotFound, ObjectStore, TooLarge, WrongKind
+from ..errors import NotFound, TooLarge, WrongKind
+from ..interface import Buffer, ObjectStore
 
 
 async def find_own_put(

@@ -13,14 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import ClientResponse
 
-from ..interface import (
-    Condition,
-    Properties,
-    RangeNotSatisfiable,
-    StoredObject,
-    StoredRange,
-    TooLarge,
-)
+from ..errors import RangeNotSatisfiable, TooLarge
+from ..interface import Condition, Properties, StoredObject, StoredRange
 from .container import Container
 from .errors import AnswerMalformed
 from .properties import condition_headers, read_properties, whole_size

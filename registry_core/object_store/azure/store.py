@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
+from ..errors import ConditionFailed, NotFound
 from ..interface import (
     UNCONDITIONAL,
     Buffer,
     Condition,
-    ConditionFailed,
-    NotFound,
     Page,
     Properties,
     StagedBlocks,
@@ -64,6 +63,12 @@ _SMALL = 64 * KIB
 
 _NO_ETAG = Condition(if_match='"0x0"')
 _OCTETS = {"Content-Type": "application/octet-stream"}
+
+# Headers of a container's properties, and what they say if they are "true".
+_IMMUTABILITY = {
+    "x-ms-has-immutability-policy": "an immutability policy",
+    "x-ms-has-legal-hold": "a legal hold",
+}
 
 
 class AzureBlobStore:
@@ -202,6 +207,16 @@ class AzureBlobStore:
             return
         if headers.get("x-ms-is-hns-enabled", "").lower() == "true":
             raise HierarchicalNamespace(self._container.client.target.account)
+
+    async def immutability(self) -> Sequence[str]:
+        """Return what forbids changes in the container: policies, holds. One call.
+
+        REST: get-container-properties.
+        """
+        headers = await self._container.send(
+            "container_properties", "HEAD", None, query={"restype": "container"}
+        )
+        return [what for name, what in _IMMUTABILITY.items() if headers.get(name) == "true"]
 
     async def head(self, path: str) -> Properties:
         """See `ObjectStore`. REST: get-blob-properties."""

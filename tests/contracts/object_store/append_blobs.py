@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import (
-    ConditionFailed,
-    ObjectStore,
-    WrongKind,
-    if_match,
-)
+from registry_core.object_store.errors import ConditionFailed, WrongKind
+from registry_core.object_store.interface import ObjectStore, if_match
 
 from .common import CONTENT, MANY_BYTES, STALE, Append, content_of, make_block_id, stage
 

@@ -7,15 +7,17 @@ from contextlib import suppress
 
 import pytest
 
-from registry_core.object_store.interface import (
-    IF_ABSENT,
+from registry_core.object_store.errors import (
     BlockListInvalid,
     ConditionFailed,
-    Entry,
     NotFound,
+    StoreUnavailable,
+)
+from registry_core.object_store.interface import (
+    IF_ABSENT,
+    Entry,
     ObjectStore,
     StagedBlocks,
-    StoreUnavailable,
     if_match,
     list_all,
 )

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import (
-    IF_ABSENT,
-    BlockListInvalid,
-    Condition,
-    ConditionFailed,
-    NotFound,
-    ObjectStore,
-    if_match,
-)
+from registry_core.object_store.errors import BlockListInvalid, ConditionFailed, NotFound
+from registry_core.object_store.interface import IF_ABSENT, Condition, ObjectStore, if_match
 
 from .common import CONTENT, MANY_BYTES, STALE, content_of, make_block_id, stage
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import (
-    BlocksRefused,
-    NotFound,
-    ObjectStore,
-    StagedBlocks,
-)
+from registry_core.object_store.errors import BlocksRefused, NotFound
+from registry_core.object_store.interface import ObjectStore, StagedBlocks
 
 from .common import CONTENT, StageForeign, content_of, listed, make_block_id, stage
 

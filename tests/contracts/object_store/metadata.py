@@ -6,12 +6,8 @@ import asyncio
 
 import pytest
 
-from registry_core.object_store.interface import (
-    ConditionFailed,
-    NotFound,
-    ObjectStore,
-    if_match,
-)
+from registry_core.object_store.errors import ConditionFailed, NotFound
+from registry_core.object_store.interface import ObjectStore, if_match
 
 from .common import CONTENT, INVALID_METADATA, STALE, content_of, make_block_id, stage
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import ObjectStore, RangeNotSatisfiable
+from registry_core.object_store.errors import RangeNotSatisfiable
+from registry_core.object_store.interface import ObjectStore
 
 from .common import CONTENT
 

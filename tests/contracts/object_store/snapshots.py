@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from registry_core.object_store.interface import ConditionFailed, NotFound, ObjectStore, if_match
+from registry_core.object_store.errors import ConditionFailed, NotFound
+from registry_core.object_store.interface import ObjectStore, if_match
 
 from .common import CONTENT, STALE, TakeSnapshot, content_of
 

@@ -8,13 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from registry_core.object_store.errors import ConditionFailed, NotFound, TooLarge
 from registry_core.object_store.interface import (
     IF_ABSENT,
     UNCONDITIONAL,
-    ConditionFailed,
-    NotFound,
     ObjectStore,
-    TooLarge,
     if_match,
     list_all,
 )

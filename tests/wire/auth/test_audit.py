@@ -16,7 +16,7 @@ from registry_core.app import build_application, build_registry
 from registry_core.auth.sources.htpasswd import Htpasswd
 from registry_core.auth.sources.personal_keys import PersonalKey
 from registry_core.config import Settings
-from registry_core.object_store.interface import StoreUnavailable
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.access_log import log as access_log
 from registry_core.server.audit import PREFIX
