@@ -247,13 +247,14 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
     if len(content) > MAX_MANIFEST_BYTES:
         _fail(f"the manifest has {len(content)} bytes, more than {MAX_MANIFEST_BYTES}")
     hook = _object if strict else None
-    if strict and sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS:
+    has_many = sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS
+    if strict and has_many:
         _fail(f"it has more than {_MAX_DELIMITERS} values")
     try:
         # Decoded here, since json by itself takes UTF-16 and byte order marks too; clients do not.
         document = load_json(
             content.decode(),
-            steady=strict,
+            steady=strict or has_many,
             object_pairs_hook=hook,
             parse_constant=_refuse_constant,
         )
