@@ -176,7 +176,7 @@ URLS_ALLOW = _CONTENT.add(
 URLS_DENY = _CONTENT.add(
     "REGISTRY_VALIDATION_MANIFESTS_URLS_DENY",
     "Where else the `urls` in a pushed manifest may not send clients, even if `..._ALLOW` matches: "
-    "globs of URLs.",
+    "globs of URLs. An address has many spellings: rely on `..._ALLOW`.",
     Type.LIST,
 )
 INDEX_PLATFORMS = _CONTENT.add(

@@ -43,9 +43,9 @@ CNCF distribution has the same.
 # while it makes the values: so many take a tenth of a second.
 _MAX_DELIMITERS = 2**18
 
-# Bytes that json's scanner in C may read of a pushed manifest: no other thread runs meanwhile, the
-# event loop's included, for 6 ms per MiB. More are read by its scanner in Python, which takes four
-# times as long and lets others run.
+# Characters that json's scanner in C may read of what was pushed: no other thread runs meanwhile,
+# the event loop's included, for 6 ms per MiB. More are read by its scanner in Python, which takes
+# four times as long and lets others run.
 _ONE_GO = 2**20
 
 
@@ -247,13 +247,14 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
     if len(content) > MAX_MANIFEST_BYTES:
         _fail(f"the manifest has {len(content)} bytes, more than {MAX_MANIFEST_BYTES}")
     hook = _object if strict else None
-    if strict and sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS:
+    has_many = sum(content.count(delimiter) for delimiter in b",[{") > _MAX_DELIMITERS
+    if strict and has_many:
         _fail(f"it has more than {_MAX_DELIMITERS} values")
     try:
         # Decoded here, since json by itself takes UTF-16 and byte order marks too; clients do not.
-        document = json.loads(
+        document = load_json(
             content.decode(),
-            cls=_SteadyDecoder if strict and len(content) > _ONE_GO else None,
+            steady=strict or has_many,
             object_pairs_hook=hook,
             parse_constant=_refuse_constant,
         )
@@ -265,6 +266,16 @@ def _load(content: bytes, *, strict: bool = True) -> Mapping[str, object]:
     if not isinstance(document, dict):
         _fail(f"it is {json_kind(document)}, not a JSON object")
     return document
+
+
+def load_json(text: str, *, steady: bool = True, **options: Any) -> Any:
+    """Return what a JSON text says: `json.loads`, which lets other threads run if it is long.
+
+    :param steady: False takes less CPU, and lets none run.
+    :raises ValueError, RecursionError: as `json.loads`.
+    """
+    cls = _SteadyDecoder if steady and len(text) > _ONE_GO else None
+    return json.loads(text, cls=cls, **options)
 
 
 class _SteadyDecoder(json.JSONDecoder):

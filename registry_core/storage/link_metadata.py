@@ -20,7 +20,7 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.image_config import ImageConfig
-from ..spec.manifest import Manifest
+from ..spec.manifest import Manifest, load_json
 from .links import Link
 
 # Bytes. Storage takes 8 KiB in all; some room is left for how it counts.
@@ -211,7 +211,7 @@ def parse_referrer(digest: Digest, content: bytes) -> Descriptor:
     :raises ManifestInvalid: it is something else, or the descriptor of another manifest.
     """
     try:
-        referrer = Descriptor.of_json(json.loads(content))
+        referrer = Descriptor.of_json(load_json(content.decode()))
     except (ValueError, RecursionError, DigestInvalid) as error:
         raise ManifestInvalid(f"not the descriptor of a referrer: {error}") from None
     if referrer.digest != digest:

@@ -38,6 +38,8 @@ _BEFORE_SLASH = "-."
 _BEGINNING = re.compile(r"[\w.-]{1,128}", re.ASCII)
 
 _AT_ONCE = 16
+# How many entries of an index are looked up, of a tag without a current link: the newest ones.
+_NEWEST = 16
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Tags:
     async def _newest_in_index(self, repository: str, tag: str) -> Link:
         prefix = self.membership.layout.tag_index(repository, tag)
         entries = [entry async for entry in list_all(self.membership.store, prefix)]
-        for digest in newest_first(prefix, entries):
+        for digest in newest_first(prefix, entries)[:_NEWEST]:
             try:
                 return await self.membership.find_manifest(repository, digest)
             except NotFound:

@@ -184,6 +184,7 @@ GITHUB = FEDERATION.replace("https://issuer.example", "https://token.actions.git
         ('["**"]', '{repository_owner = "*"}'),
         ('["**"]', '{repository_owner = "org*"}'),
         ('["**"]', '{ref = "refs/heads/main"}'),
+        ('["**"]', '{job_workflow_ref = "org/app/.github/workflows/*"}'),
     ],
 )
 def test_the_tokens_of_everybody_on_github_are_not_accepted(subjects: str, claims: str) -> None:
@@ -201,7 +202,6 @@ def test_the_tokens_of_everybody_on_github_are_not_accepted(subjects: str, claim
         ('["repo:org/*:ref:refs/heads/main"]', ""),
         ('["**"]', '{repository_owner_id = "1234567"}'),
         ('["**"]', '{repository = "org/*"}'),
-        ('["**"]', '{job_workflow_ref = "org/app/.github/workflows/*"}'),
     ],
 )
 def test_the_tokens_of_an_owner_on_github_are_accepted(subjects: str, claims: str) -> None:

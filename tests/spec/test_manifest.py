@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from registry_core.spec.manifest import ManifestDocument, detect_media_type, par
 from . import documents
 from .documents import ABSENT, DOCUMENTS, changed, encode
 
+T = TypeVar("T")
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=list(DOCUMENTS))
 
 REFUSED = (
@@ -256,21 +258,35 @@ def outcome(content: bytes) -> object:
         return str(error)
 
 
-def test_other_threads_may_run_between_any_two_values_of_a_large_manifest() -> None:
-    """The interpreter switches threads between steps of Python's own, not within one in C."""
+def steps_of(parse: Callable[[], T]) -> tuple[T, int]:
+    """Return what a function returns, and how many strings it had scanned by Python's own steps."""
     steps = 0
 
     def count(_frame: FrameType, event: str, called: object) -> None:
         nonlocal steps
         steps += event == "c_call" and called is scanstring
 
+    sys.setprofile(count)
+    try:
+        found = parse()
+    finally:
+        sys.setprofile(None)
+    return found, steps
+
+
+def test_other_threads_may_run_between_any_two_values_of_a_large_manifest() -> None:
+    """The interpreter switches threads between steps of Python's own, not within one in C."""
     annotations = {f"key-{number}": "x" * 300 for number in range(5000)}
     content = encode(documents.OCI_IMAGE | {"annotations": annotations})
     assert len(content) > 2**20
-    sys.setprofile(count)
-    try:
-        manifest = parse_manifest(content)
-    finally:
-        sys.setprofile(None)
+    manifest, steps = steps_of(lambda: parse_manifest(content))
     assert manifest.document.annotations == annotations
     assert steps > 2 * len(annotations)
+
+
+def test_they_may_run_while_a_bomb_of_another_registry_is_read() -> None:
+    """What it stored is readable; most manifests are read by the quicker scanner."""
+    content = encode(documents.OCI_IMAGE | {"x": ["y"] * 2**18})
+    found, steps = steps_of(lambda: detect_media_type(content))
+    assert found == documents.OCI_IMAGE["mediaType"]
+    assert steps > 2**18

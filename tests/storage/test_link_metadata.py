@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,10 +18,12 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import ManifestInfo, Registry
 from registry_core.serve.azurite import Azurite
 from registry_core.spec import media_types
+from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.image_config import ImageConfig
 from registry_core.storage.layout import Layout
+from registry_core.storage.link_metadata import parse_referrer, to_text
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     LAYER,
@@ -242,3 +247,23 @@ async def test_a_manifest_is_read_where_its_link_has_no_room(
     assert link["subject"] == str(Digest.of(SUBJECT))
     [info] = (await registry.list_manifests("a", ALL)).entries
     assert (info.artifact_type, info.subject) == (artifact_type, Digest.of(SUBJECT))
+
+
+def test_other_threads_may_run_while_a_long_descriptor_of_a_referrer_is_read() -> None:
+    """Whoever may pull can request it again and again."""
+    steps = 0
+
+    def count(_frame: FrameType, event: str, called: object) -> None:
+        nonlocal steps
+        steps += event == "c_call" and called is scanstring
+
+    annotations = {f"key-{number}": "x" * 300 for number in range(5000)}
+    digest = Digest.of(b"a referrer")
+    content = to_text(Descriptor("a/b", digest, 1, annotations=annotations).to_json()).encode()
+    sys.setprofile(count)
+    try:
+        referrer = parse_referrer(digest, content)
+    finally:
+        sys.setprofile(None)
+    assert referrer.annotations == annotations
+    assert steps > 2 * len(annotations)

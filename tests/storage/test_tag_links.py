@@ -68,6 +68,17 @@ async def test_a_tag_does_not_fall_back_to_a_deleted_manifest(
     assert await pulled(registry) == OLD
 
 
+async def test_only_the_newest_entries_of_an_index_are_looked_up(
+    registry: StoredRegistry, memory: MemoryStore, store: CountingStore
+) -> None:
+    for number in range(40):
+        digest = Digest.of(b"%d" % number)
+        await memory.put(LAYOUT.tag_index_link("a", "v1", digest), str(digest).encode())
+    with pytest.raises(ManifestUnknown):
+        await pulled(registry)
+    assert store.take() == ["get", "list_page", *["head"] * 16]
+
+
 async def test_a_link_that_stays_empty_counts_as_missing(
     registry: StoredRegistry, memory: MemoryStore
 ) -> None:

@@ -27,13 +27,17 @@ PUBLIC_ISSUERS = frozenset(
 _OWNERS = frozenset(
     {
         *("repository_owner", "repository_owner_id", "repository", "repository_id"),
-        *("job_workflow_ref", "enterprise", "enterprise_id", "actor_id"),
+        *("enterprise", "enterprise_id", "actor_id"),
         *("namespace_path", "namespace_id", "project_path", "project_id", "user_id", "user_login"),
         *("email", "hd", "organization_id", "organization_slug"),
         *("terraform_organization_id", "terraform_organization_name"),
     }
 )
-"""The claims in which these issuers say whose a token is."""
+"""The claims in which these issuers say whose a token is.
+
+Not ``job_workflow_ref``: anybody may call a reusable workflow of a public repository, with inputs
+of their own.
+"""
 
 # Whose a token is comes first: repo:ORG/... in a subject, ORG/... in another claim.
 _OWNED_SUBJECT = re.compile(r"[^:/*?]+[:/][^:/*?]+[:/]")
