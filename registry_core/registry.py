@@ -256,6 +256,7 @@ class Deleter(Protocol):
         """Remove a manifest from the repository, after the tags that point to it.
 
         :raises ManifestUnknown: the repository does not have it.
+        :raises Unavailable: it was pushed again at the same time. Then it stays.
         :raises Denied: one of the tags is immutable, or an immutable tag needs the manifest (409);
             then nothing is deleted.
         """

@@ -78,7 +78,7 @@ class Blobs:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        """See `Writer`. Three calls, one if the source is cached."""
+        """See `Writer`. Three calls, two if the content was seen lately."""
         try:
             return await self._mount(repository, digest, source)
         except NotFound:
@@ -89,7 +89,8 @@ class Blobs:
             path = self.membership.layout.content(digest)
             size = (await self.membership.store.head(path)).size
             return await self.membership.link_blob(repository, digest, size)
-        found = await self.membership.verify_blob(source, digest)
+        # Another instance may have deleted it from the source: what is cached does not count.
+        found = await self.membership.verify_blob(source, digest, generation="")
         if found.content != digest:  # nothing is stored under the digest that the link would name
             raise NotFound(str(digest))
         size = found.descriptor.size

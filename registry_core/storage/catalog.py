@@ -86,13 +86,13 @@ class Catalog:
         if marker is None or _is_emptying(marker):
             self.generations.forget(repository)
             return None
-        self.generations.put(repository, marker.etag)
-        return marker.etag
+        return self._note(repository, marker.etag)
 
-    async def mark(self, repository: str) -> None:
+    async def mark(self, repository: str) -> str:
         """Write the repository's marker, so that it is listed, unless it is there. One call or two.
 
-        One that a deletion is about to delete is written again, which keeps it.
+        One that a deletion is about to delete is written again, which keeps it. Returns the
+        generation.
 
         :raises StoreUnavailable: others write and delete it again and again.
         """
@@ -100,16 +100,18 @@ class Catalog:
         condition = IF_ABSENT
         for _ in range(_ATTEMPTS):
             with suppress(NotFound, ConditionFailed):
-                etag = await self.store.put(path, b"", condition=condition)
-                self.generations.put(repository, etag)
-                return
+                return self._note(repository, await self.store.put(path, b"", condition=condition))
             condition = IF_ABSENT
             with suppress(NotFound):
                 marker = await self.store.head(path)
                 if not _is_emptying(marker):
-                    return
+                    return self._note(repository, marker.etag)
                 condition = if_match(marker.etag)
         raise contended(path)
+
+    def _note(self, repository: str, generation: str) -> str:
+        self.generations.put(repository, generation)
+        return generation
 
     async def begin_generation(self, repository: str) -> str | None:
         """Begin a new generation, if the repository has a marker. Two calls.

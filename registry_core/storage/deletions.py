@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..aio import for_each, off_loop
-from ..object_store.errors import NotFound
+from ..object_store.errors import NotFound, StoreUnavailable
 from ..object_store.interface import Entry, Properties, delete_if, if_match, list_all
 from ..registry import DeletedManifest
 from ..spec.digest import Digest
@@ -156,7 +156,10 @@ class Deletions:
         return await self._store.head(path)
 
     async def _delete_manifest(self, repository: str, target: _Target) -> DeletedManifest:
-        """Delete a manifest, unless its revision link is written again meanwhile."""
+        """Delete a manifest, unless its revision link is written again meanwhile.
+
+        :raises StoreUnavailable: it is: then it stays, with the tags that the push has set.
+        """
         link, digest = target.link, target.link.digest
         await self.catalog.begin_generation(repository)  # announced before anything is looked for
         tags = await self._tags_to(repository, digest)
@@ -164,41 +167,70 @@ class Deletions:
         await self._check_not_needed(repository, digest)
 
         async def untag(tag: _TagRows) -> bool:
-            return await self._untag(repository, tag)
+            return await self._untag_target(repository, target, tag)
 
-        names, is_deleted = list[str](), False
-        if await self._unlist(repository, target):
-            untagged = await for_each(tags, untag, limit=_AT_ONCE)
-            names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
-            path = self._layout.revision_link(repository, digest)
-            is_deleted = await delete_if(self._store, path, if_match(target.etag))
+        await self._unlist(repository, target)
+        untagged = await for_each(tags, untag, limit=_AT_ONCE)
+        names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
+        path = self._layout.revision_link(repository, digest)
+        is_deleted = await delete_if(self._store, path, if_match(target.etag))
+        if not is_deleted:
+            await self._check_unchanged(repository, target)
         await self.catalog.update(repository)
         if is_deleted:
             await self._restore_if_tagged(repository, target)
         return DeletedManifest(digest, link.descriptor, tuple(sorted(names)))
 
-    async def _unlist(self, repository: str, target: _Target) -> bool:
+    async def _unlist(self, repository: str, target: _Target) -> None:
         """Remove a manifest from its subject's referrers, if it is among them.
 
-        Return False, and remove nothing, if the manifest was pushed again since. A push that is
-        about to write the revision link finds that the entry is about to be removed.
+        A push that is about to write the revision link finds that the entry is about to be removed.
 
-        :raises StoreUnavailable: others write the entry again and again.
+        :raises StoreUnavailable: the manifest was pushed again since; or others write the entry
+            again and again.
         """
         manifest = target.manifest
         if manifest is None:
-            return True
-        path = self._layout.revision_link(repository, manifest.digest)
+            return
         for _ in range(_ATTEMPTS):
             entry = await self.referrers.announce_removal(repository, manifest)
             if entry is None:
-                return True
-            with suppress(NotFound):
-                if (await self._store.head(path)).etag != target.etag:
-                    return False
+                return
+            await self._check_unchanged(repository, target)
             if await self.referrers.remove(repository, manifest, entry):
-                return True
-        raise contended(path)
+                return
+        raise contended(self._layout.revision_link(repository, manifest.digest))
+
+    async def _untag_target(self, repository: str, target: _Target, tag: _TagRows) -> bool:
+        """Delete a tag of a manifest that is being deleted; return False if it was moved meanwhile.
+
+        As in `_unlist`: a push that is about to write the revision link finds the note in the tag.
+
+        :raises StoreUnavailable: the manifest was pushed again since.
+        """
+        if tag.current is not None:
+            try:
+                noted = await announce_removal(self._store, tag.current.path)
+            except NotFound:
+                return False
+            tag = replace(tag, current=replace(tag.current, properties=noted))
+            if await self._target(repository, tag) != target.link.digest:
+                return False
+        await self._check_unchanged(repository, target)
+        return await self._untag(repository, tag)
+
+    async def _check_unchanged(self, repository: str, target: _Target) -> None:
+        """Check that the manifest was not pushed again since the deletion began. One call.
+
+        :raises StoreUnavailable: it was. Whoever wants it deleted all the same can try again.
+        """
+        path = self._layout.revision_link(repository, target.link.digest)
+        with suppress(NotFound):
+            if (await self._store.head(path)).etag != target.etag:
+                raise StoreUnavailable(
+                    f"{path} was written again during its deletion",
+                    public="the manifest was pushed again during its deletion; try again",
+                )
 
     async def _check_not_needed(self, repository: str, digest: Digest) -> None:
         """Check that no immutable tag needs what is about to be deleted. No call without any.

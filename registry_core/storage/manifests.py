@@ -105,24 +105,31 @@ class Manifests:
         link = await off_loop(
             size, revision_link, manifest, image, pushed=pushed, pushed_by=self.pushed_by
         )
-        await self.content.put_manifest(manifest.digest, manifest.content)
+        generation = await self._put_content(repository, manifest, generation)
         await self.membership.link_manifest(repository, link)
-        await self._publish(repository, manifest, seen, pushed, is_marked=generation is not None)
+        await self._publish(repository, manifest, seen, pushed)
         if any(tag.is_immutable for tag in seen):
             await self._keep_needed(repository, manifest)
         if not await self._is_undisturbed(repository, generation):
-            await self._keep(repository, link, manifest)
+            await self._keep(repository, link, manifest, seen, pushed)
         subject = manifest.document.subject
         return PushedManifest(manifest.descriptor, subject.digest if subject else None)
 
+    async def _put_content(
+        self, repository: str, manifest: Manifest, generation: str | None
+    ) -> str:
+        """Write the content and, where the repository lacks one, its marker: return the generation.
+
+        A deletion that began without a marker has seen no revision link that is written after this.
+        """
+        put = self.content.put_manifest(manifest.digest, manifest.content)
+        if generation is None:
+            return (await both(put, self.catalog.mark(repository)))[1]
+        await put
+        return generation
+
     async def _publish(
-        self,
-        repository: str,
-        manifest: Manifest,
-        tags: Sequence[SeenTag],
-        pushed: int,
-        *,
-        is_marked: bool,
+        self, repository: str, manifest: Manifest, tags: Sequence[SeenTag], pushed: int
     ) -> None:
         """Write everything that leads to the manifest, at the same time.
 
@@ -139,30 +146,35 @@ class Manifests:
 
         await together(
             [
-                *([] if is_marked else [self.catalog.mark(repository)]),
                 self.referrers.add(repository, manifest),
                 for_each(tags, point, limit=_AT_ONCE),
             ]
         )
 
-    async def _is_undisturbed(self, repository: str, generation: str | None) -> bool:
-        """Return whether no deletion has begun since ``generation``, which None does not say.
+    async def _is_undisturbed(self, repository: str, generation: str) -> bool:
+        """Return whether no deletion has begun since ``generation``, which came before all links.
 
         A marker that is about to be deleted, or gone, is written again.
         """
-        if generation is None:
-            return False
         now = await self.catalog.generation(repository)
         if now is None:
             await self.catalog.mark(repository)
         return now == generation
 
-    async def _keep(self, repository: str, link: Link, manifest: Manifest) -> None:
+    async def _keep(
+        self,
+        repository: str,
+        link: Link,
+        manifest: Manifest,
+        tags: Sequence[SeenTag],
+        pushed: int,
+    ) -> None:
         """Keep the manifest from deletions that may have begun before its tags were written.
 
-        One call; of a referrer three, as a rule. The revision link, which a deletion deletes last,
-        is written last. A deletion that has seen the one before it may still remove a referrer's
-        entry: then it has noted that in the entry before it looked at the revision link.
+        One call, and one for each tag; of a referrer two more, as a rule. A deletion deletes the
+        revision link last, if it is the one that it has seen. So it is written again; then tags and
+        a referrer's entry are looked at, which the deletion may still remove: it has noted that in
+        them before it looked at the revision link.
 
         :raises StoreUnavailable: it is deleted again and again.
         """
@@ -170,8 +182,15 @@ class Manifests:
             await self.referrers.add(repository, manifest)
             await self.membership.link_manifest(repository, link)
             if await self.referrers.is_kept(repository, manifest):
-                return
-        raise contended(self.membership.layout.revision_link(repository, link.digest))
+                break
+        else:
+            raise contended(self.membership.layout.revision_link(repository, link.digest))
+        target = tag_link(manifest.descriptor, pushed)
+
+        async def keep(tag: SeenTag) -> None:
+            await self.tags.keep(repository, tag, target)
+
+        await for_each(tags, keep, limit=_AT_ONCE)
 
     async def _keep_needed(self, repository: str, manifest: Manifest) -> None:
         """Keep what an immutable tag needs from deletions that have begun before it was set.

@@ -29,7 +29,7 @@ from ..spec.preconditions import Precondition
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import parse_digest, pushed_at
-from .links import Link, Seen, look_at_link, put_link, read_link, set_link
+from .links import Link, Seen, is_removed, look_at_link, put_link, read_link, set_link
 from .membership import Membership
 from .paging import MOST, MOST_DETAILED, Window, list_names
 
@@ -167,6 +167,28 @@ class Tags:
 
         path = self.membership.layout.tag_link(repository, tag.name)
         await set_link(self.membership.store, path, link, tag.link, check)
+
+    async def keep(self, repository: str, tag: SeenTag, link: Link) -> None:
+        """Set a tag of a push again if a deletion removes it at the same time. One call as a rule.
+
+        A tag that points to another manifest by now was moved by another push.
+
+        :raises StoreUnavailable: others write it again and again.
+        """
+        layout, store = self.membership.layout, self.membership.store
+        path = layout.tag_link(repository, tag.name)
+        seen = Seen()
+        with suppress(NotFound):
+            found = await store.head(path)
+            if not is_removed(found) or found.metadata.get("digest") != str(link.digest):
+                return
+            seen = Seen(found.etag, link.digest)
+        await put_link(store, layout.tag_index_link(repository, tag.name, link.digest), link)
+
+        def check(current: Seen) -> bool:
+            return current.digest in (None, link.digest)
+
+        await set_link(store, path, link, seen, check)
 
     def check_deletable(self, repository: str, tags: Iterable[str]) -> None:
         """Check that none of the tags, which exist, is immutable.

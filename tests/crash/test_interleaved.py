@@ -139,7 +139,7 @@ DELETIONS = (
     on_ours("tag moved, its old manifest deleted", pushed(NEW, "v1"), deleted(OF_BASE)),
     on_ours("push again, manifest deleted", pushed(BASE, "v1"), deleted(OF_BASE), WHOLE),
     on_ours("push of another tag, manifest deleted", pushed(BASE, "v2"), deleted(OF_BASE), WHOLE),
-    on_ours("push by digest, manifest deleted", pushed(BASE), deleted(OF_BASE)),
+    on_ours("push by digest, manifest deleted", pushed(BASE), deleted(OF_BASE), WHOLE),
     on_ours("push, manifest deleted at once", pushed(NEW, "v2"), deleted(OF_NEW), WHOLE),
     on_ours("manifest deleted twice", deleted(OF_BASE), deleted(OF_BASE), SEEN),
     on_ours("manifest deleted, tag deleted", deleted(OF_BASE), deleted("v1"), SEEN),

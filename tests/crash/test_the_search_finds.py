@@ -127,11 +127,11 @@ def without_keeping(store: ObjectStore) -> Registry:
     registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
     manifests = registry._manifests
 
-    async def keep(repository: str, link: Link, manifest: Manifest) -> None:
+    async def keep(repository: str, link: Link, *rest: Any) -> None:
         if not await exists(store, LAYOUT.revision_link(repository, link.digest)):
-            await Manifests._keep(manifests, repository, link, manifest)
+            await Manifests._keep(manifests, repository, link, *rest)
 
-    manifests._keep = keep  # type: ignore[method-assign]
+    manifests._keep = keep  # type: ignore[method-assign,assignment]
     return registry
 
 

@@ -9,7 +9,7 @@ import pytest
 from registry_core.globs import TagGlobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import Denied, ManifestBlobUnknown, ManifestUnknown
+from registry_core.spec.errors import Denied, ManifestBlobUnknown, ManifestUnknown, Unavailable
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
@@ -234,7 +234,10 @@ async def test_a_manifest_stays_that_an_immutable_index_comes_to_list_while_it_i
     first = await push_image(registry, "a", "latest", [b"first"])
     index = image_index(image_manifest(b"first"))
     overtaken(LAYOUT.revision_link("a", first.digest), index)
-    await registry.delete_manifest("a", first.digest)
+    with pytest.raises(Unavailable):
+        await registry.delete_manifest("a", first.digest)
+    with pytest.raises(Denied):
+        await registry.delete_manifest("a", first.digest)
     assert await registry.resolve_manifest("a", first.digest) == first
 
 

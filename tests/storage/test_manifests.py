@@ -59,16 +59,16 @@ async def test_content_is_written_first_and_the_tag_last(
         LAYOUT.catalog_marker("a"),
         *(LAYOUT.blob_link("a", Digest.of(content)) for content in (CONFIG, LAYER)),
     }
-    assert {method for method, _ in writes} == {"put"}
+    marker = LAYOUT.catalog_marker("a")
+    assert [method for method, _ in writes] == [*["put"] * 5, "head"]
     paths = [path for _, path in writes]
-    revision = LAYOUT.revision_link("a", DIGEST)
-    assert paths[:2] == [LAYOUT.content(DIGEST), revision]
-    assert set(paths[2:-1]) == {
+    assert set(paths[:2]) == {LAYOUT.content(DIGEST), marker}
+    assert paths[2] == LAYOUT.revision_link("a", DIGEST)
+    assert set(paths[3:5]) == {
         LAYOUT.tag_index_link("a", "v1", DIGEST),
         LAYOUT.tag_link("a", "v1"),
-        LAYOUT.catalog_marker("a"),
     }
-    assert paths[-1] == revision
+    assert paths[5] == marker
 
 
 async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_written(

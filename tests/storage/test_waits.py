@@ -204,8 +204,8 @@ def test_deletions(rounds: Rounds) -> None:
         return rounds.of(request(new_instance(rounds), "DELETE", f"manifests/{reference}"))
 
     assert of_deletion("v3") == 4
-    assert of_deletion(Digest.of(MANIFEST)) == 13
-    assert of_deletion(Digest.of(REFERRER)) == 22
+    assert of_deletion(Digest.of(MANIFEST)) == 16
+    assert of_deletion(Digest.of(REFERRER)) == 25
 
 
 def test_an_index_of_manifests_of_another_instance(rounds: Rounds) -> None:
