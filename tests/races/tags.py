@@ -97,8 +97,12 @@ class Deleted(Race):
         reference = TAG if by_tag else Digest.of(self._random.choice(self._deleted))
         answer = await wire.client.delete(f"{wire.base}/manifests/{reference}")
         kind = "tag" if by_tag else "manifest"
-        if not self._is_absent(answer, f"{kind} deletions of nothing"):
-            self.expect(answer, 202, f"{kind} deletions")
+        if self._is_absent(answer, f"{kind} deletions of nothing"):
+            return
+        if not by_tag and "was pushed again during its deletion" in answer.text:
+            self.expect(answer, 503, "manifest deletions that met a push", "UNAVAILABLE")
+            return
+        self.expect(answer, 202, f"{kind} deletions")
 
     async def _read(self, number: int) -> None:
         wire = self.wire(number)
