@@ -307,9 +307,11 @@ class Deletions:
     async def _restore_if_tagged(self, repository: str, target: _Target) -> None:
         """Restore a deleted manifest that a push at the same time has tagged.
 
-        A push that succeeds keeps its manifest itself; one that fails may leave a tag.
+        A push that succeeds keeps its manifest itself; one that fails may leave a tag. Of a tag
+        without a current link, which may just be moved, readers skip what is deleted.
         """
-        if not await self._tags_to(repository, target.link.digest):
+        tags = await self._tags_to(repository, target.link.digest)
+        if not any(tag.current for tag in tags):
             return
         if target.manifest is not None:  # before the link: its list must not lead nowhere
             await self.referrers.add(repository, target.manifest)
