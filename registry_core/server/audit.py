@@ -77,7 +77,7 @@ _UNFINISHED = {Action.PUSH_BLOB, Action.MOUNT_BLOB}
 
 @dataclass
 class AuditRecord:
-    """The fields of one request's line in the audit log; without an ``action`` there is no line.
+    """The fields of one request's line in the audit log. No ``action``: the request leaves no line.
 
     ``subject``: the caller, or, of a login that failed, the user name that was tried. ``key``: the
     name of their personal access key, ``token``: the id of their token. ``source``: the repository

@@ -113,18 +113,16 @@ class Catalog:
         self.generations.put(repository, generation)
         return generation
 
-    async def begin_generation(self, repository: str) -> str | None:
+    async def begin_generation(self, repository: str) -> None:
         """Begin a new generation, if the repository has a marker. Two calls.
 
-        It begins at some moment between call and return, here or by another deletion. Returns it
-        if it was begun here.
+        It begins at some moment between call and return, here or by another deletion.
         """
         self.generations.forget(repository)
         path = self.layout.catalog_marker(repository)
         with suppress(NotFound, ConditionFailed):
             marker = await self.store.head(path)
-            return await self.store.put(path, b"", condition=if_match(marker.etag))
-        return None
+            await self.store.put(path, b"", condition=if_match(marker.etag))
 
     async def update(self, repository: str) -> None:
         """Begin a new generation after a deletion; without manifests, delete the marker.
