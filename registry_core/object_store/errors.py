@@ -63,3 +63,11 @@ class StoreRefused(StoreError, Denied):
 
 class BlocksRefused(StoreRefused):
     """No block can be staged at the path, because of blocks that other uploads have left there."""
+
+
+def contended(path: str) -> StoreUnavailable:
+    """Return the error of an object that others write again and again."""
+    return StoreUnavailable(
+        f"{path} is written by others again and again",
+        public="others are writing the same object; try again",
+    )

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..caches import Cache
-from ..object_store.errors import ConditionFailed, NotFound
+from ..object_store.errors import ConditionFailed, NotFound, contended
 from ..object_store.interface import (
     IF_ABSENT,
     ObjectStore,
@@ -27,7 +27,6 @@ from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.names import is_name
 from .layout import Layout
-from .links import contended
 from .membership import MEMBERSHIP_SECONDS
 from .paging import Window, list_names
 

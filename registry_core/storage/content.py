@@ -51,10 +51,6 @@ _log = logging.getLogger(__name__)
 
 MANIFEST_CACHE_BYTES = 32 * 2**20
 
-RELIED_ON = 30 * 60.0
-"""Seconds for which content that was seen may be relied on: half of the shortest time that a
-collection of garbage leaves to what it is about to delete."""
-
 # In bytes. Every manifest and config is compared with what is stored already, not only its size.
 _COMPARED = MAX_MANIFEST_BYTES
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..aio import for_each, off_loop
-from ..object_store.errors import NotFound, StoreUnavailable
+from ..object_store.errors import NotFound, StoreUnavailable, contended
 from ..object_store.interface import Entry, Properties, delete_if, if_match, list_all
 from ..registry import DeletedManifest
 from ..spec.digest import Digest
@@ -26,7 +26,7 @@ from ..spec.preconditions import Precondition
 from .catalog import Catalog
 from .content import Content
 from .link_metadata import parse_digest
-from .links import Link, announce_removal, contended, read_link
+from .links import Link, announce_removal, read_link
 from .membership import Membership
 from .protection import check_not_needed
 from .referrers import Referrers

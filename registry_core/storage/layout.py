@@ -20,6 +20,14 @@
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
     <root>docker/registry/v2/_quarantine/<algorithm>/<hex>/<id>  damaged content, moved away; ours
     <root>docker/registry/v2/_auth/keys/<name>              a personal access key's hash; ours
+    <root>docker/registry/v2/_gc/runs/<id>                  a collection of garbage: its state and
+                                                            report; ours
+                            /_gc/marks/<id>                 what an unfinished one has found so far
+                            /_gc/summary                    the usage that the last one has found
+    <root>docker/registry/v2/_trash/<id>                    a deletion that can be undone; ours
+    <root>docker/registry/v2/_pulls/<day>/<instance>.json   what was pulled from an instance on
+                                                            a day; ours
+                            /_pulls/summary.json            when things were last pulled, merged
 
 Source: CNCF distribution, registry/storage/paths.go; it skips unknown names that begin with ``_``.
 Its own uploads are in ``repositories/<name>/_uploads/``: neither registry continues the other's.
@@ -133,6 +141,49 @@ class Layout:
 
     def personal_key(self, name: str) -> str:
         return f"{self.personal_keys}{name}"
+
+    @property
+    def gc_runs(self) -> str:
+        """The prefix of the records of all collections of garbage."""
+        return f"{self.base}_gc/runs/"
+
+    def gc_run(self, ident: str) -> str:
+        return f"{self.gc_runs}{ident}"
+
+    @property
+    def gc_marks(self) -> str:
+        """The prefix of what unfinished collections have found so far."""
+        return f"{self.base}_gc/marks/"
+
+    def gc_mark(self, ident: str) -> str:
+        return f"{self.gc_marks}{ident}"
+
+    @property
+    def gc_summary(self) -> str:
+        """The path of the usage that the last collection of garbage has found."""
+        return f"{self.base}_gc/summary"
+
+    @property
+    def trash(self) -> str:
+        """The prefix of the records of deletions."""
+        return f"{self.base}_trash/"
+
+    def trashed(self, ident: str) -> str:
+        return f"{self.trash}{ident}"
+
+    @property
+    def pulls(self) -> str:
+        """The prefix of the records of pulls: a folder for each day, and the summary."""
+        return f"{self.base}_pulls/"
+
+    def pulls_of(self, day: str, instance: str) -> str:
+        """Return the path of what was pulled from an instance on a day, ``yyyy-mm-dd``."""
+        return f"{self.pulls}{day}/{instance}.json"
+
+    @property
+    def pulls_summary(self) -> str:
+        """The path of when everything was last pulled, merged from the records of the days."""
+        return f"{self.pulls}summary.json"
 
 
 def linked_digest(path: str) -> Digest | None:

@@ -27,6 +27,9 @@ class Kind(StrEnum):
     REPLACEMENT = "replacements"
     QUARANTINED = "quarantined"
     PERSONAL_KEY = "personal_keys"
+    COLLECTION = "collections"
+    TRASHED = "trash"
+    PULLS = "pulls"
     UNKNOWN = "unknown"
 
 
@@ -136,6 +139,20 @@ def _auth(root: str, inside: str) -> Place:
     return Place(Kind.PERSONAL_KEY if is_key else Kind.UNKNOWN, root)
 
 
+def _collection(root: str, inside: str) -> Place:
+    folder, _, name = inside.partition("/")
+    is_known = inside == "summary" or (folder in ("runs", "marks") and name != "")
+    return Place(Kind.COLLECTION if is_known else Kind.UNKNOWN, root)
+
+
+def _trashed(root: str, inside: str) -> Place:
+    return Place(Kind.TRASHED if inside else Kind.UNKNOWN, root)
+
+
+def _pulls(root: str, inside: str) -> Place:
+    return Place(Kind.PULLS if inside.endswith(".json") else Kind.UNKNOWN, root)
+
+
 def _digest(path: str | None) -> Digest | None:
     return Digest(*path.split("/")) if path else None
 
@@ -148,4 +165,7 @@ _FOLDERS: dict[str, Callable[[str, str], Place]] = {
     "_replacing": _replacement,
     "_quarantine": _quarantined,
     "_auth": _auth,
+    "_gc": _collection,
+    "_trash": _trashed,
+    "_pulls": _pulls,
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from ..object_store.errors import ConditionFailed, NotFound, StoreUnavailable, TooLarge, WrongKind
+from ..object_store.errors import ConditionFailed, NotFound, TooLarge, WrongKind, contended
 from ..object_store.interface import (
     IF_ABSENT,
     Condition,
@@ -26,6 +26,7 @@ from ..object_store.interface import (
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid
+from .condemnation import without_mark
 
 REREAD_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before each further look at an object that another registry may be about to complete."""
@@ -99,7 +100,8 @@ class Link:
         size = metadata.get("size", "")
         if metadata.get("digest") != str(self.digest) or not size.isdecimal():
             return self
-        extra = {name: value for name, value in metadata.items() if name not in _NAMES}
+        kept = without_mark(metadata)
+        extra = {name: value for name, value in kept.items() if name not in _NAMES}
         return Link(self.digest, metadata.get("mediatype"), int(size), extra)
 
 
@@ -236,14 +238,6 @@ async def set_link(
         if not check(seen):
             return
     raise contended(path)
-
-
-def contended(path: str) -> StoreUnavailable:
-    """Return the error of an object that others write again and again."""
-    return StoreUnavailable(
-        f"{path} is written by others again and again",
-        public="others are writing the same object; try again",
-    )
 
 
 async def announce_removal(store: ObjectStore, path: str) -> Properties:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..aio import both, for_each, off_loop, together
-from ..object_store.errors import NotFound
+from ..object_store.errors import NotFound, contended
 from ..object_store.interface import Properties
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
@@ -29,7 +29,7 @@ from .catalog import Catalog
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import manifest_info, read_manifest_info, revision_link, tag_link
-from .links import Link, contended
+from .links import Link
 from .membership import Membership
 from .paging import MOST_DETAILED, Window, list_names
 from .protection import keep_needed

@@ -37,7 +37,8 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher
 from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
-from .content import RELIED_ON, Content
+from .condemnation import RELIED_ON
+from .content import Content
 from .ingest import Budget, Ingested, Target, block_id, ingest, new_nonce
 from .links import Link, read_link
 from .membership import Membership

@@ -8,7 +8,7 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import BlobUploadUnknown
-from registry_core.storage.content import RELIED_ON
+from registry_core.storage.condemnation import RELIED_ON
 from registry_core.storage.layout import Layout
 from registry_core.storage.layout_parse import Kind, parse_path
 from registry_core.storage.stored_registry import StoredRegistry

@@ -74,6 +74,12 @@ def test_every_path_of_the_layout_is_parsed_back(root: str, digest: Digest) -> N
         layout.replacing("id"): Kind.REPLACEMENT,
         layout.quarantined(digest, "0x8d"): Kind.QUARANTINED,
         layout.personal_key("ci"): Kind.PERSONAL_KEY,
+        layout.gc_run("id"): Kind.COLLECTION,
+        layout.gc_mark("id"): Kind.COLLECTION,
+        layout.gc_summary: Kind.COLLECTION,
+        layout.trashed("id"): Kind.TRASHED,
+        layout.pulls_of("2026-11-28", "id"): Kind.PULLS,
+        layout.pulls_summary: Kind.PULLS,
     }
     for path, kind in paths.items():
         place = parse_path(path)

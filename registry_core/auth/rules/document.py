@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...globs import RepositoryGlobs
+from ...toml_lines import find_lines
 from ..secure_urls import is_secure_url
 from . import open_federations
 from .coverage import can_match, redundant_rules
 from .federation import Federation
-from .positions import find_lines
 from .rule import ANYBODY, EVERYONE, INCLUDES, KINDS, Groups, Rule, Who
 from .tables import Problems, Source, Table, Text, nearest
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .positions import Path
+from ...toml_lines import Path
 from .rule import RulesInvalid
 
 

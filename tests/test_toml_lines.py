@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.auth.rules.positions import find_lines
+from registry_core.toml_lines import find_lines
 
 TRICKY = '''
 a.b = 1.5 # [c]
