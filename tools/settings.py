@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from registry_core.config.table import SECTIONS, Section, Setting
+from registry_core.config.setting import Section, Setting
+from registry_core.config.table import SECTIONS
 
 _HEAD = """\
-<!-- Generated from registry_core/config/table.py by `python -m tools.settings`. Do not edit. -->
+<!-- Generated from registry_core/config/ by `python -m tools.settings`. Do not edit. -->
 
 # Settings
 

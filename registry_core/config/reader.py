@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..globs import NO_TAGS, TagGlobs, UrlGlobs
+from .setting import PREFIX, Setting, Type
 from .settings import Document
-from .table import PREFIX, SETTINGS, Setting, Type
+from .table import SETTINGS
 
 _log = logging.getLogger(__name__)
 

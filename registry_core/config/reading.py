@@ -12,13 +12,13 @@ from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
 from ..spec.foreign_urls import ForeignUrls
 from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
+from .auth_table import AUTH
 from .reader import ConfigError, SettingsReader
 from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
     AUDIT_LOG_DISABLED,
-    AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from registry_core.config.reader import SettingsReader
-from registry_core.config.table import SECTIONS, SETTINGS, Setting, Type
+from registry_core.config.setting import Setting, Type
+from registry_core.config.table import SECTIONS, SETTINGS
 from tests.house.tree import PROJECT
 from tools.settings import render
 
