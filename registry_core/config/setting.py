@@ -17,6 +17,7 @@ class Type(StrEnum):
     URL = "URL"
     FLAG = "`true` or `false`"
     NUMBER = "number"
+    DURATION = "duration"
     CHOICE = "one of several words"
     LIST = "list, separated by commas"
     DOCUMENT = "path, or the text itself"

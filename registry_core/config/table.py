@@ -142,6 +142,49 @@ REPOSITORY_CLASSES = _CONTENT.add(
     unset="all manifests",
 )
 
+_GC = Section("Garbage collection")
+GC_ENABLED = _GC.add(
+    "REGISTRY_GC_ENABLED",
+    "Whether the registry collects garbage once a day, while clients push. What retention rules "
+    "and `REGISTRY_GC_UNTAGGED` let go is garbage as well, whether clients may delete or not. See "
+    "[garbage-collection.md](garbage-collection.md).",
+    Type.FLAG,
+    default="false",
+)
+GC_GRACE = _GC.add(
+    "REGISTRY_GC_GRACE",
+    "How long garbage stays after it was condemned, at least `1h`: whatever a client relies on in "
+    "this time is kept.",
+    Type.DURATION,
+    default="2d",
+)
+GC_YOUNG = _GC.add(
+    "REGISTRY_GC_YOUNG",
+    "The age from which on content that nothing references is condemned.",
+    Type.DURATION,
+    default="1d",
+)
+GC_UNTAGGED = _GC.add(
+    "REGISTRY_GC_UNTAGGED",
+    "How long after its push a manifest becomes garbage if no tag leads to it: neither directly, "
+    "nor through an index, nor as a referrer.",
+    Type.DURATION,
+    unset="they stay",
+)
+GC_SHARED = _GC.add(
+    "REGISTRY_GC_SHARED",
+    "Whether other registries write to the container, such as distribution, or an older version of "
+    "this one. If so, garbage is condemned and counted, and stays.",
+    Type.FLAG,
+    unset="found out: nothing is deleted while the container shows recent writes of distribution",
+)
+UPLOAD_AGE = _GC.add(
+    "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE",
+    "The age from which on uploads that nobody has finished are deleted, at least `1h`.",
+    Type.DURATION,
+    default="168h",
+)
+
 _HTTP = Section("HTTP")
 HTTP_SECRET = _HTTP.add(
     "REGISTRY_HTTP_SECRET",
@@ -199,7 +242,7 @@ REDIRECT_MINSIZE = _SPEED.add(
 CACHE_MEMBERSHIP = _SPEED.add(
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP",
     "How many seconds an instance caches that a repository has a blob or manifest; `0` turns this "
-    "cache off.",
+    "cache off, `600` is the most.",
     Type.NUMBER,
     default="30",
 )
@@ -220,7 +263,7 @@ BODY_LIMIT = _FUNCTIONS.add(
     default="104857600",
 )
 
-SECTIONS = (_STORAGE, _CONTENT, _HTTP, _SPEED, *AUTH_SECTIONS, _FUNCTIONS)
+SECTIONS = (_STORAGE, _CONTENT, _GC, _HTTP, _SPEED, *AUTH_SECTIONS, _FUNCTIONS)
 
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting for section in SECTIONS for setting in section.settings
