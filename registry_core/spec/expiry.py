@@ -5,7 +5,7 @@ Source: Quay, "Setting tag expirations", for its label; ours has the precedence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from .durations import parse_duration
@@ -37,3 +37,15 @@ def parse_expiry(text: str | None) -> timedelta | None:
         return parse_duration(text) or None
     except ValueError:
         return None
+
+
+def common_expiry(wishes: Iterable[timedelta | None]) -> timedelta | None:
+    """Return when an index expires that does not say so itself: with the last one of its images.
+
+    A label of a Dockerfile is in the images only. Quay, too, applies it to the index if all have it.
+
+    :param wishes: those of its images, without attestations. If one has none, the index has none.
+    """
+    found = list(wishes)
+    times = [wish for wish in found if wish is not None]
+    return max(times, default=None) if len(times) == len(found) else None

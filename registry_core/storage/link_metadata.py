@@ -10,7 +10,7 @@ Source: OCI distribution-spec, "Listing Referrers", for the descriptors of refer
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
@@ -106,17 +106,12 @@ def read_expiry(
     return parse_expiry(metadata.get(_EXPIRES_AFTER) or find_expiry(annotations))
 
 
-def read_index_expiry(children: Iterable[Mapping[str, str]]) -> timedelta | None:
-    """Return after which time an index that does not say so itself wishes its tags to expire.
+def is_attestation(metadata: Mapping[str, str]) -> bool:
+    """Return whether a revision link is that of an attestation, as BuildKit adds them to indexes.
 
-    It is the longest time that its images have, if all of them have one: a label of a Dockerfile is
-    in the images only, as Quay has it. Attestations, whose platform is unknown, do not count.
-
-    :param children: the metadata of their revision links.
+    Source: docs.docker.com/build/metadata/attestations/attestation-storage: its platform is unknown.
     """
-    found = [read_expiry(child) for child in children if child.get("os") != "unknown"]
-    times = [time for time in found if time is not None]
-    return max(times, default=None) if len(times) == len(found) else None
+    return metadata.get("os") == "unknown"
 
 
 def _content_size(manifest: Manifest) -> int:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from registry_core.spec.expiry import find_expiry, parse_expiry
+from registry_core.spec.expiry import common_expiry, find_expiry, parse_expiry
 
 OURS, QUAYS = "org.moorage.expires-after", "quay.expires-after"
 
@@ -44,3 +44,14 @@ def test_what_is_not_a_duration_is_ignored(text: str) -> None:
 def test_a_duration_is_parsed() -> None:
     assert parse_expiry("1d12h") == timedelta(hours=36)
     assert parse_expiry(None) is None
+
+
+@pytest.mark.parametrize(
+    "wishes, days",
+    [([], None), ([2], 2), ([3, 2], 3), ([2, None], None), ([None], None)],
+)
+def test_an_index_expires_with_the_last_of_its_images_if_all_of_them_do(
+    wishes: list[int | None], days: int | None
+) -> None:
+    times = [None if wish is None else timedelta(wish) for wish in wishes]
+    assert common_expiry(times) == (None if days is None else timedelta(days))

@@ -14,7 +14,7 @@ from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.storage.layout import Layout
-from registry_core.storage.link_metadata import read_expiry, read_index_expiry
+from registry_core.storage.link_metadata import is_attestation, read_expiry
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     chunk,
@@ -135,19 +135,7 @@ def test_the_annotations_count_where_the_link_says_nothing() -> None:
     assert read_expiry({"expiresafter": "torn"}) is None
 
 
-@pytest.mark.parametrize(
-    "children, days",
-    [
-        ([], None),
-        ([{"expiresafter": "2d"}], 2),
-        ([{"expiresafter": "2d"}, {"expiresafter": "3d"}], 3),
-        ([{"expiresafter": "2d"}, {"os": "linux"}], None),
-        ([{"expiresafter": "2d"}, {"os": "unknown"}], 2),
-        ([{"os": "unknown"}], None),
-    ],
-)
-def test_an_index_expires_after_its_images_if_all_of_them_do(
-    children: list[Mapping[str, str]], days: int | None
-) -> None:
-    """Attestations, as BuildKit adds them to indexes, do not count."""
-    assert read_index_expiry(children) == (days and timedelta(days))
+def test_an_attestation_has_an_unknown_platform() -> None:
+    assert is_attestation({"os": "unknown", "architecture": "unknown"})
+    assert not is_attestation({"os": "linux"})
+    assert not is_attestation({})
