@@ -42,7 +42,8 @@ def parse_expiry(text: str | None) -> timedelta | None:
 def common_expiry(wishes: Iterable[timedelta | None]) -> timedelta | None:
     """Return when an index expires that does not say so itself: with the last one of its images.
 
-    A label of a Dockerfile is in the images only. Quay, too, applies it to the index if all have it.
+    A label of a Dockerfile is in the images only. If all of them have it, Quay, too, applies it to
+    the index.
 
     :param wishes: those of its images, without attestations. If one has none, the index has none.
     """

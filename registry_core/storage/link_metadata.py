@@ -107,9 +107,10 @@ def read_expiry(
 
 
 def is_attestation(metadata: Mapping[str, str]) -> bool:
-    """Return whether a revision link is that of an attestation, as BuildKit adds them to indexes.
+    """Return whether a revision link is that of an attestation: its platform is unknown.
 
-    Source: docs.docker.com/build/metadata/attestations/attestation-storage: its platform is unknown.
+    BuildKit adds them to indexes.
+    Source: docs.docker.com/build/metadata/attestations/attestation-storage.
     """
     return metadata.get("os") == "unknown"
 
