@@ -42,7 +42,7 @@ from .table import (
 )
 
 _LARGEST_ANSWER = 2**20  # bytes: what a GET of a small blob takes of an instance's memory
-_LONGEST_MEMBERSHIP = 600  # seconds: well below the time that a grace allows for, see `RELIED_ON`
+_LONGEST_MEMBERSHIP = 900  # seconds: half of `condemnation.RELIED_ON`
 _FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
 
