@@ -122,14 +122,15 @@ def _require_rules(reader: SettingsReader) -> None:
 
 def _rules(reader: SettingsReader) -> Rules | None:
     """Return the access rules; None without a document."""
-    from ..auth.rules import Rules, RulesInvalid
-
     document = reader.document(AUTH_RULES)
     if document is None:
         return None
+    from ..auth.rules import Rules
+    from ..toml_tables import DocumentInvalid
+
     try:
         rules = Rules.parse(document.text, str(document.path or AUTH_RULES))
-    except RulesInvalid as error:
+    except DocumentInvalid as error:
         reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
         return None
     for warning in rules.warnings:
