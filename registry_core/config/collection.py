@@ -13,6 +13,7 @@ from .table import (
     GC_SHARED,
     GC_UNTAGGED,
     GC_YOUNG,
+    PULLS_RECORD,
     READ_ONLY,
     UPLOAD_AGE,
 )
@@ -45,3 +46,13 @@ def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
             "write to the container; remove one of the two"
         )
     return gc
+
+
+def read_record_pulls(reader: SettingsReader, *, used: bool, read_only: bool) -> bool:
+    """Return whether what is pulled is recorded.
+
+    :param used: whether a decision depends on it.
+    :param read_only: whether the registry is.
+    """
+    wanted = reader.optional_flag(PULLS_RECORD)
+    return not read_only and (used if wanted is None else wanted)

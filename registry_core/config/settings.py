@@ -188,6 +188,7 @@ class Settings:
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar gc: the collection of garbage.
+    :ivar record_pulls: whether an instance records what is pulled from it.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
@@ -214,6 +215,7 @@ class Settings:
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     gc: GcSettings = GcSettings()
+    record_pulls: bool = False
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS

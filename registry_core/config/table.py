@@ -185,6 +185,14 @@ UPLOAD_AGE = _GC.add(
     default="168h",
 )
 
+PULLS_RECORD = _GC.add(
+    "REGISTRY_PULLS_RECORD",
+    "Whether an instance records which manifests and tags are pulled from it, in a few writes an "
+    "hour at most. A read-only registry records nothing. See [history.md](history.md#last-pulled).",
+    Type.FLAG,
+    unset="`true` once `REGISTRY_GC_UNTAGGED` or a retention rule depends on it, otherwise `false`",
+)
+
 _HTTP = Section("HTTP")
 HTTP_SECRET = _HTTP.add(
     "REGISTRY_HTTP_SECRET",
