@@ -15,6 +15,7 @@ from .table import (
     GC_SHARED,
     GC_UNTAGGED,
     GC_YOUNG,
+    PULLS_RECORD,
     READ_ONLY,
     RETENTION_RULES,
     UPLOAD_AGE,
@@ -72,3 +73,18 @@ def _read_retention(reader: SettingsReader) -> RetentionPolicy | None:
     for warning in policy.warnings:
         _log.warning("%s: %s", RETENTION_RULES, warning)
     return policy
+
+
+def read_record_pulls(reader: SettingsReader, gc: GcSettings, *, read_only: bool) -> bool:
+    """Return whether what is pulled is recorded.
+
+    :param gc: what may depend on it.
+    :param read_only: whether the registry is.
+    """
+    wanted = reader.optional_flag(PULLS_RECORD)
+    if wanted is False and gc.retention is not None and gc.retention.keeps_pulled():
+        reader.problems.append(
+            f"{PULLS_RECORD} contradicts {RETENTION_RULES}: a rule keeps what was pulled, which "
+            f"nobody knows without a record; remove {PULLS_RECORD}, or that rule"
+        )
+    return not read_only and (gc.uses_pulls if wanted is None else wanted)

@@ -163,6 +163,12 @@ class GcSettings:
     shared: bool | None = None
     upload_age: timedelta = timedelta(hours=168)
 
+    @property
+    def uses_pulls(self) -> bool:
+        """Whether it may depend on pulls what counts as garbage."""
+        by_rule = self.retention is not None and self.retention.uses_pulls()
+        return self.untagged is not None or by_rule
+
 
 # Names of headers, in lower case.
 ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
@@ -191,6 +197,7 @@ class Settings:
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar gc: the collection of garbage.
+    :ivar record_pulls: whether an instance records what is pulled from it.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
@@ -217,6 +224,7 @@ class Settings:
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     gc: GcSettings = GcSettings()
+    record_pulls: bool = False
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS

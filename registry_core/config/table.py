@@ -192,6 +192,14 @@ UPLOAD_AGE = _GC.add(
     default="168h",
 )
 
+PULLS_RECORD = _GC.add(
+    "REGISTRY_PULLS_RECORD",
+    "Whether an instance records which manifests and tags are pulled from it, in a few writes an "
+    "hour at most. A read-only registry records nothing. See [history.md](history.md#last-pulled).",
+    Type.FLAG,
+    unset="`true` once `REGISTRY_GC_UNTAGGED` or a retention rule depends on it, otherwise `false`",
+)
+
 _HTTP = Section("HTTP")
 HTTP_SECRET = _HTTP.add(
     "REGISTRY_HTTP_SECRET",
@@ -248,8 +256,9 @@ REDIRECT_MINSIZE = _SPEED.add(
 )
 CACHE_MEMBERSHIP = _SPEED.add(
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP",
-    "How many seconds an instance caches that a repository has a blob or manifest; `0` turns this "
-    "cache off, `600` is the most.",
+    "How many seconds an instance caches that a repository has a blob or manifest, at most 900, "
+    "since a collection of garbage must not overtake what pushes rely on; `0` turns this cache "
+    "off.",
     Type.NUMBER,
     default="30",
 )

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from registry_core.config import ConfigError, GcSettings, read_settings, table
-from registry_core.storage.condemnation import RELIED_ON
 
 from . import SECRET
 
@@ -116,12 +115,6 @@ def test_garbage_is_collected_whether_clients_may_delete_or_not() -> None:
     assert gc({table.GC_ENABLED: "true", table.DELETE_ENABLED: "false"}).enabled
 
 
-def test_pushes_cannot_rely_on_what_they_cached_for_longer_than_garbage_is_spared() -> None:
-    longest = read_settings(VALID | {table.CACHE_MEMBERSHIP: "600"}).membership_seconds
-    assert longest < RELIED_ON
-    assert problems({table.CACHE_MEMBERSHIP: "601"})
-
-
 @pytest.mark.parametrize("name", ["ENABLED", "INTERVAL", "DRYRUN"])
 def test_other_settings_of_distribution_about_uploads_do_not_pass_for_misspelt_ones(
     name: str, caplog: pytest.LogCaptureFixture
@@ -130,3 +123,24 @@ def test_other_settings_of_distribution_about_uploads_do_not_pass_for_misspelt_o
     with caplog.at_level(logging.WARNING):
         read_settings(VALID | {setting: "true"})
     assert f"Unknown setting {setting} is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "settings, records",
+    [
+        ({}, False),
+        ({table.PULLS_RECORD: "true"}, True),
+        ({table.PULLS_RECORD: "true", table.READ_ONLY: "true"}, False),
+        ({table.GC_UNTAGGED: "14d"}, True),
+        ({table.GC_UNTAGGED: "14d", table.PULLS_RECORD: "false"}, False),
+    ],
+)
+def test_pulls_are_recorded_where_something_depends_on_them_or_a_setting_says_so(
+    settings: dict[str, str], *, records: bool
+) -> None:
+    assert read_settings(VALID | settings).record_pulls is records
+
+
+def test_whether_pulls_are_recorded_is_true_or_false() -> None:
+    [problem] = problems({table.PULLS_RECORD: "daily"})
+    assert problem == "REGISTRY_PULLS_RECORD='daily' must be true or false"
