@@ -10,17 +10,17 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .reader import SettingsReader
-from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
-from .table import (
+from .auth_table import (
     AUTH,
     AUTH_RULES,
     ENTRA_CLIENTID,
     ENTRA_TENANTID,
     HTPASSWD_PATH,
     HTPASSWD_REALM,
-    SECTIONS,
 )
+from .reader import SettingsReader
+from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
+from .table import SECTIONS
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules

@@ -137,6 +137,7 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
         ({table.INDEX_PLATFORMS: "some"}, table.INDEX_PLATFORMS, "all, none"),
         ({table.CACHE_MEMBERSHIP: "-1"}, table.CACHE_MEMBERSHIP, "0 to 900"),
         ({table.CACHE_MEMBERSHIP: "901"}, table.CACHE_MEMBERSHIP, "0 to 900"),
+        ({table.MAX_REFERENCES: "-1"}, table.MAX_REFERENCES, "0 or more"),
         ({table.CACHE_MANIFESTS: "32M"}, table.CACHE_MANIFESTS, "whole number"),
         ({"REGISTRY_HTTP_SECRETS": "x"}, "REGISTRY_HTTP_SECRETS", table.HTTP_SECRET),
         ({"REGISTRY_STORAGE_AZURE_CONTAINERNAME": "x"}, "CONTAINERNAME", table.CONTAINER),
