@@ -25,7 +25,7 @@ from .config import (
     TokenAuth,
     read_settings,
 )
-from .jobs import JOBS, Job, JobContext, run_jobs
+from .jobs import Job, JobContext, jobs_for, run_jobs
 from .object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
 from .object_store.interface import ObjectStore
 from .registry import Registry
@@ -124,6 +124,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         delete_retention=settings.delete_retention,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,
+        writes=not settings.read_only,
     )
     if settings.read_only:
         return ReadOnly(registry)
@@ -290,7 +291,7 @@ def asgi_from_environment(*, jobs: bool = False) -> Application:
     if settings.auth.mode is Mode.NONE:
         # The server knows which address it listens on, the registry does not.
         _log.warning("%s is none: everybody who reaches the registry may push and delete", AUTH)
-    return RegistryApp(settings, jobs=JOBS if jobs else ()).application
+    return RegistryApp(settings, jobs=jobs_for(settings) if jobs else ()).application
 
 
 def log_to_stderr() -> None:

@@ -141,6 +141,26 @@ OPEN = AuthSettings()
 """No authentication: every caller may do everything."""
 
 
+@dataclass(frozen=True)
+class GcSettings:
+    """When garbage is collected, and what counts as garbage.
+
+    :ivar enabled: whether the registry collects it by itself.
+    :ivar grace: how long garbage stays after it was condemned.
+    :ivar young: the age up to which nothing is condemned.
+    :ivar untagged: the age from which on untagged manifests are garbage; None: they never are.
+    :ivar shared: whether other registries write to the container; None: found out.
+    :ivar upload_age: the age from which on unfinished uploads are deleted.
+    """
+
+    enabled: bool = False
+    grace: timedelta = timedelta(days=2)
+    young: timedelta = timedelta(days=1)
+    untagged: timedelta | None = None
+    shared: bool | None = None
+    upload_age: timedelta = timedelta(hours=168)
+
+
 # Names of headers, in lower case.
 ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
 """A proxy of one's own, which has to overwrite or remove all of them."""
@@ -168,6 +188,7 @@ class Settings:
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar delete_retention: for how long deletions can be undone; 0: not at all.
+    :ivar gc: the collection of garbage.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
@@ -194,6 +215,7 @@ class Settings:
     foreign_urls: ForeignUrls | None = NO_URLS
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
+    gc: GcSettings = GcSettings()
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS

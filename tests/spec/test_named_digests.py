@@ -8,7 +8,7 @@ import pytest
 
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestInvalid
-from registry_core.spec.named_digests import named_digests
+from registry_core.spec.named_digests import manifest_names, named_digests
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
 LONG = Digest.of(b"a", "sha512")
@@ -76,3 +76,40 @@ def test_a_long_manifest_is_read_to_its_end() -> None:
 def test_what_is_not_json_is_refused(content: bytes) -> None:
     with pytest.raises(ManifestInvalid, match="not valid JSON"):
         named_digests(content)
+
+
+def test_the_subject_alone_is_not_needed() -> None:
+    document = {"subject": {"digest": str(A), "size": 1}, "config": {"digest": str(B)}}
+
+    names = manifest_names(json.dumps(document).encode())
+
+    assert names.subjects == {A}
+    assert names.needed == {B}
+    assert names.digests == {A, B}
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"manifests": [{"digest": str(A)}]},
+        {"subject_": {"digest": str(A)}},
+        {"annotations": {"subject": str(A)}},
+        {"nested": {"subject": {"digest": str(A)}}},
+    ],
+)
+def test_a_subject_that_is_named_elsewhere_too_is_needed(elsewhere: dict[str, object]) -> None:
+    names = manifest_names(json.dumps({"subject": {"digest": str(A)}, **elsewhere}).encode())
+
+    assert names.needed == names.subjects == {A}
+
+
+def test_what_the_subject_says_besides_its_digest_is_needed() -> None:
+    document = {"subject": {"digest": str(A), "annotations": {"base": str(B)}}}
+
+    assert manifest_names(json.dumps(document).encode()).needed == {B}
+
+
+def test_both_of_two_subjects_count() -> None:
+    text = f'{{"subject": {{"digest": "{A}"}}, "subject": {{"digest": "{B}", "digest": "{LONG}"}}}}'
+
+    assert manifest_names(text.encode()).subjects == {A, B, LONG}
