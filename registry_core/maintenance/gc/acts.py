@@ -21,6 +21,7 @@ from ...aio import for_each
 from ...object_store.errors import ConditionFailed, NotFound, StoreRefused
 from ...object_store.interface import Condition, ObjectStore, Properties, delete_if, if_match
 from ...storage.condemnation import condemn, is_condemned, pardon
+from ..walk import ListedObject
 from .options import GcOptions
 from .report import Action, GcReport, Item, Part
 
@@ -136,8 +137,16 @@ class Acts:
         count.deleted_bytes += candidate.properties.size
         self._note(part, Action.DELETE, candidate, None)
 
-    async def pardon(self, part: Part, path: str, found: Properties) -> None:
-        """Take the mark off an object that is referenced, as it was listed. One call."""
+    async def pardon_all(self, part: Part, wanted: Iterable[ListedObject]) -> None:
+        """Take the mark off what is referenced, where there is one. One call for each mark."""
+        condemned = [item for item in wanted if is_condemned(item.properties)]
+
+        async def take_off(item: ListedObject) -> None:
+            await self._pardon(part, item.path, item.properties)
+
+        await for_each(condemned, take_off, limit=AT_ONCE)
+
+    async def _pardon(self, part: Part, path: str, found: Properties) -> None:
         if not self.options.dry_run:
             try:
                 await pardon(self.store, path, found)

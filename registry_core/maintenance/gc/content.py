@@ -6,7 +6,8 @@ memory takes several passes, each for the digests that begin with one hex digit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ...aio import for_each, off_loop
@@ -30,6 +31,9 @@ PASSES: Sequence[str] = "0123456789abcdef"
 _REASON = "no link in any repository names it"
 
 _MAX_RECORD_BYTES = 16 * 2**20
+
+# In the paths of links.
+_REPOSITORY = re.compile(rb"/repositories/([a-z0-9._/-]+?)/_")
 
 
 class TooMuchContent(Exception):
@@ -73,33 +77,50 @@ class RecordedRoots:
         To be called after the repositories have been listed: a deletion writes its record before
         it deletes a link.
         """
-        await self._mark(self.layout.trash)
+        async for rows in list_objects(self.store, self.layout.trash):
+            await for_each([item.path for item in rows], self._mark_trashed, limit=AT_ONCE)
 
-    async def mark_replacements(self) -> None:
-        """Mark the links that repairs have deleted and not written again. One call for each."""
-        await self._mark(self.layout.replacements)
+    async def _mark_trashed(self, path: str) -> None:
+        for digest in await self._named_by(await self._read(path), path):
+            size = self.named.number(digest)
+            if size is not None and not self.named.is_marked(digest):
+                self.named.mark(digest)
+                self.report.usage.trash.bytes += size
 
-    async def _mark(self, prefix: str) -> None:
-        async for rows in list_objects(self.store, prefix):
-            await for_each([item.path for item in rows], self._mark_record, limit=AT_ONCE)
+    async def mark_replacements(self) -> frozenset[str]:
+        """Mark the links that repairs are replacing, or were when they were cut off.
 
-    async def _mark_record(self, path: str) -> None:
+        Return the repositories whose links these are: some may be missing. One call for each 16.
+        """
+        repositories: set[str] = set()
+        async for rows in list_objects(self.store, self.layout.replacements):
+            for item in rows:
+                content = await self._read(item.path)
+                for digest in await self._named_by(content, item.path):
+                    self.named.mark(digest)
+                repositories.update(name.decode() for name in _REPOSITORY.findall(content))
+        return frozenset(repositories)
+
+    async def _named_by(self, content: bytes, path: str) -> Iterable[Digest]:
+        """Return the digests in a record; without any, and a note, if it is damaged."""
+        try:
+            return await off_loop(len(content), named_digests, content) if content else ()
+        except ManifestInvalid as error:
+            self.report.keep_content(f"{path} is damaged: {error}")
+            return ()
+
+    async def _read(self, path: str) -> bytes:
+        """Return a record; nothing if it is gone, and nothing, with a note, if it is unreadable."""
         try:
             content = (await self.store.get(path, limit=_MAX_RECORD_BYTES)).content
-            digests = await off_loop(len(content), named_digests, content)
         except NotFound:
-            return  # it has expired, or what it names is back
-        except (TooLarge, StoreRefused, ManifestInvalid) as error:
+            return b""  # it has expired, or what it names is back
+        except (TooLarge, StoreRefused) as error:
             self.report.keep_content(f"{path} cannot be read: {error}")
-            return
-        for digest in digests:
-            self._mark_digest(digest, path.startswith(self.layout.trash))
-
-    def _mark_digest(self, digest: Digest, is_trash: bool) -> None:
-        size = self.named.number(digest)
-        if size is not None and not self.named.is_marked(digest):
-            self.named.mark(digest)
-            self.report.usage.trash.bytes += size if is_trash else 0
+            return b""
+        if not content:
+            self.report.keep_content(f"{path} is empty")
+        return content
 
 
 @dataclass
@@ -133,7 +154,7 @@ class ContentCollection:
         before = replace(count)
         if not report.content_kept:
             await self.acts.settle(Part.CONTENT, map(_candidate, garbage))
-            await self._pardon(rows)
+            await self.acts.pardon_all(Part.CONTENT, filter(self._is_named, rows))
         self._count(rows, garbage, before, count)
 
     def _count(
@@ -159,14 +180,6 @@ class ContentCollection:
         gone = after.deleted - before.deleted
         for amount in (usage.content, usage.garbage, usage.condemned):
             amount.add(before.deleted_bytes - after.deleted_bytes, -gone)
-
-    async def _pardon(self, rows: Sequence[ListedObject]) -> None:
-        wanted = [item for item in rows if is_condemned(item.properties) and self._is_named(item)]
-
-        async def pardon(item: ListedObject) -> None:
-            await self.acts.pardon(Part.CONTENT, item.path, item.properties)
-
-        await for_each(wanted, pardon, limit=AT_ONCE)
 
     def _is_garbage(self, item: ListedObject) -> bool:
         digest = item.place.digest

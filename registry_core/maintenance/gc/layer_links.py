@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...storage.condemnation import is_condemned
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ..walk import ListedObject
@@ -31,10 +30,9 @@ async def collect_layer_links(acts: Acts, layout: Layout, repository: ListedRepo
         await acts.settle(
             Part.LAYER_LINKS, (_candidate(item) for item in rows if _is_garbage(item, repository))
         )
-        for item in rows:
-            digest = item.place.digest
-            if digest and layers.is_marked(digest) and is_condemned(item.properties):
-                await acts.pardon(Part.LAYER_LINKS, item.path, item.properties)
+        await acts.pardon_all(
+            Part.LAYER_LINKS, (item for item in rows if _is_wanted(item, repository))
+        )
 
 
 def _is_garbage(item: ListedObject, repository: ListedRepository) -> bool:
@@ -45,6 +43,11 @@ def _is_garbage(item: ListedObject, repository: ListedRepository) -> bool:
         and digest in layers
         and not layers.is_marked(digest)
     )
+
+
+def _is_wanted(item: ListedObject, repository: ListedRepository) -> bool:
+    digest = item.place.digest
+    return digest is not None and repository.layers.is_marked(digest)
 
 
 def _candidate(item: ListedObject) -> Candidate:

@@ -119,10 +119,10 @@ class Leftovers:
         own = (self.layout.gc_run(acts.run), self.layout.gc_mark(acts.run))
         old = [item for item in runs if item.path not in own][: -(KEPT_RUNS - 1)]
         marks = await self._list(self.layout.gc_marks)
-        ended = [item for item in marks if item.path not in own and acts.is_older(item.properties, RESUMABLE)]
+        left = _older(acts, [item for item in marks if item.path not in own], RESUMABLE)
         acts.report.parts[Part.COLLECTIONS].examined += len(runs) + len(marks)
         await acts.delete(Part.COLLECTIONS, _candidates(old, f"{KEPT_RUNS} later ones are kept"))
-        await acts.delete(Part.COLLECTIONS, _candidates(ended, "its collection has ended"))
+        await acts.delete(Part.COLLECTIONS, _candidates(left, "its collection has ended"))
 
 
 def _older(acts: Acts, items: Sequence[ListedObject], age: timedelta) -> list[ListedObject]:

@@ -9,7 +9,6 @@ from typing import Protocol
 from ...aio import for_each, run_to_completion
 from ...registry import DeletedManifest
 from ...spec.digest import Digest
-from ...storage.condemnation import is_condemned
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ..walk import ListedObject
@@ -86,13 +85,10 @@ class ManifestCollection:
                     continue
                 if digest in garbage:
                     rows[digest] = item
-                elif digest in self.repository.revisions and is_condemned(item.properties):
+                elif digest in self.repository.revisions:
                     wanted.append(item)
 
-        async def pardon(item: ListedObject) -> None:
-            await self.acts.pardon(Part.MANIFESTS, item.path, item.properties)
-
-        await for_each(wanted, pardon, limit=AT_ONCE)
+        await self.acts.pardon_all(Part.MANIFESTS, wanted)
         return rows
 
     async def _condemn(

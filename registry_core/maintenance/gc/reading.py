@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...aio import for_each, off_loop
 from ...object_store.errors import NotFound, StoreRefused, TooLarge
 from ...object_store.interface import ObjectStore
+from ...spec.descriptor import text_map_field
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
 from ...spec.manifest import MAX_MANIFEST_BYTES
 from ...spec.named_digests import ManifestNames, manifest_names
 from ...storage.layout import Layout
+from ...storage.link_metadata import read_expiry
 from ...storage.links import look_at_link
 from .acts import AT_ONCE
 from .report import GcReport
 from .repository import ListedRepository, Revision, UnreadLink
+
+EXPIRES_AFTER = b"expires-after"
+"""What the names of the annotations end with that let a manifest's tags expire."""
 
 
 class Opaque(Exception):
@@ -76,7 +83,8 @@ class RepositoryReader:
 
     async def _read_revision(self, item: tuple[Digest, Revision]) -> None:
         digest, revision = item
-        names = await self._read_names(digest)
+        content = await self._read(digest)
+        names = await _parse(digest, content)
         layers, aliases = self.repository.layers, self.repository.aliases
         # Some registries, and earlier repairs, link a manifest as a blob as well.
         for named in (digest, *names.digests):
@@ -87,14 +95,14 @@ class RepositoryReader:
         revision.needs = tuple(each for each in names.needed if each in known and each != digest)
         revision.subjects = tuple(names.subjects)
 
-    async def _read_names(self, digest: Digest) -> ManifestNames:
+        if revision.expires_after is None and EXPIRES_AFTER in content:
+            revision.expires_after = read_expiry({}, await _annotations(content))
+
+    async def _read(self, digest: Digest) -> bytes:
         content = await self._read_content(digest)
         if not await off_loop(len(content), _is_of, content, digest, self._address(digest)):
             raise Opaque(f"the content of manifest {digest} is damaged")
-        try:
-            return await off_loop(len(content), manifest_names, content)
-        except ManifestInvalid as error:
-            raise Opaque(f"manifest {digest}: {error}") from error
+        return content
 
     def _address(self, digest: Digest) -> Digest:
         """Return the digest that a manifest's content is stored under."""
@@ -111,6 +119,22 @@ class RepositoryReader:
         except StoreRefused as error:
             why = f"cannot be read: {error}"
         raise Opaque(f"the content of manifest {digest} {why}")
+
+
+async def _parse(digest: Digest, content: bytes) -> ManifestNames:
+    try:
+        return await off_loop(len(content), manifest_names, content)
+    except ManifestInvalid as error:
+        raise Opaque(f"manifest {digest}: {error}") from error
+
+
+async def _annotations(content: bytes) -> Mapping[str, str] | None:
+    """Return the annotations of a manifest in valid JSON; None if it has none that are texts."""
+    document = await off_loop(len(content), json.loads, content)
+    try:
+        return text_map_field(document, "annotations") if isinstance(document, dict) else None
+    except ValueError:
+        return None
 
 
 def _is_of(content: bytes, *digests: Digest) -> bool:

@@ -19,7 +19,14 @@ from enum import StrEnum
 from typing import Any
 
 from ...object_store.errors import ConditionFailed, NotFound, TooLarge
-from ...object_store.interface import IF_ABSENT, ObjectStore, Properties, delete_if, if_match, list_all
+from ...object_store.interface import (
+    IF_ABSENT,
+    ObjectStore,
+    Properties,
+    delete_if,
+    if_match,
+    list_all,
+)
 from ...storage.layout import Layout
 from ..digest_table import BEGINNING, DigestTable
 from .options import GcOptions
@@ -87,7 +94,6 @@ class RunRecord:
     etag: str
     report: GcReport
     cursor: Cursor = field(default_factory=Cursor)
-    unswept: str = ""
     marks_etag: str = ""
 
     @classmethod
@@ -142,7 +148,7 @@ class RunRecord:
         What the table has since is not judged: it is younger than the run.
         """
         if not self.marks_etag:
-            return not self.cursor.after
+            return self.cursor == Cursor(passes=self.cursor.passes)
         limit = max(2**20, 2 * BEGINNING * (len(named) + 1) * 16)
         try:
             path, unchanged = self.layout.gc_mark(self.ident), if_match(self.marks_etag)
@@ -162,7 +168,6 @@ class RunRecord:
             "options": options.fingerprint,
             "started": self.started.isoformat(),
             "cursor": asdict(self.cursor),
-            "unswept": self.unswept,
             "marks": self.marks_etag,
             "report": self.report.to_json(),
         }
@@ -202,9 +207,7 @@ def _state(properties: Properties) -> State:
         return State.FAILED
 
 
-async def resume(
-    store: ObjectStore, layout: Layout, options: GcOptions
-) -> RunRecord | None:
+async def resume(store: ObjectStore, layout: Layout, options: GcOptions) -> RunRecord | None:
     """Return the latest run if it is unfinished and can be continued. One call, or two.
 
     None if it has ended, is too old, was begun with other options or by another version.
@@ -240,7 +243,6 @@ def _parse(
         latest.etag,
         GcReport.of_json(document["report"]),
         Cursor(**{**cursor, "phase": Phase(cursor["phase"])}),
-        document["unswept"],
         document["marks"],
     )
 

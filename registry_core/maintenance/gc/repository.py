@@ -11,7 +11,7 @@ from ...spec.digest import SHA256, Digest
 from ...storage.condemnation import REASON, is_condemned
 from ...storage.layout import Layout, linked_digest
 from ...storage.layout_parse import Kind
-from ...storage.link_metadata import parse_digest, pushed_at
+from ...storage.link_metadata import parse_digest, pushed_at, read_expiry
 from ..digest_table import DigestTable
 from ..walk import ListedObject
 from .listing import list_objects
@@ -30,7 +30,6 @@ class Revision:
     pushed: float
     mark: str | None = None
     expires_after: timedelta | None = None
-    is_described: bool = False
     needs: tuple[Digest, ...] = ()
     subjects: tuple[Digest, ...] = ()
 
@@ -172,7 +171,7 @@ class ListedRepository:
 def _revision(properties: Properties) -> Revision:
     metadata = properties.metadata
     mark = metadata.get(REASON, "") if is_condemned(properties) else None
-    return Revision(pushed_at(properties).timestamp(), mark)
+    return Revision(pushed_at(properties).timestamp(), mark, read_expiry(metadata))
 
 
 async def list_repositories(

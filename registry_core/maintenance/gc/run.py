@@ -22,8 +22,7 @@ from .leftovers import Leftovers, collect_foreign_uploads, collect_history
 from .manifests import ManifestCollection, Removals
 from .options import Deadline, GcOptions
 from .reading import Opaque, RepositoryReader
-from .record import Cursor, Phase, RunRecord, State
-from .replaced import replaced_repositories
+from .record import Cursor, Phase, RunRecord
 from .report import GcReport, RepositoryUsage
 from .repository import ListedRepository, list_repositories
 from .wanted import Pulls
@@ -52,6 +51,10 @@ class Run:
     _replaced: frozenset[str] = frozenset()
     _saved: float = field(default_factory=time.monotonic)
     _repositories: int = 0
+    _resumed: RunRecord | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._resumed = self.record
 
     @property
     def _store(self) -> ObjectStore:
@@ -98,11 +101,13 @@ class Run:
             self._named = await list_content(
                 self._store, self.layout, self.cursor.digit, limit * len(PASSES)
             )
-        if self.record is not None and not await self.record.load_marks(self._named):
+        record, self._resumed = self._resumed, None
+        if record is not None and not await record.load_marks(self._named):
             raise StateLost
 
     async def _walk_repositories(self) -> None:
-        self._replaced = await replaced_repositories(self._store, self.layout)
+        roots = RecordedRoots(self._store, self.layout, self._report, self._named)
+        self._replaced = await roots.mark_replacements()
         repositories = list_repositories(
             self._store, self.layout, self._named, after=self.cursor.after
         )
@@ -112,8 +117,6 @@ class Run:
             self._repositories += 1
             self.on_progress(Progress("repositories", self._repositories, None, "repositories"))
             await self._checkpoint()
-        roots = RecordedRoots(self._store, self.layout, self._report, self._named)
-        await roots.mark_replacements()
         await roots.mark_trash()
 
     async def _collect_repository(self, repository: ListedRepository) -> None:
@@ -125,10 +128,7 @@ class Run:
             if not self.cursor.is_first:
                 return
             await collect_foreign_uploads(self.acts, repository)
-            if repository.name in self._replaced:
-                raise Opaque("a repair was cut off while it replaced links: run doctor --repair")
-            if repository.odd:
-                raise Opaque(f"{repository.odd} is not known to be part of a registry")
+            self._check_known(repository)
             await collect_history(self.acts, repository)
             await reader.read_manifests()
         except Opaque as error:
@@ -139,6 +139,13 @@ class Run:
         await ManifestCollection(
             self.acts, self.layout, self.removals, repository, self.pulls
         ).run()
+
+    def _check_known(self, repository: ListedRepository) -> None:
+        """Check that all of the repository's links are there, and known. :raises Opaque: no."""
+        if repository.name in self._replaced:
+            raise Opaque("a repair was cut off while it replaced links: run doctor --repair")
+        if repository.odd:
+            raise Opaque(f"{repository.odd} is not known to be part of a registry")
 
     def _count(self, repository: ListedRepository) -> None:
         if not is_name(repository.name):

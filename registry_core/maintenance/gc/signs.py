@@ -1,12 +1,10 @@
-"""Signs that another registry writes to the container: it relies on what is condemned, and does
-not take the mark off.
+"""Signs that another registry writes to the container, and may rely on what is condemned.
 
-CNCF distribution writes links without metadata, or as append blobs; so do its uploads look.
+CNCF distribution takes no mark off. It writes links without metadata, and uploads in repositories.
 """
 
 from __future__ import annotations
 
-from ...object_store.interface import ObjectStore
 from ...storage.condemnation import is_condemned
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
@@ -25,14 +23,14 @@ _WRITTEN_BY_IT = {
 SETTING = "REGISTRY_GC_SHARED"
 
 
-async def why_not_to_sweep(acts: Acts, store: ObjectStore, layout: Layout) -> str:
+async def why_not_to_sweep(acts: Acts, layout: Layout) -> str:
     """Return why nothing that is condemned may be deleted in this run; empty if it may.
 
     One call for 5,000 objects in repositories, unless the setting decides.
     """
     shared = acts.options.shared
     if shared is None:
-        path = await _find_sign(acts, store, layout)
+        path = await _find_sign(acts, layout)
         return path and (
             f"{path} was written lately, by another registry it seems: as long as one writes to "
             f"this container, what it relies on could be deleted. Once none does, set {SETTING} to "
@@ -41,8 +39,8 @@ async def why_not_to_sweep(acts: Acts, store: ObjectStore, layout: Layout) -> st
     return f"{SETTING} is true: another registry writes to this container" if shared else ""
 
 
-async def _find_sign(acts: Acts, store: ObjectStore, layout: Layout) -> str:
-    async for rows in list_objects(store, layout.repository("")):
+async def _find_sign(acts: Acts, layout: Layout) -> str:
+    async for rows in list_objects(acts.store, layout.repository("")):
         for item in rows:
             if _is_sign(item) and not acts.is_older(item.properties, acts.options.grace):
                 return item.path
