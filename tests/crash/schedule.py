@@ -105,8 +105,8 @@ class Explorer:
     ``faults``: how many calls of a run may fail, ``kinds``: how, ``faulty``: those of which
     operations, by number. ``in_turn``: each operation begins when the one before has ended.
     ``switches``: how often one operation has to wait for another although it could go on; None: in
-    every order. Most faults in concurrent programs need two or three. ``runs`` counts the runs so
-    far.
+    every order. Most faults in concurrent programs need two or three. ``second``: when all of it
+    takes place. ``runs`` counts the runs so far.
     """
 
     loop: QuietLoop
@@ -116,6 +116,7 @@ class Explorer:
     faulty: Collection[int] = (0, 1)
     in_turn: bool = False
     switches: int | None = None
+    second: int = 1
     runs: int = 0
 
     def explore(
@@ -183,7 +184,7 @@ class _Run:
     _switches: int = 0
 
     def go(self) -> list[Node]:
-        self.world.second = 1
+        self.world.second = self.explorer.second
         self._gates = [_Gate(number, self._waiting) for number in range(len(self.operations))]
         self._clients = [Client() for _ in self.operations]
         loop = self.explorer.loop
