@@ -32,7 +32,6 @@ from .session import Attempts
 DELETION = {"x-ms-delete-snapshots": "include"}
 """The header of a deletion: snapshots of the blob go with it."""
 
-_OPERATION = "delete_batch"
 _AT_ONCE = 32  # signatures or answers between two turns of the event loop, in about a millisecond
 
 
@@ -100,7 +99,7 @@ class _Batch:
         boundary = f"batch_{uuid.uuid4()}"
         try:
             await self.container.read(
-                _OPERATION,
+                "delete_batch",
                 "POST",
                 None,
                 self._settle,
@@ -176,7 +175,7 @@ class _Failure(NamedTuple):
         """Return what an answer means; ``request_id`` is that of the whole batch."""
         headers = {"x-ms-request-id": request_id, **answer.headers}
         target = container.client.target
-        error = to_error(_OPERATION, subject, answer.status, headers, answer.body, target)
+        error = to_error("delete_batch", subject, answer.status, headers, answer.body, target)
         return cls(error, outcome_of(answer.status, headers))
 
 
