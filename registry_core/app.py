@@ -123,6 +123,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         immutable_tags=settings.immutable_tags,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,
+        writes=not settings.read_only,
     )
     if settings.read_only:
         return ReadOnly(registry)

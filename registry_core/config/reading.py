@@ -41,6 +41,7 @@ from .table import (
 )
 
 _LARGEST_ANSWER = 2**20  # bytes: what a GET of a small blob takes of an instance's memory
+_LONGEST_MEMBERSHIP = 900  # seconds: half of `condemnation.RELIED_ON`
 _FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
 
@@ -62,7 +63,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         redirect_min_size=reader.number(REDIRECT_MINSIZE, most=_LARGEST_ANSWER),
         public_url=_public_url(reader),
         relative_urls=reader.flag(HTTP_RELATIVE_URLS),
-        membership_seconds=reader.number(CACHE_MEMBERSHIP),
+        membership_seconds=reader.number(CACHE_MEMBERSHIP, most=_LONGEST_MEMBERSHIP),
         manifest_cache_bytes=reader.number(CACHE_MANIFESTS),
         delete=reader.flag(DELETE_ENABLED),
         read_only=reader.flag(READ_ONLY),

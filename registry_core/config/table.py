@@ -258,8 +258,9 @@ REDIRECT_MINSIZE = _SPEED.add(
 )
 CACHE_MEMBERSHIP = _SPEED.add(
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP",
-    "How many seconds an instance caches that a repository has a blob or manifest; `0` turns this "
-    "cache off.",
+    "How many seconds an instance caches that a repository has a blob or manifest, at most 900, "
+    "since a collection of garbage must not overtake what pushes rely on; `0` turns this cache "
+    "off.",
     Type.NUMBER,
     default="30",
 )

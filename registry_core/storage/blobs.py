@@ -78,20 +78,26 @@ class Blobs:
             raise BlobUnknown(f"blob unknown to {repository}: {digest}") from None
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        """See `Writer`. Three calls, two if the content was seen lately."""
+        """See `Writer`. Three calls from a source, two if the content was observed lately.
+
+        Two calls without a source. The content is observed in any case: somebody may have linked it
+        in the source without that, and then it is about to be collected.
+        """
         try:
             return await self._mount(repository, digest, source)
         except NotFound:
             raise BlobUnknown(f"blob unknown to {source or 'this registry'}: {digest}") from None
 
     async def _mount(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        observed = self.membership.clock()
         if source is None:
-            path = self.membership.layout.content(digest)
-            size = (await self.membership.store.head(path)).size
-            return await self.membership.link_blob(repository, digest, size)
+            size = await self.membership.observe_content(digest)
+            return await self.membership.link_blob(repository, digest, size, observed=observed)
         # Another instance may have deleted it from the source: what is cached does not count.
         found = await self.membership.verify_blob(source, digest, generation="")
         if found.content != digest:  # nothing is stored under the digest that the link would name
             raise NotFound(str(digest))
         size = found.descriptor.size
-        return await self.membership.link_blob(repository, digest, size, found.image)
+        return await self.membership.link_blob(
+            repository, digest, size, found.image, observed=observed
+        )

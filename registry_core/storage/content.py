@@ -16,10 +16,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..aio import SharedReads, off_loop
-from ..caches import Cache
+from ..caches import Cache, boot_time
 from ..object_store.errors import (
     BlockListInvalid,
     ConditionFailed,
@@ -42,6 +42,7 @@ from ..registry import Chunk
 from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
 from ..spec.manifest import MAX_MANIFEST_BYTES
+from .condemnation import observe, pardon
 from .ingest import Budget, Ingested, Target, block_size, ingest
 from .layout import Layout
 from .links import REREAD_DELAYS
@@ -70,7 +71,9 @@ _EMPTY = "no content arrived; after a PATCH, continue at the Location of its ans
 class Content:
     """The content of all repositories, by digest. ``manifests`` caches that of manifests.
 
-    ``now``: Unix time.
+    ``now``: Unix time. ``clock``: that of `Membership`.
+
+    What is found to be there already is observed: see `condemnation`.
     """
 
     store: ObjectStore
@@ -79,6 +82,7 @@ class Content:
         default_factory=lambda: Cache(capacity=MANIFEST_CACHE_BYTES, size_of=len)
     )
     now: Callable[[], float] = time.time
+    clock: Callable[[], float] = boot_time
 
     def __post_init__(self) -> None:
         self._reads = SharedReads(self._read_manifest)
@@ -166,6 +170,7 @@ class Content:
             raise DigestInvalid(
                 f"the content's digest is {hasher.digest()}, not {digest}" if got.size else _EMPTY
             )
+        got = replace(got, received=self.clock())
         if got.single is not None:
             await self.put(digest, got.single)
         elif got.path == path:
@@ -264,9 +269,10 @@ class Content:
         return hasher.digest()
 
     async def is_whole(self, digest: Digest, size: int) -> bool:
-        """Return whether the content is there. What a writer has left in part is deleted.
+        """Observe whether the content is there. What a writer has left in part is deleted.
 
-        One call, unless it is there in part: then another registry may be about to complete it.
+        One call, two if it is condemned, more if it is there in part: then another registry may be
+        about to complete it.
 
         :raises Unavailable: another registry is writing it.
         """
@@ -280,7 +286,7 @@ class Content:
         path = self.layout.content(digest)
         try:
             for delay in (*REREAD_DELAYS, None):
-                found = await self.store.head(path)
+                found = await observe(self.store, path)
                 if found.size == size:
                     return None
                 if delay is not None:
@@ -311,12 +317,22 @@ class Content:
         if found is None or found.properties.size != size:
             return await self._look(digest, size)
         if found.content == content:
-            return None
+            return await self._pardon(path, found)
         _log.error("%s does not hash to its address; it is replaced", path)
         if found.properties.is_append:
             await delete_if(self.store, path, if_match(found.properties.etag))
             return UNCONDITIONAL
         return if_match(found.properties.etag)
+
+    async def _pardon(self, path: str, found: StoredObject) -> Condition | None:
+        """Take the mark off content that was found, if it has one: see `_compare`."""
+        try:
+            await pardon(self.store, path, found.properties)
+        except ConditionFailed:
+            return UNCONDITIONAL  # condemned, pardoned or collected meanwhile: it is written anew
+        except NotFound:
+            return IF_ABSENT
+        return None
 
     async def _settle(self, write: Condition | None, digest: Digest, size: int) -> Condition | None:
         """Return ``write``, unless there was nothing to be seen where storage says there is.

@@ -313,9 +313,11 @@ class Deletions:
         tags = await self._tags_to(repository, target.link.digest)
         if not any(tag.current for tag in tags):
             return
-        if target.manifest is not None:  # before the link: its list must not lead nowhere
-            await self.referrers.add(repository, target.manifest)
-        await self.membership.link_manifest(repository, target.link)
+        with suppress(NotFound):  # nothing to lead to
+            await self.membership.observe_content(target.link.digest)
+            if target.manifest is not None:  # before the link: its list must not lead nowhere
+                await self.referrers.add(repository, target.manifest)
+            await self.membership.link_manifest(repository, target.link)
         await self.catalog.mark(repository)
 
     async def _delete_all(self, entries: Iterable[Entry]) -> None:

@@ -68,7 +68,8 @@ class Ingested:
     """``size`` bytes: in ``single`` if they fitted in one block; else ``block_ids`` are staged.
 
     They are staged at ``path``; None if nothing was staged, because the content is there already.
-    ``refusal`` says why storage refused to stage some of them: a commit will fail.
+    ``refusal`` says why storage refused to stage some of them: a commit will fail. ``received`` is
+    when all had arrived, by the clock of `Content`, where that says it.
     """
 
     size: int
@@ -76,6 +77,7 @@ class Ingested:
     path: str | None = None
     block_ids: Sequence[str] = ()
     refusal: StoreRefused | None = None
+    received: float = 0.0
 
 
 def block_size(offset: int) -> int:

@@ -129,8 +129,10 @@ def _parse_link(path: str, content: bytes) -> Link:
         raise NotFound(f"{path} holds no digest") from error
 
 
-async def put_link(store: ObjectStore, path: str, link: Link) -> None:
+async def put_link(store: ObjectStore, path: str, link: Link) -> str:
     """Write a link whose path contains its digest. One call, three over an append blob.
+
+    Return its ETag.
 
     It has another ETag then in any case: a deletion of the one that was
     there before, which is conditional on that, leaves it.
@@ -139,30 +141,28 @@ async def put_link(store: ObjectStore, path: str, link: Link) -> None:
     """
     for _ in range(_REPLACEMENTS):
         try:
-            await store.put(path, link.content, metadata=link.metadata)
+            return await store.put(path, link.content, metadata=link.metadata)
         except WrongKind:
-            if await _describe_append_blob(store, path, link):
-                return
-        else:
-            return
+            etag = await _describe_append_blob(store, path, link)
+            if etag is not None:
+                return etag
     raise contended(path)
 
 
-async def _describe_append_blob(store: ObjectStore, path: str, link: Link) -> bool:
+async def _describe_append_blob(store: ObjectStore, path: str, link: Link) -> str | None:
     """Write a link's metadata to the append blob that holds it; delete one that does not.
 
-    Return whether the link is there. Storage does not put over an append blob, and
+    Return the link's ETag; None if it is not there. Storage does not put over an append blob, and
     readers would miss it between its deletion and the put.
     """
     with suppress(NotFound, ConditionFailed):  # changed meanwhile
         found = await look_at_link(store, path, delays=())
         if found.etag is None:
-            return False
+            return None
         if found.digest == link.digest and not link.body:
-            await store.set_metadata(path, link.metadata, condition=found.condition)
-            return True
+            return await store.set_metadata(path, link.metadata, condition=found.condition)
         await delete_if(store, path, found.condition)
-    return False
+    return None
 
 
 @dataclass(frozen=True)
@@ -271,17 +271,19 @@ def is_removed(link: Properties) -> bool:
 
 
 async def keep_link(store: ObjectStore, path: str) -> None:
-    """Keep a link from a deletion that has announced itself. One call, two if one has.
+    """Keep a link from a deletion that has announced itself, and from being collected.
+
+    One call, two if that has to be noted in the link.
 
     :raises NotFound: the link does not exist.
     :raises StoreUnavailable: others write it again and again.
     """
     for _ in range(_NOTES):
         found = await store.head(path)
-        if not is_removed(found):
+        kept = without_mark(_without_note(found))
+        if kept == found.metadata:
             return
         with suppress(ConditionFailed):
-            unchanged = if_match(found.etag)
-            await store.set_metadata(path, _without_note(found), condition=unchanged)
+            await store.set_metadata(path, kept, condition=if_match(found.etag))
             return
     raise contended(path)

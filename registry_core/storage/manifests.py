@@ -6,6 +6,10 @@ visible. A deletion of the same manifest may run at the same time. It begins a n
 repository before it looks for tags. So either it finds the push's tag, or the push finds in the end
 that the generation is another one, and puts its revision link again, which the deletion then does
 not delete, because it is not the one that it has seen.
+
+A collection of garbage may run at the same time, too. What the push relies on was observed, and
+that holds for a while (`condemnation`): the push checks that, once its link is there and once all
+is, and otherwise observes everything again.
 """
 
 from __future__ import annotations
@@ -13,11 +17,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..aio import both, for_each, off_loop, together
 from ..object_store.errors import NotFound, contended
-from ..object_store.interface import Properties
+from ..object_store.interface import Properties, delete_if, if_match
 from ..registry import Listing, ManifestInfo, PushedManifest
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -30,7 +34,7 @@ from .content import Content
 from .layout import linked_digest
 from .link_metadata import manifest_info, read_manifest_info, revision_link, tag_link
 from .links import Link
-from .membership import Membership
+from .membership import Membership, collected
 from .paging import MOST_DETAILED, Window, list_names
 from .protection import keep_needed
 from .references import References
@@ -45,6 +49,16 @@ _ATTEMPTS = 8
 _READ_AT_ONCE = 8
 
 _BEGINNING = re.compile(r"sha(?:256|512):[a-f0-9]*")
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A manifest's revision link as a push has written it, and when it observed what that needs."""
+
+    manifest: Manifest
+    link: Link
+    etag: str
+    observed: float
 
 
 @dataclass
@@ -66,7 +80,12 @@ class Manifests:
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         """See `Reader`. One call, none by digest if cached; more where another registry pushed."""
         try:
-            return await self.tags.describe(await self._find(repository, reference))
+            if isinstance(reference, Digest):
+                # A client that finds a manifest does not push it again: see `condemnation`.
+                link = await self.membership.observe_manifest(repository, reference)
+            else:
+                link = await self.tags.read(repository, reference)
+            return await self.tags.describe(link)
         except NotFound:
             raise _unknown(repository, reference) from None
 
@@ -96,7 +115,7 @@ class Manifests:
         precondition: Precondition | None = None,
     ) -> PushedManifest:
         """See `Writer`."""
-        size = len(manifest.content)
+        size, observed = len(manifest.content), self.membership.clock()
         seen, (generation, image) = await both(
             self.tags.look(repository, dict.fromkeys(tags), manifest.digest, precondition),
             self.references.check(repository, manifest),
@@ -106,12 +125,15 @@ class Manifests:
             size, revision_link, manifest, image, pushed=pushed, pushed_by=self.pushed_by
         )
         generation = await self._put_content(repository, manifest, generation)
-        await self.membership.link_manifest(repository, link)
+        etag = await self.membership.link_manifest(repository, link)
+        written = _Written(manifest, link, etag, observed)
+        written = await self._observe_again(repository, written)
         await self._publish(repository, manifest, seen, pushed)
         if any(tag.is_immutable for tag in seen):
             await self._keep_needed(repository, manifest)
         if not await self._is_undisturbed(repository, generation):
-            await self._keep(repository, link, manifest, seen, pushed)
+            written = await self._keep(repository, written, seen, pushed)
+        await self._observe_again(repository, written, seen)
         subject = manifest.document.subject
         return PushedManifest(manifest.descriptor, subject.digest if subject else None)
 
@@ -127,6 +149,46 @@ class Manifests:
             return (await both(put, self.catalog.mark(repository)))[1]
         await put
         return generation
+
+    async def _observe_again(
+        self, repository: str, written: _Written, tags: Sequence[SeenTag] = ()
+    ) -> _Written:
+        """Observe again what a manifest needs, if its link came so late that it may be gone.
+
+        No call as a rule. Storage was slow, or the machine suspended.
+
+        :param tags: those that point to the manifest by now.
+        :raises Unavailable: it is gone; then the link and the tags are deleted again.
+        """
+        manifest = written.manifest
+        for _ in range(_ATTEMPTS):
+            if self.membership.is_recent(written.observed):
+                return written
+            observed = self.membership.clock()
+            try:
+                await self.references.check(repository, manifest, fresh=True)
+            except ManifestBlobUnknown:
+                await self._withdraw(repository, written, tags)
+                raise collected(f"what {manifest.digest} references") from None
+            await self.content.put_manifest(manifest.digest, manifest.content)
+            etag = await self.membership.link_manifest(repository, written.link)
+            written = replace(written, etag=etag, observed=observed)
+        raise contended(self.membership.layout.revision_link(repository, manifest.digest))
+
+    async def _withdraw(self, repository: str, written: _Written, tags: Sequence[SeenTag]) -> None:
+        """Delete a manifest that is incomplete, and the tags that this push has set.
+
+        Unless another push has written them since: that one has found everything.
+        """
+        digest, membership = written.manifest.digest, self.membership
+
+        async def untag(tag: SeenTag) -> None:
+            await self.tags.withdraw(repository, tag, digest)
+
+        await for_each(tags, untag, limit=_AT_ONCE)
+        path = membership.layout.revision_link(repository, digest)
+        await delete_if(membership.store, path, if_match(written.etag))
+        membership.manifests.forget((repository, digest))
 
     async def _publish(
         self, repository: str, manifest: Manifest, tags: Sequence[SeenTag], pushed: int
@@ -164,11 +226,10 @@ class Manifests:
     async def _keep(
         self,
         repository: str,
-        link: Link,
-        manifest: Manifest,
+        written: _Written,
         tags: Sequence[SeenTag],
         pushed: int,
-    ) -> None:
+    ) -> _Written:
         """Keep the manifest from deletions that may have begun before its tags were written.
 
         One call, and one for each tag; of a referrer two more, as a rule. A deletion deletes the
@@ -178,9 +239,10 @@ class Manifests:
 
         :raises StoreUnavailable: it is deleted again and again.
         """
+        manifest, link = written.manifest, written.link
         for _ in range(_ATTEMPTS):
             await self.referrers.add(repository, manifest)
-            await self.membership.link_manifest(repository, link)
+            etag = await self.membership.link_manifest(repository, link)
             if await self.referrers.is_kept(repository, manifest):
                 break
         else:
@@ -191,6 +253,7 @@ class Manifests:
             await self.tags.keep(repository, tag, target)
 
         await for_each(tags, keep, limit=_AT_ONCE)
+        return replace(written, etag=etag)
 
     async def _keep_needed(self, repository: str, manifest: Manifest) -> None:
         """Keep what an immutable tag needs from deletions that have begun before it was set.

@@ -53,9 +53,9 @@ class References:
     foreign_urls: ForeignUrls | None = NO_URLS
 
     async def check(
-        self, repository: str, manifest: Manifest
+        self, repository: str, manifest: Manifest, *, fresh: bool = False
     ) -> tuple[str | None, ImageConfig | None]:
-        """Check what a manifest references, and that its content is there.
+        """Check what a manifest references, and that its content is there: all is observed.
 
         One call for each reference that was not found in the repository's present generation by
         this instance, one more for each whose content it has not seen, and one for the generation.
@@ -63,12 +63,13 @@ class References:
         Returns the generation, None if the repository has no marker, and what the config says if it
         is that of an image.
 
+        :param fresh: look everything up again.
         :raises ManifestInvalid: the manifest is not valid, has too many references, or sends
             clients where it may not.
         :raises ManifestBlobUnknown: some are missing.
         """
         references = await off_loop(len(manifest.content), self._required, manifest)
-        cached = self.membership.generations.get(repository) or ""
+        cached = "" if fresh else self.membership.generations.get(repository) or ""
         generation, found = await both(
             self.catalog.generation(repository), self._find(repository, references, cached)
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 
-from ..caches import Cache
+from ..caches import Cache, boot_time
 from ..globs import NO_TAGS, TagGlobs
 from ..object_store.interface import ObjectStore
 from ..registry import (
@@ -29,6 +29,7 @@ from ..spec.names import parse_name, parse_tag
 from ..spec.preconditions import Precondition
 from .blobs import REDIRECT_MIN_SIZE, Blobs
 from .catalog import Catalog
+from .condemnation import RELIED_ON
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
 from .layout import Layout
@@ -61,7 +62,9 @@ class StoredRegistry:
         immutable_tags: TagGlobs = NO_TAGS,
         manifest_cache_bytes: int = MANIFEST_CACHE_BYTES,
         membership_seconds: float = MEMBERSHIP_SECONDS,
-        monotonic: Callable[[], float] = time.monotonic,
+        writes: bool = True,
+        relied_on: float = RELIED_ON,
+        clock: Callable[[], float] = boot_time,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Make a registry. Raises nothing, and makes no calls.
@@ -78,22 +81,29 @@ class StoredRegistry:
         :param immutable_tags: the tags that are never moved or deleted once they are there.
         :param manifest_cache_bytes: how many bytes of manifests are cached.
         :param membership_seconds: for how many seconds is cached which repository has which blobs
-            and manifests, and so for how long another instance's deletions may go unnoticed.
-        :param monotonic: a clock in seconds, for the caches.
+            and manifests, and so for how long another instance's deletions may go unnoticed. Half
+            of ``relied_on`` at most.
+        :param writes: whether this instance has permission to write. One that has not serves reads.
+        :param relied_on: for how many seconds a push may rely on what it has observed: half of the
+            grace of collections of garbage, at most.
+        :param clock: seconds, with those for which the machine was suspended, for all that expires.
         :param now: Unix time, recorded with what is pushed; decides what is long ago.
         """
         layout = Layout(root)
-        generations = Cache[str, str](membership_seconds, now=monotonic)
+        generations = Cache[str, str](membership_seconds, now=clock)
         membership = Membership(
             store,
             layout,
-            blobs=Cache(membership_seconds, now=monotonic),
-            manifests=Cache(membership_seconds, now=monotonic),
+            blobs=Cache(membership_seconds, now=clock),
+            manifests=Cache(membership_seconds, now=clock),
             generations=generations,
-            contents=Cache(membership_seconds, now=monotonic),
+            contents=Cache(membership_seconds, now=clock),
+            writes=writes,
+            clock=clock,
+            relied_on=relied_on,
         )
         manifests = Cache[Digest, bytes](capacity=manifest_cache_bytes, size_of=len)
-        content = Content(store, layout, manifests, now)
+        content = Content(store, layout, manifests, now, clock)
         self._catalog = Catalog(store, layout, generations)
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect, redirect_min_size)

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from ..aio import SharedReads, for_each, in_slices, off_loop, together
 from ..globs import NO_TAGS, TagGlobs
 from ..object_store.errors import NotFound
-from ..object_store.interface import Entry, Page, Properties, list_all
+from ..object_store.interface import Entry, Page, Properties, delete_if, list_all
 from ..registry import Listing, TagInfo
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -189,6 +189,13 @@ class Tags:
             return current.digest in (None, link.digest)
 
         await set_link(store, path, link, seen, check)
+
+    async def withdraw(self, repository: str, tag: SeenTag, digest: Digest) -> None:
+        """Delete a tag that points to a manifest which is gone, unless it is moved. Two calls."""
+        path = self.membership.layout.tag_link(repository, tag.name)
+        found = await look_at_link(self.membership.store, path, delays=())
+        if found.digest == digest:
+            await delete_if(self.membership.store, path, found.condition)
 
     def check_deletable(self, repository: str, tags: Iterable[str]) -> None:
         """Check that none of the tags, which exist, is immutable.

@@ -37,7 +37,6 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher
 from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
-from .condemnation import RELIED_ON
 from .content import Content
 from .ingest import Budget, Ingested, Target, block_id, ingest, new_nonce
 from .links import Link, read_link
@@ -182,40 +181,53 @@ class Uploads:
             instead = self._layout.upload(upload.repository, str(uuid.uuid4()))
             got = await self.content.receive(digest, chunk, self.budget, instead=instead)
             image = parse_image_config(got.single) if got.single else None
-            return await self._link(upload, digest, got.size, image)
+            return await self._link(upload, digest, got.size, image, observed=got.received)
         try:
             upload = await self.append_upload(upload, chunk)
             state = UploadState.of(upload)
             await self._verify(upload, state, digest)
+            observed = self.membership.clock()
             if state.whole != digest:
                 await self._publish(upload, state, digest)
         except (NotFound, BlobUploadUnknown):
             return await self._finished_before(upload, digest)
-        await self._check_seen(upload, state)
-        blob = await self._link(upload, digest, upload.offset, state.image)
+        observed -= await self._check_seen(upload, state)
+        blob = await self._link(upload, digest, upload.offset, state.image, observed=observed)
         await self._discard(upload, state)
         return blob
 
-    async def _check_seen(self, upload: Upload, state: UploadState) -> None:
-        """Look for what was put at its address long ago: nothing keeps it there before the link.
+    async def _check_seen(self, upload: Upload, state: UploadState) -> float:
+        """Observe what was put at its address long ago: nothing keeps it there before the link.
+
+        Return how many seconds ago that was observed, or put there.
 
         :raises BlobUploadUnknown: it is gone.
         """
-        if state.whole is None or self.now() - state.seen <= RELIED_ON:
-            return
+        ago = self.now() - state.seen
+        if state.whole is None or 0 <= ago <= self.membership.relied_on:
+            return ago if state.whole else 0.0
         if not await self.content.is_whole(state.whole, upload.offset):
             raise _unknown(upload)
+        return 0.0
 
     async def _link(
-        self, upload: Upload, digest: Digest, size: int, image: ImageConfig | None
+        self,
+        upload: Upload,
+        digest: Digest,
+        size: int,
+        image: ImageConfig | None,
+        *,
+        observed: float,
     ) -> Descriptor:
-        """Make the content a blob of the upload's repository.
+        """Make the content, observed at that time, a blob of the upload's repository.
 
         :raises BlobUploadUnknown: the upload may make one blob only, and has made another one.
         """
         if upload.once:
             await self._mark_finished(upload, digest)
-        return await self.membership.link_blob(upload.repository, digest, size, image)
+        return await self.membership.link_blob(
+            upload.repository, digest, size, image, observed=observed
+        )
 
     async def _mark_finished(self, upload: Upload, digest: Digest) -> None:
         """Record which blob an upload makes that may make one only. One call, two if it has."""

@@ -16,7 +16,6 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.errors import DigestInvalid
 from registry_core.spec.manifest import Manifest
 from registry_core.spec.preconditions import Precondition
-from registry_core.storage.links import Link
 from registry_core.storage.manifests import Manifests
 from registry_core.storage.stored_registry import StoredRegistry
 
@@ -127,9 +126,10 @@ def without_keeping(store: ObjectStore) -> Registry:
     registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
     manifests = registry._manifests
 
-    async def keep(repository: str, link: Link, *rest: Any) -> None:
-        if not await exists(store, LAYOUT.revision_link(repository, link.digest)):
-            await Manifests._keep(manifests, repository, link, *rest)
+    async def keep(repository: str, written: Any, *rest: Any) -> Any:
+        if await exists(store, LAYOUT.revision_link(repository, written.link.digest)):
+            return written
+        return await Manifests._keep(manifests, repository, written, *rest)
 
     manifests._keep = keep  # type: ignore[method-assign,assignment]
     return registry

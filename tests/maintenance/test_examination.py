@@ -71,6 +71,9 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.REPLACEMENT: 0,
         Kind.QUARANTINED: 0,
         Kind.PERSONAL_KEY: 1,
+        Kind.COLLECTION: 0,
+        Kind.TRASHED: 0,
+        Kind.PULLS: 0,
         Kind.UNKNOWN: 0,
     }
     assert report.objects[Kind.UNKNOWN].append == 1

@@ -37,7 +37,7 @@ class Clock:
 
 def instance(memory: MemoryStore, clock: Clock) -> StoredRegistry:
     """Return one of the instances that share a container."""
-    return StoredRegistry(memory, monotonic=clock)
+    return StoredRegistry(memory, clock=clock)
 
 
 async def has(registry: Registry) -> dict[str, bool]:

@@ -128,7 +128,7 @@ async def test_content_is_looked_at_in_each_membership_period_whatever_is_delete
 ) -> None:
     """Each deletion makes a push look at links again, which says nothing of their content."""
     seconds = 0.0
-    here, there = StoredRegistry(memory, monotonic=lambda: seconds), StoredRegistry(memory)
+    here, there = StoredRegistry(memory, clock=lambda: seconds), StoredRegistry(memory)
     await push_blobs(here, LAYER, CONFIG)
     await push_manifest(here, "a", "v1", MANIFEST)
     await memory.delete(LAYOUT.content(Digest.of(LAYER)))

@@ -29,6 +29,7 @@ from .repairs import (
     REPLACEMENT_BATCH,
     Replacement,
     describe_link,
+    observe_content,
     remove_blob_link,
     replace_links,
     rewrite_link,
@@ -294,6 +295,7 @@ class LinkCheck:
         assert link.target is not None
         place = link.place
         pushed = link.properties.last_modified
+        await observe_content(self.context, link.target)
         new = await describe_link(self.context, place.kind, link.target, pushed=pushed)
         # A tag is read from its index while its current link is missing.
         index = self.context.layout.tag_index_link(place.repository, place.tag, link.target)

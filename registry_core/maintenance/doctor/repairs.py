@@ -33,8 +33,9 @@ from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type, parse_manifest
 from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
 from ...storage.catalog import Catalog
+from ...storage.condemnation import observe
 from ...storage.layout import Layout
-from ...storage.layout_parse import Kind
+from ...storage.layout_parse import Kind, parse_path
 from ...storage.link_metadata import describe_referrer, referrer_link, revision_link, tag_link
 from ...storage.links import Link
 from .context import CheckContext
@@ -92,8 +93,19 @@ async def _read_image(context: CheckContext, manifest: Manifest) -> ImageConfig 
         return None
 
 
+async def observe_content(context: CheckContext, digest: Digest) -> bool:
+    """Observe the content that a link is about to lead to: return whether it is there. One call."""
+    try:
+        await observe(context.store, context.layout.content(digest))
+    except NotFound:
+        return False
+    return True
+
+
 async def restore_link(context: CheckContext, kind: Kind, path: str, digest: Digest) -> str:
     """Write a link that is missing."""
+    if kind is not Kind.REFERRER and not await observe_content(context, digest):
+        return ""
     etag = await _create(context.store, path, await describe_link(context, kind, digest))
     return "linked" if etag else ""
 
@@ -133,6 +145,7 @@ async def rewrite_link(
 ) -> str:
     """Write a link over the one with the properties ``seen``."""
     store = context.store
+    await observe_content(context, digest)
     link = await describe_link(context, kind, digest, pushed=seen.last_modified)
     if seen.is_append:
         done = await replace_links(store, context.layout, [Replacement(path, seen.etag, link)])
@@ -147,6 +160,8 @@ async def rewrite_link(
 async def restore_tag(context: CheckContext, repository: str, tag: str, digest: Digest) -> str:
     """Write a tag's current link from its index, unless the tag is being deleted."""
     path = context.layout.tag_link(repository, tag)
+    with suppress(NotFound):
+        await observe(context.store, context.layout.revision_link(repository, digest))
     link = await describe_link(context, Kind.TAG_LINK, digest)
     etag = await _create(context.store, path, link)
     if etag is None:
@@ -202,11 +217,20 @@ async def complete_replacements(store: ObjectStore, record: str) -> str:
     """Write the links that an interrupted repair had deleted, and delete its record."""
     try:
         links = _parse_record((await store.get(record, limit=_MAX_RECORD_BYTES)).content)
-        etags = await together([_create(store, path, link) for path, link in links])
+        etags = await together([_restore(store, path, link) for path, link in links])
         await store.delete(record)
     except (NotFound, TooLarge, ValueError):  # completed meanwhile, or not written by a repair
         return ""
     return f"completed: {sum(etag is not None for etag in etags)} links restored"
+
+
+async def _restore(store: ObjectStore, path: str, link: Link) -> str | None:
+    """Write a link whose content is there, unless it is there, too. Return its ETag, or None."""
+    try:
+        await observe(store, Layout(parse_path(path).root).content(link.digest))
+    except NotFound:
+        return None
+    return await _create(store, path, link)
 
 
 async def _replace(store: ObjectStore, replacement: Replacement) -> bool:
