@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 
 from ..aio import for_each, off_loop
 from ..object_store.errors import NotFound, TooLarge, contended
+from ..object_store.interface import delete_if, if_match
 from ..spec.digest import Digest
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.media_types import MANIFESTS
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
-from .condemnation import observe
 from .links import Link, put_link
 from .manifests import Manifests
 from .referrers import fallback_tag
@@ -178,7 +178,7 @@ class _Run:
         """
         digest = record.digest
         try:
-            await observe(self._membership.store, self._membership.layout.content(digest))
+            await self._membership.observe_content(digest)
             content = await self.manifests.content.read_manifest(digest)
         except NotFound:
             raise _Gone([f"the content of the manifest {digest}"]) from None
@@ -247,7 +247,7 @@ class _Run:
             else:
                 return None
             try:
-                await observe(self._membership.store, self._membership.layout.content(content))
+                await self._membership.observe_content(content)
             except NotFound:
                 return f"the content of the blob {digest}"
             return _BlobLink(digest, content)
@@ -310,18 +310,33 @@ class _Run:
 
     async def _link(self, repository: str, link: _BlobLink) -> None:
         """Make content a blob of the repository again."""
-        layout, store = self._membership.layout, self._membership.store
+        membership = self._membership
+        observed = membership.clock()
+        size = await self._observe(link)
+        if link.content == link.digest:
+            image = await self._read_image(link.digest, size)
+            await membership.link_blob(repository, link.digest, size, image, observed=observed)
+            return
+        path = membership.layout.blob_link(repository, link.digest)
+        etag = await put_link(membership.store, path, Link(link.content))
+        if not membership.is_recent(observed):
+            try:
+                await self._observe(link)
+            except CannotRestore:
+                await delete_if(membership.store, path, if_match(etag))
+                raise
+
+    async def _observe(self, link: _BlobLink) -> int:
+        """Return the size of a blob's content.
+
+        :raises CannotRestore: it is gone.
+        """
         try:
-            size = (await observe(store, layout.content(link.content))).size
+            return await self._membership.observe_content(link.content)
         except NotFound:
             raise CannotRestore(
                 f"the content of the blob {link.digest} was deleted meanwhile"
             ) from None
-        if link.content != link.digest:
-            await put_link(store, layout.blob_link(repository, link.digest), Link(link.content))
-            return
-        image = await self._read_image(link.digest, size)
-        await self._membership.link_blob(repository, link.digest, size, image)
 
     async def _read_image(self, digest: Digest, size: int) -> ImageConfig | None:
         """Return what a small blob says if it is an image config."""
