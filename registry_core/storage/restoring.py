@@ -29,6 +29,7 @@ from ..spec.preconditions import ETags, Precondition, PreconditionFailed
 from .links import Link, put_link
 from .manifests import Manifests
 from .referrers import fallback_tag
+from .tag_rows import TagListing
 from .trash import Trash, TrashEntry, TrashKind, TrashRecord, TrashUnknown, TrashUnreadable
 
 _AT_ONCE = 16
@@ -135,6 +136,7 @@ class _Run:
     def __post_init__(self) -> None:
         self._membership = self.manifests.membership
         self._references = self.manifests.references
+        self._tags = TagListing(self._membership.store, self._membership.layout)
 
     async def plan(self, ident: str) -> list[_Step]:
         """Return what has to be done to undo a deletion; look at all that it needs.
@@ -360,11 +362,10 @@ class _Run:
                 pass
             else:
                 return None
-            try:
-                there = (await manifests.tags.read(repository, tag)).digest
-            except NotFound:
-                continue  # deleted meanwhile
-            return None if there == manifest.digest else there
+            rows = await self._tags.of_tag(repository, tag)
+            there = await self._tags.target(repository, rows) if rows else None
+            if there is not None:  # else it was deleted meanwhile
+                return None if there == manifest.digest else there
         raise contended(self._membership.layout.tag_link(repository, tag))
 
 
