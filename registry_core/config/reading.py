@@ -76,7 +76,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         max_references=reader.number(MAX_REFERENCES),
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
         gc=gc,
-        record_pulls=read_record_pulls(reader, used=gc.untagged is not None, read_only=read_only),
+        record_pulls=read_record_pulls(reader, gc, read_only=read_only),
         auth=auth,
         repository_classes=_repository_classes(reader),
         cors_origins=_cors_origins(reader),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..auth.rules import Rules
     from ..auth.tokens.certificates import Bundle
     from ..auth.tokens.keys import KeySet, SigningKey
+    from ..maintenance.retention import RetentionPolicy
 
 
 API_VERSION = "2026-02-06"
@@ -149,6 +150,7 @@ class GcSettings:
     :ivar grace: how long garbage stays after it was condemned.
     :ivar young: the age up to which nothing is condemned.
     :ivar untagged: the age from which on untagged manifests are garbage; None: they never are.
+    :ivar retention: the rules by which tags and manifests expire; None: there are none.
     :ivar shared: whether other registries write to the container; None: found out.
     :ivar upload_age: the age from which on unfinished uploads are deleted.
     """
@@ -157,6 +159,7 @@ class GcSettings:
     grace: timedelta = timedelta(days=2)
     young: timedelta = timedelta(days=1)
     untagged: timedelta | None = None
+    retention: RetentionPolicy | None = None
     shared: bool | None = None
     upload_age: timedelta = timedelta(hours=168)
 

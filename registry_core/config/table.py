@@ -171,6 +171,13 @@ GC_UNTAGGED = _GC.add(
     Type.DURATION,
     unset="they stay",
 )
+RETENTION_RULES = _GC.add(
+    "REGISTRY_RETENTION_RULES",
+    "Retention rules in TOML: which tags and untagged manifests are kept, and which expire. See "
+    "[retention.md](retention.md).",
+    Type.DOCUMENT,
+    unset="only images that say so themselves expire",
+)
 GC_SHARED = _GC.add(
     "REGISTRY_GC_SHARED",
     "Whether other registries write to the container, such as distribution, or an older version of "
