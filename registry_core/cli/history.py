@@ -243,15 +243,11 @@ async def point_tag(
         await run_to_completion(registry.push_manifest(repository, manifest, (tag,), precondition))
     except PreconditionFailed:
         now = await _current(registry, repository, tag)
-        raise CommandFailed(
-            f"{repository}:{tag} {f'points to {now}' if now else 'does not exist'}, not to "
-            f"{expected}; it was left as it is"
-        ) from None
+        where = f"points to {now}, not to {expected}" if now else "does not exist"
+        raise CommandFailed(f"{repository}:{tag} {where}; nothing was changed") from None
     except ManifestBlobUnknown as error:
-        missing = ", ".join(str(entry.detail) for entry in error.errors)
-        raise CommandFailed(
-            f"the repository {repository} lacks what {digest} needs: {missing}"
-        ) from None
+        missing = "; ".join(entry.message for entry in error.errors)
+        raise CommandFailed(f"{digest} cannot be tagged in {repository}: {missing}") from None
     return before
 
 

@@ -134,9 +134,9 @@ async def test_a_deleted_tag_is_in_the_trash(world: World) -> None:
 
 async def test_the_history_that_distribution_wrote_is_read_as_well(world: World) -> None:
     """Its links are append blobs without metadata; their times are storage's."""
-    for path, found in list(world.memory.objects.items()):
+    for path, stored in list(world.memory.objects.items()):
         await world.memory.delete(path)
-        await world.memory.append(path, found.content)
+        await world.memory.append(path, stored.content)
     found = await world.history()
     assert [target.is_current for target in found].count(True) == 1
     current = next(target for target in found if target.is_current)
