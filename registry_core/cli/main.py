@@ -12,6 +12,7 @@ from .auth import add_auth
 from .doctor import add_doctor
 from .history import add_history
 from .serve import add_serve
+from .trash import add_trash
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -47,5 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_doctor(commands)
     add_history(commands)
+    add_trash(commands)
     add_auth(commands)
     return parser
