@@ -10,7 +10,9 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .history import add_history
 from .serve import add_serve
+from .trash import add_trash
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -45,5 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_history(commands)
+    add_trash(commands)
     add_auth(commands)
     return parser
