@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .retention import add_retention
 from .serve import add_serve
 
 CONSOLE_SCRIPT = "moorage"
@@ -45,5 +46,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_retention(commands)
     add_auth(commands)
     return parser
