@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..config import ROOT_DIRECTORY, Settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
 from .options import Commands, number
-from .progress import format_quantity, show_progress
+from .progress import format_age, format_quantity, show_progress
 from .storage_commands import (
     DONE,
     PROBLEMS,
@@ -158,7 +158,7 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
     uploads = report.uploads
     if uploads.number:
         yield (
-            f"uploads {uploads.number:,}, the oldest {_format_age(uploads.oldest)} old; "
+            f"uploads {uploads.number:,}, the oldest {format_age(uploads.oldest)} old; "
             f"{uploads.left_behind:,} not continued for a week"
         )
     yield from _storage_state(report)
@@ -210,8 +210,3 @@ def _verdict(report: DoctorReport) -> str:
     repairable = sum(finding.repairable and not finding.repaired for finding in report.findings)
     hint = f" ({repairable:,} can be repaired with --repair)" if repairable else ""
     return f"problems remaining: {report.remaining:,}{hint}"
-
-
-def _format_age(seconds: int) -> str:
-    days = seconds // _DAY_SECONDS
-    return f"{days} days" if days else f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .gc import add_gc
 from .serve import add_serve
+from .usage import add_usage
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -45,5 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_gc(commands)
+    add_usage(commands)
     add_auth(commands)
     return parser
