@@ -121,6 +121,7 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         foreign_urls=settings.foreign_urls,
         max_references=settings.max_references,
         immutable_tags=settings.immutable_tags,
+        delete_retention=settings.delete_retention,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,
         writes=not settings.read_only,

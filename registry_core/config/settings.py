@@ -187,6 +187,7 @@ class Settings:
     :ivar foreign_urls: where else than to the registry manifests may send clients; None: anywhere.
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
+    :ivar delete_retention: for how long deletions can be undone; 0: not at all.
     :ivar gc: the collection of garbage.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
@@ -207,6 +208,7 @@ class Settings:
     membership_seconds: float = 30.0
     manifest_cache_bytes: int = 32 * 2**20
     delete: bool = True
+    delete_retention: timedelta = timedelta(days=14)
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True

@@ -87,6 +87,13 @@ DELETE_ENABLED = _CONTENT.add(
     Type.FLAG,
     default="true",
 )
+DELETE_RETENTION = _CONTENT.add(
+    "REGISTRY_DELETE_RETENTION",
+    "For how long deletions can be undone, such as `72h` or `2w`; `0`: not at all, and they leave "
+    "no record. See [trash.md](trash.md).",
+    Type.DURATION,
+    default="14d",
+)
 READ_ONLY = _CONTENT.add(
     "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
     "Whether the registry is read-only; if it is, every write is answered with 405.",

@@ -118,7 +118,7 @@ def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo |
         image=read_image(extra),
         subject=parse_digest(extra.get("subject")),
         pushed=pushed_at(properties),
-        pushed_by=_unescape(extra.get("pushedby")),
+        pushed_by=read_pushed_by(extra),
     )
 
 
@@ -139,8 +139,13 @@ def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
         image=read_image(extra),
         subject=document.subject.digest if document.subject else None,
         pushed=pushed_at(properties),
-        pushed_by=_unescape(extra.get("pushedby")),
+        pushed_by=read_pushed_by(extra),
     )
+
+
+def read_pushed_by(metadata: Mapping[str, str]) -> str | None:
+    """Return the name of the caller who pushed a manifest, as its revision link says."""
+    return _unescape(metadata.get("pushedby"))
 
 
 def pushed_at(properties: Properties) -> datetime:
