@@ -165,10 +165,24 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
     if report.unreferenced.number:
         size = format_quantity(report.unreferenced.bytes, "bytes")
         yield f"content that nothing references: {report.unreferenced.number:,}, {size}"
+    yield from _on_its_way_out(report)
     if verify:
         verified = report.verified
         size = format_quantity(verified.bytes if verified else 0, "bytes")
         yield f"hashed: {verified.number if verified else 0:,}, {size}"
+
+
+def _on_its_way_out(report: DoctorReport) -> Iterator[str]:
+    """Yield what collections of garbage will delete, and what they keep to be restored."""
+    if report.trashed.number:
+        size = format_quantity(report.trashed.bytes, "bytes")
+        yield f"content that only the trash keeps: {report.trashed.number:,}, {size}"
+    if report.condemned:
+        counts = (
+            f"{kind.replace('_', ' ')} {count.number:,} ({format_quantity(count.bytes, 'bytes')})"
+            for kind, count in sorted(report.condemned.items())
+        )
+        yield "condemned by collections of garbage: " + ", ".join(counts)
 
 
 def _storage_state(report: DoctorReport) -> Iterator[str]:

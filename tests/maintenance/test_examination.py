@@ -72,7 +72,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.QUARANTINED: 0,
         Kind.PERSONAL_KEY: 1,
         Kind.COLLECTION: 0,
-        Kind.TRASHED: 0,
+        Kind.TRASHED: 1,
         Kind.PULLS: 0,
         Kind.UNKNOWN: 0,
     }
