@@ -13,7 +13,7 @@ from ..spec.foreign_urls import ForeignUrls
 from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
 from .auth_table import AUTH
-from .collection import read_gc
+from .collection import read_gc, read_record_pulls
 from .reader import ConfigError, SettingsReader
 from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
 from .storage import read_storage
@@ -58,6 +58,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     auth = read_auth(reader)
     validated = not reader.flag(VALIDATION_DISABLED)
     read_only = reader.flag(READ_ONLY)
+    gc = read_gc(reader, read_only=read_only)
     settings = Settings(
         storage=read_storage(reader),
         http_secret=_secret(reader, auth),
@@ -76,7 +77,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         foreign_urls=_foreign_urls(reader) if validated else None,
         max_references=reader.number(MAX_REFERENCES),
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
-        gc=read_gc(reader, read_only=read_only),
+        gc=gc,
+        record_pulls=read_record_pulls(reader, gc, read_only=read_only),
         auth=auth,
         repository_classes=_repository_classes(reader),
         cors_origins=_cors_origins(reader),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..auth.rules import Rules
     from ..auth.tokens.certificates import Bundle
     from ..auth.tokens.keys import KeySet, SigningKey
+    from ..maintenance.retention import RetentionPolicy
 
 
 API_VERSION = "2026-02-06"
@@ -149,6 +150,7 @@ class GcSettings:
     :ivar grace: how long garbage stays after it was condemned.
     :ivar young: the age up to which nothing is condemned.
     :ivar untagged: the age from which on untagged manifests are garbage; None: they never are.
+    :ivar retention: the rules by which tags and manifests expire; None: there are none.
     :ivar shared: whether other registries write to the container; None: found out.
     :ivar upload_age: the age from which on unfinished uploads are deleted.
     """
@@ -157,8 +159,15 @@ class GcSettings:
     grace: timedelta = timedelta(days=2)
     young: timedelta = timedelta(days=1)
     untagged: timedelta | None = None
+    retention: RetentionPolicy | None = None
     shared: bool | None = None
     upload_age: timedelta = timedelta(hours=168)
+
+    @property
+    def uses_pulls(self) -> bool:
+        """Whether it may depend on pulls what counts as garbage."""
+        by_rule = self.retention is not None and self.retention.uses_pulls()
+        return self.untagged is not None or by_rule
 
 
 # Names of headers, in lower case.
@@ -189,6 +198,7 @@ class Settings:
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
     :ivar delete_retention: for how long deletions can be undone; 0: not at all.
     :ivar gc: the collection of garbage.
+    :ivar record_pulls: whether an instance records what is pulled from it.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
@@ -216,6 +226,7 @@ class Settings:
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
     gc: GcSettings = GcSettings()
+    record_pulls: bool = False
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS

@@ -178,6 +178,13 @@ GC_UNTAGGED = _GC.add(
     Type.DURATION,
     unset="they stay",
 )
+RETENTION_RULES = _GC.add(
+    "REGISTRY_RETENTION_RULES",
+    "Retention rules in TOML: which tags and untagged manifests are kept, and which expire. See "
+    "[retention.md](retention.md).",
+    Type.DOCUMENT,
+    unset="only images that say so themselves expire",
+)
 GC_SHARED = _GC.add(
     "REGISTRY_GC_SHARED",
     "Whether other registries write to the container, such as distribution, or an older version of "
@@ -190,6 +197,14 @@ UPLOAD_AGE = _GC.add(
     "The age from which on uploads that nobody has finished are deleted, at least `1h`.",
     Type.DURATION,
     default="168h",
+)
+
+PULLS_RECORD = _GC.add(
+    "REGISTRY_PULLS_RECORD",
+    "Whether an instance records which manifests and tags are pulled from it, in a few writes an "
+    "hour at most. A read-only registry records nothing. See [history.md](history.md#last-pulled).",
+    Type.FLAG,
+    unset="`true` once `REGISTRY_GC_UNTAGGED` or a retention rule depends on it, otherwise `false`",
 )
 
 _HTTP = Section("HTTP")

@@ -123,3 +123,24 @@ def test_other_settings_of_distribution_about_uploads_do_not_pass_for_misspelt_o
     with caplog.at_level(logging.WARNING):
         read_settings(VALID | {setting: "true"})
     assert f"Unknown setting {setting} is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "settings, records",
+    [
+        ({}, False),
+        ({table.PULLS_RECORD: "true"}, True),
+        ({table.PULLS_RECORD: "true", table.READ_ONLY: "true"}, False),
+        ({table.GC_UNTAGGED: "14d"}, True),
+        ({table.GC_UNTAGGED: "14d", table.PULLS_RECORD: "false"}, False),
+    ],
+)
+def test_pulls_are_recorded_where_something_depends_on_them_or_a_setting_says_so(
+    settings: dict[str, str], *, records: bool
+) -> None:
+    assert read_settings(VALID | settings).record_pulls is records
+
+
+def test_whether_pulls_are_recorded_is_true_or_false() -> None:
+    [problem] = problems({table.PULLS_RECORD: "daily"})
+    assert problem == "REGISTRY_PULLS_RECORD='daily' must be true or false"

@@ -138,9 +138,7 @@ class Usage:
     def of_json(cls, document: Mapping[str, Any]) -> Usage:
         """Return what `to_json` wrote. :raises KeyError, TypeError: something else wrote it."""
         return cls(
-            {
-                name: RepositoryUsage(**each) for name, each in document["by_repository"].items()
-            },
+            {name: RepositoryUsage(**each) for name, each in document["by_repository"].items()},
             *(Amount(**document[name]) for name in ("content", "garbage", "condemned", "trash")),
         )
 
@@ -163,7 +161,9 @@ class GcReport:
     stopped: str = ""
     unswept: str = ""
     content_kept: str = ""
-    parts: dict[Part, PartCount] = field(default_factory=lambda: {part: PartCount() for part in Part})
+    parts: dict[Part, PartCount] = field(
+        default_factory=lambda: {part: PartCount() for part in Part}
+    )
     opaque: dict[str, str] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
