@@ -10,8 +10,10 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .gc import add_gc
 from .retention import add_retention
 from .serve import add_serve
+from .usage import add_usage
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -46,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_gc(commands)
     add_retention(commands)
+    add_usage(commands)
     add_auth(commands)
     return parser
