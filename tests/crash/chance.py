@@ -8,11 +8,12 @@ import uuid
 from contextvars import ContextVar
 from datetime import datetime, tzinfo
 from functools import partial
+from importlib import import_module
 from typing import Self
 
 import pytest
 
-from registry_core.maintenance.gc import collect, record
+from registry_core.maintenance.gc import record
 from registry_core.storage.stored_registry import StoredRegistry
 
 _source: ContextVar[random.Random] = ContextVar("source of ids and nonces")
@@ -36,4 +37,5 @@ def leave_nothing_to_chance(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(secrets, "token_hex", lambda size: _source.get().randbytes(size).hex())
     patch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=_source.get().randbytes(16), version=4))
     patch.setattr(record, "datetime", _Stopped)
-    patch.setattr(collect, "StoredRegistry", partial(StoredRegistry, now=lambda: 0.0))
+    module = import_module("registry_core.maintenance.gc.collect")  # the package has the function
+    patch.setattr(module, "StoredRegistry", partial(StoredRegistry, now=lambda: 0.0))

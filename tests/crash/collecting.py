@@ -292,8 +292,12 @@ class CollectionChecker:
         faulty: Sequence[int] = (),
         switches: int | None = 3,
         cap: int = 10**9,
+        until_found: bool = False,
     ) -> None:
-        """Check operations and runs at the same time, with one fault in one of those ``faulty``."""
+        """Check operations and runs at the same time, with one fault in one of those ``faulty``.
+
+        :param until_found: stop at the first violation.
+        """
         promises = promises or self.promises(start, operations)
         self._excused = {problem.text for problem in self.look(start)[1]}
         explorer = Explorer(
@@ -316,6 +320,8 @@ class CollectionChecker:
             if key not in seen:
                 seen.add(key)
                 self._check(node, promises, operations)
+            if until_found and self.found:
+                break
         self.runs += explorer.runs
 
     def _check(
