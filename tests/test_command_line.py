@@ -46,6 +46,10 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         "doctor",
         "gc",
         "usage",
+        "retention",
+        "history",
+        "tag",
+        "trash",
         "auth",
     ]
 
