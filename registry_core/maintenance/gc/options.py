@@ -25,7 +25,7 @@ class GcOptions:
     None: never. ``shared``: whether another registry, or an older version of this one, writes to
     the container; None: assume so if it looks like it. Uploads not continued for ``upload_age`` and
     records of deletions older than ``trash_age`` are deleted. ``policy`` says which tags expire, of
-    those that are not ``immutable``. With ``dry_run`` nothing is written. ``table_limit``: with
+    those that are not ``immutable``; it considers pulls, if these are recorded. With ``dry_run`` nothing is written. ``table_limit``: with
     more content than that, the run takes 16 passes.
     """
 
@@ -37,6 +37,7 @@ class GcOptions:
     trash_age: timedelta = timedelta(days=14)
     policy: RetentionPolicy = NO_POLICY
     immutable: TagGlobs = NO_TAGS
+    pulls_recorded: bool = True
     dry_run: bool = False
     table_limit: int = TABLE_LIMIT
 
