@@ -45,11 +45,11 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         "serve",
         "doctor",
         "gc",
-        "usage",
         "retention",
         "history",
         "tag",
         "trash",
+        "usage",
         "auth",
     ]
 

@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_doctor(commands)
     add_gc(commands)
-    add_usage(commands)
     add_retention(commands)
     add_history(commands)
     add_trash(commands)
+    add_usage(commands)
     add_auth(commands)
     return parser
