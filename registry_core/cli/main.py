@@ -11,6 +11,7 @@ from pathlib import Path
 from .auth import add_auth
 from .doctor import add_doctor
 from .history import add_history
+from .retention import add_retention
 from .serve import add_serve
 
 CONSOLE_SCRIPT = "moorage"
@@ -47,5 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_doctor(commands)
     add_history(commands)
+    add_retention(commands)
     add_auth(commands)
     return parser

@@ -81,9 +81,11 @@ class RetentionPolicy:
 
     def uses_pulls(self) -> bool:
         """Return whether a decision may depend on when something was last pulled."""
-        return any(rule.criterion is Criterion.PULLED for rule in self.keeps) or any(
-            rule.scope.tags is None for rule in self.expires
-        )
+        return self.keeps_pulled() or any(rule.scope.tags is None for rule in self.expires)
+
+    def keeps_pulled(self) -> bool:
+        """Return whether a rule keeps what was pulled, which may go where no pull is known."""
+        return any(rule.criterion is Criterion.PULLED for rule in self.keeps)
 
     def expired_tags(
         self, repository: str, tags: Sequence[TagState], now: float

@@ -193,6 +193,7 @@ def test_what_is_kept_is_named_with_the_first_rule() -> None:
 def test_a_policy_uses_pulls_if_a_rule_may_depend_on_one() -> None:
     assert RetentionPolicy.parse(KEEP + 'pulled = "9d"\n').uses_pulls()
     assert RetentionPolicy.parse(EXPIRE_UNTAGGED).uses_pulls()
+    assert not RetentionPolicy.parse(EXPIRE_UNTAGGED).keeps_pulled()
     assert NO_POLICY.with_untagged(timedelta(1)).uses_pulls()
     assert not NO_POLICY.uses_pulls()
     keeps = (
