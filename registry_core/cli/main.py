@@ -13,6 +13,7 @@ from .doctor import add_doctor
 from .history import add_history
 from .retention import add_retention
 from .serve import add_serve
+from .trash import add_trash
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -49,5 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_history(commands)
     add_retention(commands)
+    add_trash(commands)
     add_auth(commands)
     return parser

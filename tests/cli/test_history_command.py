@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import signal
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -20,52 +17,13 @@ from registry_core.serve.azurite import ACCOUNT, Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.azurite import opened
 from tests.support.content import CONFIG, image_manifest, push_image
+from tests.support.terminal import Terminal
 
 T = TypeVar("T")
 FIRST, SECOND = (Digest.of(image_manifest(layer)) for layer in (b"a layer", b"another layer"))
 MISSING = Digest.of(b"missing")
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-
-
-@dataclass
-class Terminal:
-    """Runs commands on a container."""
-
-    azurite: Azurite
-    container: str
-    environment: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def on_storage(self, work: Callable[[AzureBlobStore], Awaitable[T]]) -> T:
-        async def run() -> T:
-            async with opened(self.azurite, self.container) as store:
-                return await work(store)
-
-        return asyncio.run(run())
-
-    def current(self, tag: str = "v1") -> Digest:
-        async def find(store: AzureBlobStore) -> Digest:
-            return (await StoredRegistry(store).resolve_manifest("a/b", tag)).digest
-
-        return self.on_storage(find)
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command; return its exit code, output and errors."""
-        self.capsys.readouterr()
-        try:
-            code = main(arguments)
-        except SystemExit as wrong_options:
-            code = int(str(wrong_options.code))
-        printed = self.capsys.readouterr()
-        return code, printed.out, printed.err
-
-    def fails(self, *arguments: str, code: int = 1) -> str:
-        """Run a command that fails; return the one line that it prints."""
-        found, out, err = self.run(*arguments)
-        assert (found, out, err.count("\n")) == (code, "", 1), err
-        return err.removeprefix("registry: ").rstrip("\n")
 
 
 @pytest.fixture
@@ -76,12 +34,7 @@ def terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> Terminal:
     """A container in which ``a/b:v1`` was moved from FIRST to SECOND; settings of storage alone."""
-    for name in list(os.environ):
-        if name.startswith("REGISTRY_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("REGISTRY_STORAGE_AZURE_CONNECTIONSTRING", azurite.connection_string)
-    monkeypatch.setenv("REGISTRY_STORAGE_AZURE_CONTAINER", container_name)
-    terminal = Terminal(azurite, container_name, monkeypatch, capsys)
+    terminal = Terminal.on(azurite, container_name, monkeypatch, capsys)
 
     async def fill(store: AzureBlobStore) -> None:
         now = 1_700_000_000.0
