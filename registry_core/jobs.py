@@ -107,6 +107,7 @@ def gc_options(settings: Settings, *, dry_run: bool = False) -> GcOptions:
         untagged=gc.untagged,
         shared=gc.shared,
         upload_age=gc.upload_age,
+        trash_age=settings.delete_retention,
         policy=gc.retention or NO_POLICY,
         immutable=settings.immutable_tags,
         dry_run=dry_run,

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .gc import add_gc
 from .history import add_history
 from .retention import add_retention
 from .serve import add_serve
 from .trash import add_trash
+from .usage import add_usage
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -51,5 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add_history(commands)
     add_retention(commands)
     add_trash(commands)
+    add_gc(commands)
+    add_usage(commands)
     add_auth(commands)
     return parser

@@ -108,11 +108,13 @@ def test_a_read_only_registry_collects_no_garbage() -> None:
 
 
 def test_where_other_registries_write_no_manifest_is_let_go() -> None:
-    [problem] = problems({table.GC_SHARED: "true", table.GC_UNTAGGED: "14d"})
-    assert problem == (
-        "REGISTRY_GC_UNTAGGED contradicts REGISTRY_GC_SHARED: no manifest is deleted while other "
-        "registries write to the container; remove one of the two"
-    )
+    rules = '[[expire]]\non = ["ci/**"]\ntags = ["*"]\nafter = "14d"\n'
+    for name, value in ((table.GC_UNTAGGED, "14d"), (table.RETENTION_RULES, rules)):
+        [problem] = problems({table.GC_SHARED: "true", name: value})
+        assert problem == (
+            f"{name} contradicts REGISTRY_GC_SHARED: no manifest is deleted while other registries "
+            "write to the container; remove one of the two"
+        )
 
 
 def test_garbage_is_collected_whether_clients_may_delete_or_not() -> None:

@@ -282,6 +282,13 @@ def test_overlapping_rules_are_not_redundant(
     assert RetentionPolicy.parse(rule(*one) + rule(*other)).warnings == ()
 
 
+def test_an_expire_rule_of_which_something_may_go_is_not_refused() -> None:
+    keep = rule("keep", "a", "always = true")
+    assert RetentionPolicy.parse(keep + rule("expire", "a b", 'tags = ["x"]\nafter = "1d"'))
+    keep = rule("keep", "**", 'tags = ["x"]\nalways = true')
+    assert RetentionPolicy.parse(keep + rule("expire", "a", 'tags = ["x", "y"]\nafter = "1d"'))
+
+
 def test_many_rules_are_compared_in_little_time() -> None:
     """The registry does it at the start."""
     text = "".join(
