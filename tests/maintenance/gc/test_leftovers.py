@@ -8,6 +8,7 @@ import pytest
 
 from registry_core.maintenance.gc.leftovers import KEPT_RUNS
 from registry_core.maintenance.gc.report import Part
+from registry_core.object_store.interface import UNCONDITIONAL, Condition
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from tests.support.content import image_manifest, push_blob, push_image
@@ -72,10 +73,10 @@ async def test_history_that_is_written_again_during_the_run_stays(scene: Scene) 
     scene.pass_by(14 * DAY)
 
     class WritesAgain(type(scene.store)):  # type: ignore[misc]
-        async def delete(self, path: str, **arguments: object) -> None:
+        async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
             if path == HISTORY:
                 await put_link(scene, HISTORY)
-            await scene.store.delete(path, **arguments)
+            await scene.store.delete(path, condition=condition)
 
     await scene.collect(WritesAgain(scene.store.objects))
 
