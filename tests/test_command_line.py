@@ -45,6 +45,10 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         "serve",
         "doctor",
         "gc",
+        "retention",
+        "history",
+        "tag",
+        "trash",
         "usage",
         "auth",
     ]
