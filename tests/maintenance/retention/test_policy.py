@@ -27,7 +27,7 @@ KEEP = '[[keep]]\non = ["ci/**"]\n'
 
 
 def tag(name: str, age: float, pulled: float | None = None, asks: str | None = None) -> TagState:
-    """Return a tag that was set, and pulled, that many days ago. ``asks``: its image's expiry, in days."""
+    """Return a tag that was set, and pulled, that many days ago. ``asks``: an expiry, in days."""
     expires_after = None if asks is None else timedelta(days=float(asks))
     last_pull = None if pulled is None else NOW - pulled * DAY
     return TagState(name, digest(name), NOW - age * DAY, last_pull, expires_after)
