@@ -156,4 +156,5 @@ def _verdict(report: GcReport, *, shared: bool) -> str:
         return f"incomplete: {report.stopped}"
     if not report.finished:
         return "incomplete: the next run goes on from here"
-    return "complete" if not has_problems(report, shared=shared) else "complete, except for what is said above"
+    stays = has_problems(report, shared=shared)
+    return "complete, except for what is said above" if stays else "complete"

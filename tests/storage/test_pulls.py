@@ -167,6 +167,14 @@ async def test_everything_counts_as_pulled_when_the_records_begin() -> None:
     assert first.tag("a/b", "v1") == later.tag("a/b", "v1") == later.since == NOW
 
 
+async def test_what_is_forgotten_may_have_been_pulled() -> None:
+    """Otherwise something that is pulled every two years would go before its time."""
+    store = MemoryStore()
+    await merge_pulls(store, LAYOUT, now=NOW - 1000 * DAY)
+    summary = await merge_pulls(store, LAYOUT, now=NOW)
+    assert summary.tag("a/b", "v1") == NOW - KEPT_DAYS * DAY
+
+
 async def test_records_that_precede_the_first_merge_say_when_they_began() -> None:
     """What was pulled on the first day was recorded for a part of it only."""
     store = MemoryStore()
