@@ -32,22 +32,29 @@ _HEADINGS: Mapping[Action, str] = {
 }
 
 
-def render(report: GcReport, *, container: str, base: str, grace: timedelta) -> str:
+def render(
+    report: GcReport, *, container: str, base: str, grace: timedelta, shared: bool = False
+) -> str:
     """Return the report as text.
 
     :param base: the prefix of the registry's paths, which is left out of them.
     :param grace: that of the run.
+    :param shared: as for `has_problems`.
     """
     lines = [_title(report, container), *_totals(report, grace), *_table(report)]
     lines += _kept(report, base)
     if report.dry_run:
         lines += _items(report, base)
-    return "\n".join([*lines, _verdict(report)])
+    return "\n".join([*lines, _verdict(report, shared=shared)])
 
 
-def has_problems(report: GcReport) -> bool:
-    """Return whether something stays that would go if somebody did something about it."""
-    return bool(report.unswept or report.content_kept or report.opaque or total(report, "refused"))
+def has_problems(report: GcReport, *, shared: bool = False) -> bool:
+    """Return whether something stays that would go if somebody did something about it.
+
+    :param shared: a setting says that other registries write: nothing is deleted, on purpose.
+    """
+    unswept = report.unswept and not shared
+    return bool(unswept or report.content_kept or report.opaque or total(report, "refused"))
 
 
 def total(report: GcReport, field: str) -> int:
@@ -144,9 +151,10 @@ def _some(texts: Iterable[str], number: int) -> Iterator[str]:
         yield f"  ... and {number - len(shown):,} more; --json lists them"
 
 
-def _verdict(report: GcReport) -> str:
+def _verdict(report: GcReport, *, shared: bool) -> str:
     if report.stopped:
         return f"incomplete: {report.stopped}"
     if not report.finished:
         return "incomplete: the next run goes on from here"
-    return "complete" if not has_problems(report) else "complete, except for what is said above"
+    stays = has_problems(report, shared=shared)
+    return "complete, except for what is said above" if stays else "complete"

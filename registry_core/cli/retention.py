@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
-from ..config import GC_ENABLED, Settings
+from ..config import GC_ENABLED, GC_YOUNG, Settings
 from ..glob_coverage import repository_glob_problem
 from ..globs import RepositoryGlobs
 from ..maintenance.retention.preview import Decisions, NotingPolicy, RepositoryPreview
@@ -17,9 +16,6 @@ from ..storage.layout import Layout
 from .options import Commands
 from .progress import show_progress
 from .storage_commands import DONE, PROBLEMS, STORAGE_EXIT_CODES, run_command
-
-if TYPE_CHECKING:
-    from ..maintenance.gc.report import GcReport
 
 RETENTION = """\
 Show what the retention rules do.
@@ -81,35 +77,35 @@ def _preview(arguments: argparse.Namespace, environment: Mapping[str, str]) -> i
     globs = RepositoryGlobs(tuple(arguments.repository) or ("**",))
 
     async def preview(settings: Settings, store: ObjectStore, layout: Layout) -> int:
-        noted, report = await _look(settings, store, layout, globs.match)
-        unjudged = {name: why for name, why in report.opaque.items() if globs.match(name)}
+        found = (await _look(settings, store, layout)).matching(globs)
         container = settings.storage.container
         if arguments.json:
-            document = to_json(noted, unjudged, report.unswept, kept=arguments.kept)
+            document = to_json(found, kept=arguments.kept)
             print(json.dumps({"container": container, **document}, indent=2))
         else:
-            lines = render(noted, unjudged, report.unswept, kept=arguments.kept)
+            lines = render(found, kept=arguments.kept)
             print("\n".join([f"container {container}:", *lines, *_how(settings)]))
-        return PROBLEMS if unjudged else DONE
+        return PROBLEMS if found.unjudged else DONE
 
     return run_command(environment, preview)
 
 
-async def _look(
-    settings: Settings, store: ObjectStore, layout: Layout, is_wanted: Callable[[str], bool]
-) -> tuple[Mapping[str, RepositoryPreview], GcReport]:
-    """Return what the policy decides about each repository in a dry run, and that run's report."""
+async def _look(settings: Settings, store: ObjectStore, layout: Layout) -> Preview:
+    """Return what the policy decides in a dry run of the collection of garbage."""
     # Imported late: options are checked, and help is printed, without it.
     from ..jobs import gc_options
     from ..maintenance.gc import collect
+    from ..maintenance.gc.report import Part
 
     options = gc_options(settings, dry_run=True)
-    policy = NotingPolicy.of(options.policy, is_wanted)
+    policy = NotingPolicy.of(options.policy)
     with show_progress() as on_progress:
         report = await collect(
             store, layout, replace(options, policy=policy), on_progress=on_progress
         )
-    return policy.noted, report
+    expired = sum(len(each.tags.expired) for each in policy.noted.values())
+    waiting = expired - report.parts[Part.TAGS].deleted
+    return Preview(policy.noted, report.opaque, waiting, report.unswept)
 
 
 def _how(settings: Settings) -> Iterator[str]:
@@ -117,28 +113,42 @@ def _how(settings: Settings) -> Iterator[str]:
         yield f"{GC_ENABLED} is not true: nothing goes until it is, or `gc` is run"
 
 
-def to_json(
-    noted: Mapping[str, RepositoryPreview],
-    unjudged: Mapping[str, str],
-    unswept: str,
-    *,
-    kept: bool,
-) -> Mapping[str, object]:
-    """Return the preview as a JSON object. docs/retention.md lists its keys.
+@dataclass(frozen=True)
+class Preview:
+    """What a policy decides, by repository, and what does not go even so.
 
-    :param unjudged: the repositories that cannot be judged, and why.
-    :param unswept: why no manifest is deleted at present, if that is so.
+    ``unjudged`` are the repositories that cannot be judged, and why. ``waiting`` is how many of all
+    expired tags wait until what they point to is old enough to be condemned. ``unswept`` says why
+    no manifest is deleted at present, if that is so.
     """
+
+    repositories: Mapping[str, RepositoryPreview] = field(default_factory=dict)
+    unjudged: Mapping[str, str] = field(default_factory=dict)
+    waiting: int = 0
+    unswept: str = ""
+
+    def matching(self, globs: RepositoryGlobs) -> Preview:
+        """Return the preview of some repositories."""
+        return replace(
+            self,
+            repositories={n: each for n, each in self.repositories.items() if globs.match(n)},
+            unjudged={name: why for name, why in self.unjudged.items() if globs.match(name)},
+        )
+
+
+def to_json(found: Preview, *, kept: bool) -> Mapping[str, object]:
+    """Return the preview as a JSON object. docs/retention.md lists its keys."""
     return {
         "version": 1,
-        "manifests_kept": unswept or None,
-        "unjudged": dict(sorted(unjudged.items())),
+        "waiting": found.waiting,
+        "manifests_kept": found.unswept or None,
+        "unjudged": dict(sorted(found.unjudged.items())),
         "repositories": {
             name: {
                 "tags": _decisions_to_json(each.tags, kept=kept),
                 "untagged": _decisions_to_json(each.untagged, kept=kept),
             }
-            for name, each in sorted(noted.items())
+            for name, each in sorted(found.repositories.items())
         },
     }
 
@@ -148,25 +158,24 @@ def _decisions_to_json(decisions: Decisions, *, kept: bool) -> Mapping[str, obje
     return shown | ({"kept": [asdict(each) for each in decisions.kept]} if kept else {})
 
 
-def render(
-    noted: Mapping[str, RepositoryPreview],
-    unjudged: Mapping[str, str],
-    unswept: str,
-    *,
-    kept: bool,
-) -> Sequence[str]:
-    """Return the preview as lines of text. Arguments are those of `to_json`."""
-    lines = []
-    for name, each in sorted(noted.items()):
+def render(found: Preview, *, kept: bool) -> Sequence[str]:
+    """Return the preview as lines of text."""
+    lines, repositories = [], found.repositories
+    for name, each in sorted(repositories.items()):
         if each.expires or (kept and (each.tags.kept or each.untagged.kept)):
             lines.append(f"{name}: {_summary(each)}")
             lines += _repository(each, kept=kept)
-    lines += [f"{name}: cannot be judged: {why}" for name, why in sorted(unjudged.items())]
-    tags = sum(len(each.tags.expired) for each in noted.values())
-    untagged = sum(len(each.untagged.expired) for each in noted.values())
+    lines += [f"{name}: cannot be judged: {why}" for name, why in sorted(found.unjudged.items())]
+    tags = sum(len(each.tags.expired) for each in repositories.values())
+    untagged = sum(len(each.untagged.expired) for each in repositories.values())
     lines.append(f"would go: tags {tags:,}, untagged manifests {untagged:,}")
-    if unswept:
-        lines.append(f"no manifest is deleted at present: {unswept}")
+    if found.waiting:
+        lines.append(
+            f"in all repositories, {found.waiting:,} of such tags stay until what they point to is "
+            f"older than {GC_YOUNG}"
+        )
+    if found.unswept:
+        lines.append(f"no manifest is deleted at present: {found.unswept}")
     return lines
 
 

@@ -84,6 +84,17 @@ def test_what_stays_is_explained_and_a_problem() -> None:
         assert lines(of)[-1] == "complete, except for what is said above"
 
 
+def test_what_stays_because_a_setting_says_so_is_no_problem() -> None:
+    of = report()
+    of.unswept = "REGISTRY_GC_SHARED is true"
+    assert not has_problems(of, shared=True)
+    text = render(of, container="registry", base=BASE, grace=GRACE, shared=True)
+    assert text.splitlines()[-2:] == [
+        "nothing that was condemned is deleted: REGISTRY_GC_SHARED is true",
+        "complete",
+    ]
+
+
 def test_a_dry_run_lists_what_would_go_and_why() -> None:
     of = report(dry_run=True)
     of.parts[Part.CONTENT].condemned = of.parts[Part.TAGS].deleted = 1

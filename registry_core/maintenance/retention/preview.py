@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from ...spec.digest import Digest
@@ -43,25 +43,19 @@ class NotingPolicy(RetentionPolicy):
     """
 
     noted: dict[str, RepositoryPreview] = field(default_factory=dict, compare=False)
-    is_wanted: Callable[[str], bool] = field(default=lambda _: True, compare=False)
 
     @classmethod
-    def of(cls, policy: RetentionPolicy, is_wanted: Callable[[str], bool]) -> NotingPolicy:
-        """Return a policy that decides as another one.
-
-        :param is_wanted: whether to note the decisions about a repository.
-        """
-        own = {each.name: getattr(policy, each.name) for each in fields(policy)}
-        return cls(**own, is_wanted=is_wanted)
+    def of(cls, policy: RetentionPolicy) -> NotingPolicy:
+        """Return a policy that decides as another one."""
+        return cls(**{each.name: getattr(policy, each.name) for each in fields(policy)})
 
     def expired_tags(
         self, repository: str, tags: Sequence[TagState], now: float
     ) -> dict[str, Expiry]:
         """See `RetentionPolicy`."""
         expired = super().expired_tags(repository, tags, now)
-        if self.is_wanted(repository):
-            kept = self.kept_tags(repository, tags, now)
-            self._of(repository).tags = _decisions(len(tags), expired, kept)
+        kept = self.kept_tags(repository, tags, now)
+        self._of(repository).tags = _decisions(len(tags), expired, kept)
         return expired
 
     def expired_untagged(
@@ -69,9 +63,8 @@ class NotingPolicy(RetentionPolicy):
     ) -> dict[Digest, Expiry]:
         """See `RetentionPolicy`."""
         expired = super().expired_untagged(repository, manifests, now)
-        if self.is_wanted(repository):
-            kept = self.kept_untagged(repository, manifests, now)
-            self._of(repository).untagged = _decisions(len(manifests), expired, kept)
+        kept = self.kept_untagged(repository, manifests, now)
+        self._of(repository).untagged = _decisions(len(manifests), expired, kept)
         return expired
 
     def _of(self, repository: str) -> RepositoryPreview:

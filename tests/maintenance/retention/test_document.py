@@ -282,11 +282,16 @@ def test_overlapping_rules_are_not_redundant(
     assert RetentionPolicy.parse(rule(*one) + rule(*other)).warnings == ()
 
 
-def test_an_expire_rule_of_which_something_may_go_is_not_refused() -> None:
-    keep = rule("keep", "a", "always = true")
-    assert RetentionPolicy.parse(keep + rule("expire", "a b", 'tags = ["x"]\nafter = "1d"'))
-    keep = rule("keep", "**", 'tags = ["x"]\nalways = true')
-    assert RetentionPolicy.parse(keep + rule("expire", "a", 'tags = ["x", "y"]\nafter = "1d"'))
+@pytest.mark.parametrize(
+    "keep, globs, tags",
+    [(("a", ""), "a b", 'tags = ["x"]'), (("**", 'tags = ["x"]\n'), "a", 'tags = ["x", "y"]')],
+)
+def test_an_expire_rule_of_which_something_may_go_is_not_refused(
+    keep: tuple[str, str], globs: str, tags: str
+) -> None:
+    text = rule("keep", keep[0], f"{keep[1]}always = true")
+    policy = RetentionPolicy.parse(text + rule("expire", globs, f'{tags}\nafter = "1d"'))
+    assert len(policy.expires) == 1
 
 
 def test_many_rules_are_compared_in_little_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from registry_core.maintenance.retention import (
@@ -41,12 +40,8 @@ TAGS = [
 UNTAGGED = [UntaggedState(FIRST, NOW - 8 * DAY), UntaggedState(SECOND, NOW)]
 
 
-def noting(is_wanted: Callable[[str], bool] = lambda _: True) -> NotingPolicy:
-    return NotingPolicy.of(POLICY, is_wanted)
-
-
 def test_a_preview_has_what_goes_and_what_is_kept_with_the_rules() -> None:
-    policy = noting()
+    policy = NotingPolicy.of(POLICY)
     policy.expired_tags("ci/app", TAGS, NOW)
     policy.expired_untagged("ci/app", UNTAGGED, NOW)
     rule = "[[expire]] at line 5: after 14d"
@@ -64,7 +59,7 @@ def test_a_preview_has_what_goes_and_what_is_kept_with_the_rules() -> None:
 
 
 def test_the_decisions_are_those_of_the_policy() -> None:
-    policy = noting()
+    policy = NotingPolicy.of(POLICY)
     assert policy.expired_tags("ci/app", TAGS, NOW) == POLICY.expired_tags("ci/app", TAGS, NOW)
     found = POLICY.expired_untagged("ci/app", UNTAGGED, NOW)
     assert policy.expired_untagged("ci/app", UNTAGGED, NOW) == found
@@ -73,14 +68,6 @@ def test_the_decisions_are_those_of_the_policy() -> None:
 
 def test_a_policy_with_another_rule_notes_in_the_same_place() -> None:
     """The collection of garbage adds the rule of a setting."""
-    policy = noting()
+    policy = NotingPolicy.of(POLICY)
     policy.with_untagged(timedelta(days=1)).expired_tags("ci/app", TAGS, NOW)
     assert policy.noted["ci/app"].tags.number == 5
-
-
-def test_only_wanted_repositories_are_noted() -> None:
-    policy = noting(lambda repository: repository == "ci/app")
-    for repository in ("ci/app", "ci/base"):
-        assert policy.expired_tags(repository, TAGS, NOW)
-        assert policy.expired_untagged(repository, UNTAGGED, NOW)
-    assert list(policy.noted) == ["ci/app"]
