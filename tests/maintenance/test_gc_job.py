@@ -135,3 +135,26 @@ def test_a_collection_follows_the_settings() -> None:
     assert options.policy == settings.gc.retention
     assert options.dry_run
     assert gc_options(read_settings(SETTINGS)).policy == NO_POLICY
+
+
+@pytest.mark.parametrize(
+    "changed, recorded",
+    [
+        ({}, False),
+        ({"REGISTRY_PULLS_RECORD": "true"}, True),
+        ({"REGISTRY_GC_UNTAGGED": "5d"}, True),
+        ({"REGISTRY_GC_UNTAGGED": "5d", "REGISTRY_PULLS_RECORD": "false"}, False),
+        (
+            {
+                "REGISTRY_GC_ENABLED": "false",
+                "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true",
+            },
+            True,
+        ),
+    ],
+)
+def test_a_collection_considers_pulls_where_they_are_recorded(
+    changed: dict[str, str], *, recorded: bool
+) -> None:
+    """A read-only registry records none, but another one with the same container may."""
+    assert gc_options(read_settings(SETTINGS | changed)).pulls_recorded is recorded

@@ -81,6 +81,7 @@ async def test_the_latest_pull_of_all_instances_and_days_counts(store: CountingS
     times = [(TODAY - day) * DAY + 1000 for day in range(5)]
     await put_record(store, TODAY - 4, "one", v1=times[4], v2=times[4])
     await put_record(store, TODAY - 2, "one", v1=times[2])
+    await put_record(store, TODAY - 2, "two", v1=times[2] - 1)
     await put_record(store, TODAY - 3, "another", v1=times[3], v3=times[3])
     await put_record(store, TODAY, "another", "c", v1=times[0])
     for _ in range(2):  # the second time, from the summary
