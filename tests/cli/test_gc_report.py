@@ -9,6 +9,7 @@ import pytest
 from registry_core.cli.gc_report import MAX_SHOWN, has_problems, render
 from registry_core.maintenance.gc.report import Action, GcReport, Item, Part
 from registry_core.storage.layout import Layout
+from tests.house.tree import PROJECT
 
 BASE = Layout().base
 STARTED = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
@@ -144,3 +145,14 @@ def test_every_kind_of_object_has_a_name() -> None:
     for count in of.parts.values():
         count.deleted = 1
     assert len(lines(of)) == 4 + 1 + len(Part) + 1
+
+
+def test_the_documented_report_is_what_is_printed() -> None:
+    of = GcReport("20261128T093000Z-0f3a1c92b7d40", STARTED, finished=True)
+    content = of.parts[Part.CONTENT]
+    content.examined = 88_120
+    content.deleted, content.deleted_bytes = 1204, int(18.2 * 2**30)
+    content.condemned, content.condemned_bytes = 310, int(4.1 * 2**30)
+    content.waiting, content.waiting_bytes = 96, int(1.3 * 2**30)
+    document = (PROJECT / "docs" / "garbage-collection.md").read_text()
+    assert "```\n" + "\n".join(lines(of)) + "\n```\n" in document
