@@ -17,8 +17,8 @@ from .scene import LAYOUT, Scene
 
 pytestmark = pytest.mark.anyio
 
-# Content twice, the trash twice, repositories, and seven folders; the record and its time, once more
-# when it ends, and the usage.
+# Content twice, the trash twice, repositories, and seven folders; the record with its time, the
+# usage, and the record once more.
 FIXED = Counter({"list_page": 12, "put": 3, "head": 1})
 
 
