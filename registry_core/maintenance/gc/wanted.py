@@ -100,10 +100,10 @@ class RetentionJudge:
             # Clients pull what an index lists by its digest.
             by_digest = self._pulled(self.graph.closure([digest], dependants=False))
             pulled = _latest([by_digest, self.pulls.tag(self.repository.name, name)])
-        return TagState(name, digest, tag.pushed, pulled, self._wish(digest))
+        return TagState(name, digest, tag.pushed, pulled, self._expiry(digest))
 
-    def _wish(self, digest: Digest) -> timedelta | None:
-        """Return after which time a manifest wishes its tags to expire, if it does.
+    def _expiry(self, digest: Digest) -> timedelta | None:
+        """Return how long after they are set a manifest's tags expire, as it says itself, or None.
 
         An index that does not say so itself expires with its images.
         """
