@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from registry_core.object_store.interface import Properties, delete_if, if_match
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
 from registry_core.storage import restoring
+from registry_core.storage.condemnation import condemn, is_condemned
+from registry_core.storage.membership import Membership
 from registry_core.storage.recording import Recorded, Recorder
 from registry_core.storage.stored_registry import StoredRegistry
 from registry_core.storage.trash import Trash, TrashRecord, TrashUnknown
@@ -29,6 +32,7 @@ from .scene import (
     CHILD,
     INDEX,
     LAYER,
+    LAYOUT,
     NEIGHBOUR,
     NEIGHBOURS_LAYER,
     NEW,
@@ -273,6 +277,69 @@ def test_a_tag_that_is_pushed_while_it_is_restored_is_what_was_pushed(
     before: Sequence[Operation], cap: int
 ) -> None:
     assert not_as_pushed(before, cap) == []
+
+
+def condemned(begin: Scene) -> State:
+    """Return the store after a manifest was deleted, and a run has condemned what was only its own.
+
+    The run has taken the record for one that has expired. The layer link is gone already.
+    """
+    world = World.of(prepared(begin, begin.ours, deleted(OF_CHILD)))
+    layer = Digest.of(NEW_LAYER)
+
+    async def go() -> None:
+        await world.delete(LAYOUT.blob_link(APP, layer))
+        for path in (LAYOUT.content(OF_CHILD), LAYOUT.content(layer)):
+            assert await condemn(world, path, await world.head(path), "a-run")
+
+    begin.loop.run_until_complete(go())
+    return world.save()
+
+
+def sweep(start: State) -> Operation:
+    """A run that deletes what was condemned long ago, as its walk has seen it."""
+    seen = {path: found.properties for path, found in start.objects.items()}
+
+    async def act(registry: Registry, _: Client) -> None:
+        for path, properties in seen.items():
+            if is_condemned(properties):
+                store = stored(registry).trash.store
+                await delete_if(store, path, if_match(properties.etag))
+
+    return Operation("sweep", act, (act,), adds=False)
+
+
+def dangling(cap: int) -> list[str]:
+    """Return what a restoration has left that leads to swept content, or has not brought back."""
+    found = []
+    with scene() as begin:
+        start = condemned(begin)
+        checker = Checker(begin.loop)
+        explorer = Explorer(begin.loop, uncached, faults=1, kinds=(*FAULTS, LATE))
+        for node in explorer.explore(start, (RESTORE, sweep(start)), cap=cap):
+            if node.outcomes is None:
+                continue
+            facts, problems = checker._facts(node.state, may_lack=False)
+            found += [f"{each.text} after {node.trace}" for each in problems]
+            if not isinstance(node.outcomes[0], BaseException):
+                lost = {("manifest", APP, OF_CHILD), ("blob", APP, Digest.of(NEW_LAYER))}
+                found += [f"{each} is lost" for each in lost - facts.others]
+    return found
+
+
+@CAPS
+def test_what_is_restored_while_it_is_swept_is_whole_or_not_there(cap: int) -> None:
+    assert dangling(cap) == []
+
+
+def test_the_search_finds_a_restoration_that_does_not_observe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def look(membership: Membership, path: str) -> Properties:
+        return await membership.store.head(path)
+
+    monkeypatch.setattr(Membership, "_observe", look)
+    assert dangling(300)
 
 
 async def _records_nothing(*_: object) -> None:
