@@ -81,12 +81,16 @@ async def _collect(
     options = gc_options(settings, dry_run=dry_run)
     with show_progress() as on_progress:
         report = await collect(store, layout, options, on_progress=on_progress)
-    container = settings.storage.container
+    container, shared = settings.storage.container, bool(options.shared)
     if as_json:
         print(json.dumps({"container": container} | dict(report.to_json()), indent=2))
     else:
-        print(render(report, container=container, base=layout.base, grace=options.grace))
-    return PROBLEMS if has_problems(report) else DONE
+        print(
+            render(
+                report, container=container, base=layout.base, grace=options.grace, shared=shared
+            )
+        )
+    return PROBLEMS if has_problems(report, shared=shared) else DONE
 
 
 async def _pardon_all(

@@ -32,22 +32,29 @@ _HEADINGS: Mapping[Action, str] = {
 }
 
 
-def render(report: GcReport, *, container: str, base: str, grace: timedelta) -> str:
+def render(
+    report: GcReport, *, container: str, base: str, grace: timedelta, shared: bool = False
+) -> str:
     """Return the report as text.
 
     :param base: the prefix of the registry's paths, which is left out of them.
     :param grace: that of the run.
+    :param shared: as for `has_problems`.
     """
     lines = [_title(report, container), *_totals(report, grace), *_table(report)]
     lines += _kept(report, base)
     if report.dry_run:
         lines += _items(report, base)
-    return "\n".join([*lines, _verdict(report)])
+    return "\n".join([*lines, _verdict(report, shared=shared)])
 
 
-def has_problems(report: GcReport) -> bool:
-    """Return whether something stays that would go if somebody did something about it."""
-    return bool(report.unswept or report.content_kept or report.opaque or total(report, "refused"))
+def has_problems(report: GcReport, *, shared: bool = False) -> bool:
+    """Return whether something stays that would go if somebody did something about it.
+
+    :param shared: a setting says that other registries write: nothing is deleted, on purpose.
+    """
+    unswept = report.unswept and not shared
+    return bool(unswept or report.content_kept or report.opaque or total(report, "refused"))
 
 
 def total(report: GcReport, field: str) -> int:
@@ -62,21 +69,23 @@ def _title(report: GcReport, container: str) -> str:
 
 
 def _totals(report: GcReport, grace: timedelta) -> Iterator[str]:
-    deleted, pardoned = total(report, "deleted"), total(report, "pardoned")
+    dry = report.dry_run
     size = format_quantity(report.deleted_bytes, "bytes")
-    yield _line("deleted", deleted, f"{size} freed")
+    yield _line("would delete" if dry else "deleted", total(report, "deleted"), f"{size} freed")
     condemned = total(report, "condemned")
-    due = f"; deleted after {_due(report.started, grace)} unless used until then"
+    due = f"; deleted after {_due(report.started, grace)} unless used"
     size = format_quantity(total(report, "condemned_bytes"), "bytes")
-    yield _line("condemned", condemned, size + (due if condemned else ""))
+    verb = "would condemn" if dry else "condemned"
+    yield _line(verb, condemned, size + (due if condemned else ""))
     size = format_quantity(total(report, "waiting_bytes"), "bytes")
     yield _line("waiting", total(report, "waiting"), f"{size}; condemned by earlier runs")
-    if pardoned:
-        yield _line("pardoned", pardoned, "condemned by earlier runs, and used again")
+    if pardoned := total(report, "pardoned"):
+        verb = "would pardon" if dry else "pardoned"
+        yield _line(verb, pardoned, "condemned by earlier runs, and used again")
 
 
 def _line(name: str, number: int, text: str) -> str:
-    return f"  {name:10}{number:>10,}  {text}"
+    return f"  {name:14}{number:>10,}  {text}"
 
 
 def _due(started: datetime | None, grace: timedelta) -> str:
@@ -133,7 +142,8 @@ def _number(report: GcReport, action: Action) -> int:
 
 def _item(item: Item, base: str) -> str:
     size = f" ({format_quantity(item.bytes, 'bytes')})" if item.bytes else ""
-    return f"{item.path.removeprefix(base)}{size}: {item.reason}"
+    due = f"; due {format_minute(datetime.fromisoformat(item.due))}" if item.due else ""
+    return f"{item.path.removeprefix(base)}{size}: {item.reason}{due}"
 
 
 def _some(texts: Iterable[str], number: int) -> Iterator[str]:
@@ -144,9 +154,10 @@ def _some(texts: Iterable[str], number: int) -> Iterator[str]:
         yield f"  ... and {number - len(shown):,} more; --json lists them"
 
 
-def _verdict(report: GcReport) -> str:
+def _verdict(report: GcReport, *, shared: bool) -> str:
     if report.stopped:
         return f"incomplete: {report.stopped}"
     if not report.finished:
         return "incomplete: the next run goes on from here"
-    return "complete" if not has_problems(report) else "complete, except for what is said above"
+    stays = has_problems(report, shared=shared)
+    return "complete, except for what is said above" if stays else "complete"

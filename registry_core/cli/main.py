@@ -50,10 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
-    add_history(commands)
-    add_trash(commands)
     add_gc(commands)
     add_retention(commands)
+    add_history(commands)
+    add_trash(commands)
     add_usage(commands)
     add_auth(commands)
     return parser

@@ -33,8 +33,8 @@ _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}")
 
 # Characters of names and reasons, and bytes of tags, in metadata: storage takes 8 KiB in all, and
 # a character may take 12 bytes.
-_LONGEST = 200
-_TAGS_BYTES = 2048
+_LONGEST = 150
+_TAGS_BYTES = 1024
 
 
 class TrashKind(StrEnum):

@@ -137,6 +137,67 @@ async def test_an_untagged_index_that_stays_keeps_its_manifests(scene: Scene) ->
     assert not scene.condemned
 
 
+async def test_what_an_untagged_index_that_stays_lists_is_kept_from_others(scene: Scene) -> None:
+    """Another index, which goes, lists it too, and so did a tag that has expired."""
+    image = await push_image(scene, 1, "pr-1")
+    gone = image_index(image, annotations={"n": "1"})
+    await scene.push(gone)
+    scene.pass_by(8 * DAY)
+    await scene.push(image_index(image))
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(untagged=UNTAGGED, policy=EXPIRING)
+
+    assert scene.condemned == {link_of(gone)}
+    assert LAYOUT.tag_link("a", "pr-1") not in scene.paths
+
+
+async def test_an_untagged_index_is_as_young_as_what_it_lists(scene: Scene) -> None:
+    """Somebody has pushed the image again, by its digest, and is about to push another index."""
+    image = await push_image(scene, 1)
+    await scene.push(image_index(image))
+    scene.pass_by(8 * DAY)
+    await scene.push(image)
+    scene.pass_by(2 * DAY)
+    await scene.collect(untagged=UNTAGGED)
+    young = scene.condemned
+    scene.pass_by(5 * DAY)
+
+    await scene.collect(untagged=UNTAGGED)
+
+    assert not young
+    assert scene.condemned == {link_of(image), link_of(image_index(image))}
+
+
+async def test_what_an_index_lists_is_not_counted_among_the_newest(scene: Scene) -> None:
+    policy = RetentionPolicy.parse(
+        '[[keep]]\non = ["**"]\nuntagged = true\nnewest = 2\n'
+        '[[expire]]\non = ["**"]\nuntagged = true\nafter = "1d"\n'
+    )
+    indexes = []
+    for number in range(3):
+        image = await push_image(scene, number)
+        indexes.append(image_index(image))
+        scene.pass_by(timedelta(hours=1))
+        await scene.push(indexes[-1])
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(policy=policy)
+
+    assert scene.condemned == {link_of(indexes[0]), link_of(image_manifest(b"layer 0"))}
+
+
+async def test_a_young_referrer_goes_with_its_untagged_subject(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED - 2 * DAY)
+    signature = await push_artifact(scene, image)
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(untagged=UNTAGGED)
+
+    assert scene.condemned == {link_of(image), link_of(signature)}
+
+
 async def test_a_referrer_does_not_keep_its_subject(scene: Scene) -> None:
     image = await push_image(scene, 1)
     await push_artifact(scene, image)
