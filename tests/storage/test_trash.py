@@ -462,6 +462,21 @@ async def test_a_purge_leaves_what_is_being_restored(memory: MemoryStore) -> Non
         await registry.trash.touch(seen[0].id)
 
 
+async def test_a_purge_takes_one_call_for_each_256_records(
+    memory: MemoryStore, store: CountingStore
+) -> None:
+    registry = registry_at(memory)
+    await push_image(registry, APP, "v1", [LAYER])
+    await registry.delete_tag(APP, "v1")
+    record = await only_record(registry)
+    for number in range(299):
+        await registry.trash.put(replace(record, id=trash_id(WHEN, f"{number:016x}")))
+    seen = await entries(registry)
+    assert await StoredRegistry(store).trash.purge(seen) == 300
+    assert store.take() == ["delete_batch", "delete_batch"]
+    assert await entries(registry) == []
+
+
 async def revision(memory: MemoryStore) -> str:
     """Return the ETag of a condemned revision link."""
     path = LAYOUT.revision_link(APP, DIGEST)
