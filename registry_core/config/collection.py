@@ -44,33 +44,22 @@ def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
         shared=reader.optional_flag(GC_SHARED),
         upload_age=reader.duration(UPLOAD_AGE, least=_LEAST_UPLOAD_AGE),
     )
+    _check_known(reader, gc)
     if gc.enabled and read_only:
         reader.problems.append(
             f"{GC_ENABLED} contradicts {READ_ONLY}: a read-only registry deletes nothing; remove "
             "one of the two"
         )
-    if gc.shared and gc.untagged is not None:
-        reader.problems.append(
-            f"{GC_UNTAGGED} contradicts {GC_SHARED}: no manifest is deleted while other registries "
-            "write to the container; remove one of the two"
-        )
+    for name, is_set in (
+        (GC_UNTAGGED, gc.untagged is not None),
+        (RETENTION_RULES, gc.retention is not None),
+    ):
+        if gc.shared and is_set:
+            reader.problems.append(
+                f"{name} contradicts {GC_SHARED}: no manifest is deleted while other registries "
+                "write to the container; remove one of the two"
+            )
     return gc
-
-
-def read_record_pulls(reader: SettingsReader, gc: GcSettings, *, read_only: bool) -> bool:
-    """Return whether what is pulled is recorded: if a decision depends on it, or as it is set.
-
-    :param read_only: whether the registry is.
-    """
-    wanted = reader.optional_flag(PULLS_RECORD)
-    has_rules = gc.retention is not None and gc.retention.uses_pulls()
-    if wanted is False and has_rules and not read_only:
-        reader.problems.append(
-            f"{PULLS_RECORD} contradicts {RETENTION_RULES}: some of the rules depend on when "
-            "something was last pulled; remove one of the two"
-        )
-    used = has_rules or gc.untagged is not None
-    return not read_only and (used if wanted is None else wanted)
 
 
 def _read_retention(reader: SettingsReader) -> RetentionPolicy | None:
@@ -89,3 +78,32 @@ def _read_retention(reader: SettingsReader) -> RetentionPolicy | None:
     for warning in policy.warnings:
         _log.warning("%s: %s", RETENTION_RULES, warning)
     return policy
+
+
+def _check_known(reader: SettingsReader, gc: GcSettings) -> None:
+    """Check that an untagged manifest's last pull is known for as long as it stays."""
+    if gc.untagged is None:
+        return
+    # Imported late: few registries need it, and imports are the cold start.
+    from ..storage.pulls import KEPT_DAYS
+
+    if gc.untagged > timedelta(days=KEPT_DAYS):
+        reader.problems.append(
+            f"{GC_UNTAGGED}={reader.given(GC_UNTAGGED)!r} must be at most {KEPT_DAYS}d: earlier "
+            "pulls are not known"
+        )
+
+
+def read_record_pulls(reader: SettingsReader, gc: GcSettings, *, read_only: bool) -> bool:
+    """Return whether what is pulled is recorded.
+
+    :param gc: what may depend on it.
+    :param read_only: whether the registry is.
+    """
+    wanted = reader.optional_flag(PULLS_RECORD)
+    if wanted is False and gc.retention is not None and gc.retention.keeps_pulled():
+        reader.problems.append(
+            f"{PULLS_RECORD} contradicts {RETENTION_RULES}: a rule keeps what was pulled, which "
+            f"nobody knows without a record; remove {PULLS_RECORD}, or that rule"
+        )
+    return not read_only and (gc.uses_pulls if wanted is None else wanted)

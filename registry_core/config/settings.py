@@ -163,6 +163,12 @@ class GcSettings:
     shared: bool | None = None
     upload_age: timedelta = timedelta(hours=168)
 
+    @property
+    def uses_pulls(self) -> bool:
+        """Whether it may depend on pulls what counts as garbage."""
+        by_rule = self.retention is not None and self.retention.uses_pulls()
+        return self.untagged is not None or by_rule
+
 
 # Names of headers, in lower case.
 ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})

@@ -58,6 +58,28 @@ def test_a_file_that_is_missing_stops_the_start() -> None:
     assert problem.startswith("REGISTRY_RETENTION_RULES='missing.toml' cannot be read as a file")
 
 
+PULLED = '[[keep]]\non = ["**"]\npulled = "90d"\n'
+UNTAGGED = RULES.replace('tags = ["pr-*"]', "untagged = true")
+
+
+@pytest.mark.parametrize("rules, records", [(RULES, False), (PULLED, True), (UNTAGGED, True)])
+def test_pulls_are_recorded_where_a_rule_depends_on_them(rules: str, *, records: bool) -> None:
+    settings = read_settings({**ENVIRONMENT, "REGISTRY_RETENTION_RULES": rules})
+    assert settings.record_pulls is records
+
+
+def test_a_rule_about_pulls_needs_the_record_of_them() -> None:
+    unrecorded = {**ENVIRONMENT, "REGISTRY_PULLS_RECORD": "false"}
+    assert not read_settings({**unrecorded, "REGISTRY_RETENTION_RULES": UNTAGGED}).record_pulls
+    with pytest.raises(ConfigError) as error:
+        read_settings({**unrecorded, "REGISTRY_RETENTION_RULES": PULLED})
+    [problem] = error.value.problems
+    assert problem == (
+        "REGISTRY_PULLS_RECORD contradicts REGISTRY_RETENTION_RULES: a rule keeps what was pulled, "
+        "which nobody knows without a record; remove REGISTRY_PULLS_RECORD, or that rule"
+    )
+
+
 def test_a_redundant_rule_is_logged_and_the_registry_starts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -139,6 +139,12 @@ after = "two weeks"
         (KEEP.replace("newest = 1", "always = 1"), 3, "always can only be true"),
         (KEEP.replace("newest = 1", 'pushed = "0"'), 3, "pushed is no time at all"),
         (KEEP.replace("newest = 1", 'pulled = "0d"'), 3, "pulled is no time at all"),
+        (KEEP.replace("newest = 1", 'pulled = "401d"'), 3, "pulled must be at most 400d: earlier"),
+        (
+            '[[expire]]\non = ["a"]\nuntagged = true\nafter = "401d"\n',
+            4,
+            "after must be at most 400d: earlier pulls are not known",
+        ),
         (KEEP.replace("newest = 1", "pushed = 30"), 3, 'in quotes, such as pushed = "14d"'),
         (KEEP.replace("newest = 1", 'pulled = "30 d"'), 3, "is not a duration"),
         (KEEP.replace("newest = 1", 'pulled = "-1d"'), 3, "is not a duration"),
@@ -274,6 +280,18 @@ def test_overlapping_rules_are_not_redundant(
     one: tuple[str, str, str], other: tuple[str, str, str]
 ) -> None:
     assert RetentionPolicy.parse(rule(*one) + rule(*other)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "keep, globs, tags",
+    [(("a", ""), "a b", 'tags = ["x"]'), (("**", 'tags = ["x"]\n'), "a", 'tags = ["x", "y"]')],
+)
+def test_an_expire_rule_of_which_something_may_go_is_not_refused(
+    keep: tuple[str, str], globs: str, tags: str
+) -> None:
+    text = rule("keep", keep[0], f"{keep[1]}always = true")
+    policy = RetentionPolicy.parse(text + rule("expire", globs, f'{tags}\nafter = "1d"'))
+    assert len(policy.expires) == 1
 
 
 def test_many_rules_are_compared_in_little_time() -> None:
