@@ -19,7 +19,7 @@ from ..spec.descriptor import text_field, text_map_field
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestUnknown, NameInvalid
 from ..spec.manifest import load_json
-from ..spec.names import is_tag, parse_name
+from ..spec.names import is_settable_tag, parse_name
 
 MOST_TAGS = 10_000
 """The most tags that one record names. A manifest with more keeps the others' names nowhere."""
@@ -122,7 +122,7 @@ class TrashRecord:
         if not isinstance(document, dict) or document.get("version") != _VERSION:
             raise ValueError(f"it is not a JSON object of version {_VERSION}")
         tags = _texts(document, "tags")
-        if not all(map(is_tag, tags)):
+        if not all(map(is_settable_tag, tags)):
             raise ValueError("one of the tags is not valid")
         aliases = text_map_field(document, "aliases") or {}
         subject = text_field(document, "subject")

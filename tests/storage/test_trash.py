@@ -140,6 +140,16 @@ async def test_a_tag_of_a_manifest_that_is_archived_can_be_deleted(
     assert (await only_record(registry)).digests == {DIGEST}
 
 
+async def test_a_tag_that_cannot_be_set_is_not_recorded(memory: MemoryStore) -> None:
+    """Elsewhere than on Azure, another registry may have set one that ends with a dot."""
+    registry = registry_at(memory)
+    await push_image(registry, APP, "v1", [LAYER])
+    await memory.put(LAYOUT.tag_link(APP, "v1."), str(DIGEST).encode())
+    went = await registry.delete_manifest(APP, DIGEST)
+    assert went.tags == ("v1", "v1.")
+    assert await restore_only(registry) == {"tags": ("v1",), "kept": {}}
+
+
 async def test_the_record_of_a_schema_1_manifest_names_its_layers(memory: MemoryStore) -> None:
     """CNCF distribution 2 took such manifests."""
     layer = Digest.of(LAYER)
@@ -391,6 +401,7 @@ async def test_a_damaged_record_is_reported_and_listed_as_such(
         {"digest": "sha256:1"},
         {"digest": None},
         {"tags": ["a/../../b"]},
+        {"tags": ["v1."]},
         {"tags": "v1"},
         {"digests": [1]},
         {"digests": ["sha256:1"]},
@@ -460,6 +471,21 @@ async def test_a_purge_leaves_what_is_being_restored(memory: MemoryStore) -> Non
     assert await registry.trash.purge(await entries(registry)) == 1
     with pytest.raises(TrashUnknown, match=seen[0].id):
         await registry.trash.touch(seen[0].id)
+
+
+async def test_a_purge_takes_one_call_for_each_256_records(
+    memory: MemoryStore, store: CountingStore
+) -> None:
+    registry = registry_at(memory)
+    await push_image(registry, APP, "v1", [LAYER])
+    await registry.delete_tag(APP, "v1")
+    record = await only_record(registry)
+    for number in range(299):
+        await registry.trash.put(replace(record, id=trash_id(WHEN, f"{number:016x}")))
+    seen = await entries(registry)
+    assert await StoredRegistry(store).trash.purge(seen) == 300
+    assert store.take() == ["delete_batch", "delete_batch"]
+    assert await entries(registry) == []
 
 
 async def revision(memory: MemoryStore) -> str:
