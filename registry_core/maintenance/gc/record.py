@@ -103,7 +103,7 @@ class RunRecord:
         now = datetime.now(UTC)
         ident = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(4)}"
         path = layout.gc_run(ident)
-        await store.put(path, b"{}", metadata={"state": State.RUNNING}, condition=IF_ABSENT)
+        await store.put(path, b"{}", metadata={"state": State.RUNNING})
         found = await store.head(path)
         report = GcReport(ident, found.last_modified, options.dry_run)
         return cls(store, layout, ident, found.last_modified, found.etag, report)
