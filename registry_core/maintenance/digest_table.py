@@ -75,6 +75,10 @@ class DigestTable:
         return (column, index) if is_found else (None, 0)
 
 
+def _prefix(key: bytes) -> int:
+    return key[0] << 8 | key[1]
+
+
 class _Column:
     """The digests of one algorithm, ``width`` bytes each.
 
@@ -103,7 +107,3 @@ class _Column:
     def key(self, index: int) -> bytes:
         start = index % len(self.numbers) * self.width
         return bytes(self.keys[start : start + self.width])
-
-
-def _prefix(key: bytes) -> int:
-    return key[0] << 8 | key[1]
