@@ -5,8 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from heapq import merge
 
 from ..spec.digest import Digest
+
+BEGINNING = 8
+"""Bytes that practically tell digests apart. What is marked by mistake is only kept."""
 
 
 class DigestTable:
@@ -48,6 +52,27 @@ class DigestTable:
         column, index = self._find(digest)
         return column is not None and column.marks[index] == 1
 
+    def are_all_marked(self) -> bool:
+        """Return whether no digest is without a mark."""
+        return all(all(column.marks) for column in self._columns.values())
+
+    def marked_beginnings(self) -> bytes:
+        """Return the first `BEGINNING` bytes of each digest that is marked, sorted."""
+        found = bytearray()
+        for beginning in merge(*(column.marked_beginnings() for column in self._columns.values())):
+            found += beginning
+        return bytes(found)
+
+    def mark_beginnings(self, beginnings: bytes) -> None:
+        """Mark what `marked_beginnings` said, perhaps of an older table, and what begins alike.
+
+        :raises ValueError: something else wrote it.
+        """
+        if len(beginnings) % BEGINNING:
+            raise ValueError("not a list of beginnings of digests")
+        for column in self._columns.values():
+            column.mark_beginnings(beginnings)
+
     def __contains__(self, digest: Digest) -> bool:
         return self._find(digest)[0] is not None
 
@@ -75,15 +100,16 @@ class DigestTable:
         return (column, index) if is_found else (None, 0)
 
 
-def _prefix(key: bytes) -> int:
-    return key[0] << 8 | key[1]
+# Digests that are found by themselves as fast as by buckets, more or less.
+_FEW = 4096
 
 
 class _Column:
     """The digests of one algorithm, ``width`` bytes each.
 
     ``starts`` has the index of the first digest of each bucket, up to that of the last digest: all
-    that begin with the same two bytes. Digests are spread evenly, so a bucket has few.
+    that begin with the same two bytes. Digests are spread evenly, so a bucket has few. It takes up
+    to 512 KiB, so a table of fewer than `_FEW` digests has none.
     """
 
     def __init__(self, width: int) -> None:
@@ -95,15 +121,44 @@ class _Column:
 
     def begin(self, key: bytes) -> None:
         """Begin the bucket of a key that is about to be appended, unless it has begun."""
+        number = len(self.numbers)
+        if number == _FEW:
+            for index in range(number):
+                self._begin(self.key(index), index)
+        if number >= _FEW:
+            self._begin(key, number)
+
+    def _begin(self, key: bytes, index: int) -> None:
         missing = _prefix(key) + 1 - len(self.starts)
-        self.starts.extend([len(self.numbers)] * missing)
+        self.starts.extend([index] * missing)
 
     def bucket(self, key: bytes) -> tuple[int, int]:
         """Return the indices between which a key is, if anywhere."""
         first, number, prefix = self.starts, len(self.numbers), _prefix(key)
+        if number <= _FEW:
+            return 0, number
         start = first[prefix] if prefix < len(first) else number
         return start, first[prefix + 1] if prefix + 1 < len(first) else number
 
     def key(self, index: int) -> bytes:
         start = index % len(self.numbers) * self.width
         return bytes(self.keys[start : start + self.width])
+
+    def marked_beginnings(self) -> Iterator[bytes]:
+        for index, mark in enumerate(self.marks):
+            if mark:
+                yield self.key(index)[:BEGINNING]
+
+    def mark_beginnings(self, beginnings: bytes) -> None:
+        """Mark all keys that begin as one of the sorted ``beginnings``."""
+        start = 0
+        for index in range(len(self.marks)):
+            key = self.key(index)[:BEGINNING]
+            while start < len(beginnings) and beginnings[start : start + BEGINNING] < key:
+                start += BEGINNING
+            if beginnings[start : start + BEGINNING] == key:
+                self.marks[index] = 1
+
+
+def _prefix(key: bytes) -> int:
+    return key[0] << 8 | key[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.config import ConfigError, read_settings
+from registry_core.config import ConfigError, auth_table, read_settings
 from registry_core.config import table as config
 from tests.house.tree import PROJECT
 
@@ -36,8 +36,8 @@ REJECTED_BY_FLEX_CONSUMPTION = {
 
 SECRET = {
     config.HTTP_SECRET,
-    config.HTPASSWD_PATH,
-    config.BUILTIN_SIGNINGKEY,
+    auth_table.HTPASSWD_PATH,
+    auth_table.BUILTIN_SIGNINGKEY,
     "REGISTRY_AUTH_BUILTIN_PREVIOUSKEY",
 }
 KEYS = {config.ACCOUNT_KEY, config.CONNECTION_STRING, "AzureWebJobsStorage"}
@@ -139,6 +139,12 @@ def test_the_public_url_never_depends_on_a_request(name: str) -> None:
     app = deployment(name).one("Microsoft.Web/sites").name
     expected = "registry.example.com" if name == "options" else f"{app}.azurewebsites.net"
     assert read_settings(deployment(name).environment()).public_url == f"https://{expected}"
+
+
+def test_garbage_is_collected_only_if_a_parameter_enables_it() -> None:
+    """The app has no timer otherwise."""
+    assert read_settings(deployment("options").environment()).gc.enabled
+    assert not read_settings(deployment("default").environment()).gc.enabled
 
 
 def test_an_existing_account_is_used_where_it_is() -> None:

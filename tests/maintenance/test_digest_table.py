@@ -1,5 +1,7 @@
 """The table of digests that maintenance jobs keep in memory."""
 
+import tracemalloc
+
 import pytest
 
 from registry_core.maintenance import digest_table
@@ -20,6 +22,43 @@ def test_a_digest_is_found_in_a_table_of_both_algorithms() -> None:
     assert digests[-1] not in table
     with pytest.raises(ValueError, match="not in order"):
         table.add(digests[0])
+
+
+def test_marks_can_be_moved_to_another_table_by_the_beginnings_of_digests() -> None:
+    digests = sorted(
+        Digest.of(b"%d" % number, algorithm)
+        for number in range(50)
+        for algorithm in ("sha256", "sha512")
+    )
+    one, other = DigestTable(), DigestTable()
+    for digest in digests:
+        one.add(digest)
+    for digest in digests[::2]:
+        other.add(digest)
+    for digest in digests[::3]:
+        one.mark(digest)
+
+    other.mark_beginnings(one.marked_beginnings())
+
+    assert {digest for digest in digests if other.is_marked(digest)} == set(digests[::6])
+
+
+def test_beginnings_that_something_else_wrote_are_refused() -> None:
+    with pytest.raises(ValueError, match="beginnings"):
+        DigestTable().mark_beginnings(b"123")
+
+
+def test_a_table_says_whether_all_is_marked() -> None:
+    table = DigestTable()
+    digests = sorted(Digest.of(b"%d" % number) for number in range(3))
+    for digest in digests:
+        table.add(digest)
+
+    assert not table.are_all_marked()
+    for digest in digests:
+        table.mark(digest)
+    assert table.are_all_marked()
+    assert DigestTable().are_all_marked()
 
 
 @pytest.mark.parametrize("beginning", ["0000", "0001", "7fff", "fffe", "ffff"])
@@ -59,3 +98,26 @@ def test_few_keys_are_compared_with_a_digest_in_a_large_table(
     for digest in digests:
         table.mark(digest)
     assert len(compared) < 3 * len(digests)
+
+
+def test_a_small_table_takes_little_memory() -> None:
+    """There may be one for each tag of a repository."""
+    tracemalloc.start()
+    table = DigestTable()
+    table.add(Digest("sha256", "f" * 64))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert table.number(Digest("sha256", "f" * 64)) == 0
+    assert used < 4096
+
+
+@pytest.mark.parametrize("number", [4095, 4096, 4097, 6000])
+def test_all_digests_of_a_table_are_found(number: int) -> None:
+    digests = sorted(Digest.of(b"%d" % each) for each in range(number))
+    table = DigestTable()
+    for index, digest in enumerate(digests):
+        table.add(digest, index)
+
+    assert [table.number(digest) for digest in digests] == list(range(number))
+    assert not any(Digest.of(b"x%d" % each) in table for each in range(number))
