@@ -512,8 +512,9 @@ async def test_a_deletion_under_way_is_completed_if_the_run_is_cancelled(scene: 
     class Cancelling(ClockStore):
         async def put(self, path: str, content: Buffer, **arguments: Any) -> str:
             if path.startswith(LAYOUT.trash):
-                asyncio.get_running_loop().call_soon(task.cancel)
-                await asyncio.sleep(0)
+                task.cancel()
+                for _ in range(10):
+                    await asyncio.sleep(0)
             return await super().put(path, content, **arguments)
 
     store = Cancelling(scene.store.objects, now=scene.store.now)
