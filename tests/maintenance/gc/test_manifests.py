@@ -12,7 +12,7 @@ import pytest
 from registry_core.globs import TagGlobs
 from registry_core.maintenance.gc.report import Action, Part
 from registry_core.maintenance.retention.policy import NO_POLICY, RetentionPolicy
-from registry_core.object_store.interface import Buffer, if_match
+from registry_core.object_store.interface import Buffer, Page, if_match
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage.condemnation import observe
@@ -524,6 +524,29 @@ async def test_a_deletion_under_way_is_completed_if_the_run_is_cancelled(scene: 
 
     assert link_of(image) not in scene.paths
     assert LAYOUT.catalog_marker("a") not in scene.paths
+
+
+async def test_what_an_index_lists_stays_if_the_index_is_wanted_again_during_the_run(
+    scene: Scene,
+) -> None:
+    image = await push_image(scene, 1)
+    index = image_index(image)
+    await scene.push(index)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+
+    class Pardoning(ClockStore):
+        async def list_page(self, prefix: str, **arguments: Any) -> Page:
+            page = await super().list_page(prefix, **arguments)
+            if prefix == LAYOUT.revisions("a"):
+                await observe(self, link_of(index))
+            return page
+
+    store = Pardoning(scene.store.objects, now=scene.store.now)
+    await scene.collect(store, untagged=UNTAGGED)
+
+    assert {link_of(index), link_of(image)} <= scene.paths
 
 
 async def test_a_deletion_leaves_a_record_with_the_reason(scene: Scene) -> None:
