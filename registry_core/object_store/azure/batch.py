@@ -2,7 +2,8 @@
 
 What storage is too busy for, or fails at, is sent again without the rest, in a batch of its own,
 like any other request: `BlobClient.send` decides how often. Storage refuses some for good, such as
-blobs with a lease: they are reported when all others are settled.
+blobs with a lease: they are reported when all others are settled. The request is one to the
+container, and not to the account, since the role of an identity may be limited to the container.
 
 learn.microsoft.com/rest/api/storageservices/blob-batch, delete-blob
 """
@@ -96,7 +97,7 @@ class _Batch:
 
         :raises StoreUnavailable: storage cannot be used, or not for all of them.
         """
-        boundary = f"batch_{uuid.uuid4()}"
+        boundary, limits = f"batch_{uuid.uuid4()}", self.container.client.limits
         try:
             await self.container.read(
                 "delete_batch",
@@ -106,6 +107,8 @@ class _Batch:
                 query={"restype": "container", "comp": "batch", **self.container.small_write()},
                 headers={"Content-Type": f"multipart/mixed; boundary={boundary}"},
                 make_body=lambda: self._body(boundary),
+                seconds=limits.batch,
+                silence=limits.batch,
                 attempts=self.attempts,
             )
         except (NotFound, ConditionFailed) as error:  # of the batch, which is nobody's object
