@@ -215,13 +215,15 @@ class _Run:
         except NotFound:
             raise _Gone([f"the content of the manifest {digest}"]) from None
         try:
-            return await off_loop(
+            manifest = await off_loop(
                 len(content), parse_manifest, content, record.media_type, digest=digest
             )
+            await self._references.check_acceptable(manifest)
         except ManifestInvalid as error:
             raise ManifestInvalid(
                 f"{record.id} cannot be restored: this registry does not accept it: {error}"
             ) from None
+        return manifest
 
     async def _plan_references(
         self, record: TrashRecord, manifest: Manifest

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import pytest
 from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition
 from registry_core.object_store.memory import MemoryStore
+from registry_core.observe import Activity, count_storage_call, observed, storage_slot
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
@@ -126,6 +128,26 @@ def test_a_pull_makes_no_call_for_its_record(start: Start) -> None:
     instance.run(push_image(instance.stored, "a/b", "v1", [LAYER]))
     instance.run(instance.registry.get_manifest("a/b", "v1"))
     assert instance.store.calls == []
+
+
+def test_the_write_is_not_counted_as_the_work_of_the_request_that_caused_it(start: Start) -> None:
+    """It takes none of the calls that a request may have under way, either."""
+    seen: list[AbstractAsyncContextManager[None]] = []
+
+    class Store(MemoryStore):
+        async def put(self, *args: Any, **options: Any) -> str:
+            count_storage_call()
+            seen.append(storage_slot())
+            return await super().put(*args, **options)
+
+    instance = start(memory=Store())
+    activity = Activity()
+    with observed(activity):
+        instance.pull("v1")
+    instance.wait(SOON)
+    assert seen
+    assert activity.slots not in seen
+    assert activity.storage_calls == 0
 
 
 def test_the_first_pull_is_written_within_seconds(start: Start) -> None:

@@ -40,8 +40,8 @@ async def collect(
     """Collect garbage: continue the run that is unfinished, or do another one.
 
     Clients may push meanwhile, and other collections may run. Per run: two calls for 5,000 objects
-    (three unless ``options.shared`` decides), one for each manifest, two for each object that is
-    garbage, and some twenty.
+    (three unless ``options.shared`` decides), one for each manifest that no run has read before,
+    two for each repository, one to condemn an object and a 256th to delete it, and some twenty.
 
     :param deadline: when to stop: the report is not finished then, and the next call continues. At
         least one repository, or 5,000 blobs, are dealt with in any case.
