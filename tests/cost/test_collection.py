@@ -15,7 +15,9 @@ from tools.cost.usage import Model
 COST = CollectionCost(
     run=["put", "list"],
     listed=1.5,
-    each_manifest=["get"],
+    each_repository=["get"],
+    each_changed=["put"],
+    each_new_manifest=["get"],
     each_garbage=["set_metadata"],
     each_batch=["delete_batch"],
     cpu_ms_object=0.05,
@@ -25,7 +27,7 @@ OBJECTS = 1_000_000
 
 
 def calculator(traffic: Traffic, **assumptions: object) -> Calculator:
-    assumed = {"manifest_objects": 20, "garbage": 0.01, "list_ms": 500, "storage_ms": 8}
+    assumed = {"garbage": 0.01, "list_ms": 500, "storage_ms": 8}
     measured = replace(read_measured(), collection=COST)
     values = replace(Assumptions(), **{**assumed, **assumptions})  # type: ignore[arg-type]
     model = Model(traffic, values, measured)
@@ -38,18 +40,25 @@ def amounts(bill: Bill) -> dict[str, float]:
 
 
 def test_a_run_lists_reads_manifests_and_condemns_and_deletes() -> None:
-    collection = calculator(Traffic(objects=OBJECTS), collections=1).model.collection
-    assert collection.calls == {
-        "put": 1,
+    traffic = Traffic(objects=OBJECTS, repositories=700, pushes=9000)
+    collection = calculator(traffic, collections=30).model.collection
+    assert {name: number / 30 for name, number in collection.calls.items()} == {
+        "put": 1 + 300,
         "list": 1 + 300,
-        "get": 50_000,
+        "get": 700 + 9000 / 30,
         "set_metadata": 10_000,
         "delete_batch": 40,  # 10,000 by 256
     }
 
 
+def test_no_more_repositories_change_than_there_are() -> None:
+    traffic = Traffic(objects=OBJECTS, repositories=7, pushes=9000)
+    assert calculator(traffic).model.collection.calls["put"] == 30 * (1 + 7)
+
+
 def test_pages_follow_each_other_and_other_calls_are_made_sixteen_at_a_time() -> None:
-    collection = calculator(Traffic(objects=OBJECTS)).model.collection
+    traffic = Traffic(objects=OBJECTS, repositories=50_000)
+    collection = calculator(traffic).model.collection
     assert collection.cpu_of_a_run == pytest.approx(50 + 10)
     waiting = 301 * 0.5 + (1 + 50_000 + 10_000 + 40) * 0.008 / 16
     assert collection.seconds_of_a_run(1) == pytest.approx(waiting + 60)
@@ -57,20 +66,20 @@ def test_pages_follow_each_other_and_other_calls_are_made_sixteen_at_a_time() ->
 
 
 def test_all_runs_of_the_month_are_on_the_bill() -> None:
-    made = calculator(Traffic(objects=OBJECTS), collections=30)
+    made = calculator(Traffic(objects=OBJECTS, repositories=700), collections=30)
     seconds = made.model.collection.seconds_of_a_run(1)
     assert amounts(made.flex(2048)) == {
         "flex_execution_time": pytest.approx(2 * 30 * seconds, rel=1e-3),
         "flex_executions": 30,
         "storage_write": 30,
         "storage_list": 30 * 301,
-        "storage_read": 30 * 50_000,
+        "storage_read": 30 * 700,
         "storage_other": 30 * (10_000 + 40),
     }
 
 
 def test_a_small_collection_is_billed_for_a_second() -> None:
-    made = calculator(Traffic(objects=1), collections=3, list_ms=1, storage_ms=1)
+    made = calculator(Traffic(objects=1, repositories=1), collections=3, list_ms=1, storage_ms=1)
     assert amounts(made.flex(512))["flex_execution_time"] == pytest.approx(3 / 2)
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from registry_core.maintenance.gc import GcOptions, GcReport, collect
+from registry_core.maintenance.gc.references import FEWEST
 from registry_core.object_store.memory import MemoryStore
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
@@ -30,14 +31,26 @@ async def collected(memory: MemoryStore) -> tuple[GcReport, Counter[str]]:
     return report, Counter(NAMES.get(method, method) for method in store.take())
 
 
-@pytest.mark.parametrize("images", [1, 5])
-async def test_a_run_without_garbage_reads_each_manifest_once(images: int) -> None:
+async def test_a_run_reads_new_manifests_and_records_of_the_others() -> None:
+    """So a record is read and written for each repository that has enough manifests for one."""
     memory = MemoryStore()
-    for number in range(images):
+    registry = StoredRegistry(memory)
+    for number in range(2 * FEWEST):
         layers = [b"a layer", f"layer {number}".encode()]
-        await push_image(StoredRegistry(memory), f"r{number % 2}", f"v{number}", layers)
-    _, calls = await collected(memory)
-    assert calls == Counter([*COST.run, *list(COST.each_manifest) * images])
+        await push_image(registry, f"r{number % 2}", f"v{number}", layers)
+
+    async def expect_calls(repositories: int, changed: int, new: int) -> None:
+        _, calls = await collected(memory)
+        expected = Counter(COST.run)
+        expected.update([*COST.each_repository] * repositories)
+        expected.update([*COST.each_changed] * changed)
+        expected.update([*COST.each_new_manifest] * new)
+        assert calls == expected
+
+    await expect_calls(2, 2, 2 * FEWEST)
+    await expect_calls(2, 0, 0)
+    await push_image(registry, "r0", "new", [b"another layer"])
+    await expect_calls(2, 1, 1)
 
 
 async def test_each_object_that_is_garbage_is_marked_once_and_deleted_in_a_batch() -> None:

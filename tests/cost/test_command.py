@@ -153,7 +153,6 @@ def test_contradictory_options_are_refused(
         (["--warm", "1.5"], "argument --warm: '1.5' is not a number from 0 to 1"),
         (["--layer-mib", "300"], "argument --layer-mib: '300' is not a number from 0 to 256"),
         (["--busy-hours", "0"], "argument --busy-hours: '0' is not a number from 1 to 730"),
-        (["--manifest-objects", "0"], "argument --manifest-objects: '0' is not a number from 1"),
         (["--garbage", "2"], "argument --garbage: '2' is not a number from 0 to 1"),
         (["--collections", "0"], "argument --collections: '0' is not a number from 1 to 1000"),
         (["--concurrency", "0"], "argument --concurrency: '0' is not a number from 1 to 1000"),

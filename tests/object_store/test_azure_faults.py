@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 NEW = b"new content"
 METADATA = {"digest": "sha256:0"}
-LIMITS = Limits(silence=0.4, first_delay=0.005, total=20, copy=0.4)
+LIMITS = Limits(silence=0.4, first_delay=0.005, total=20, batch=2, copy=0.4)
 COPY_FAULTS = [fault for fault in Fault if fault is not Fault.SLOW]
 OTHER = if_match('"0x1"')
 

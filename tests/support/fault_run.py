@@ -27,7 +27,7 @@ from tests.support.content import CONFIG
 from tests.support.faults import FaultyStorage, faulty_storage, sometimes
 from tests.support.operations import Client, Unavailable, new_layer, registry_over
 
-LIMITS = Limits(retries=1, silence=2, first_delay=0.01, total=20)
+LIMITS = Limits(retries=1, silence=2, batch=2, first_delay=0.01, total=20)
 _WORKERS, _TAGS, _MAX_ATTEMPTS = 6, 8, 20
 _SMALL, _LARGE = 4000, 9 * 2**20  # the latter: two blocks
 

@@ -59,8 +59,9 @@ class Collection:
         return self.measured.collection
 
     @property
-    def _manifests(self) -> float:
-        return self.traffic.objects / self.assumptions.manifest_objects
+    def _new_manifests(self) -> float:
+        """The manifests that are pushed between two runs."""
+        return self.traffic.pushes / self.assumptions.collections
 
     @property
     def _garbage(self) -> float:
@@ -70,8 +71,13 @@ class Collection:
     def _calls_of_a_run(self) -> Mapping[str, float]:
         calls = Counter[str](self._cost.run)
         calls["list"] += math.ceil(self.traffic.objects * self._cost.listed / _PAGE)
-        for name in self._cost.each_manifest:
-            calls[name] += math.ceil(self._manifests)
+        new, repositories = math.ceil(self._new_manifests), self.traffic.repositories
+        for name in self._cost.each_repository:
+            calls[name] += repositories
+        for name in self._cost.each_changed:
+            calls[name] += min(new, repositories)
+        for name in self._cost.each_new_manifest:
+            calls[name] += new
         for name in self._cost.each_garbage:
             calls[name] += math.ceil(self._garbage)
         for name in self._cost.each_batch:

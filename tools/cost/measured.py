@@ -77,14 +77,17 @@ class CollectionCost:
     """The cost of one collection of garbage.
 
     ``run`` are calls of a run of any size. Each object is ``listed`` so many times on average;
-    there are ``each_manifest`` calls for each manifest, ``each_garbage`` for each object that
-    becomes garbage, and ``each_batch`` for each batch of deletions. The CPU time is that of an
-    object, and of one that becomes garbage besides.
+    there are ``each_repository`` calls for each repository, ``each_changed`` for each with new
+    manifests, ``each_new_manifest`` for each of those, ``each_garbage`` for each object that
+    becomes garbage, and ``each_batch`` for each batch of deletions. CPU time is that of an object,
+    and of one that becomes garbage besides.
     """
 
     run: Sequence[str] = ()
     listed: float = 0.0
-    each_manifest: Sequence[str] = ()
+    each_repository: Sequence[str] = ()
+    each_changed: Sequence[str] = ()
+    each_new_manifest: Sequence[str] = ()
     each_garbage: Sequence[str] = ()
     each_batch: Sequence[str] = ()
     cpu_ms_object: float = 0.0

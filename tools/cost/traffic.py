@@ -41,7 +41,7 @@ class Traffic:
     shares (0 to 1): of requests that meet a warm cache, and of pulled bytes that leave the Azure
     region. ``streamed``: blobs are not redirected to storage. ``login``: clients request a token
     with a password first (`REGISTRY_AUTH=builtin`). ``objects`` are in the container, where garbage
-    is collected: blobs, links and manifests; with 0 it is not.
+    is collected: blobs, links and manifests of ``repositories``; with 0 it is not.
     """
 
     pulls: int = 0
@@ -56,6 +56,7 @@ class Traffic:
     streamed: bool = False
     login: bool = True
     objects: int = 0
+    repositories: int = 100
 
     @property
     def pulled_gib(self) -> float:
@@ -72,8 +73,7 @@ class Assumptions:
     ``busy_hours`` of the month; an instance serves ``concurrency`` requests at a time.
     ``log_bytes`` are ingested per request, ``vault_reads`` made in a month. Garbage is collected
     ``collections`` times a month; between two runs a share ``garbage`` (0 to 1) of the objects
-    becomes garbage. There is a manifest for each ``manifest_objects``. A page of a listing of 5,000
-    takes ``list_ms``.
+    becomes garbage. A page of a listing of 5,000 takes ``list_ms``.
     """
 
     host_ms: float = 5
@@ -87,7 +87,6 @@ class Assumptions:
     minimum: Minimum = Minimum.BURST
     collections: int = 30
     garbage: float = 0.01
-    manifest_objects: float = 20
     list_ms: float = 500
 
 

@@ -107,7 +107,7 @@ class _Batch:
                 query={"restype": "container", "comp": "batch", **self.container.small_write()},
                 headers={"Content-Type": f"multipart/mixed; boundary={boundary}"},
                 make_body=lambda: self._body(boundary),
-                seconds=limits.batch,
+                seconds=limits.total + 2 * limits.batch,
                 silence=limits.batch,
                 attempts=self.attempts,
             )
