@@ -16,13 +16,14 @@ from registry_core.app import RegistryApp
 from registry_core.config import read_settings
 from registry_core.functions.invocations import invoke
 from registry_core.functions.routing import route_every_path
-from registry_core.jobs import JOBS, Job
+from registry_core.jobs import FUNCTIONS_LIMIT, Job, jobs_for
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 route_every_path()
 # The host drops what is logged after a function has returned: streamed answers are logged before.
-registry = RegistryApp(read_settings(), log_early=True)
+settings = read_settings()
+registry = RegistryApp(settings, log_early=True)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
@@ -63,7 +64,7 @@ def add_timer(job: Job) -> None:
         await job.run(await registry.job_context())
 
 
-for each in JOBS:
+for each in jobs_for(settings, limit=FUNCTIONS_LIMIT):
     add_timer(each)
 
 # Imported modules are never garbage: collections skip them.

@@ -125,7 +125,7 @@ def _cpu_per_request(host: Host, target: str, headers: Sequence[str]) -> float:
 def _hosts(azurite: Azurite, key: SigningKey, scale: Scale) -> Iterator[Mapping[str, Host]]:
     """Run a host for each mode, all on one container."""
     storage, _ = new_storage(azurite)
-    storage["REGISTRY_STORAGE_CACHE_MEMBERSHIP"] = "3600"
+    storage["REGISTRY_STORAGE_CACHE_MEMBERSHIP"] = "900"
     with contextlib.ExitStack() as stack:
         yield {
             mode: stack.enter_context(local_host({**storage, **settings, "REGISTRY_AUTH": mode}))

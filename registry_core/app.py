@@ -25,7 +25,7 @@ from .config import (
     TokenAuth,
     read_settings,
 )
-from .jobs import JOBS, Job, JobContext, run_jobs
+from .jobs import Job, JobContext, jobs_for, run_jobs
 from .object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
 from .object_store.interface import ObjectStore
 from .registry import Registry
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .auth.sources.htpasswd import Htpasswd
     from .auth.sources.personal_keys import PersonalKeySource
     from .storage.personal_keys import PersonalKeys
+    from .storage.pull_recorder import PullRecorder
 
 _log = logging.getLogger(__name__)
 
@@ -109,9 +110,9 @@ async def settle_root(settings: Settings, store: ObjectStore) -> Settings:
     return replace(settings, root=await find_root(store, setting=ROOT_DIRECTORY))
 
 
-def build_registry(settings: Settings, store: ObjectStore) -> Registry:
-    """Return the registry over a store. If that may have content, `settle_root` comes first."""
-    registry: Registry = StoredRegistry(
+def build_stored_registry(settings: Settings, store: ObjectStore) -> StoredRegistry:
+    """Return the registry over a store, whatever it permits. See `build_registry`."""
+    return StoredRegistry(
         store,
         root=settings.root or PLAIN,
         redirect=settings.redirect,
@@ -121,13 +122,37 @@ def build_registry(settings: Settings, store: ObjectStore) -> Registry:
         foreign_urls=settings.foreign_urls,
         max_references=settings.max_references,
         immutable_tags=settings.immutable_tags,
+        delete_retention=settings.delete_retention,
         manifest_cache_bytes=settings.manifest_cache_bytes,
         membership_seconds=settings.membership_seconds,
         writes=not settings.read_only,
     )
+
+
+def build_registry(
+    settings: Settings, store: ObjectStore, recorder: PullRecorder | None = None
+) -> Registry:
+    """Return the registry over a store. If that may have content, `settle_root` comes first.
+
+    :param recorder: records what is pulled; None: nobody does.
+    """
+    registry: Registry = build_stored_registry(settings, store)
+    if recorder is not None:
+        from .storage.pull_recorder import RecordsPulls
+
+        registry = RecordsPulls(registry, recorder)
     if settings.read_only:
         return ReadOnly(registry)
     return registry if settings.delete else WithoutDeletion(registry)
+
+
+def build_recorder(settings: Settings, store: ObjectStore) -> PullRecorder | None:
+    """Return the recorder of pulls; None if they are not recorded. `settle_root` comes first."""
+    if not settings.record_pulls:
+        return None
+    from .storage.pull_recorder import PullRecorder
+
+    return PullRecorder(store, Layout(settings.root or PLAIN))
 
 
 def build_authenticator(auth: AuthSettings) -> Authenticator:
@@ -290,7 +315,7 @@ def asgi_from_environment(*, jobs: bool = False) -> Application:
     if settings.auth.mode is Mode.NONE:
         # The server knows which address it listens on, the registry does not.
         _log.warning("%s is none: everybody who reaches the registry may push and delete", AUTH)
-    return RegistryApp(settings, jobs=JOBS if jobs else ()).application
+    return RegistryApp(settings, jobs=jobs_for(settings) if jobs else ()).application
 
 
 def log_to_stderr() -> None:
@@ -324,6 +349,7 @@ class RegistryApp:
         self._settings = self._settled = settings
         self._connect = connect
         self._store: ObjectStore | None = None
+        self._recorder: PullRecorder | None = None
         self._registry = Lazy(self._open)
         self.application = _assemble(
             settings,
@@ -343,7 +369,8 @@ class RegistryApp:
         if isinstance(self._store, AzureBlobStore):
             await check_access(settings, self._store)
         self._settled = settings
-        return build_registry(settings, self._store)
+        self._recorder = build_recorder(settings, self._store)
+        return build_registry(settings, self._store, self._recorder)
 
     async def job_context(self) -> JobContext:
         """Return what jobs work on, once storage is open."""
@@ -361,13 +388,19 @@ class RegistryApp:
         return build_keys(self._settled, self._store)
 
     async def close(self) -> None:
-        """Cancel the jobs and close all connections. The next request opens new ones."""
+        """Cancel the jobs, write what is recorded of pulls, and close all connections.
+
+        The next request opens new ones.
+        """
         jobs, self._running_jobs = self._running_jobs, None
         if jobs is not None:
             jobs.cancel()
             with suppress(asyncio.CancelledError):
                 await jobs
         await self._registry.close()
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            await recorder.close()
         store, self._store = self._store, None
         if store is not None:
             await store.close()

@@ -1,4 +1,4 @@
-"""Globs of repositories, of ``repository:tag``, of URLs and of claims, as settings have them.
+"""Globs of repositories, tags, ``repository:tag``, URLs and claims, as settings have them.
 
 ``*`` matches any text without a separator, ``**`` any text, ``?`` one character except a separator.
 All other characters match themselves. The separator is the slash; in claims the colon as well.
@@ -158,6 +158,23 @@ class TagGlobs:
 
 
 @dataclass(frozen=True)
+class TagNameGlobs:
+    """Globs of tags, whatever the repository. An empty collection matches nothing."""
+
+    texts: tuple[str, ...] = ()
+    _set: GlobSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: naming the glob that is not valid, with an example."""
+        for text in self.texts:
+            _check_tag_name_glob(text)
+        object.__setattr__(self, "_set", GlobSet(self.texts))
+
+    def match(self, tag: str) -> bool:
+        return self._set.match(tag)
+
+
+@dataclass(frozen=True)
 class RepositoryGlobs:
     """Globs of repositories. An empty collection matches nothing.
 
@@ -202,6 +219,11 @@ def _check_tag_glob(glob: str) -> None:
     repository, colon, tag = glob.partition(":")
     if not (colon and _REPOSITORY.fullmatch(repository) and _TAG.fullmatch(tag)):
         raise ValueError(f"{glob!r} is not a glob of repository:tag, such as prod/**:v*")
+
+
+def _check_tag_name_glob(glob: str) -> None:
+    if not _TAG.fullmatch(glob):
+        raise ValueError(f"{glob!r} is not a glob of tags, such as v* or pr-?")
 
 
 def _check_repository_glob(glob: str) -> None:

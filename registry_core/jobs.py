@@ -1,7 +1,7 @@
 """Maintenance jobs: the registry's own work, done on a schedule.
 
 The local server runs them in its process (`run_jobs`). On Azure Functions each one is a timer of
-function_app.py.
+function_app.py. Only jobs that the settings switch on exist: a timer starts an instance each time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from .config import Settings
 from .object_store.interface import ObjectStore
 from .storage.layout import Layout
+
+if TYPE_CHECKING:
+    from .maintenance.gc import GcOptions
 
 _log = logging.getLogger(__name__)
 
@@ -64,8 +69,46 @@ class Job:
         raise ValueError(f"a timer cannot run every {self.interval}")
 
 
-JOBS: tuple[Job, ...] = ()
-"""All jobs of the registry."""
+FUNCTIONS_LIMIT = timedelta(minutes=8)
+"""How long a job may run as a timer of Azure Functions; the next time it goes on from there. The
+shortest `functionTimeout` that a plan enforces is ten minutes: that of the old Consumption plan.
+learn.microsoft.com/azure/azure-functions/functions-scale, "Function app time-out duration"
+"""
+
+COLLECT_GARBAGE = "collect-garbage"
+
+
+def jobs_for(settings: Settings, *, limit: timedelta | None = None) -> tuple[Job, ...]:
+    """Return the jobs of a registry with these settings.
+
+    :param limit: how long one run of a job may take; None: as long as it takes.
+    """
+    if not settings.gc.enabled:
+        return ()
+
+    async def collect_garbage(context: JobContext) -> None:
+        # Imported late: no request needs it, and imports are the cold start.
+        from .maintenance.gc.job import collect_if_due
+
+        await collect_if_due(context.store, context.layout, gc_options(settings), limit=limit)
+
+    return (Job(COLLECT_GARBAGE, timedelta(hours=1), collect_garbage),)
+
+
+def gc_options(settings: Settings, *, dry_run: bool = False) -> GcOptions:
+    """Return what the settings say about the collection of garbage."""
+    from .maintenance.gc import GcOptions
+
+    gc = settings.gc
+    return GcOptions(
+        grace=gc.grace,
+        young=gc.young,
+        untagged=gc.untagged,
+        shared=gc.shared,
+        upload_age=gc.upload_age,
+        immutable=settings.immutable_tags,
+        dry_run=dry_run,
+    )
 
 
 async def run_jobs(jobs: Iterable[Job], context: Callable[[], Awaitable[JobContext]]) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from registry_core.app import RegistryApp, asgi_from_environment
 from registry_core.config import read_settings
-from registry_core.jobs import JOBS, Job, JobContext, run_jobs
+from registry_core.jobs import Job, JobContext, jobs_for, run_jobs
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.storage.layout import Layout
@@ -28,6 +28,9 @@ SETTINGS = {
     "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
     "REGISTRY_HTTP_SECRET": "a secret of the tests, long enough for everybody",
 }
+
+EVERY_JOB = {"REGISTRY_GC_ENABLED": "true"}
+"""Settings that switch all jobs on."""
 
 
 async def nothing(_: JobContext) -> None:
@@ -71,10 +74,17 @@ class Runs:
 
 
 def test_the_jobs_of_the_registry_have_different_names_and_schedules_of_azure() -> None:
-    names = [job.name for job in JOBS]
+    jobs = jobs_for(read_settings(SETTINGS | EVERY_JOB))
+    names = [job.name for job in jobs]
+    assert names
     assert len(set(names)) == len(names)
     assert all(re.fullmatch("[A-Za-z][A-Za-z0-9_-]{0,127}", name) for name in names)
-    assert all(job.ncrontab() for job in JOBS)
+    assert all(job.ncrontab() for job in jobs)
+
+
+def test_a_registry_without_garbage_collection_has_no_job() -> None:
+    """On Azure Functions it then has no timer, which would start an instance every hour."""
+    assert jobs_for(read_settings(SETTINGS)) == ()
 
 
 @pytest.mark.parametrize(
@@ -257,7 +267,7 @@ async def test_an_application_for_any_host_runs_jobs_only_if_asked_to(
 ) -> None:
     """Its replicas come and go, and would all do the same work."""
     runs = Runs()
-    monkeypatch.setattr("registry_core.app.JOBS", (Job("sample", SOON, runs),))
+    monkeypatch.setattr("registry_core.app.jobs_for", lambda _: (Job("sample", SOON, runs),))
     # The store is opened without a call then.
     settings = {
         "REGISTRY_STORAGE_AZURE_ACCOUNTKEY": "dW51c2Vk",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from registry_core.config.table import SECTIONS, Section, Setting
+from registry_core.config.setting import Section, Setting
+from registry_core.config.table import SECTIONS
 
 _HEAD = """\
-<!-- Generated from registry_core/config/table.py by `python -m tools.settings`. Do not edit. -->
+<!-- Generated from registry_core/config/ by `python -m tools.settings`. Do not edit. -->
 
 # Settings
 
@@ -28,6 +29,7 @@ Settings, and the documents that they name, are read at the start: a change beco
 restart. Only a password file that is given by its path is read again when it changes.
 
 - **true or false**: also `yes`, `on`, `1` and `no`, `off`, `0`.
+- **duration**: a number with `s`, `m`, `h`, `d` or `w`, or several of them: `168h`, `14d`, `1h30m`.
 - **list**: items separated by commas or spaces, with or without brackets around them.
 - **path, or the text itself**: Azure's application settings take the text; elsewhere a path is
   more convenient. Whether a relative path is found depends on the working directory.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,15 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from ..auth.identity import parse_limits
 from ..auth.sources.personal_keys import PersonalKey
-from ..config import ConfigError, Settings, read_storage_settings
-from ..object_store.errors import StoreRefused, StoreUnavailable
+from ..config import Settings
+from ..object_store.interface import ObjectStore
 from ..storage.layout import Layout
 from ..storage.personal_keys import KeyExists, KeyUnknown, PersonalKeys
-from ..storage.root import PLAIN, RootAmbiguous
 from .options import Commands
-from .storage_errors import explain
-
-DONE, PROBLEMS, MISCONFIGURED, NO_STORAGE = 0, 1, 2, 3
+from .storage_commands import DONE, PROBLEMS, CommandFailed, print_problem, run_command
 
 KEYS = """\
 Personal access keys are passwords that the registry generates (REGISTRY_AUTH=builtin), each with a
@@ -103,7 +99,7 @@ def _create(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
             limits=limits,
         )
     except ValueError as error:
-        print(f"registry: {error}", file=sys.stderr)
+        print_problem(str(error))
         return PROBLEMS
 
     async def add(keys: PersonalKeys) -> None:
@@ -139,35 +135,15 @@ def _revoke(arguments: argparse.Namespace, environment: Mapping[str, str]) -> in
 
 def _with_keys(environment: Mapping[str, str], work: _Work) -> int:
     """Do work on the keys of the registry in the environment's settings. Return the exit code."""
-    try:
-        settings = read_storage_settings(environment)
-        asyncio.run(_run(settings, work))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"registry: {problem}", file=sys.stderr)
-        return MISCONFIGURED
-    except (KeyExists, KeyUnknown, RootAmbiguous) as error:
-        print(f"registry: {error}", file=sys.stderr)
-        return PROBLEMS
-    except (StoreUnavailable, StoreRefused) as error:
-        print(f"registry: {explain(str(error), settings.storage)}", file=sys.stderr)
-        return NO_STORAGE
-    return DONE
 
+    async def run(_: Settings, store: ObjectStore, layout: Layout) -> int:
+        try:
+            await work(PersonalKeys(store, layout))
+        except (KeyExists, KeyUnknown) as error:
+            raise CommandFailed(str(error)) from None
+        return DONE
 
-async def _run(settings: Settings, work: _Work) -> None:
-    # Imported late: other commands need not wait for the client of storage.
-    from ..app import build_store, settle_root
-
-    try:
-        store = build_store(settings.storage)
-    except ValueError as error:
-        raise ConfigError([str(error)]) from None
-    try:
-        settled = await settle_root(settings, store)
-        await work(PersonalKeys(store, Layout(settled.root or PLAIN)))
-    finally:
-        await store.close()
+    return run_command(environment, run)
 
 
 def _lifetime(text: str) -> datetime:

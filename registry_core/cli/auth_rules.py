@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..auth.identity import ANONYMOUS, ENTRA, FEDERATED, HTPASSWD, KEY, Identity
-from ..auth.rules import INCLUDES, Federation, Rule, Rules, RulesInvalid
+from ..auth.rules import INCLUDES, Federation, Rule, Rules
 from ..spec.errors import NameInvalid
 from ..spec.names import parse_name
 from ..spec.scopes import repository_scope
+from ..toml_tables import DocumentInvalid
 from .options import Commands
 
 DONE, PROBLEMS = 0, 1
@@ -185,7 +186,7 @@ def _read_rules(path: Path) -> Rules | None:
     """Return the rules of a document, or None after printing what is wrong with it."""
     try:
         return Rules.parse(path.read_text(encoding="utf-8"), str(path))
-    except RulesInvalid as error:
+    except DocumentInvalid as error:
         problems = error.problems
     except OSError as error:
         problems = [f"registry: {path}: {error.strerror}"]

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import logging
 import re
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from ..config import ROOT_DIRECTORY, ConfigError, Settings, read_storage_settings
+from ..config import ROOT_DIRECTORY, Settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from ..object_store.errors import StoreRefused, StoreUnavailable
 from .options import Commands, number
 from .progress import format_quantity, show_progress
-from .storage_errors import explain
+from .storage_commands import (
+    DONE,
+    PROBLEMS,
+    STORAGE_EXIT_CODES,
+    print_problem,
+    run_on_storage,
+    with_settings,
+)
 
-HEALTHY, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
+if TYPE_CHECKING:
+    from ..object_store.azure import AzureBlobStore
 
 DOCTOR = """\
 Examine the container that REGISTRY_STORAGE_AZURE_... in the environment names, and report what it
@@ -27,14 +31,11 @@ contains and what is wrong. Nothing is changed without --repair. A repair never 
 what is damaged is moved to _quarantine/. It may run beside a registry, but only one --repair at a
 time. Ctrl-C stops it after the write in progress.
 """
-EXIT_CODES = """\
+EXIT_CODES = f"""\
 exit codes:
   0    healthy: nothing is wrong, or everything was repaired
   1    there are problems
-  2    wrong options or settings
-  3    storage cannot be reached or denies access
-  130  interrupted
-
+{STORAGE_EXIT_CODES}
 examples:
   python -m registry_core doctor
   python -m registry_core doctor --verify --json > report.json
@@ -90,72 +91,38 @@ def _prefix(text: str) -> str:
 
 
 def _doctor(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    logging.basicConfig(format="registry: %(message)s")
-    # azure-identity's warnings of many lines would precede the one line that explains the error.
-    logging.getLogger("azure").propagate = False
-    logging.getLogger("azure").addHandler(logging.NullHandler())
-    try:
-        settings = read_storage_settings(environment)
-        options = DoctorOptions(
-            root=settings.root,
-            root_setting=ROOT_DIRECTORY,
-            repair=arguments.repair,
-            verify=arguments.verify is not None,
-            verify_prefix=arguments.verify or "",
-            grace=timedelta(seconds=arguments.grace),
-        )
-        return _examine(settings, options, as_json=arguments.json)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"registry: {problem}", file=sys.stderr)
-        return MISCONFIGURED
+    return with_settings(environment, lambda settings: _examine(settings, arguments))
 
 
-def _examine(settings: Settings, options: DoctorOptions, *, as_json: bool) -> int:
-    report, code = DoctorReport(), None
-    try:
-        asyncio.run(_run(settings, options, report))
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        report.stopped, code = "interrupted", INTERRUPTED
-    except (StoreUnavailable, StoreRefused) as error:
-        report.stopped, code = explain(str(error), settings.storage), NO_STORAGE
-    if as_json:
-        container = {"container": settings.storage.container}
-        print(json.dumps(container | dict(report.to_json()), indent=2))
-    elif report.number_of_objects or not report.stopped:
-        print(render(report, settings.storage.container, verify=options.verify))
-    if report.stopped:
-        print(f"registry: {report.stopped}", file=sys.stderr)
-    return code or (PROBLEMS if report.remaining else HEALTHY)
+def _examine(settings: Settings, arguments: argparse.Namespace) -> int:
+    options = DoctorOptions(
+        root=settings.root,
+        root_setting=ROOT_DIRECTORY,
+        repair=arguments.repair,
+        verify=arguments.verify is not None,
+        verify_prefix=arguments.verify or "",
+        grace=timedelta(seconds=arguments.grace),
+    )
+    report = DoctorReport()
 
-
-async def _run(settings: Settings, options: DoctorOptions, report: DoctorReport) -> None:
-    # Imported here so that other commands do not wait for the client of storage.
-    from ..app import build_store
-
-    try:
-        store = build_store(settings.storage)
-    except ValueError as error:
-        raise ConfigError([str(error)]) from None
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        task.cancel()
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends the process at once
-
-    loop.add_signal_handler(signal.SIGINT, stop)
-    try:
-        await store.check_namespace()
+    async def work(_: Settings, store: AzureBlobStore) -> int:
         for what in await store.immutability():
             message = f"the container has {what}: tags cannot move, and nothing can be deleted"
             report.add(Finding(Problem.CONTAINER_IMMUTABLE, "", message))
         with show_progress() as on_progress:
             await examine(store, report, options, on_progress)
-    finally:
-        await store.close()
+        return PROBLEMS if report.remaining else DONE
+
+    ended = run_on_storage(settings, work)
+    report.stopped = ended.stopped
+    if arguments.json:
+        container = {"container": settings.storage.container}
+        print(json.dumps(container | dict(report.to_json()), indent=2))
+    elif report.number_of_objects or not report.stopped:
+        print(render(report, settings.storage.container, verify=options.verify))
+    if report.stopped:
+        print_problem(report.stopped)
+    return ended.code
 
 
 def render(report: DoctorReport, container: str, *, verify: bool) -> str:

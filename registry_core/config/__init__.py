@@ -3,6 +3,7 @@
 `table` lists them all, `reading` reads them into the values of `settings`.
 """
 
+from .auth_table import AUTH, BUILTIN_SIGNINGKEY
 from .reader import ConfigError
 from .reading import read_settings, read_storage_settings
 from .settings import (
@@ -11,6 +12,7 @@ from .settings import (
     BuiltinAuth,
     Document,
     EntraAuth,
+    GcSettings,
     HtpasswdAuth,
     Mode,
     Settings,
@@ -20,8 +22,6 @@ from .storage import storage_is_configured
 from .table import (
     ACCOUNT_KEY,
     ACCOUNT_NAME,
-    AUTH,
-    BUILTIN_SIGNINGKEY,
     CONNECTION_STRING,
     CONTAINER,
     CREDENTIALS_CLIENTID,
@@ -51,6 +51,7 @@ __all__ = [
     "ConfigError",
     "Document",
     "EntraAuth",
+    "GcSettings",
     "HtpasswdAuth",
     "Mode",
     "Settings",

@@ -10,17 +10,17 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .reader import SettingsReader
-from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
-from .table import (
+from .auth_table import (
     AUTH,
     AUTH_RULES,
     ENTRA_CLIENTID,
     ENTRA_TENANTID,
     HTPASSWD_PATH,
     HTPASSWD_REALM,
-    SECTIONS,
 )
+from .reader import SettingsReader
+from .settings import OPEN, AuthSettings, HtpasswdAuth, Mode
+from .table import SECTIONS
 
 if TYPE_CHECKING:
     from ..auth.rules import Rules
@@ -122,14 +122,15 @@ def _require_rules(reader: SettingsReader) -> None:
 
 def _rules(reader: SettingsReader) -> Rules | None:
     """Return the access rules; None without a document."""
-    from ..auth.rules import Rules, RulesInvalid
-
     document = reader.document(AUTH_RULES)
     if document is None:
         return None
+    from ..auth.rules import Rules
+    from ..toml_tables import DocumentInvalid
+
     try:
         rules = Rules.parse(document.text, str(document.path or AUTH_RULES))
-    except RulesInvalid as error:
+    except DocumentInvalid as error:
         reader.problems += [f"{AUTH_RULES}: {problem}" for problem in error.problems]
         return None
     for warning in rules.warnings:

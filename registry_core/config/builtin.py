@@ -7,9 +7,7 @@ import re
 from ..auth.secure_urls import is_secure_url
 from ..auth.tokens.issuing import LEAST_SECONDS
 from ..auth.tokens.keys import SigningKey
-from .reader import SettingsReader
-from .settings import BuiltinAuth, EntraAuth
-from .table import (
+from .auth_table import (
     BUILTIN_EXPIRATION,
     BUILTIN_PREVIOUSKEY,
     BUILTIN_REFRESHEXPIRATION,
@@ -19,6 +17,8 @@ from .table import (
     ENTRA_CLIENTID,
     ENTRA_TENANTID,
 )
+from .reader import SettingsReader
+from .settings import BuiltinAuth, EntraAuth
 
 _SERVICE = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 _TENANT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -6,16 +6,24 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from ..globs import NO_TAGS, TagGlobs, UrlGlobs
+from ..spec.durations import format_duration, parse_duration
+from .setting import PREFIX, Setting, Type
 from .settings import Document
-from .table import PREFIX, SETTINGS, Setting, Type
+from .table import SETTINGS
 
 _log = logging.getLogger(__name__)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+# Settings of distribution that resemble one of ours and mean something else.
+_OTHERS_SETTINGS = frozenset(
+    f"{PREFIX}STORAGE_MAINTENANCE_UPLOADPURGING_{name}"
+    for name in ("ENABLED", "INTERVAL", "DRYRUN")
+)
 _MISSPELT = 0.9  # difflib's ratio from which on an unknown name is taken for a misspelt one
 _INLINE = ("-----BEGIN", "{", "[")  # PEM, JSON, a table in TOML
 
@@ -88,6 +96,10 @@ class SettingsReader:
             self.problems.append(f"{name}={text!r} must be true or false")
         return text in _TRUE
 
+    def optional_flag(self, name: str) -> bool | None:
+        """Return whether a setting is true; None if it is unset."""
+        return self.flag(name) if self.given(name) else None
+
     def choice(self, name: str) -> str | None:
         """Return one of the setting's choices; None without one, which may be a problem."""
         text, choices = self.text(name).lower(), SETTINGS[name].choices
@@ -105,6 +117,23 @@ class SettingsReader:
         allowed = "0 or more" if most is None else f"0 to {most}"
         self.problems.append(f"{name}={text!r} must be a whole number, {allowed}")
         return int(SETTINGS[name].default)
+
+    def duration(self, name: str, least: timedelta = timedelta()) -> timedelta:
+        """Return a duration, of at least ``least``, from a setting that has a default."""
+        try:
+            duration = parse_duration(self.text(name))
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return parse_duration(SETTINGS[name].default or "0")
+        if duration < least:
+            self.problems.append(
+                f"{name}={self.text(name)!r} must be at least {format_duration(least)}"
+            )
+        return duration
+
+    def optional_duration(self, name: str) -> timedelta | None:
+        """Return a duration; None if the setting is unset."""
+        return self.duration(name) if self.given(name) else None
 
     def words(self, name: str) -> tuple[str, ...]:
         """Return the items of a list, separated by commas or spaces, or written in YAML."""
@@ -191,7 +220,8 @@ class SettingsReader:
         import difflib
 
         nearest = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0)[0]
-        if difflib.SequenceMatcher(None, name, nearest).ratio() >= _MISSPELT:
+        resemblance = difflib.SequenceMatcher(None, name, nearest).ratio()
+        if resemblance >= _MISSPELT and name not in _OTHERS_SETTINGS:
             self.problems.append(
                 f"Unknown setting {name}; did you mean {nearest}? If not, remove it"
             )

@@ -12,17 +12,19 @@ from ..auth.shared_secret import ADVICE, EXAMPLES, LEAST_CHARACTERS, weakness
 from ..spec.foreign_urls import ForeignUrls
 from ..spec.origins import NO_ORIGINS, Origins
 from .auth import read_auth
+from .auth_table import AUTH
+from .collection import read_gc, read_record_pulls
 from .reader import ConfigError, SettingsReader
 from .settings import ANY_PROXY, CONTAINER_APPS, FUNCTIONS_HOST, AuthSettings, Mode, Settings
 from .storage import read_storage
 from .table import (
     ACCESS_LOG_DISABLED,
     AUDIT_LOG_DISABLED,
-    AUTH,
     BODY_LIMIT,
     CACHE_MANIFESTS,
     CACHE_MEMBERSHIP,
     DELETE_ENABLED,
+    DELETE_RETENTION,
     HTTP_CORS_ORIGINS,
     HTTP_HOST,
     HTTP_RELATIVE_URLS,
@@ -41,6 +43,7 @@ from .table import (
 )
 
 _LARGEST_ANSWER = 2**20  # bytes: what a GET of a small blob takes of an instance's memory
+_LONGEST_MEMBERSHIP = 900  # seconds: half of `condemnation.RELIED_ON`
 _FUNCTIONS = "FUNCTIONS_WORKER_RUNTIME"  # the Functions host sets it, on other machines too
 
 
@@ -54,6 +57,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     reader.check_values()
     auth = read_auth(reader)
     validated = not reader.flag(VALIDATION_DISABLED)
+    read_only = reader.flag(READ_ONLY)
+    gc = read_gc(reader, read_only=read_only)
     settings = Settings(
         storage=read_storage(reader),
         http_secret=_secret(reader, auth),
@@ -62,15 +67,18 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         redirect_min_size=reader.number(REDIRECT_MINSIZE, most=_LARGEST_ANSWER),
         public_url=_public_url(reader),
         relative_urls=reader.flag(HTTP_RELATIVE_URLS),
-        membership_seconds=reader.number(CACHE_MEMBERSHIP),
+        membership_seconds=reader.number(CACHE_MEMBERSHIP, most=_LONGEST_MEMBERSHIP),
         manifest_cache_bytes=reader.number(CACHE_MANIFESTS),
         delete=reader.flag(DELETE_ENABLED),
-        read_only=reader.flag(READ_ONLY),
+        delete_retention=reader.duration(DELETE_RETENTION),
+        read_only=read_only,
         require_blobs=validated,
         require_children=validated and reader.choice(INDEX_PLATFORMS) == "all",
         foreign_urls=_foreign_urls(reader) if validated else None,
         max_references=reader.number(MAX_REFERENCES),
         immutable_tags=reader.tag_globs(TAGS_IMMUTABLE),
+        gc=gc,
+        record_pulls=read_record_pulls(reader, gc, read_only=read_only),
         auth=auth,
         repository_classes=_repository_classes(reader),
         cors_origins=_cors_origins(reader),

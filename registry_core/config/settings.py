@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..auth.rules import Rules
     from ..auth.tokens.certificates import Bundle
     from ..auth.tokens.keys import KeySet, SigningKey
+    from ..maintenance.retention import RetentionPolicy
 
 
 API_VERSION = "2026-02-06"
@@ -140,6 +142,34 @@ OPEN = AuthSettings()
 """No authentication: every caller may do everything."""
 
 
+@dataclass(frozen=True)
+class GcSettings:
+    """When garbage is collected, and what counts as garbage.
+
+    :ivar enabled: whether the registry collects it by itself.
+    :ivar grace: how long garbage stays after it was condemned.
+    :ivar young: the age up to which nothing is condemned.
+    :ivar untagged: the age from which on untagged manifests are garbage; None: they never are.
+    :ivar retention: the rules by which tags and manifests expire; None: there are none.
+    :ivar shared: whether other registries write to the container; None: found out.
+    :ivar upload_age: the age from which on unfinished uploads are deleted.
+    """
+
+    enabled: bool = False
+    grace: timedelta = timedelta(days=2)
+    young: timedelta = timedelta(days=1)
+    untagged: timedelta | None = None
+    retention: RetentionPolicy | None = None
+    shared: bool | None = None
+    upload_age: timedelta = timedelta(hours=168)
+
+    @property
+    def uses_pulls(self) -> bool:
+        """Whether it may depend on pulls what counts as garbage."""
+        by_rule = self.retention is not None and self.retention.uses_pulls()
+        return self.untagged is not None or by_rule
+
+
 # Names of headers, in lower case.
 ANY_PROXY = frozenset({"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
 """A proxy of one's own, which has to overwrite or remove all of them."""
@@ -166,6 +196,9 @@ class Settings:
     :ivar foreign_urls: where else than to the registry manifests may send clients; None: anywhere.
     :ivar max_references: the most blobs and manifests that a pushed manifest may reference.
     :ivar immutable_tags: tags that can be set once and not be moved or deleted.
+    :ivar delete_retention: for how long deletions can be undone; 0: not at all.
+    :ivar gc: the collection of garbage.
+    :ivar record_pulls: whether an instance records what is pulled from it.
     :ivar repository_classes: the classes of manifests that may be pushed; empty: all.
     :ivar cors_origins: the origins whose pages may use the registry in a browser.
     :ivar log_requests: whether each request is logged in one line.
@@ -185,12 +218,15 @@ class Settings:
     membership_seconds: float = 30.0
     manifest_cache_bytes: int = 32 * 2**20
     delete: bool = True
+    delete_retention: timedelta = timedelta(days=14)
     read_only: bool = False
     require_blobs: bool = True
     require_children: bool = True
     foreign_urls: ForeignUrls | None = NO_URLS
     max_references: int = 1000
     immutable_tags: TagGlobs = NO_TAGS
+    gc: GcSettings = GcSettings()
+    record_pulls: bool = False
     auth: AuthSettings = OPEN
     repository_classes: frozenset[str] = frozenset()
     cors_origins: Origins = NO_ORIGINS

@@ -7,70 +7,10 @@ readers take types and defaults from here, and docs/settings.md is generated fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 
+from .auth_table import AUTH_SECTIONS
+from .setting import Section, Setting, Type
 from .settings import API_VERSION as _DEFAULT_API_VERSION
-from .settings import Mode
-
-PREFIX = "REGISTRY_"
-
-
-class Type(StrEnum):
-    """The form of a setting's value, as the documentation names it."""
-
-    TEXT = "text"
-    URL = "URL"
-    FLAG = "`true` or `false`"
-    NUMBER = "number"
-    CHOICE = "one of several words"
-    LIST = "list, separated by commas"
-    DOCUMENT = "path, or the text itself"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """An environment variable that configures the registry.
-
-    :ivar description: one or more sentences for the documentation, in Markdown.
-    :ivar default: the value used if the variable is unset; "" if there is none.
-    :ivar unset: for the documentation: what happens without a value, without a default.
-    :ivar choices: the values that a setting of type CHOICE may have.
-    """
-
-    name: str
-    description: str
-    type: Type = Type.TEXT
-    default: str = ""
-    unset: str = ""
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Section:
-    """Settings that belong together.
-
-    ``modes`` are the modes of authentication that read them; empty: they are always read.
-    """
-
-    title: str
-    modes: tuple[Mode, ...] = ()
-    settings: list[Setting] = field(default_factory=list)
-
-    def add(
-        self,
-        name: str,
-        description: str,
-        type: Type = Type.TEXT,  # noqa: A002 - the column's name
-        default: str = "",
-        *,
-        unset: str = "",
-        choices: tuple[str, ...] = (),
-    ) -> str:
-        """Add a setting (see `Setting`) and return its name."""
-        self.settings.append(Setting(name, description, type, default, unset, choices))
-        return name
-
 
 _STORAGE = Section("Storage")
 CONTAINER = _STORAGE.add(
@@ -147,6 +87,13 @@ DELETE_ENABLED = _CONTENT.add(
     Type.FLAG,
     default="true",
 )
+DELETE_RETENTION = _CONTENT.add(
+    "REGISTRY_DELETE_RETENTION",
+    "For how long deletions can be undone, such as `72h` or `2w`; `0`: not at all, and they leave "
+    "no record. See [trash.md](trash.md).",
+    Type.DURATION,
+    default="14d",
+)
 READ_ONLY = _CONTENT.add(
     "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
     "Whether the registry is read-only; if it is, every write is answered with 405.",
@@ -200,6 +147,64 @@ REPOSITORY_CLASSES = _CONTENT.add(
     "class, or of none, are refused (403).",
     Type.LIST,
     unset="all manifests",
+)
+
+_GC = Section("Garbage collection")
+GC_ENABLED = _GC.add(
+    "REGISTRY_GC_ENABLED",
+    "Whether the registry collects garbage once a day, while clients push. What retention rules "
+    "and `REGISTRY_GC_UNTAGGED` let go is garbage as well, whether clients may delete or not. See "
+    "[garbage-collection.md](garbage-collection.md).",
+    Type.FLAG,
+    default="false",
+)
+GC_GRACE = _GC.add(
+    "REGISTRY_GC_GRACE",
+    "How long garbage stays after it was condemned, at least `1h`: whatever a client relies on in "
+    "this time is kept.",
+    Type.DURATION,
+    default="2d",
+)
+GC_YOUNG = _GC.add(
+    "REGISTRY_GC_YOUNG",
+    "The age from which on content that nothing references is condemned.",
+    Type.DURATION,
+    default="1d",
+)
+GC_UNTAGGED = _GC.add(
+    "REGISTRY_GC_UNTAGGED",
+    "How long after its push a manifest becomes garbage if no tag leads to it: neither directly, "
+    "nor through an index, nor as a referrer.",
+    Type.DURATION,
+    unset="they stay",
+)
+RETENTION_RULES = _GC.add(
+    "REGISTRY_RETENTION_RULES",
+    "Retention rules in TOML: which tags and untagged manifests are kept, and which expire. See "
+    "[retention.md](retention.md).",
+    Type.DOCUMENT,
+    unset="only images that say so themselves expire",
+)
+GC_SHARED = _GC.add(
+    "REGISTRY_GC_SHARED",
+    "Whether other registries write to the container, such as distribution, or an older version of "
+    "this one. If so, garbage is condemned and counted, and stays.",
+    Type.FLAG,
+    unset="found out: nothing is deleted while the container shows recent writes of distribution",
+)
+UPLOAD_AGE = _GC.add(
+    "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE",
+    "The age from which on uploads that nobody has finished are deleted, at least `1h`.",
+    Type.DURATION,
+    default="168h",
+)
+
+PULLS_RECORD = _GC.add(
+    "REGISTRY_PULLS_RECORD",
+    "Whether an instance records which manifests and tags are pulled from it, in a few writes an "
+    "hour at most. A read-only registry records nothing. See [history.md](history.md#last-pulled).",
+    Type.FLAG,
+    unset="`true` once `REGISTRY_GC_UNTAGGED` or a retention rule depends on it, otherwise `false`",
 )
 
 _HTTP = Section("HTTP")
@@ -258,8 +263,9 @@ REDIRECT_MINSIZE = _SPEED.add(
 )
 CACHE_MEMBERSHIP = _SPEED.add(
     "REGISTRY_STORAGE_CACHE_MEMBERSHIP",
-    "How many seconds an instance caches that a repository has a blob or manifest; `0` turns this "
-    "cache off.",
+    "How many seconds an instance caches that a repository has a blob or manifest, at most 900, "
+    "since a collection of garbage must not overtake what pushes rely on; `0` turns this cache "
+    "off.",
     Type.NUMBER,
     default="30",
 )
@@ -268,135 +274,6 @@ CACHE_MANIFESTS = _SPEED.add(
     "How many bytes of manifests an instance caches in memory.",
     Type.NUMBER,
     default="33554432",
-)
-
-_AUTH = Section("Authentication")
-AUTH = _AUTH.add(
-    "REGISTRY_AUTH",
-    "How callers are authenticated. `none`: everybody may do everything; `htpasswd`: by name and "
-    "password; `token`: by tokens of an external issuer; `builtin`: by tokens that the registry "
-    "issues itself. Required in Azure.",
-    Type.CHOICE,
-    default="none",
-    choices=tuple(Mode),
-)
-
-_USERS = Section("Users and access rules", (Mode.HTPASSWD, Mode.BUILTIN))
-HTPASSWD_PATH = _USERS.add(
-    "REGISTRY_AUTH_HTPASSWD_PATH",
-    "Users and their bcrypt hashes, as `htpasswd -B` writes them.",
-    Type.DOCUMENT,
-    unset="required for `htpasswd`",
-)
-HTPASSWD_REALM = _USERS.add(
-    "REGISTRY_AUTH_HTPASSWD_REALM",
-    "Realm that the password prompt of `htpasswd` names.",
-    default="registry",
-)
-AUTH_RULES = _USERS.add(
-    "REGISTRY_AUTH_RULES",
-    "Access rules in TOML: who may do what on which repositories. See "
-    "[access-rules.md](access-rules.md).",
-    Type.DOCUMENT,
-    unset="required with Entra ID; otherwise users of the password file, and personal access keys, "
-    "may do everything, and others nothing",
-)
-
-_TOKEN = Section("Tokens of an external issuer", (Mode.TOKEN,))
-TOKEN_REALM = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_REALM",
-    "URL of the issuer's token service.",
-    Type.URL,
-    unset="required, unless `..._AUTOREDIRECT` is `true`",
-)
-TOKEN_SERVICE = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_SERVICE",
-    "Name of this registry at the issuer: the `aud` of its tokens.",
-    unset="required",
-)
-TOKEN_ISSUER = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_ISSUER",
-    "Name of the issuer: the `iss` of its tokens.",
-    unset="required",
-)
-TOKEN_ROOTCERTBUNDLE = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE",
-    "Certificates of the issuer, or of the authorities that certify it, in PEM.",
-    Type.DOCUMENT,
-    unset="this or `..._JWKS` is required",
-)
-TOKEN_JWKS = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_JWKS",
-    "Keys of the issuer as a JWK set. It may also be given as a URL, which is fetched again when a "
-    "token names an unknown key.",
-    Type.DOCUMENT,
-    unset="this or `..._ROOTCERTBUNDLE` is required",
-)
-TOKEN_SIGNINGALGORITHMS = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS",
-    "Algorithms that may sign tokens: `EdDSA`, and `ES`, `PS` or `RS` followed by 256, 384 or 512.",
-    Type.LIST,
-    unset="all of these",
-)
-TOKEN_AUTOREDIRECT = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_AUTOREDIRECT",
-    "Whether the token service is at this registry's own address, instead of the realm.",
-    Type.FLAG,
-    default="false",
-)
-TOKEN_AUTOREDIRECTPATH = _TOKEN.add(
-    "REGISTRY_AUTH_TOKEN_AUTOREDIRECTPATH",
-    "Path of the token service at this registry's address.",
-    unset="`/auth/token`",
-)
-
-_BUILTIN = Section("The built-in token service", (Mode.BUILTIN,))
-BUILTIN_SIGNINGKEY = _BUILTIN.add(
-    "REGISTRY_AUTH_BUILTIN_SIGNINGKEY",
-    "Private key that signs tokens, in PEM (P-256 or Ed25519); `\\n` may stand for a line break. "
-    "`python -m registry_core auth token-key` makes one. All instances need the same key.",
-    Type.DOCUMENT,
-    unset="required; generated by the local server",
-)
-BUILTIN_PREVIOUSKEY = _BUILTIN.add(
-    "REGISTRY_AUTH_BUILTIN_PREVIOUSKEY",
-    "The signing key before the current one: its tokens stay valid until they expire. To rotate "
-    "keys, move the old key here.",
-    Type.DOCUMENT,
-)
-BUILTIN_SERVICE = _BUILTIN.add(
-    "REGISTRY_AUTH_BUILTIN_SERVICE",
-    "Name of the registry in tokens and challenges.",
-    default="registry",
-)
-BUILTIN_EXPIRATION = _BUILTIN.add(
-    "REGISTRY_AUTH_BUILTIN_EXPIRATION",
-    "Lifetime of an access token in seconds, from 60 to 86400: a revoked permission stays usable "
-    "for this long.",
-    Type.NUMBER,
-    default="300",
-)
-BUILTIN_REFRESHEXPIRATION = _BUILTIN.add(
-    "REGISTRY_AUTH_BUILTIN_REFRESHEXPIRATION",
-    "Lifetime of a `docker login` in seconds; with `0` no refresh tokens are issued.",
-    Type.NUMBER,
-    default="2592000",
-)
-ENTRA_TENANTID = _BUILTIN.add(
-    "REGISTRY_AUTH_ENTRA_TENANTID",
-    "Tenant of Microsoft Entra ID whose tokens are accepted at login.",
-)
-ENTRA_CLIENTID = _BUILTIN.add(
-    "REGISTRY_AUTH_ENTRA_CLIENTID",
-    "Client ids of the registry's app registration: the audiences of those tokens.",
-    Type.LIST,
-    unset="required with a tenant",
-)
-ENTRA_AUTHORITY = _BUILTIN.add(
-    "REGISTRY_AUTH_ENTRA_AUTHORITY",
-    "Address of Entra ID in another cloud.",
-    Type.URL,
-    unset="that of the public cloud",
 )
 
 _FUNCTIONS = Section("Azure Functions")
@@ -409,7 +286,7 @@ BODY_LIMIT = _FUNCTIONS.add(
     default="104857600",
 )
 
-SECTIONS = (_STORAGE, _CONTENT, _HTTP, _SPEED, _AUTH, _USERS, _TOKEN, _BUILTIN, _FUNCTIONS)
+SECTIONS = (_STORAGE, _CONTENT, _GC, _HTTP, _SPEED, *AUTH_SECTIONS, _FUNCTIONS)
 
 SETTINGS: Mapping[str, Setting] = {
     setting.name: setting for section in SECTIONS for setting in section.settings

@@ -9,9 +9,7 @@ from urllib.parse import urlsplit
 from ..auth.authenticators import TOKEN_PATH
 from ..auth.secure_urls import is_secure_url
 from ..auth.tokens.keys import ALGORITHMS, KeySet, parse_jwks
-from .reader import SettingsReader
-from .settings import Document, TokenAuth
-from .table import (
+from .auth_table import (
     TOKEN_AUTOREDIRECT,
     TOKEN_AUTOREDIRECTPATH,
     TOKEN_ISSUER,
@@ -21,6 +19,8 @@ from .table import (
     TOKEN_SERVICE,
     TOKEN_SIGNINGALGORITHMS,
 )
+from .reader import SettingsReader
+from .settings import Document, TokenAuth
 
 if TYPE_CHECKING:
     from ..auth.tokens.certificates import Bundle

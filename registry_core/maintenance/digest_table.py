@@ -5,8 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from heapq import merge
 
 from ..spec.digest import Digest
+
+BEGINNING = 8
+"""Bytes that practically tell digests apart. What is marked by mistake is only kept."""
 
 
 class DigestTable:
@@ -47,6 +51,27 @@ class DigestTable:
         column, index = self._find(digest)
         return column is not None and column.marks[index] == 1
 
+    def are_all_marked(self) -> bool:
+        """Return whether no digest is without a mark."""
+        return all(all(column.marks) for column in self._columns.values())
+
+    def marked_beginnings(self) -> bytes:
+        """Return the first `BEGINNING` bytes of each digest that is marked, sorted."""
+        found = bytearray()
+        for beginning in merge(*(column.marked_beginnings() for column in self._columns.values())):
+            found += beginning
+        return bytes(found)
+
+    def mark_beginnings(self, beginnings: bytes) -> None:
+        """Mark what `marked_beginnings` said, perhaps of an older table, and what begins alike.
+
+        :raises ValueError: something else wrote it.
+        """
+        if len(beginnings) % BEGINNING:
+            raise ValueError("not a list of beginnings of digests")
+        for column in self._columns.values():
+            column.mark_beginnings(beginnings)
+
     def __contains__(self, digest: Digest) -> bool:
         return self._find(digest)[0] is not None
 
@@ -85,3 +110,18 @@ class _Column:
     def key(self, index: int) -> bytes:
         start = index % len(self.numbers) * self.width
         return bytes(self.keys[start : start + self.width])
+
+    def marked_beginnings(self) -> Iterator[bytes]:
+        for index, mark in enumerate(self.marks):
+            if mark:
+                yield self.key(index)[:BEGINNING]
+
+    def mark_beginnings(self, beginnings: bytes) -> None:
+        """Mark all keys that begin as one of the sorted ``beginnings``."""
+        start = 0
+        for index in range(len(self.marks)):
+            key = self.key(index)[:BEGINNING]
+            while start < len(beginnings) and beginnings[start : start + BEGINNING] < key:
+                start += BEGINNING
+            if beginnings[start : start + BEGINNING] == key:
+                self.marks[index] = 1

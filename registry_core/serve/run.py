@@ -33,7 +33,7 @@ from ..config import (
     read_settings,
     storage_is_configured,
 )
-from ..jobs import JOBS
+from ..jobs import jobs_for
 from ..server.access_log import log as access_log
 from .azurite import Azurite, AzuriteError
 from .data import DataError, http_secret, own_azurite, signing_key
@@ -114,7 +114,8 @@ def build_application(environ: Mapping[str, str]) -> ASGIApp:
 
     :raises ConfigError: a setting is missing or invalid.
     """
-    return RegistryApp(read_settings(environ), jobs=JOBS).application
+    settings = read_settings(environ)
+    return RegistryApp(settings, jobs=jobs_for(settings)).application
 
 
 def _require_authentication(options: Options, environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Image configs: the platform of an image, and when it was created.
+"""Image configs: the platform of an image, when it was created, and when it wishes to expire.
 
 Source: OCI image-spec, "OCI Image Configuration"; Docker's has the same fields.
 """
@@ -6,7 +6,10 @@ Source: OCI image-spec, "OCI Image Configuration"; Docker's has the same fields.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from .expiry import find_expiry
 
 MAX_BYTES = 64 * 2**10
 """Larger configs are not parsed: they are rare, and parsing takes CPU of the event loop."""
@@ -19,13 +22,14 @@ _LONGEST = 64
 class ImageConfig:
     """The fields that describe an image in listings; None where the config does not have them.
 
-    ``created`` is a time as RFC 3339 writes it.
+    ``created`` is a time as RFC 3339 writes it, ``expires_after`` the duration in its labels.
     """
 
     os: str | None = None
     architecture: str | None = None
     variant: str | None = None
     created: str | None = None
+    expires_after: str | None = None
 
 
 def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
@@ -39,8 +43,14 @@ def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
     if not isinstance(document, dict):
         return None
     names = ("os", "architecture", "variant", "created")
-    config = ImageConfig(*(_text(document.get(name)) for name in names))
+    config = ImageConfig(*(_text(document.get(name)) for name in names), _expiry(document))
     return config if config.os or config.architecture else None
+
+
+def _expiry(document: Mapping[str, object]) -> str | None:
+    inner = document.get("config")
+    labels = inner.get("Labels") if isinstance(inner, dict) else None
+    return find_expiry(labels) if isinstance(labels, dict) else None
 
 
 def _text(value: object) -> str | None:

@@ -18,6 +18,7 @@ TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 # "Many clients impose a limit of 255 characters on the length of the concatenation of the registry
 # hostname (and optional port), `/`, and `<name>` value."
 NAME_MAX_LENGTH = 255
+TAG_MAX_LENGTH = 128
 
 _NAME = re.compile(NAME)
 _TAG = re.compile(TAG)

@@ -1,4 +1,6 @@
-"""References in the paths of manifests: what one may be depends on what is done with it.
+"""References to manifests: in the paths of requests, and as people write them.
+
+What a path may refer to depends on what is done with it.
 
 Source: OCI distribution-spec, "Pulling manifests": "the `<reference>` MUST be either a) a digest or
 b) a tag".
@@ -6,9 +8,11 @@ b) a tag".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .digest import Digest
-from .errors import ManifestUnknown
-from .names import is_tag, parse_tag
+from .errors import ManifestUnknown, NameInvalid
+from .names import is_tag, parse_name, parse_tag
 
 
 def parse_new_reference(text: str) -> Digest | str:
@@ -41,3 +45,36 @@ def parse_deleted_reference(text: str) -> Digest | str:
     """
     reference = parse_reference(text)
     return reference if isinstance(reference, Digest) else parse_tag(reference)
+
+
+@dataclass(frozen=True)
+class NamedReference:
+    """A tag or a manifest of a repository: ``REPOSITORY[:TAG][@DIGEST]``. Its text is the same."""
+
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __str__(self) -> str:
+        tag = "" if self.tag is None else f":{self.tag}"
+        return f"{self.repository}{tag}" + ("" if self.digest is None else f"@{self.digest}")
+
+    @classmethod
+    def parse(cls, text: str) -> NamedReference:
+        """Parse ``REPOSITORY``, ``REPOSITORY:TAG``, ``REPOSITORY@DIGEST`` or all three.
+
+        :raises NameInvalid: the repository's name is not valid, or follows a registry's address.
+        :raises TagInvalid, DigestInvalid: that part is not valid.
+        """
+        rest, at, digest = text.partition("@")
+        repository, colon, tag = rest.partition(":")
+        if "/" in tag:
+            raise NameInvalid(
+                f"{rest[:160]!r} begins with the address of a registry; leave that out, as in "
+                "team/app:v1"
+            )
+        return cls(
+            parse_name(repository),
+            parse_tag(tag) if colon else None,
+            Digest.parse(digest) if at else None,
+        )

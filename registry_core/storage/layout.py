@@ -65,6 +65,10 @@ class Layout:
         """Return the prefix of a repository's manifests and tags."""
         return f"{self.repository(name)}/_manifests/"
 
+    def blob_links(self, name: str) -> str:
+        """Return the prefix of a repository's links to blobs."""
+        return f"{self.repository(name)}/_layers/"
+
     def revision_link(self, name: str, digest: Digest) -> str:
         return f"{self.manifests(name)}revisions/{digest.algorithm}/{digest.hex}/link"
 
@@ -130,9 +134,14 @@ class Layout:
         """Return the path of the record of one step of a repair, there while it is in progress."""
         return f"{self.replacements}{ident}"
 
+    @property
+    def quarantine(self) -> str:
+        """The prefix of all damaged content that repairs have moved away."""
+        return f"{self.base}_quarantine/"
+
     def quarantined(self, digest: Digest, ident: str) -> str:
         """Return the path that a repair moves damaged content of this address to."""
-        return f"{self.base}_quarantine/{digest.algorithm}/{digest.hex}/{ident}"
+        return f"{self.quarantine}{digest.algorithm}/{digest.hex}/{ident}"
 
     @property
     def personal_keys(self) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from ..object_store.interface import Properties
@@ -19,6 +20,7 @@ from ..registry import ManifestInfo
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestInvalid
+from ..spec.expiry import find_expiry, parse_expiry
 from ..spec.image_config import ImageConfig
 from ..spec.manifest import Manifest, load_json
 from .links import Link
@@ -32,18 +34,29 @@ _PLAIN = '{}[]":,/+=@()*!$;'
 _PARTIAL = {"partial": "1"}
 
 _IMAGE_FIELDS = ("os", "architecture", "variant", "created")
+_EXPIRES_AFTER = "expiresafter"
 
 
 def image_metadata(image: ImageConfig | None) -> dict[str, str]:
     """Return the metadata of a config's link, for the push of a manifest that names it."""
     if image is None:
         return {}
+    expiry = {_EXPIRES_AFTER: image.expires_after} if image.expires_after else {}
+    return _describe_image(image) | expiry
+
+
+def _describe_image(image: ImageConfig) -> dict[str, str]:
     values = {name: getattr(image, name) for name in _IMAGE_FIELDS}
     return {name: _escape(value) for name, value in values.items() if value}
 
 
 def read_image(metadata: Mapping[str, str]) -> ImageConfig | None:
     """Return what `image_metadata` wrote; None where it wrote nothing."""
+    image = _read_image(metadata)
+    return replace(image, expires_after=metadata.get(_EXPIRES_AFTER)) if image else None
+
+
+def _read_image(metadata: Mapping[str, str]) -> ImageConfig | None:
     values = {name: unquote(metadata[name]) for name in _IMAGE_FIELDS if name in metadata}
     return ImageConfig(**values) if values else None
 
@@ -67,12 +80,39 @@ def revision_link(
         "contentsize": str(_content_size(manifest)),
         "subject": str(subject.digest) if subject else "",
         "pushed": str(pushed),
+        _EXPIRES_AFTER: _find_expiry(document.annotations, image) or "",
         "artifacttype": _escape(document.artifact_type or ""),
-        **image_metadata(image),
+        **(_describe_image(image) if image else {}),
         "configtype": _escape(config.media_type) if config else "",
         "pushedby": _escape(pushed_by),
     }
     return _with_extra(manifest.descriptor, fields)
+
+
+def _find_expiry(annotations: Mapping[str, str] | None, image: ImageConfig | None) -> str | None:
+    """Return after which time a manifest expires by itself. An annotation precedes a label."""
+    return find_expiry(annotations) or (image.expires_after if image else None)
+
+
+def read_expiry(
+    metadata: Mapping[str, str], annotations: Mapping[str, str] | None = None
+) -> timedelta | None:
+    """Return after which time a manifest wishes its tags to expire; None if it does not.
+
+    :param metadata: those of its revision link.
+    :param annotations: those of the manifest, which count where the link says nothing, as links do
+        that another registry or an earlier version wrote.
+    """
+    return parse_expiry(metadata.get(_EXPIRES_AFTER) or find_expiry(annotations))
+
+
+def is_attestation(metadata: Mapping[str, str]) -> bool:
+    """Return whether a revision link is that of an attestation: its platform is unknown.
+
+    BuildKit adds them to indexes.
+    Source: docs.docker.com/build/metadata/attestations/attestation-storage.
+    """
+    return metadata.get("os") == "unknown"
 
 
 def _content_size(manifest: Manifest) -> int:
@@ -115,10 +155,10 @@ def read_manifest_info(digest: Digest, properties: Properties) -> ManifestInfo |
         artifact_type=_unescape(extra.get("artifacttype")),
         config_type=_unescape(extra.get("configtype")),
         content_size=int(size) if size.isdecimal() else None,
-        image=read_image(extra),
+        image=_read_image(extra),
         subject=parse_digest(extra.get("subject")),
         pushed=pushed_at(properties),
-        pushed_by=_unescape(extra.get("pushedby")),
+        pushed_by=read_pushed_by(extra),
     )
 
 
@@ -136,11 +176,16 @@ def manifest_info(manifest: Manifest, properties: Properties) -> ManifestInfo:
         artifact_type=document.artifact_type,
         config_type=document.config.media_type if document.config else None,
         content_size=_content_size(manifest),
-        image=read_image(extra),
+        image=_read_image(extra),
         subject=document.subject.digest if document.subject else None,
         pushed=pushed_at(properties),
-        pushed_by=_unescape(extra.get("pushedby")),
+        pushed_by=read_pushed_by(extra),
     )
+
+
+def read_pushed_by(metadata: Mapping[str, str]) -> str | None:
+    """Return the name of the caller who pushed a manifest, as its revision link says."""
+    return _unescape(metadata.get("pushedby"))
 
 
 def pushed_at(properties: Properties) -> datetime:

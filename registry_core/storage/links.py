@@ -240,24 +240,28 @@ async def set_link(
     raise contended(path)
 
 
-async def announce_removal(store: ObjectStore, path: str) -> Properties:
+async def announce_removal(store: ObjectStore, path: str, *, etag: str | None = None) -> Properties:
     """Note in a link that it is about to be deleted. Two calls.
 
     So a push at the same time, which needs the link, finds out: see `keep_link`. Return its
     properties, with the ETag that it has now, and without the note.
 
+    :param etag: that of the link that is meant; None: whatever is there.
     :raises NotFound: the link does not exist.
+    :raises ConditionFailed: it does not have the ETag.
     :raises StoreUnavailable: others write it again and again.
     """
     for _ in range(_NOTES):
         found = await store.head(path)
+        if etag not in (None, found.etag):
+            raise ConditionFailed(f"{path} was written again")
         kept = _without_note(found)
         if is_removed(found):
             return replace(found, metadata=kept)
         with suppress(ConditionFailed):
             unchanged = if_match(found.etag)
-            etag = await store.set_metadata(path, {**kept, **_REMOVED}, condition=unchanged)
-            return replace(found, etag=etag)
+            noted = await store.set_metadata(path, {**kept, **_REMOVED}, condition=unchanged)
+            return replace(found, etag=noted)
     raise contended(path)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
+from datetime import timedelta
 
 from ..caches import Cache, boot_time
 from ..globs import NO_TAGS, TagGlobs
@@ -35,9 +36,12 @@ from .deletions import Deletions
 from .layout import Layout
 from .manifests import Manifests
 from .membership import MEMBERSHIP_SECONDS, Membership
+from .recording import Recorder
 from .references import MAX_REFERENCES, References
 from .referrers import Referrers
+from .restoring import Restoring
 from .tags import Tags
+from .trash import DELETE_RETENTION, Trash
 from .uploads import Uploads
 
 
@@ -46,6 +50,9 @@ class StoredRegistry:
 
     It has no state but caches. Any number of instances, in any number of processes, may share one
     container.
+
+    :ivar deletions: its deletions, with those that are conditional on what was seen.
+    :ivar trash: the records of deletions. :ivar restoring: undoes them.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class StoredRegistry:
         foreign_urls: ForeignUrls | None = NO_URLS,
         max_references: int = MAX_REFERENCES,
         immutable_tags: TagGlobs = NO_TAGS,
+        delete_retention: timedelta = DELETE_RETENTION,
         manifest_cache_bytes: int = MANIFEST_CACHE_BYTES,
         membership_seconds: float = MEMBERSHIP_SECONDS,
         writes: bool = True,
@@ -79,6 +87,8 @@ class StoredRegistry:
             clients; by default nowhere, None: anywhere.
         :param max_references: the most blobs and manifests that a manifest may reference.
         :param immutable_tags: the tags that are never moved or deleted once they are there.
+        :param delete_retention: for how long deletions can be undone. If it is 0, they leave no
+            record; otherwise the records go with collections of garbage, which have a setting.
         :param manifest_cache_bytes: how many bytes of manifests are cached.
         :param membership_seconds: for how many seconds is cached which repository has which blobs
             and manifests, and so for how long another instance's deletions may go unnoticed. Half
@@ -125,11 +135,22 @@ class StoredRegistry:
             ),
             now=now,
         )
-        self._deletions = Deletions(membership, content, self._catalog, self._tags, self._referrers)
+        self.trash = Trash(store, layout, now)
+        self.restoring = Restoring(self._manifests, self.trash)
+        self.deletions = Deletions(
+            membership,
+            content,
+            self._catalog,
+            self._tags,
+            self._referrers,
+            Recorder(membership, content, self.trash if delete_retention else None),
+        )
 
     def for_caller(self, caller: str) -> StoredRegistry:
-        """See `Registry`. The name is recorded with the manifests that the caller pushes."""
+        """See `Registry`. The name is recorded with what the caller pushes and deletes."""
         bound = copy(self)
+        recorder = replace(self.deletions.recorder, deleted_by=caller)
+        bound.deletions = replace(self.deletions, recorder=recorder)
         bound._manifests = replace(self._manifests, pushed_by=caller)  # noqa: SLF001 - it is a copy of this object
         return bound
 
@@ -175,15 +196,15 @@ class StoredRegistry:
         return await self._manifests.push_manifest(name, manifest, tags, precondition)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
-        await self._deletions.delete_blob(repository, digest)
+        await self.deletions.delete_blob(repository, digest)
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
-        return await self._deletions.delete_manifest(repository, digest)
+        return await self.deletions.delete_manifest(repository, digest)
 
     async def delete_tag(
         self, repository: str, tag: str, precondition: Precondition | None = None
     ) -> Digest | None:
-        return await self._deletions.delete_tag(repository, parse_tag(tag), precondition)
+        return await self.deletions.delete_tag(repository, parse_tag(tag), precondition)
 
     async def list_tags(
         self, repository: str, page: PageQuery, *, details: bool = False

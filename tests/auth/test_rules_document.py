@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_core.auth.identity import Identity
-from registry_core.auth.rules import Federation, Rules, RulesInvalid
+from registry_core.auth.rules import Federation, Rules
 from registry_core.spec.scopes import PUSH, REPOSITORY, Resource
+from registry_core.toml_tables import DocumentInvalid
 from tests.house.tree import PROJECT
 
 WHOLE = """\
@@ -47,7 +48,7 @@ RULE = '[[rule]]\nwho = ["everyone"]\nmay = ["pull"]\non = ["**"]\n'
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(RulesInvalid) as error:
+    with pytest.raises(DocumentInvalid) as error:
         Rules.parse(text, "rules.toml")
     return error.value.problems
 
@@ -292,7 +293,7 @@ def test_overlapping_rules_are_not_redundant(
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         Rules.parse(text)
-    except RulesInvalid as error:
+    except DocumentInvalid as error:
         assert all(problem.startswith("rules:") for problem in error.problems)  # noqa: PT017
 
 
@@ -303,5 +304,5 @@ def test_any_change_to_a_document_is_parsed_or_refused(data: st.DataObject) -> N
     text = WHOLE[:at] + data.draw(st.text("[]{}=\"'\\\n.,#a*1", max_size=6)) + WHOLE[until:]
     try:
         Rules.parse(text)
-    except RulesInvalid as error:
+    except DocumentInvalid as error:
         assert error.problems  # noqa: PT017

@@ -14,6 +14,7 @@ from registry_core.config import (
     ConfigError,
     Mode,
     TokenAuth,
+    auth_table,
     read_settings,
     read_storage_settings,
     table,
@@ -33,11 +34,11 @@ KEY = ec_key()
 JWKS = json.dumps({"keys": [KEY.jwk()]})
 USERS = "alice:$2y$05$" + "a" * 21 + "." + "b" * 31
 TOKEN = {
-    table.AUTH: "token",
-    table.TOKEN_REALM: "https://auth.example.com/token",
-    table.TOKEN_SERVICE: "registry.example.com",
-    table.TOKEN_ISSUER: "auth.example.com",
-    table.TOKEN_ROOTCERTBUNDLE: PEM,
+    auth_table.AUTH: "token",
+    auth_table.TOKEN_REALM: "https://auth.example.com/token",
+    auth_table.TOKEN_SERVICE: "registry.example.com",
+    auth_table.TOKEN_ISSUER: "auth.example.com",
+    auth_table.TOKEN_ROOTCERTBUNDLE: PEM,
 }
 
 
@@ -61,7 +62,7 @@ def problems(environment: dict[str, str]) -> list[str]:
 
 def test_the_default_is_no_authentication() -> None:
     assert auth({}) == AuthSettings(Mode.NONE)
-    assert auth({table.AUTH: "none"}) == AuthSettings(Mode.NONE)
+    assert auth({auth_table.AUTH: "none"}) == AuthSettings(Mode.NONE)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +73,11 @@ def test_a_mode_is_required_in_azure(name: str) -> None:
     [problem] = problems({name: "x"})
     assert problem.startswith("REGISTRY_AUTH is missing")
     assert all(mode in problem for mode in Mode)
-    assert auth({name: "x", table.AUTH: "none"}).mode is Mode.NONE
+    assert auth({name: "x", auth_table.AUTH: "none"}).mode is Mode.NONE
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    [problem] = problems({table.AUTH: "silly"})
+    [problem] = problems({auth_table.AUTH: "silly"})
     assert problem == "REGISTRY_AUTH='silly' must be one of none, htpasswd, token, builtin"
 
 
@@ -98,7 +99,7 @@ def test_documents_can_be_files(tmp_path: Path) -> None:
     jwks.write_text(JWKS)
     users.write_text(USERS)
     assert token(rootcertbundle=str(bundle), jwks=str(jwks)) == token(jwks=JWKS)
-    read = auth({table.AUTH: "htpasswd", table.HTPASSWD_PATH: str(users)}).htpasswd
+    read = auth({auth_table.AUTH: "htpasswd", auth_table.HTPASSWD_PATH: str(users)}).htpasswd
     assert read is not None
     assert (read.users.path, read.users.text) == (users, USERS)
 
@@ -116,7 +117,7 @@ def test_the_token_service_can_be_at_the_registrys_own_address(path: str, expect
 
 
 def test_users_can_be_given_in_the_setting_itself() -> None:
-    read = auth({table.AUTH: "htpasswd", table.HTPASSWD_PATH: USERS}).htpasswd
+    read = auth({auth_table.AUTH: "htpasswd", auth_table.HTPASSWD_PATH: USERS}).htpasswd
     assert read is not None
     assert (read.users.path, read.users.text, read.realm) == (None, USERS, "registry")
     assert USERS not in repr(read)
@@ -125,21 +126,25 @@ def test_users_can_be_given_in_the_setting_itself() -> None:
 @pytest.mark.parametrize(
     "name, text, expected",
     [
-        (table.TOKEN_REALM, "", "is missing"),
-        (table.TOKEN_REALM, "auth.example.com", "must be a URL"),
-        (table.TOKEN_SERVICE, "", "is missing"),
-        (table.TOKEN_ISSUER, "", "is missing"),
-        (table.TOKEN_ROOTCERTBUNDLE, "", "is missing"),
-        (table.TOKEN_ROOTCERTBUNDLE, "/no/such/file", "cannot be read as a file (No such file"),
-        (table.TOKEN_ROOTCERTBUNDLE, "-----BEGIN nothing", "must hold certificates"),
-        (table.TOKEN_JWKS, "{", "must hold a JWK set"),
-        (table.TOKEN_JWKS, '{"keys": []}', "must hold a JWK set"),
-        (table.TOKEN_JWKS, "[" * 100_000, "must hold a JWK set"),
-        (table.TOKEN_JWKS, "http://auth.example.com/keys", "must begin with https://"),
-        (table.TOKEN_SIGNINGALGORITHMS, "HS256", "HS256 is not supported"),
-        (table.TOKEN_SIGNINGALGORITHMS, "ES256,none", "none is not supported"),
-        (table.TOKEN_AUTOREDIRECT, "perhaps", "must be true or false"),
-        (table.TOKEN_AUTOREDIRECTPATH, "/elsewhere", "needs REGISTRY_AUTH_TOKEN_AUTOREDIRECT"),
+        (auth_table.TOKEN_REALM, "", "is missing"),
+        (auth_table.TOKEN_REALM, "auth.example.com", "must be a URL"),
+        (auth_table.TOKEN_SERVICE, "", "is missing"),
+        (auth_table.TOKEN_ISSUER, "", "is missing"),
+        (auth_table.TOKEN_ROOTCERTBUNDLE, "", "is missing"),
+        (
+            auth_table.TOKEN_ROOTCERTBUNDLE,
+            "/no/such/file",
+            "cannot be read as a file (No such file",
+        ),
+        (auth_table.TOKEN_ROOTCERTBUNDLE, "-----BEGIN nothing", "must hold certificates"),
+        (auth_table.TOKEN_JWKS, "{", "must hold a JWK set"),
+        (auth_table.TOKEN_JWKS, '{"keys": []}', "must hold a JWK set"),
+        (auth_table.TOKEN_JWKS, "[" * 100_000, "must hold a JWK set"),
+        (auth_table.TOKEN_JWKS, "http://auth.example.com/keys", "must begin with https://"),
+        (auth_table.TOKEN_SIGNINGALGORITHMS, "HS256", "HS256 is not supported"),
+        (auth_table.TOKEN_SIGNINGALGORITHMS, "ES256,none", "none is not supported"),
+        (auth_table.TOKEN_AUTOREDIRECT, "perhaps", "must be true or false"),
+        (auth_table.TOKEN_AUTOREDIRECTPATH, "/elsewhere", "needs REGISTRY_AUTH_TOKEN_AUTOREDIRECT"),
     ],
 )
 def test_a_problem_with_the_issuer_is_reported(name: str, text: str, expected: str) -> None:
@@ -149,7 +154,7 @@ def test_a_problem_with_the_issuer_is_reported(name: str, text: str, expected: s
 
 
 def test_all_missing_settings_are_reported_at_once() -> None:
-    reported = problems({table.AUTH: "token"})
+    reported = problems({auth_table.AUTH: "token"})
     missing = ("REALM", "SERVICE", "ISSUER", "ROOTCERTBUNDLE")
     assert sorted(line.split()[0] for line in reported) == sorted(
         f"REGISTRY_AUTH_TOKEN_{name}" for name in missing
@@ -165,8 +170,8 @@ def test_all_missing_settings_are_reported_at_once() -> None:
     ],
 )
 def test_a_problem_with_the_users_is_reported(text: str, expected: str) -> None:
-    [problem] = problems({table.AUTH: "htpasswd", table.HTPASSWD_PATH: text})
-    assert problem.startswith(table.HTPASSWD_PATH)
+    [problem] = problems({auth_table.AUTH: "htpasswd", auth_table.HTPASSWD_PATH: text})
+    assert problem.startswith(auth_table.HTPASSWD_PATH)
     assert expected in problem
     assert "nonsense" not in problem
 
@@ -174,9 +179,9 @@ def test_a_problem_with_the_users_is_reported(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "mode, ignored",
     [
-        ({table.AUTH: "none"}, table.TOKEN_REALM),
-        (TOKEN, table.HTPASSWD_PATH),
-        ({table.AUTH: "htpasswd", table.HTPASSWD_PATH: USERS}, table.TOKEN_JWKS),
+        ({auth_table.AUTH: "none"}, auth_table.TOKEN_REALM),
+        (TOKEN, auth_table.HTPASSWD_PATH),
+        ({auth_table.AUTH: "htpasswd", auth_table.HTPASSWD_PATH: USERS}, auth_table.TOKEN_JWKS),
     ],
 )
 def test_a_setting_of_another_mode_is_ignored_with_a_warning(
@@ -184,13 +189,18 @@ def test_a_setting_of_another_mode_is_ignored_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         auth(mode | {ignored: "x"})
-    chosen = mode[table.AUTH]
+    chosen = mode[auth_table.AUTH]
     assert caplog.messages == [f"{ignored} is ignored because REGISTRY_AUTH is {chosen}"]
 
 
 def test_settings_of_a_mode_need_the_mode() -> None:
     """Rules and users that nobody reads would leave the registry open."""
-    for name in (table.AUTH_RULES, table.HTPASSWD_PATH, table.TOKEN_JWKS, table.ENTRA_TENANTID):
+    for name in (
+        auth_table.AUTH_RULES,
+        auth_table.HTPASSWD_PATH,
+        auth_table.TOKEN_JWKS,
+        auth_table.ENTRA_TENANTID,
+    ):
         [problem] = problems({name: "x"})
         assert problem.startswith(f"REGISTRY_AUTH is missing; {name} is for ")
 
@@ -204,7 +214,7 @@ def test_repository_classes_are_checked() -> None:
 
 def test_commands_that_only_work_on_storage_need_no_other_settings() -> None:
     """Keys and secrets of the registry are not required, whatever the mode."""
-    environment = {**STORAGE, table.AUTH: "builtin", table.TOKEN_ISSUER: "somebody"}
+    environment = {**STORAGE, auth_table.AUTH: "builtin", auth_table.TOKEN_ISSUER: "somebody"}
     del environment[table.HTTP_SECRET]
     settings = read_storage_settings(environment)
     assert (settings.storage.container, settings.auth) == ("registry", AuthSettings(Mode.NONE))
@@ -215,20 +225,20 @@ def test_commands_that_only_work_on_storage_need_no_other_settings() -> None:
 @pytest.mark.parametrize(
     "name, text, expected",
     [
-        (table.ENTRA_TENANTID, "example.com", "must be the id of the tenant"),
-        (table.ENTRA_CLIENTID, "https://management.azure.com/", "is the audience of another"),
-        (table.ENTRA_CLIENTID, "x, https://containerregistry.azure.net", "of another service"),
-        (table.ENTRA_AUTHORITY, "login.microsoftonline.us", "begins with https://"),
-        (table.ENTRA_AUTHORITY, "http://login.example", "begins with https://"),
+        (auth_table.ENTRA_TENANTID, "example.com", "must be the id of the tenant"),
+        (auth_table.ENTRA_CLIENTID, "https://management.azure.com/", "is the audience of another"),
+        (auth_table.ENTRA_CLIENTID, "x, https://containerregistry.azure.net", "of another service"),
+        (auth_table.ENTRA_AUTHORITY, "login.microsoftonline.us", "begins with https://"),
+        (auth_table.ENTRA_AUTHORITY, "http://login.example", "begins with https://"),
     ],
 )
 def test_a_problem_with_entra_id_is_reported(name: str, text: str, expected: str) -> None:
     settings = {
-        table.AUTH: "builtin",
-        table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem(),
-        table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
-        table.ENTRA_CLIENTID: "x",
-        table.AUTH_RULES: '[[rule]]\nwho = ["role:Push"]\nmay = ["push"]\non = ["**"]\n',
+        auth_table.AUTH: "builtin",
+        auth_table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem(),
+        auth_table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
+        auth_table.ENTRA_CLIENTID: "x",
+        auth_table.AUTH_RULES: '[[rule]]\nwho = ["role:Push"]\nmay = ["push"]\non = ["**"]\n',
     }
     assert auth(settings).builtin
     [problem] = problems(settings | {name: text})

@@ -22,10 +22,12 @@ from registry_core.config import (
     EntraAuth,
     Mode,
     Settings,
+    auth_table,
     read_settings,
     read_storage_settings,
     table,
 )
+from registry_core.config.setting import Type
 from tests.house.tree import PROJECT
 
 from . import SECRET
@@ -36,10 +38,10 @@ VALID = {
     table.HTTP_SECRET: SECRET,
 }
 KEY = SigningKey.generate()
-BUILTIN = {table.AUTH: "builtin", table.BUILTIN_SIGNINGKEY: KEY.pem()}
+BUILTIN = {auth_table.AUTH: "builtin", auth_table.BUILTIN_SIGNINGKEY: KEY.pem()}
 ENTRA = {
-    table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
-    table.ENTRA_CLIENTID: "66666666-7777-8888-9999-000000000000",
+    auth_table.ENTRA_TENANTID: "11111111-2222-3333-4444-555555555555",
+    auth_table.ENTRA_CLIENTID: "66666666-7777-8888-9999-000000000000",
 }
 RULES = '[[rule]]\nwho = ["role:Push"]\nmay = ["push"]\non = ["**"]\n'
 REFERENCE = "@Microsoft.KeyVault(SecretUri=https://kv-abc.vault.azure.net/secrets/http-secret)"
@@ -64,11 +66,11 @@ def test_a_blank_setting_is_not_taken_for_an_unset_one(name: str, blank: str) ->
 
 @pytest.mark.parametrize("text", ["[]", ",", '[""]', "[ , ]"])
 @pytest.mark.parametrize(
-    "name", [name for name, setting in table.SETTINGS.items() if setting.type is table.Type.LIST]
+    "name", [name for name, setting in table.SETTINGS.items() if setting.type is Type.LIST]
 )
 def test_a_list_without_items_is_blank(name: str, text: str) -> None:
     """Where a list restricts something, an empty one would restrict nothing."""
-    [problem] = problems(VALID | BUILTIN | ENTRA | {table.AUTH_RULES: RULES} | {name: text})
+    [problem] = problems(VALID | BUILTIN | ENTRA | {auth_table.AUTH_RULES: RULES} | {name: text})
     assert problem.startswith(f"{name} is set, but blank")
 
 
@@ -84,7 +86,7 @@ def test_a_reference_that_was_not_resolved_stops_the_start(name: str) -> None:
 
 def test_a_reference_to_app_configuration_is_recognised_in_any_case() -> None:
     text = "@microsoft.appconfiguration(Endpoint=https://a.azconfig.io; Key=users)"
-    [problem] = problems(VALID | {table.AUTH: "htpasswd", table.HTPASSWD_PATH: text})
+    [problem] = problems(VALID | {auth_table.AUTH: "htpasswd", auth_table.HTPASSWD_PATH: text})
     assert "App Configuration Data Reader" in problem
 
 
@@ -129,7 +131,7 @@ def test_a_random_secret_is_accepted() -> None:
 @pytest.mark.parametrize("example", sorted(EXAMPLES))
 def test_an_example_of_the_documentation_is_not_a_secret_in_azure(example: str) -> None:
     """Elsewhere it will do, to try the registry out."""
-    settings = VALID | {table.HTTP_SECRET: example, table.AUTH: "none"}
+    settings = VALID | {table.HTTP_SECRET: example, auth_table.AUTH: "none"}
     assert read_settings(settings).http_secret == example
     [problem] = problems(settings | {"WEBSITE_SITE_NAME": "registry"})
     assert "everybody knows" in problem
@@ -145,10 +147,10 @@ def test_the_secret_is_derived_from_the_signing_key_unless_it_is_set() -> None:
     """All instances have the key, however its text is laid out, so they have the same secret."""
     without = {name: text for name, text in VALID.items() if name != table.HTTP_SECRET}
     derived = read_settings(without | BUILTIN).http_secret
-    laid_out = {table.BUILTIN_SIGNINGKEY: KEY.pem().strip().replace("\n", "\\n")}
+    laid_out = {auth_table.BUILTIN_SIGNINGKEY: KEY.pem().strip().replace("\n", "\\n")}
     assert read_settings(without | BUILTIN | laid_out).http_secret == derived
     assert weakness(derived) == ""
-    another = {table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem()}
+    another = {auth_table.BUILTIN_SIGNINGKEY: SigningKey.generate().pem()}
     assert read_settings(without | BUILTIN | another).http_secret != derived
     assert read_settings(VALID | BUILTIN).http_secret == SECRET
 
@@ -156,16 +158,16 @@ def test_the_secret_is_derived_from_the_signing_key_unless_it_is_set() -> None:
 def test_the_secret_is_required_without_a_signing_key() -> None:
     [problem] = problems({name: VALID[name] for name in (table.ACCOUNT_NAME, table.CONTAINER)})
     assert problem.startswith(f"{table.HTTP_SECRET} is missing")
-    [problem] = problems({**VALID, table.AUTH: "builtin"})
-    assert problem.startswith(f"{table.BUILTIN_SIGNINGKEY} is missing")
+    [problem] = problems({**VALID, auth_table.AUTH: "builtin"})
+    assert problem.startswith(f"{auth_table.BUILTIN_SIGNINGKEY} is missing")
 
 
 @pytest.mark.parametrize(
     "name, text",
     [
-        (table.BUILTIN_SIGNINGKEY, "".join(KEY.pem().splitlines()[1:-1])),
-        (table.BUILTIN_PREVIOUSKEY, "".join(KEY.pem().splitlines()[1:-1])),
-        (table.HTPASSWD_PATH, "alice:a-password-without-hash"),
+        (auth_table.BUILTIN_SIGNINGKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (auth_table.BUILTIN_PREVIOUSKEY, "".join(KEY.pem().splitlines()[1:-1])),
+        (auth_table.HTPASSWD_PATH, "alice:a-password-without-hash"),
     ],
 )
 def test_a_secret_that_is_taken_for_a_path_is_not_quoted(name: str, text: str) -> None:
@@ -184,8 +186,8 @@ def test_the_key_of_a_connection_string_in_another_setting_is_not_quoted(name: s
 
 
 def test_commands_that_only_work_on_storage_need_no_usable_secret() -> None:
-    unresolved = {table.HTTP_SECRET: REFERENCE, table.BUILTIN_SIGNINGKEY: REFERENCE}
-    settings = read_storage_settings(VALID | unresolved | {table.AUTH_RULES: ""})
+    unresolved = {table.HTTP_SECRET: REFERENCE, auth_table.BUILTIN_SIGNINGKEY: REFERENCE}
+    settings = read_storage_settings(VALID | unresolved | {auth_table.AUTH_RULES: ""})
     assert weakness(settings.http_secret) == ""
 
 
@@ -193,33 +195,37 @@ def test_commands_that_only_work_on_storage_need_no_usable_secret() -> None:
 def test_an_open_registry_is_meant_only_where_none_is_in_lower_case(text: str) -> None:
     """``None`` is what templates make of a value that is missing."""
     with pytest.raises(ConfigError) as refused:
-        read_settings({**VALID, table.AUTH: text})
+        read_settings({**VALID, auth_table.AUTH: text})
     assert refused.value.problems == [
         f"REGISTRY_AUTH='{text}' must be none in lower case, if everybody may push, pull and delete"
     ]
-    assert read_settings({**VALID, table.AUTH: "none"}).auth.mode is Mode.NONE
+    assert read_settings({**VALID, auth_table.AUTH: "none"}).auth.mode is Mode.NONE
 
 
 def test_entra_id_needs_access_rules() -> None:
     """Otherwise every user, guest and app of the tenant could push and delete everything."""
     [problem] = problems(VALID | BUILTIN | ENTRA)
-    assert problem.startswith(f"{table.AUTH_RULES} is missing; {table.ENTRA_TENANTID} lets every")
-    assert read_settings(VALID | BUILTIN | ENTRA | {table.AUTH_RULES: RULES}).auth.rules
+    assert problem.startswith(
+        f"{auth_table.AUTH_RULES} is missing; {auth_table.ENTRA_TENANTID} lets every"
+    )
+    assert read_settings(VALID | BUILTIN | ENTRA | {auth_table.AUTH_RULES: RULES}).auth.rules
 
 
 def test_an_empty_document_of_rules_is_not_taken_for_none(tmp_path: Path) -> None:
     """As ``REGISTRY_AUTH_RULES="$(cat rules.toml)"`` would set it in the wrong folder."""
-    [problem] = problems(VALID | BUILTIN | ENTRA | {table.AUTH_RULES: ""})
-    assert problem.startswith(f"{table.AUTH_RULES} is set, but blank")
+    [problem] = problems(VALID | BUILTIN | ENTRA | {auth_table.AUTH_RULES: ""})
+    assert problem.startswith(f"{auth_table.AUTH_RULES} is set, but blank")
     empty = tmp_path / "rules.toml"
     empty.write_text("")
     for identities in (ENTRA, {}):
-        [problem] = problems(VALID | BUILTIN | identities | {table.AUTH_RULES: str(empty)})
+        [problem] = problems(VALID | BUILTIN | identities | {auth_table.AUTH_RULES: str(empty)})
         assert "there is no [[rule]], so nobody may do anything" in problem
 
 
 def test_settings_made_by_a_program_need_rules_for_entra_id_too() -> None:
-    builtin = BuiltinAuth("registry", KEY, entra=EntraAuth(ENTRA[table.ENTRA_TENANTID], ("x",)))
+    builtin = BuiltinAuth(
+        "registry", KEY, entra=EntraAuth(ENTRA[auth_table.ENTRA_TENANTID], ("x",))
+    )
     settings = Settings(
         AzureStorage("unused"), SECRET, auth=AuthSettings(Mode.BUILTIN, builtin=builtin)
     )

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from datetime import timedelta
 
 import pytest
 
@@ -59,6 +60,7 @@ def test_every_setting_is_read() -> None:
             table.HTTP_HOST: "https://registry.example.com",
             table.HTTP_RELATIVE_URLS: "yes",
             table.DELETE_ENABLED: "false",
+            table.DELETE_RETENTION: "72h",
             table.READ_ONLY: "on",
             table.INDEX_PLATFORMS: "none",
             table.MAX_REFERENCES: "20",
@@ -74,6 +76,7 @@ def test_every_setting_is_read() -> None:
     assert settings.public_url == "https://registry.example.com"
     assert settings.relative_urls is True
     assert (settings.delete, settings.read_only) == (False, True)
+    assert settings.delete_retention == timedelta(days=3)
     assert (settings.require_blobs, settings.require_children) == (False, False)
     assert settings.max_references == 20
 
@@ -111,6 +114,7 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
     "change, named, advice",
     [
         ({table.HTTP_SECRET: ""}, table.HTTP_SECRET, "openssl rand"),
+        ({table.DELETE_RETENTION: "14"}, table.DELETE_RETENTION, "such as 12h, 14d or 2w"),
         ({table.HTTP_SECRET: "short"}, table.HTTP_SECRET, "at least 32"),
         ({table.CONTAINER: ""}, table.CONTAINER, "3 to 63"),
         ({table.CONTAINER: "Upper"}, table.CONTAINER, "3 to 63"),
@@ -135,7 +139,9 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
         ({table.REDIRECT_MINSIZE: "1048577"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.DELETE_ENABLED: "never"}, table.DELETE_ENABLED, "true or false"),
         ({table.INDEX_PLATFORMS: "some"}, table.INDEX_PLATFORMS, "all, none"),
-        ({table.CACHE_MEMBERSHIP: "-1"}, table.CACHE_MEMBERSHIP, "0 or more"),
+        ({table.CACHE_MEMBERSHIP: "-1"}, table.CACHE_MEMBERSHIP, "0 to 900"),
+        ({table.CACHE_MEMBERSHIP: "901"}, table.CACHE_MEMBERSHIP, "0 to 900"),
+        ({table.MAX_REFERENCES: "-1"}, table.MAX_REFERENCES, "0 or more"),
         ({table.CACHE_MANIFESTS: "32M"}, table.CACHE_MANIFESTS, "whole number"),
         ({"REGISTRY_HTTP_SECRETS": "x"}, "REGISTRY_HTTP_SECRETS", table.HTTP_SECRET),
         ({"REGISTRY_STORAGE_AZURE_CONTAINERNAME": "x"}, "CONTAINERNAME", table.CONTAINER),

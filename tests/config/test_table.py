@@ -7,7 +7,8 @@ import re
 import pytest
 
 from registry_core.config.reader import SettingsReader
-from registry_core.config.table import SECTIONS, SETTINGS, Setting, Type
+from registry_core.config.setting import Setting, Type
+from registry_core.config.table import SECTIONS, SETTINGS
 from tests.house.tree import PROJECT
 from tools.settings import render
 
@@ -26,10 +27,12 @@ def test_every_setting_is_listed_once() -> None:
 def test_a_default_is_a_valid_value(setting: Setting) -> None:
     reader = SettingsReader({})
     match setting.type:
-        case Type.FLAG:
+        case Type.FLAG if setting.default:
             reader.flag(setting.name)
         case Type.NUMBER:
             reader.number(setting.name)
+        case Type.DURATION if setting.default:
+            reader.duration(setting.name)
         case Type.CHOICE:
             assert (reader.choice(setting.name) or "") == setting.default
             assert setting.choices

@@ -38,6 +38,7 @@ NEVER = (
     "registry_core.cli",
     "registry_core.serve",
     "registry_core.maintenance.doctor",
+    "registry_core.maintenance.retention",
     "registry_core.object_store.memory",
 )
 """What neither the start nor the first request needs, in any mode of authentication."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from registry_core.config import ConfigError, read_settings
+from registry_core.config import ConfigError, auth_table, read_settings
 from registry_core.config import table as config
 from tests.house.tree import PROJECT
 
@@ -36,8 +36,8 @@ REJECTED_BY_FLEX_CONSUMPTION = {
 
 SECRET = {
     config.HTTP_SECRET,
-    config.HTPASSWD_PATH,
-    config.BUILTIN_SIGNINGKEY,
+    auth_table.HTPASSWD_PATH,
+    auth_table.BUILTIN_SIGNINGKEY,
     "REGISTRY_AUTH_BUILTIN_PREVIOUSKEY",
 }
 KEYS = {config.ACCOUNT_KEY, config.CONNECTION_STRING, "AzureWebJobsStorage"}

@@ -8,14 +8,24 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from registry_core.jobs import JOBS
+from registry_core.config import read_settings
+from registry_core.jobs import FUNCTIONS_LIMIT, jobs_for
 from tests.house.tree import PROJECT
 
 HOST_JSON: dict[str, Any] = json.loads((PROJECT / "host.json").read_text())
 FUNCTION_APP = (PROJECT / "function_app.py").read_text()
+SETTINGS = read_settings(
+    {
+        "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "unused",
+        "REGISTRY_STORAGE_AZURE_CONTAINER": "unused",
+        "REGISTRY_HTTP_SECRET": "a secret of the tests, long enough for everybody",
+        "REGISTRY_GC_ENABLED": "true",
+    }
+)
+"""With every job switched on."""
 FUNCTIONS = [
     *re.findall(r'function_name\("(\w+)"\)', FUNCTION_APP),
-    *(job.name for job in JOBS),
+    *(job.name for job in jobs_for(SETTINGS)),
 ]
 
 
@@ -49,6 +59,12 @@ def test_the_timeout_allows_the_longest_upload() -> None:
     size = int(values["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
     allowed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert timedelta(seconds=size / (300 << 10)) < allowed <= timedelta(hours=1)
+
+
+def test_the_timeout_allows_a_job_to_end_by_itself() -> None:
+    """Also that of the old Consumption plan, which allows ten minutes at most."""
+    shortest = timedelta(minutes=10)
+    assert shortest - FUNCTIONS_LIMIT >= timedelta(minutes=2)
 
 
 def test_no_extension_bundle_is_loaded() -> None:

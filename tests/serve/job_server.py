@@ -32,5 +32,6 @@ async def endless(_: JobContext) -> None:
 
 
 if __name__ == "__main__":
-    with patch.object(run, "JOBS", (Job("tick", SECOND, tick), Job("endless", SECOND, endless))):
+    jobs = (Job("tick", SECOND, tick), Job("endless", SECOND, endless))
+    with patch.object(run, "jobs_for", lambda _: jobs):
         sys.exit(main())

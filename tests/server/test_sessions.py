@@ -24,7 +24,7 @@ LARGEST_STATE = UploadState(
     digest.SHA512,
     bytes(range(216)),
     digest.Digest.of(b"", digest.SHA512),
-    ImageConfig("windows", "arm64", "v8", "2026-11-28T06:30:00.123456789Z"),
+    ImageConfig("windows", "arm64", "v8", "2026-11-28T06:30:00.123456789Z", "1s" * 32),
     '"0x8DEADBEEFCAFE00"',
     50_000,
     1_800_000_000,

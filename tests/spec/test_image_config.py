@@ -25,6 +25,17 @@ CREATED = "2026-01-02T03:04:05Z"
         ({"os": "linux", "architecture": None, "created": 7}, ImageConfig("linux")),
         ({"os": "linux", "architecture": "a" * 65}, ImageConfig("linux")),
         ({"os": "linux", "variant": "a\nb"}, ImageConfig("linux")),
+        (
+            {"os": "linux", "config": {"Labels": {"quay.expires-after": "2w", "a": "b"}}},
+            ImageConfig("linux", expires_after="2w"),
+        ),
+        (
+            {"os": "linux", "config": {"Labels": {"quay.expires-after": "soon"}}},
+            ImageConfig("linux"),
+        ),
+        ({"os": "linux", "config": {"Labels": None}}, ImageConfig("linux")),
+        ({"os": "linux", "config": {"Labels": ["quay.expires-after"]}}, ImageConfig("linux")),
+        ({"os": "linux", "config": "quay.expires-after"}, ImageConfig("linux")),
         ({"created": CREATED}, None),
         ({}, None),
         (["os"], None),

@@ -1,6 +1,8 @@
 """Storage calls: each is billed and costs a round trip, so they are counted exactly, on Azurite."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -228,17 +230,23 @@ async def test_deletions(stack: Stack) -> None:
     """The index of a tag is listed before and after; a manifest's tags are looked for twice.
 
     A deletion of a blob or of a manifest begins a new generation of the repository (head, put).
+    Each writes its record (put) before it deletes anything; that of a tag names what its manifest
+    names, which is read (get) unless it is cached.
     """
     wire = stack.new_instance()
     await wire.push_image("v1", LAYER)
     assert (await wire.put_manifest("v2", MANIFEST)).status_code == 201
     delete_tag = wire.client.delete(f"{wire.base}/manifests/v2")
-    assert await stack.calls_of(delete_tag) == ["list", "delete", "delete", "list"]
+    assert await stack.calls_of(delete_tag) == ["list", "put", "delete", "delete", "list"]
+    assert (await wire.put_manifest("v2", MANIFEST)).status_code == 201
+    delete_tag = stack.new_instance().client.delete(f"{wire.base}/manifests/v2")
+    assert await stack.calls_of(delete_tag) == ["list", "get", "put", "delete", "delete", "list"]
     delete_blob = wire.client.delete(f"{wire.base}/blobs/{Digest.of(LAYER)}")
-    assert await stack.calls_of(delete_blob) == ["head", "delete", "head", "put"]
+    assert await stack.calls_of(delete_blob) == ["head", "put", "delete", "head", "put"]
     delete_manifest = wire.client.delete(f"{wire.base}/manifests/{Digest.of(MANIFEST)}")
     assert await stack.calls_of(delete_manifest) == [
         *("head", "head", "put", "list"),
+        "put",  # the record
         *("head", "set_metadata", "head"),  # is about to be removed; was the manifest pushed again?
         *("delete", "delete", "list"),  # the tag
         "delete",  # the revision link
@@ -246,3 +254,16 @@ async def test_deletions(stack: Stack) -> None:
         *("head", "put", "head", "list", "delete"),
         "list",  # was a tag added meanwhile?
     ]
+
+
+async def test_deletions_that_cannot_be_undone_cost_no_record(stack: Stack) -> None:
+    """REGISTRY_DELETE_RETENTION=0."""
+    settings = replace(SETTINGS, delete_retention=timedelta())
+    await stack.new_instance().push_image("v1", LAYER)
+    registry = build_registry(settings, stack.store)
+    delete_tag = registry.delete_tag("a/b", "v1")
+    assert await stack.calls_of(delete_tag) == ["list", "delete", "delete", "list"]
+    delete_blob = registry.delete_blob("a/b", Digest.of(LAYER))
+    assert await stack.calls_of(delete_blob) == ["head", "delete", "head", "put"]
+    calls = await stack.calls_of(registry.delete_manifest("a/b", Digest.of(MANIFEST)))
+    assert calls.count("put") == 2, "of the marker, before it goes"

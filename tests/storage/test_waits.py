@@ -203,9 +203,9 @@ def test_deletions(rounds: Rounds) -> None:
     def of_deletion(reference: object) -> int:
         return rounds.of(request(new_instance(rounds), "DELETE", f"manifests/{reference}"))
 
-    assert of_deletion("v3") == 4
-    assert of_deletion(Digest.of(MANIFEST)) == 16
-    assert of_deletion(Digest.of(REFERRER)) == 25
+    assert of_deletion("v3") == 6
+    assert of_deletion(Digest.of(MANIFEST)) == 17
+    assert of_deletion(Digest.of(REFERRER)) == 26
 
 
 def test_an_index_of_manifests_of_another_instance(rounds: Rounds) -> None:

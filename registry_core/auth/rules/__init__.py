@@ -6,4 +6,3 @@ from .decisions import Rules as Rules
 from .federation import Federation as Federation
 from .rule import INCLUDES as INCLUDES
 from .rule import Rule as Rule
-from .rule import RulesInvalid as RulesInvalid

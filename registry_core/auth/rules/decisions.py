@@ -80,7 +80,7 @@ class Rules:
     def parse(cls, text: str, file: str = "rules") -> Rules:
         """Parse a document in TOML. ``file`` is its name in messages.
 
-        :raises RulesInvalid: something is wrong with it; says all of it, with lines.
+        :raises DocumentInvalid: something is wrong with it; says all of it, with lines.
         """
         from .document import parse_document
 

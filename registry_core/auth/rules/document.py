@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...globs import RepositoryGlobs
-from ...toml_lines import find_lines
+from ...glob_coverage import repository_glob_problem
+from ...toml_tables import Problems, Source, Table, Text, nearest, parse_toml
 from ..secure_urls import is_secure_url
 from . import open_federations
-from .coverage import can_match, redundant_rules
+from .coverage import redundant_rules
 from .federation import Federation
 from .rule import ANYBODY, EVERYONE, INCLUDES, KINDS, Groups, Rule, Who
-from .tables import Problems, Source, Table, Text, nearest
 
-_POSITION = re.compile(r" \(at line (\d+), column \d+\)$| \(at end of document\)$")
 _FEDERATION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -34,10 +31,10 @@ class RulesDocument:
 def parse_document(text: str, file: str) -> RulesDocument:
     """Parse a document in TOML. ``file`` is its name in messages.
 
-    :raises RulesInvalid: something is wrong with it; says all of it, with lines.
+    :raises DocumentInvalid: something is wrong with it; says all of it, with lines.
     """
     problems, warnings = Problems(file), Problems(file)
-    content, source = _parse_toml(text.removeprefix("\ufeff"), problems)
+    content, source = parse_toml(text, problems)
     _expect_tables(content, source)
     groups = _read_groups(source.table(content, "groups"))
     federations = _read_federations(source.tables(content, "federation"), warnings)
@@ -46,22 +43,6 @@ def parse_document(text: str, file: str) -> RulesDocument:
     problems.raise_any()
     _warn_of_redundant(rules, groups, warnings)
     return RulesDocument(rules, groups, federations, warnings.lines())
-
-
-def _parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Source]:
-    """:raises RulesInvalid: the text is not TOML; then there is nothing else to report."""
-    try:
-        # ValueError: besides what TOML forbids, what Python does, such as numbers of 5000 digits.
-        return tomllib.loads(text), Source(find_lines(text), problems)
-    except RecursionError:
-        problems.add(1, "the document is nested too deeply")
-    except ValueError as error:
-        match = _POSITION.search(str(error))
-        end = text.count("\n") + 1
-        line = int(match[1]) if match and match[1] else end if match else 1
-        problems.add(line, f"not valid TOML: {_POSITION.sub('', str(error))}")
-    problems.raise_any()
-    raise AssertionError("problems were added")
 
 
 def _expect_tables(content: Mapping[str, Any], source: Source) -> None:
@@ -207,10 +188,5 @@ def _check_action(text: Text, problems: Problems) -> None:
 
 
 def _check_glob(text: Text, problems: Problems) -> None:
-    try:
-        RepositoryGlobs((text.text,))
-    except ValueError as error:
-        problems.add(text.line, str(error))
-        return
-    if not can_match(text.text):
-        problems.add(text.line, f'"{text.text}" matches no valid repository name')
+    if problem := repository_glob_problem(text.text):
+        problems.add(text.line, problem)

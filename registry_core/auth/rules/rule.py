@@ -30,14 +30,6 @@ _KIND_BY_SOURCE = {HTPASSWD: "user", ENTRA: "entra", FEDERATED: "federated", KEY
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class RulesInvalid(Exception):
-    """``problems``: one line of text each, in the document's order, with file and line."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
 @dataclass(frozen=True)
 class Who:
     """An entry of ``who``: one of `KINDS` with a name, or `EVERYONE` or `ANYBODY`."""

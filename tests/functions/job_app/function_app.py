@@ -1,4 +1,4 @@
-"""The project's function_app, with two jobs in the table: one succeeds, one fails."""
+"""The project's function_app, with two jobs of its own: one succeeds, one fails."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ _spec = importlib.util.spec_from_file_location("project_function_app", _PROJECT_
 assert _spec is not None
 assert _spec.loader is not None
 _module = importlib.util.module_from_spec(_spec)
-with patch.object(jobs, "JOBS", _TABLE):
+with patch.object(jobs, "jobs_for", lambda *_, **__: _TABLE):
     _spec.loader.exec_module(_module)
 app = _module.app

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.auth.rules.coverage import can_match, covers
+from registry_core.glob_coverage import TAGS, can_match, covers
 from registry_core.globs import RepositoryGlobs
-from registry_core.spec.names import is_name
+from registry_core.spec.names import is_name, is_tag
 
 GLOBS = st.lists(st.sampled_from(["a", "b", "/", "-", "_", "*", "**", "?"]), min_size=1, max_size=6)
 NAMES = [
@@ -20,6 +20,14 @@ NAMES = [
     for length in range(1, 6)
     for name in map("".join, product("ab/-_", repeat=length))
     if is_name(name)
+]
+
+TAG_GLOBS = st.lists(st.sampled_from(["A", "b", ".", "-", "_", "*", "?"]), min_size=1, max_size=6)
+TAG_NAMES = [
+    tag
+    for length in range(1, 6)
+    for tag in map("".join, product("Ab.-_", repeat=length))
+    if is_tag(tag)
 ]
 
 
@@ -72,6 +80,25 @@ def test_a_glob_covers_another_only_if_it_matches_all_its_names(wide: str, narro
 )
 def test_obvious_coverage_is_found(wide: str, narrow: str) -> None:
     assert covers(wide, narrow)
+
+
+@given(TAG_GLOBS.map("".join), TAG_GLOBS.map("".join))
+def test_globs_of_tags_are_compared_by_the_grammar_of_tags(wide: str, narrow: str) -> None:
+    matched = [tag for tag in TAG_NAMES if naive(narrow, tag)]
+    assert can_match(narrow, TAGS) or not matched
+    if covers(wide, narrow, TAGS):
+        assert [tag for tag in matched if not naive(wide, tag)] == []
+
+
+@pytest.mark.parametrize("glob", [".*", "-?", "a" * 129, "?" * 129])
+def test_globs_unlike_any_valid_tag_cannot_match(glob: str) -> None:
+    assert not can_match(glob, TAGS)
+
+
+@pytest.mark.parametrize("wide, narrow", [("*", "v?.*"), ("v*", "v1.*"), ("V?", "V1")])
+def test_obvious_coverage_of_tags_is_found(wide: str, narrow: str) -> None:
+    assert covers(wide, narrow, TAGS)
+    assert not covers(narrow, wide, TAGS)
 
 
 def test_malicious_globs_do_not_take_long() -> None:

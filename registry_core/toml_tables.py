@@ -1,13 +1,24 @@
-"""Reading the tables of a rules document. All problems are collected, with their lines."""
+"""Reading documents in TOML that people write. All problems are collected, with their lines."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...toml_lines import Path
-from .rule import RulesInvalid
+from .toml_lines import Path, find_lines
+
+_POSITION = re.compile(r" \(at line (\d+), column \d+\)$| \(at end of document\)$")
+
+
+class DocumentInvalid(Exception):
+    """``problems``: one line of text each, in the document's order, with file and line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 @dataclass
@@ -26,9 +37,30 @@ class Problems:
         return [f"{self.file}:{line}: {text}" for line, text in by_line]
 
     def raise_any(self) -> None:
-        """:raises RulesInvalid: there are problems."""
+        """:raises DocumentInvalid: there are problems."""
         if self.found:
-            raise RulesInvalid(self.lines())
+            raise DocumentInvalid(self.lines())
+
+
+def parse_toml(text: str, problems: Problems) -> tuple[Mapping[str, Any], Source]:
+    """Return what a document contains, and where.
+
+    :param problems: those of the document, to which the source will add.
+    :raises DocumentInvalid: the text is not TOML; then there is nothing else to report.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        # ValueError: besides what TOML forbids, what Python does, such as numbers of 5000 digits.
+        return tomllib.loads(text), Source(find_lines(text), problems)
+    except RecursionError:
+        problems.add(1, "the document is nested too deeply")
+    except ValueError as error:
+        match = _POSITION.search(str(error))
+        end = text.count("\n") + 1
+        line = int(match[1]) if match and match[1] else end if match else 1
+        problems.add(line, f"not valid TOML: {_POSITION.sub('', str(error))}")
+    problems.raise_any()
+    raise AssertionError("problems were added")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

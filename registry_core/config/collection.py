@@ -1,0 +1,90 @@
+"""Reading when and how garbage is collected."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ..storage.condemnation import LEAST_GRACE
+from .reader import SettingsReader
+from .settings import GcSettings
+from .table import (
+    GC_ENABLED,
+    GC_GRACE,
+    GC_SHARED,
+    GC_UNTAGGED,
+    GC_YOUNG,
+    PULLS_RECORD,
+    READ_ONLY,
+    RETENTION_RULES,
+    UPLOAD_AGE,
+)
+
+if TYPE_CHECKING:
+    from ..maintenance.retention import RetentionPolicy
+
+_log = logging.getLogger(__name__)
+
+# A client may take a while from one request of an upload to the next one.
+_LEAST_UPLOAD_AGE = timedelta(hours=1)
+
+
+def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
+    """Return how garbage is collected.
+
+    :param read_only: whether the registry is.
+    """
+    gc = GcSettings(
+        enabled=reader.flag(GC_ENABLED),
+        grace=reader.duration(GC_GRACE, least=timedelta(seconds=LEAST_GRACE)),
+        young=reader.duration(GC_YOUNG),
+        untagged=reader.optional_duration(GC_UNTAGGED),
+        retention=_read_retention(reader),
+        shared=reader.optional_flag(GC_SHARED),
+        upload_age=reader.duration(UPLOAD_AGE, least=_LEAST_UPLOAD_AGE),
+    )
+    if gc.enabled and read_only:
+        reader.problems.append(
+            f"{GC_ENABLED} contradicts {READ_ONLY}: a read-only registry deletes nothing; remove "
+            "one of the two"
+        )
+    if gc.shared and gc.untagged is not None:
+        reader.problems.append(
+            f"{GC_UNTAGGED} contradicts {GC_SHARED}: no manifest is deleted while other registries "
+            "write to the container; remove one of the two"
+        )
+    return gc
+
+
+def _read_retention(reader: SettingsReader) -> RetentionPolicy | None:
+    """Return the retention rules; None without a document."""
+    document = reader.document(RETENTION_RULES)
+    if document is None:
+        return None
+    from ..maintenance.retention import RetentionPolicy
+    from ..toml_tables import DocumentInvalid
+
+    try:
+        policy = RetentionPolicy.parse(document.text, str(document.path or RETENTION_RULES))
+    except DocumentInvalid as error:
+        reader.problems += [f"{RETENTION_RULES}: {problem}" for problem in error.problems]
+        return None
+    for warning in policy.warnings:
+        _log.warning("%s: %s", RETENTION_RULES, warning)
+    return policy
+
+
+def read_record_pulls(reader: SettingsReader, gc: GcSettings, *, read_only: bool) -> bool:
+    """Return whether what is pulled is recorded.
+
+    :param gc: what may depend on it.
+    :param read_only: whether the registry is.
+    """
+    wanted = reader.optional_flag(PULLS_RECORD)
+    if wanted is False and gc.retention is not None and gc.retention.keeps_pulled():
+        reader.problems.append(
+            f"{PULLS_RECORD} contradicts {RETENTION_RULES}: a rule keeps what was pulled, which "
+            f"nobody knows without a record; remove {PULLS_RECORD}, or that rule"
+        )
+    return not read_only and (gc.uses_pulls if wanted is None else wanted)
