@@ -162,9 +162,9 @@ class ObjectStore(Protocol):
     not have taken place, and `StoreRefused` if storage does not permit it in the object's state.
 
     Failed calls are retried, a limited number of times. If the answer to an earlier attempt was
-    lost and a condition fails for that reason, `put`, `set_metadata`, `commit` and `delete`
-    recognise their own work, with one more call, and succeed. `copy` does not: after its
-    `ConditionFailed` the caller has to look.
+    lost and a condition fails for that reason, `put`, `set_metadata`, `commit`, `delete` and
+    `delete_batch` recognise their own work, with one more call, and succeed. `copy` does not: after
+    its `ConditionFailed` the caller has to look.
     """
 
     async def head(self, path: str) -> Properties:
@@ -323,6 +323,17 @@ class ObjectStore(Protocol):
         :raises NotFound: the object does not exist.
         :raises ConditionFailed: the object is not the one of ``if_match``. Without an object,
             either of the two is raised for ``if_match``.
+        """
+
+    async def delete_batch(self, items: Sequence[tuple[str, Condition]]) -> Sequence[bool]:
+        """Delete up to 256 objects as `delete` does, each on its own condition. One call, or none.
+
+        Returns for each whether it was deleted: not if it does not exist, or does not meet the
+        condition. They are deleted in any order, some perhaps before the call fails. An object that
+        is gone after a lost answer counts as deleted by this call.
+
+        :raises ValueError: there are more than 256 items.
+        :raises BatchRefused: storage refuses to delete some, and the others are settled.
         """
 
     async def list_page(

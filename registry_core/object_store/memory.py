@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
+from .batches import check_batch, settled
 from .errors import (
     BlockListInvalid,
     BlocksRefused,
@@ -15,6 +16,7 @@ from .errors import (
     ContinuationInvalid,
     NotFound,
     RangeNotSatisfiable,
+    StoreError,
     StoreUnavailable,
     TooLarge,
     WrongKind,
@@ -32,6 +34,7 @@ from .interface import (
     check_block_id,
     check_metadata,
     check_source_range,
+    delete_if,
 )
 
 
@@ -189,6 +192,15 @@ class MemoryStore:
         self._check(path, condition)
         del self.objects[path]
         self.staged.pop(path, None)
+
+    async def delete_batch(self, items: Sequence[tuple[str, Condition]]) -> Sequence[bool]:
+        return settled([await self._try_to_delete(*item) for item in check_batch(items)])
+
+    async def _try_to_delete(self, path: str, condition: Condition) -> bool | StoreError:
+        try:
+            return await delete_if(self, path, condition)
+        except StoreError as error:
+            return error
 
     async def list_page(
         self,

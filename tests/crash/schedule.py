@@ -17,8 +17,9 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator,
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from registry_core.object_store.errors import NotFound, StoreUnavailable
-from registry_core.object_store.interface import ObjectStore
+from registry_core.object_store.batches import settled
+from registry_core.object_store.errors import NotFound, StoreError, StoreUnavailable
+from registry_core.object_store.interface import Condition, ObjectStore, delete_if
 from registry_core.registry import Registry, Upload
 
 from .chance import draw_from
@@ -83,6 +84,16 @@ class _Gate:
     waiting: dict[Label, _Call]
     is_dead: bool = False
     _made: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    async def delete_batch(self, items: Sequence[tuple[str, Condition]]) -> Sequence[bool]:
+        """Make each deletion of a batch a call of its own: so they take place in storage."""
+        store = cast(ObjectStore, self)
+        deletions = [delete_if(store, path, condition) for path, condition in items]
+        outcomes = await asyncio.gather(*deletions, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, StoreError):
+                raise outcome
+        return settled(cast("list[bool | StoreError]", outcomes))
 
     def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:

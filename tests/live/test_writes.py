@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from registry_core.aio import for_each
 from registry_core.object_store.azure import AzureBlobStore, session
+from registry_core.object_store.batches import MAX_BATCH
 from registry_core.object_store.errors import ConditionFailed
-from registry_core.object_store.interface import IF_ABSENT, ObjectStore, exists
+from registry_core.object_store.interface import IF_ABSENT, ObjectStore, exists, if_match
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
@@ -138,3 +140,17 @@ async def test_a_copy_is_whole_whoever_reads_its_source(
         assert (await store.get("a", limit=len(LARGE))).content == LARGE
         relays = store._copier._relays_until > asyncio.get_running_loop().time()
         note("copies", "pass through the registry" if relays else "are made by storage")
+
+
+async def test_a_full_batch_of_conditional_deletions(store: AzureBlobStore, note: Note) -> None:
+    """Needs Azure to show how long it takes, and that an identity may do it."""
+    paths = [f"batch/{number:03}" for number in range(MAX_BATCH)]
+    etags = await for_each(paths, lambda path: store.put(path, CONTENT), limit=16)
+    changed = await store.set_metadata(paths[7], {"a": "b"})
+    items = [(path, if_match(etag)) for path, etag in zip(paths, etags, strict=True)]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    deleted = await store.delete_batch(items)
+    note("a batch of 256 deletions, seconds", f"{loop.time() - began:.1f}")
+    assert deleted == [path != paths[7] for path in paths]
+    assert (await store.head(paths[7])).etag == changed

@@ -29,9 +29,10 @@ from registry_core.object_store.azure import AzureBlobStore
 from registry_core.object_store.azure.client import query_text, quote_path
 from registry_core.object_store.azure.shared_key import SharedKey
 from registry_core.object_store.errors import ConditionFailed
-from registry_core.object_store.interface import IF_ABSENT, if_match
+from registry_core.object_store.interface import IF_ABSENT, UNCONDITIONAL, if_match
 from registry_core.serve.azurite import ACCOUNT, KEY, Azurite
 from tests.support.azurite import opened_at
+from tests.support.batches import SentPart, parse_batch
 from tests.support.reverse_proxy import ReverseProxy
 
 pytestmark = pytest.mark.anyio
@@ -111,15 +112,27 @@ class Recorder(ReverseProxy):
                     for name, value in request.headers.items()
                     if name.lower() not in DIFFERENCES
                 },
-                _normalized(body),
+                _normalized(request.headers.get("Content-Type", ""), body),
             )
         )
         return await self.forward(out, request, f"127.0.0.1:{self._azurite.port}", body)
 
 
-def _normalized(body: bytes) -> bytes:
-    """Return a body without the quotes of its XML declaration, which do not matter."""
+def _normalized(content_type: str, body: bytes) -> bytes:
+    """Return a body without what does not matter.
+
+    That is the boundary of a batch, and in its parts what does not in a request, and the quotes of
+    an XML declaration.
+    """
+    if content_type.startswith("multipart/"):
+        return "\n".join(map(_described, parse_batch(content_type, body))).encode()
     return body.replace(b"'", b'"').replace(b"?>\n", b"?>")
+
+
+def _described(part: SentPart) -> str:
+    headers = {name: value for name, value in part.headers.items() if name not in DIFFERENCES}
+    if_match = part.headers.get("if-match")
+    return f"{part.content_id} {part.method} {part.path.rstrip('?')} {headers} {if_match}"
 
 
 @pytest.fixture
@@ -210,6 +223,12 @@ CALLS: dict[str, tuple[Ours, Theirs]] = {
     "delete if match": (
         lambda s: s.delete(PATH, condition=if_match('"0x1"')),
         lambda b: b.delete_blob(etag='"0x1"', match_condition=MATCH),
+    ),
+    "delete_batch": (
+        lambda s: s.delete_batch([(PATH, if_match('"0x1"')), ("new", UNCONDITIONAL)]),
+        lambda b: b.container.delete_blobs(
+            {"name": PATH, "etag": '"0x1"'}, "new", raise_on_any_failure=False
+        ),
     ),
     "list": (
         lambda s: s.list_page("/docker/", metadata=True),

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession, web
 
 from registry_core.object_store.azure import AzureBlobStore, Limits
+from registry_core.object_store.interface import UNCONDITIONAL
 from registry_core.serve.azurite import Azurite
 from tests.contracts.object_store import CONTENT, content_of, make_block_id, stage
 from tests.support.azurite import opened, opened_at
@@ -72,6 +73,11 @@ ONE_CALL: dict[str, tuple[str, str, Callable[[AzureBlobStore], Awaitable[Any]]]]
     ),
     "copy": ("PUT", "copy", lambda s: s.copy("b", "empty", size=0, metadata={"a": "b"})),
     "delete": ("DELETE", "delete", lambda s: s.delete("a")),
+    "delete many": (
+        "POST",
+        "delete_batch",
+        lambda s: s.delete_batch([(path, UNCONDITIONAL) for path in ("a", "empty", "missing")]),
+    ),
     "list": ("GET", "list", lambda s: s.list_page("")),
     "list a page": ("GET", "list", lambda s: s.list_page("", limit=1, by_folder=True)),
 }
@@ -88,6 +94,13 @@ async def test_an_operation_is_one_request(store: AzureBlobStore, calls: Calls, 
 
 async def test_a_url_is_signed_without_a_request(store: AzureBlobStore, calls: Calls) -> None:
     await store.signed_url("a", seconds=60)
+    assert calls == []
+
+
+async def test_a_batch_of_no_deletions_takes_no_request(
+    store: AzureBlobStore, calls: Calls
+) -> None:
+    assert list(await store.delete_batch([])) == []
     assert calls == []
 
 

@@ -99,6 +99,25 @@ async def test_a_deletion_takes_place_once(
             await store.head("a")
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+async def test_a_batch_of_deletions_takes_place_once(
+    *, storage: FaultyStorage, remote: AzureBlobStore, store: AzureBlobStore, conditional: bool
+) -> None:
+    """What has changed since is neither deleted nor counted, whatever the first answer was."""
+    for fault in Fault:
+        etags = {path: await store.put(path, CONTENT) for path in "abc"}
+        theirs = await store.put("c", NEW)
+        inject(storage, fault)
+        items = [
+            (path, if_match(etag) if conditional or path == "c" else UNCONDITIONAL)
+            for path, etag in etags.items()
+        ]
+        assert await remote.delete_batch(items) == [True, True, False], fault
+        assert storage.injected[fault] == 1
+        [left] = (await store.list_page("")).entries
+        assert (left.path, (await store.head("c")).etag) == ("c", theirs)
+
+
 async def test_deleting_a_missing_object_is_not_taken_for_success(
     storage: FaultyStorage, remote: AzureBlobStore
 ) -> None:

@@ -69,7 +69,9 @@ async def test_the_call_is_repeated_once_with_a_new_token(
     assert set(others) <= {new}
     assert len(others) == (operation in SIGNED)
     first, second = storage.received[:2]
-    assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
+    assert (first.method, first.target) == (second.method, second.target)
+    # The parts of a batch have the token as well; its length may differ.
+    assert first.body.replace(old.encode(), new.encode()) == second.body
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -15,6 +15,7 @@ from registry_core.object_store.azure.errors import AnswerMalformed
 from registry_core.object_store.azure.listing import ListingMalformed
 from registry_core.object_store.azure.session import make_connector
 from registry_core.object_store.errors import TooLarge
+from registry_core.object_store.interface import UNCONDITIONAL
 from tests.support.scripted_storage import (
     ACCOUNT,
     CONTAINER,
@@ -37,7 +38,7 @@ READS: dict[str, Callable[[AzureBlobStore], Awaitable[object]]] = {
 
 
 class EndlessStorage:
-    """Answers every GET with `SIZE` bytes and ``headers``; ``sent`` counts those sent."""
+    """Answers every request with `SIZE` bytes and ``headers``; ``sent`` counts those sent."""
 
     def __init__(self, **headers: str) -> None:
         self.headers = HEADERS | {name.replace("_", "-"): text for name, text in headers.items()}
@@ -104,6 +105,16 @@ async def test_a_listing_whose_rows_do_not_end_is_not_read_on() -> None:
     async with serving(endless) as store:
         with pytest.raises(ListingMalformed, match=f"list {CONTAINER}: .*: a row has no end"):
             await store.list_page("")
+        async with asyncio.timeout(30):
+            await endless.done.wait()
+    assert endless.sent < SIZE / 8
+
+
+async def test_an_answer_to_a_batch_that_does_not_end_is_not_read_on() -> None:
+    endless = EndlessStorage(Content_Type="multipart/mixed; boundary=b")
+    async with serving(endless) as store:
+        with pytest.raises(AnswerMalformed, match=r"delete_batch .*: more than 8192 bytes"):
+            await store.delete_batch([("a", UNCONDITIONAL)])
         async with asyncio.timeout(30):
             await endless.done.wait()
     assert endless.sent < SIZE / 8

@@ -124,6 +124,10 @@ class CountingStore:
         self.calls.append(("delete", path))
         await self.inner.delete(path, condition=condition)
 
+    async def delete_batch(self, items: Sequence[tuple[str, Condition]]) -> Sequence[bool]:
+        self.calls.append(("delete_batch", items[0][0] if items else ""))
+        return await self.inner.delete_batch(items)
+
     async def list_page(
         self,
         prefix: str,

@@ -17,10 +17,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from registry_core.object_store.errors import (
     BlockListInvalid,
@@ -32,6 +33,7 @@ from registry_core.object_store.errors import (
 )
 from registry_core.object_store.interface import Condition, Entry, Page, Properties
 from registry_core.object_store.memory import MemoryStore
+from tests.support.batches import BOUNDARY, AnsweredPart, SentPart, format_answers, parse_batch
 from tests.support.secure_azurite import Trust
 
 ACCOUNT = "account"
@@ -87,6 +89,8 @@ class Received:
 
 
 Choose = Callable[[Received], "Instead | web.StreamResponse | None"]
+ChoosePart = Callable[[Received], "Instead | None"]
+"""Likewise for a request in a batch."""
 
 
 class ScriptedStorage:
@@ -99,6 +103,7 @@ class ScriptedStorage:
         self.store = MemoryStore()
         self.answers: list[Instead | None] = []
         self.choose: Choose = lambda _: None
+        self.choose_part: ChoosePart = lambda _: None
         self.received: list[Received] = []
         self.connections: set[asyncio.BaseTransport] = set()
         """Those on which a request has arrived, closed ones included."""
@@ -149,6 +154,24 @@ class ScriptedStorage:
             return await self._list_blocks(request)
         return await self._read(request)
 
+    async def _execute_batch(self, request: Received) -> web.Response:
+        """Execute the requests of a batch; `choose_part` may replace answers to them."""
+        content_type = request.headers["Content-Type"]
+        answers = [
+            await self._answer_part(_received_part(part), part.content_id)
+            for part in parse_batch(content_type, request.body)
+        ]
+        headers = {"Content-Type": f"multipart/mixed; boundary={BOUNDARY}"}
+        return web.Response(status=202, body=format_answers(answers), headers=headers)
+
+    async def _answer_part(self, part: Received, content_id: str) -> AnsweredPart:
+        instead = self.choose_part(part)
+        answer = await self._executed(part) if instead is None or instead.after else None
+        answer = instead.response() if instead else answer
+        assert answer is not None
+        assert isinstance(answer.body, bytes | None)
+        return AnsweredPart(content_id, answer.status, answer.headers, answer.body or b"")
+
     async def _list_blocks(self, request: Received) -> web.Response:
         if request.query["blocklisttype"] == "uncommitted":
             await self.store.uncommitted_blocks(request.path)
@@ -165,6 +188,8 @@ class ScriptedStorage:
 
     async def _execute_on_container(self, request: Received) -> web.Response:
         """Execute an operation on the container, or on the account."""
+        if request.query.get("comp") == "batch":
+            return await self._execute_batch(request)
         if request.query["restype"] == "service":
             return web.Response(body=_KEY)
         if request.query["restype"] == "account":
@@ -263,6 +288,11 @@ async def _received(request: web.BaseRequest) -> Received:
         await request.content.read(),
         request.raw_path,
     )
+
+
+def _received_part(part: SentPart) -> Received:
+    _, _, path = unquote(part.path).removeprefix(f"/{ACCOUNT}/").partition("/")
+    return Received(part.method, path, {}, CIMultiDict(part.headers), b"", part.path)
 
 
 def _reset(request: web.BaseRequest) -> NoReturn:

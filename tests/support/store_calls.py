@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from registry_core.object_store.azure import AzureBlobStore, AzureIdentity, TokenEndpoint
+from registry_core.object_store.interface import UNCONDITIONAL
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import CONTENT, make_block_id, stage
 from tests.support.managed_identity import IdentityEndpoint
@@ -33,6 +34,7 @@ SMALL_WRITES: dict[str, Call] = {
     "put": lambda s: s.put("b", CONTENT, metadata=METADATA),
     "set_metadata": lambda s: s.set_metadata("a", METADATA),
     "delete": lambda s: s.delete("a"),
+    "delete_batch": lambda s: s.delete_batch([("a", UNCONDITIONAL)]),
 }
 LARGE_WRITES: dict[str, Call] = {
     "stage": lambda s: s.stage("b", BLOCK, CONTENT, md5=MD5),

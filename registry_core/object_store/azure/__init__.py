@@ -5,8 +5,9 @@
 (`error_answers`, `error_codes`, `errors`). `reading`, `listing`, `blocks` and `properties` read
 answers and check that they are what was requested. `signing` makes signed URLs, with `sas` and a
 `delegation_key`. `managed_identity` requests tokens where azure-identity is not needed. `copying`
-has copies of many calls, `lost_answers` recognises the work of an earlier attempt, and
-`access_check` finds out beforehand what storage denies.
+has copies of many calls, `batch` deletions of many blobs in one, with `multipart` bodies.
+`lost_answers` recognises the work of an earlier attempt, and `access_check` finds out beforehand
+what storage denies.
 """
 
 from .client import DEFAULT_API_VERSION, OnCall

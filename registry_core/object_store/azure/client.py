@@ -40,6 +40,7 @@ Consume = Callable[[ClientResponse], Awaitable[T]]
 """Reads a successful answer. If it breaks off, or is malformed, the request is repeated.
 
 :raises AnswerMalformed: the answer is not what was requested.
+:raises RetryError: it arrived, and says that a part of what was requested has to be repeated.
 """
 
 OnCall = Callable[[str, str], None]
@@ -87,8 +88,9 @@ class Request(Generic[T]):
     """One operation on storage, before it is authorized.
 
     ``subject`` is the blob's path, or what else messages are to name. ``resource`` is the path of
-    the URL below that of the service, unencoded. ``seconds`` limit the operation, retries included,
-    and ``silence`` the time without a byte, if not as in `Limits`.
+    the URL below that of the service, unencoded. ``make_body`` makes the body of each attempt
+    instead of ``body``. ``seconds`` limit the operation, retries included, and ``silence`` the time
+    without a byte, if not as in `Limits`.
     """
 
     operation: str
@@ -99,6 +101,7 @@ class Request(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Buffer = b""
+    make_body: Callable[[], Awaitable[Buffer]] | None = None
     seconds: float | None = None
     silence: float | None = None
 
@@ -111,7 +114,7 @@ class Answer(Generic[T]):
     value: T
 
 
-class _RetryError(Exception):
+class RetryError(Exception):
     """An attempt failed, and another may succeed. ``error`` is what to raise without another."""
 
     def __init__(
@@ -180,7 +183,7 @@ class BlobClient:
         :raises StoreUnavailable: no answer in time.
         """
         seconds = request.seconds or self.limits.total
-        failures: list[_RetryError] = []
+        failures: list[RetryError] = []
         try:
             async with storage_slot(), asyncio.timeout(seconds):
                 deadline = asyncio.get_running_loop().time() + seconds
@@ -190,6 +193,22 @@ class BlobClient:
             if failures:
                 text = f"{text}; before: {failures[-1]}"
             raise StoreUnavailable(text) from None
+
+    async def authorized_part(
+        self, method: str, resource: str, headers: Mapping[str, str]
+    ) -> tuple[str, Mapping[str, str]]:
+        """Return the path and all headers of a request without a body that is a part of another.
+
+        The version of the protocol is that of the whole.
+        """
+        path = self._path(resource)
+        headers = {**headers, "x-ms-date": _http_date(int(time.time()))}
+        authorization = await self._authorizer.authorize(method, path, {}, headers)
+        return path, {**headers, "Authorization": authorization}
+
+    def reject(self, authorization: str) -> bool:
+        """Note that storage does not accept a header. Returns whether another can be had."""
+        return self._authorizer.reject(authorization)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -203,21 +222,21 @@ class BlobClient:
         request: Request[T],
         attempts: Attempts,
         deadline: float,
-        failures: list[_RetryError],
+        failures: list[RetryError],
     ) -> Answer[T]:
         """Send a request until an attempt succeeds; ``failures`` notes those that did not."""
         loop = asyncio.get_running_loop()
         while True:
             try:
                 return await self._attempt(request, attempts)
-            except _RetryError as failure:
+            except RetryError as failure:
                 delay = delay_before(len(failures), self.limits, failure.headers)
                 failures.append(failure)
                 if not self._may_retry(failures) or loop.time() + delay >= deadline:
                     raise failure.error from None
             await asyncio.sleep(delay)
 
-    def _may_retry(self, failures: Sequence[_RetryError]) -> bool:
+    def _may_retry(self, failures: Sequence[RetryError]) -> bool:
         """Return whether the latest failure is not one too many of its kind."""
         is_failed = failures[-1].outcome is Outcome.FAILED
         alike = sum((failure.outcome is Outcome.FAILED) is is_failed for failure in failures)
@@ -226,12 +245,12 @@ class BlobClient:
     async def _attempt(self, request: Request[T], attempts: Attempts) -> Answer[T]:
         """Send a request once; once more if storage does not accept the token, but another.
 
-        :raises _RetryError: another attempt may succeed.
+        :raises RetryError: another attempt may succeed.
         """
-        headers = await self._authorized(request)
-        reply = await self._exchange(request, headers, attempts)
+        headers, body = await self._completed(request)
+        reply = await self._exchange(request, headers, body, attempts)
         if reply.status == 401 and self._authorizer.reject(headers["Authorization"]):
-            reply = await self._exchange(request, await self._authorized(request), attempts)
+            reply = await self._exchange(request, *await self._completed(request), attempts)
         if reply.value is not None:
             return Answer(reply.headers, reply.value)
         error = to_error(
@@ -245,40 +264,43 @@ class BlobClient:
         outcome = outcome_of(reply.status, reply.headers)
         if outcome is Outcome.FINAL:
             raise error
-        raise _RetryError(error, outcome, reply.headers)
+        raise RetryError(error, outcome, reply.headers)
 
     async def _exchange(
-        self, request: Request[T], headers: Mapping[str, str], attempts: Attempts
+        self, request: Request[T], headers: Mapping[str, str], body: Buffer, attempts: Attempts
     ) -> _Reply[T]:
         """Send a request, and note if it may have been executed without an answer.
 
-        :raises _RetryError: an answer did not arrive, or not the one that was requested.
+        :raises RetryError: an answer did not arrive, or not the one that was requested.
         """
         if self._on_call is not None:
             self._on_call(request.method, request.operation)
         settled = attempts.sent
         try:
-            reply = await self._reply(request, headers, attempts)
+            reply = await self._reply(request, headers, body, attempts)
             if outcome_of(reply.status, reply.headers) in _SETTLED:
                 settled += 1
             return reply
+        except RetryError:
+            settled += 1
+            raise
         except AnswerMalformed as error:
             text = f"{request.operation} {request.subject}: {error}"
-            raise _RetryError(type(error)(text)) from None
+            raise RetryError(type(error)(text)) from None
         except (ClientError, TimeoutError, OSError) as error:
             text = f"{request.operation} {request.subject}: {_describe(error)}"
-            raise _RetryError(StoreUnavailable(text)) from None
+            raise RetryError(StoreUnavailable(text)) from None
         finally:
             attempts.answer_lost |= attempts.sent > settled
 
     async def _reply(
-        self, request: Request[T], headers: Mapping[str, str], attempts: Attempts
+        self, request: Request[T], headers: Mapping[str, str], body: Buffer, attempts: Attempts
     ) -> _Reply[T]:
         async with self._open_session().request(
             request.method,
             URL(self.url(request.resource) + query_text(request.query), encoded=True),
             headers=headers,
-            data=payload(request.body),
+            data=payload(body),
             allow_redirects=False,
             timeout=self._timeouts_of(request),
             trace_request_ctx=attempts,
@@ -286,23 +308,24 @@ class BlobClient:
             if response.status < 300 and is_from_storage(response.headers):
                 value = await request.consume(response)
                 return _Reply(response.status, response.headers, value)
-            body = await response.content.read(_MAX_ERROR_BYTES)
-            return _Reply(response.status, response.headers, None, body)
+            error = await response.content.read(_MAX_ERROR_BYTES)
+            return _Reply(response.status, response.headers, None, error)
 
-    async def _authorized(self, request: Request[T]) -> Mapping[str, str]:
-        """Return all headers of a request."""
+    async def _completed(self, request: Request[T]) -> tuple[Mapping[str, str], Buffer]:
+        """Return all headers of a request, and its body."""
+        body = await request.make_body() if request.make_body else request.body
         headers = {
             **request.headers,
             "x-ms-date": _http_date(int(time.time())),
             "x-ms-version": self.api_version,
         }
-        if size := memoryview(request.body).nbytes:
+        if size := memoryview(body).nbytes:
             headers["Content-Length"] = str(size)
         path = self._path(request.resource)
         authorization = await self._authorizer.authorize(
             request.method, path, request.query, headers
         )
-        return headers | {"Authorization": authorization, "User-Agent": _USER_AGENT}
+        return headers | {"Authorization": authorization, "User-Agent": _USER_AGENT}, body
 
     def _path(self, resource: str) -> str:
         return self._base_path + quote_path(resource)

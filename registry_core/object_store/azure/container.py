@@ -66,6 +66,10 @@ class Container:
         """Write a blob by PUT, and return its new ETag; else as `read`."""
         return (await self.read(operation, "PUT", path, read_written, **options)).value
 
+    def small_write(self) -> dict[str, str]:
+        """Return the query parameter that limits the time of a small write in storage."""
+        return {"timeout": str(self.client.limits.small_write)}
+
     async def sign(self, path: str, seconds: float) -> Signature:
         """Return a signature that lets its bearer read a blob for ``seconds``."""
         return await self.signer.sign(self.name, path, seconds=seconds)

@@ -28,6 +28,7 @@ from ..interface import (
 )
 from .access_check import check_all, permits
 from .account import account_name_of, parse_connection_string
+from .batch import DELETION, BlobDeleter
 from .blocks import block_list, encode_block_id, read_block_list, read_staged_blocks
 from .client import ACCEPT_XML, DEFAULT_API_VERSION, XML, BlobClient
 from .container import Container
@@ -86,6 +87,7 @@ class AzureBlobStore:
         self._copier = Copier(self, self._container)
         self._reader = BlobReader(self._container)
         self._lister = BlobLister(self._container)
+        self._deleter = BlobDeleter(self, self._container)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, **options: Any) -> Self:
@@ -266,7 +268,7 @@ class AzureBlobStore:
         return await self._container.write(
             operation,
             path,
-            query=self._small_write() if is_small else {},
+            query=self._container.small_write() if is_small else {},
             headers={
                 **_OCTETS,
                 "x-ms-blob-type": "BlockBlob",
@@ -286,7 +288,7 @@ class AzureBlobStore:
             return await self._container.write(
                 "set_metadata",
                 path,
-                query={"comp": "metadata", **self._small_write()},
+                query={"comp": "metadata", **self._container.small_write()},
                 headers={**metadata_headers(checked), **condition_headers(condition)},
                 attempts=attempts,
             )
@@ -389,8 +391,8 @@ class AzureBlobStore:
                 "delete",
                 "DELETE",
                 path,
-                query=self._small_write(),
-                headers={"x-ms-delete-snapshots": "include", **condition_headers(condition)},
+                query=self._container.small_write(),
+                headers={**DELETION, **condition_headers(condition)},
                 attempts=attempts,
             )
         except NotFound:
@@ -399,6 +401,10 @@ class AzureBlobStore:
         except ConditionFailed:  # Azurite's answer for an object that does not exist
             if not attempts.answer_lost or await exists(self, path):
                 raise
+
+    async def delete_batch(self, items: Sequence[tuple[str, Condition]]) -> Sequence[bool]:
+        """See `ObjectStore`. REST: blob-batch, delete-blob."""
+        return await self._deleter.delete(items)
 
     async def list_page(
         self,
@@ -430,6 +436,3 @@ class AzureBlobStore:
     async def close(self) -> None:
         """See `ObjectStore`."""
         await self._container.close()
-
-    def _small_write(self) -> dict[str, str]:
-        return {"timeout": str(self._container.client.limits.small_write)}

@@ -5,6 +5,7 @@
 """
 
 from .append_blobs import AppendBlobContract
+from .batches import Batches
 from .blocks import Blocks
 from .common import (
     CONTENT,
@@ -25,7 +26,7 @@ from .snapshots import SnapshotContract
 from .whole_objects import WholeObjects
 
 
-class ObjectStoreContract(WholeObjects, Ranges, Metadata, Blocks, Copies, Listings):
+class ObjectStoreContract(WholeObjects, Ranges, Metadata, Blocks, Copies, Listings, Batches):
     """The whole contract, except for what other programs leave behind."""
 
 
@@ -33,6 +34,7 @@ __all__ = [
     "CONTENT",
     "Append",
     "AppendBlobContract",
+    "Batches",
     "Copies",
     "ForeignBlockContract",
     "Listings",

@@ -83,3 +83,12 @@ class AppendBlobContract:
         await store.delete("a", condition=if_match(etag))
         await store.put("a", b"new")
         assert await content_of(store, "a") == b"new"
+
+    async def test_append_blobs_are_deleted_in_a_batch(
+        self, store: ObjectStore, append: Append
+    ) -> None:
+        await append("a", CONTENT)
+        await append("b", CONTENT)
+        seen = (await store.head("b")).etag
+        assert await store.delete_batch([("a", STALE), ("b", if_match(seen))]) == [False, True]
+        assert [entry.path for entry in (await store.list_page("")).entries] == ["a"]

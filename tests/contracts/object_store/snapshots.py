@@ -36,3 +36,14 @@ class SnapshotContract:
         await store.delete("a", condition=if_match(written))
         with pytest.raises(NotFound):
             await store.head("a")
+
+    async def test_an_object_with_snapshots_is_deleted_in_a_batch(
+        self, store: ObjectStore, take_snapshot: TakeSnapshot
+    ) -> None:
+        await store.put("a", CONTENT)
+        seen = await store.put("b", CONTENT)
+        await take_snapshot("a")
+        await take_snapshot("b")
+        deleted = await store.delete_batch([("a", STALE), ("b", if_match(seen))])
+        assert deleted == [False, True]
+        assert [entry.path for entry in (await store.list_page("")).entries] == ["a"]
