@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 import httpx
 
@@ -35,17 +37,29 @@ class Refused(Exception):
 
 @dataclass
 class Wire:
-    """One client's way to the registry. ``slowest`` is in seconds."""
+    """One client's way to the registry; use it in a `with`. ``slowest`` is in seconds.
+
+    ``asks`` is the share of blobs that it asks for before it uploads them.
+    """
 
     authorities: Sequence[str]
     chance: random.Random
+    asks: float = 0.8
     counts: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
     def __post_init__(self) -> None:
         self._http = httpx.Client(timeout=120, follow_redirects=True)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._http.close()
 
     def send(
@@ -94,13 +108,18 @@ class Wire:
     # -- pushes
 
     def push(self, holding: Holding, manifests: Sequence[Push], tag: str | None) -> None:
-        """Push manifests in order until they are acknowledged; the tag is set to the last."""
+        """Push manifests in order until they are acknowledged; the tag is set to the last.
+
+        :raises Lost: a manifest that the repository has is refused when it is pushed without blobs.
+        """
         for attempt in range(_ATTEMPTS):
             try:
                 for push in manifests:
                     is_last = push is manifests[-1]
                     self._push_once(holding.repository, push, tag if is_last else None)
             except (Refused, Unanswered) as error:
+                if isinstance(error, Refused) and not any(push.blobs for push in manifests):
+                    raise Lost(f"{holding.repository} lacks what its manifests name") from error
                 self.counts["pushes repeated"] += 1
                 if attempt == _ATTEMPTS - 1:
                     raise AssertionError(f"{holding.repository} takes no push: {error}") from error
@@ -128,7 +147,7 @@ class Wire:
         """Make the repository have a blob: it has it, or it is mounted or uploaded."""
         digest = str(Digest.of(blob))
         blobs = f"/v2/{repository}/blobs"
-        if self.chance.random() < 0.8:
+        if self.chance.random() < self.asks:
             found = self.send("HEAD", f"{blobs}/{digest}")
             if found.status_code == 200:
                 self.counts["blobs there already"] += 1
