@@ -34,6 +34,9 @@ param authMode string = 'builtin'
 @description('Public URL under a custom domain, such as https://registry.example.com; empty to use the host name that Azure assigns.')
 param customHost string = ''
 
+@description('Collect garbage once a day (REGISTRY_GC_ENABLED), by a timer. Only once no other registry, and no older version of this one, writes to the container.')
+param collectGarbage bool = false
+
 @description('Additional registry settings, by name. They override the settings made by this template. Never put secrets here: the values are stored as plain text.')
 param registrySettings object = {}
 
@@ -306,6 +309,7 @@ module appSettings 'modules/app-settings.bicep' = {
     publicUrl: empty(customHost) ? 'https://${app.outputs.hostName}' : customHost
     privateNetwork: privateNetwork
     requestBodyLimitBytes: bodyLimit
+    collectGarbage: collectGarbage
     registrySettings: checkedRegistrySettings
   }
   // The registry accesses its container when it starts, so it needs its roles by then.

@@ -98,6 +98,7 @@ def jobs_for(settings: Settings, *, limit: timedelta | None = None) -> tuple[Job
 def gc_options(settings: Settings, *, dry_run: bool = False) -> GcOptions:
     """Return what the settings say about the collection of garbage."""
     from .maintenance.gc import GcOptions
+    from .maintenance.retention import NO_POLICY
 
     gc = settings.gc
     return GcOptions(
@@ -106,6 +107,8 @@ def gc_options(settings: Settings, *, dry_run: bool = False) -> GcOptions:
         untagged=gc.untagged,
         shared=gc.shared,
         upload_age=gc.upload_age,
+        trash_age=settings.delete_retention,
+        policy=gc.retention or NO_POLICY,
         immutable=settings.immutable_tags,
         dry_run=dry_run,
     )

@@ -28,6 +28,9 @@ ANSWER = ("--answer",)
 IDENTITY = "none, by identity"
 """Storage accessed with a managed identity instead of a key."""
 
+COLLECTING = "none, with a timer"
+"""With a timer that collects garbage."""
+
 _STORAGE = {
     "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": "devstoreaccount1",
     "REGISTRY_STORAGE_AZURE_CONTAINER": "registry",
@@ -79,7 +82,7 @@ class Started:
 
 
 def settings() -> dict[str, dict[str, str]]:
-    """Return an environment for each mode of `REGISTRY_AUTH`, and one for storage by identity."""
+    """Return an environment for each mode of `REGISTRY_AUTH`, and for two other choices."""
     key, with_key = SigningKey.generate(), _STORAGE | _STORAGE_KEY
     users = {
         "REGISTRY_AUTH_HTPASSWD_PATH": htpasswd_line("alice", "a password", LEAST_COST),
@@ -112,6 +115,7 @@ def settings() -> dict[str, dict[str, str]]:
             "REGISTRY_AUTH_BUILTIN_ENTRA_CLIENTID": "0c0f5b5e-90c9-4a31-8d13-3f2b3a8a7a10",
         },
         IDENTITY: {**_STORAGE, "REGISTRY_AUTH": "none"},
+        COLLECTING: {**with_key, "REGISTRY_AUTH": "none", "REGISTRY_GC_ENABLED": "true"},
     }
 
 

@@ -39,6 +39,9 @@ param privateNetwork bool
 @description('Maximum size of a request body in bytes.')
 param requestBodyLimitBytes int
 
+@description('Whether garbage is collected.')
+param collectGarbage bool
+
 @description('Additional registry settings, by name; they override the others.')
 param registrySettings object
 
@@ -80,6 +83,8 @@ var signing = authMode == 'builtin'
   ? { REGISTRY_AUTH_BUILTIN_SIGNINGKEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/signing-key)' }
   : {}
 
+var collection = collectGarbage ? { REGISTRY_GC_ENABLED: 'true' } : {}
+
 resource app 'Microsoft.Web/sites@2024-04-01' existing = {
   name: appName
 }
@@ -87,5 +92,5 @@ resource app 'Microsoft.Web/sites@2024-04-01' existing = {
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(host, registry, users, signing, registrySettings)
+  properties: union(host, registry, users, signing, collection, registrySettings)
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..config import ROOT_DIRECTORY, Settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
 from .options import Commands, number
-from .progress import format_quantity, show_progress
+from .progress import format_age, format_quantity, show_progress
 from .storage_commands import (
     DONE,
     PROBLEMS,
@@ -158,17 +158,31 @@ def _inventory(report: DoctorReport, *, verify: bool) -> Iterator[str]:
     uploads = report.uploads
     if uploads.number:
         yield (
-            f"uploads {uploads.number:,}, the oldest {_format_age(uploads.oldest)} old; "
+            f"uploads {uploads.number:,}, the oldest {format_age(uploads.oldest)} old; "
             f"{uploads.left_behind:,} not continued for a week"
         )
     yield from _storage_state(report)
     if report.unreferenced.number:
         size = format_quantity(report.unreferenced.bytes, "bytes")
         yield f"content that nothing references: {report.unreferenced.number:,}, {size}"
+    yield from _on_its_way_out(report)
     if verify:
         verified = report.verified
         size = format_quantity(verified.bytes if verified else 0, "bytes")
         yield f"hashed: {verified.number if verified else 0:,}, {size}"
+
+
+def _on_its_way_out(report: DoctorReport) -> Iterator[str]:
+    """Yield what collections of garbage will delete, and what they keep to be restored."""
+    if report.trashed.number:
+        size = format_quantity(report.trashed.bytes, "bytes")
+        yield f"content that only the trash keeps: {report.trashed.number:,}, {size}"
+    if report.condemned:
+        counts = (
+            f"{kind.replace('_', ' ')} {count.number:,} ({format_quantity(count.bytes, 'bytes')})"
+            for kind, count in sorted(report.condemned.items())
+        )
+        yield "condemned by collections of garbage: " + ", ".join(counts)
 
 
 def _storage_state(report: DoctorReport) -> Iterator[str]:
@@ -210,8 +224,3 @@ def _verdict(report: DoctorReport) -> str:
     repairable = sum(finding.repairable and not finding.repaired for finding in report.findings)
     hint = f" ({repairable:,} can be repaired with --repair)" if repairable else ""
     return f"problems remaining: {report.remaining:,}{hint}"
-
-
-def _format_age(seconds: int) -> str:
-    days = seconds // _DAY_SECONDS
-    return f"{days} days" if days else f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from .auth import add_auth
 from .doctor import add_doctor
+from .gc import add_gc
+from .history import add_history
+from .retention import add_retention
 from .serve import add_serve
+from .trash import add_trash
+from .usage import add_usage
 
 CONSOLE_SCRIPT = "moorage"
 
@@ -45,5 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
     add_doctor(commands)
+    add_gc(commands)
+    add_retention(commands)
+    add_history(commands)
+    add_trash(commands)
+    add_usage(commands)
     add_auth(commands)
     return parser

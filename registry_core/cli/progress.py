@@ -1,4 +1,7 @@
-"""Progress of a command on standard error: bars on a terminal, otherwise a line now and then."""
+"""Progress of a command on standard error: bars on a terminal, otherwise a line now and then.
+
+Also the quantities and times of all commands, as text.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 
 from ..maintenance.walk import OnProgress, Progress
 
@@ -26,6 +30,17 @@ def format_quantity(number: int, unit: str) -> str:
     while size >= 1024 and name != "TiB":
         size, name = size / 1024, next(units)
     return f"{number} bytes" if name == "bytes" else f"{size:.1f} {name}"
+
+
+def format_age(seconds: float) -> str:
+    """Return an age: in days, the first two in hours and minutes."""
+    days = int(seconds // 86400)
+    return f"{days} days" if days > 1 else f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+
+
+def format_minute(moment: datetime) -> str:
+    """Return a time in UTC, to the minute."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @contextmanager

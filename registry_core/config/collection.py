@@ -49,11 +49,15 @@ def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
             f"{GC_ENABLED} contradicts {READ_ONLY}: a read-only registry deletes nothing; remove "
             "one of the two"
         )
-    if gc.shared and gc.untagged is not None:
-        reader.problems.append(
-            f"{GC_UNTAGGED} contradicts {GC_SHARED}: no manifest is deleted while other registries "
-            "write to the container; remove one of the two"
-        )
+    for name, is_set in (
+        (GC_UNTAGGED, gc.untagged is not None),
+        (RETENTION_RULES, gc.retention is not None),
+    ):
+        if gc.shared and is_set:
+            reader.problems.append(
+                f"{name} contradicts {GC_SHARED}: no manifest is deleted while other registries "
+                "write to the container; remove one of the two"
+            )
     return gc
 
 

@@ -173,8 +173,8 @@ GC_YOUNG = _GC.add(
 )
 GC_UNTAGGED = _GC.add(
     "REGISTRY_GC_UNTAGGED",
-    "How long after its push a manifest becomes garbage if no tag leads to it: neither directly, "
-    "nor through an index, nor as a referrer.",
+    "How long after its last push or pull a manifest becomes garbage if no tag leads to it: "
+    "neither directly, nor through an index, nor as a referrer.",
     Type.DURATION,
     unset="they stay",
 )

@@ -43,7 +43,8 @@ def parse_image_config(content: bytes | bytearray) -> ImageConfig | None:
     if not isinstance(document, dict):
         return None
     names = ("os", "architecture", "variant", "created")
-    config = ImageConfig(*(_text(document.get(name)) for name in names), _expiry(document))
+    system, architecture, variant, created = (_text(document.get(name)) for name in names)
+    config = ImageConfig(system, architecture, variant, created, _expiry(document))
     return config if config.os or config.architecture else None
 
 

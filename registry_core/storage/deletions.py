@@ -19,7 +19,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..aio import for_each, off_loop
-from ..object_store.errors import ConditionFailed, NotFound, StoreUnavailable, contended
+from ..object_store.errors import (
+    ConditionFailed,
+    NotFound,
+    StoreRefused,
+    StoreUnavailable,
+    contended,
+)
 from ..object_store.interface import Entry, Properties, delete_if, if_match, list_all
 from ..registry import DeletedManifest
 from ..spec.digest import Digest
@@ -188,6 +194,7 @@ class Deletions:
 
         :param reason: for the record, for people.
         :return: None if it was not deleted.
+        :raises StoreRefused: storage does not permit it.
         """
         self.membership.manifests.forget((repository, digest))
         recorder = replace(self.recorder, deleted_by=COLLECTION, reason=reason)
@@ -196,6 +203,8 @@ class Deletions:
             if await self._announce_deletion(repository, target):
                 return None
             deleted, went = await self._delete_manifest(repository, target, [], recorder)
+        except StoreRefused:  # which is a `Denied`, too
+            raise
         except (NotFound, ConditionFailed, Denied, _PushedAgain):
             return None
         finally:

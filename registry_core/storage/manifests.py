@@ -290,7 +290,7 @@ class Manifests:
             return names, rows.continuation
 
         async def info(name: str) -> ManifestInfo:
-            return await self._info(*links[name])
+            return await self.info(*links[name])
 
         names = await list_names(read, page, most=MOST_DETAILED)
         if not names.entries and not await self.membership.is_known(repository):
@@ -298,7 +298,7 @@ class Manifests:
         infos = await for_each(names.entries, info, limit=_READ_AT_ONCE)
         return Listing(tuple(infos), names.next)
 
-    async def _info(self, digest: Digest, properties: Properties) -> ManifestInfo:
+    async def info(self, digest: Digest, properties: Properties) -> ManifestInfo:
         known = read_manifest_info(digest, properties)
         if known is not None:
             return known

@@ -120,6 +120,7 @@ class PullRecorder:
             self._task = asyncio.get_running_loop().create_task(
                 self._run(), name="record of pulls", context=Context()
             )
+            self._task.add_done_callback(_report)
 
     def _begin(self, now: int) -> _Day:
         """Begin a day. Of those before, one is kept at most, if it is not written yet."""
@@ -217,6 +218,11 @@ class PullRecorder:
             return (await self._store.head(path)).etag
         except NotFound:
             return None
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        _log.error("recording pulls failed; the next pull begins again", exc_info=error)
 
 
 def _encode(pulls: dict[str, int]) -> bytes:

@@ -19,16 +19,17 @@ from dataclasses import dataclass, field, replace
 
 from ..aio import for_each, off_loop
 from ..object_store.errors import NotFound, TooLarge, contended
+from ..object_store.interface import delete_if, if_match
 from ..spec.digest import Digest
 from ..spec.errors import ManifestBlobUnknown, ManifestInvalid
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.media_types import MANIFESTS
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
-from .condemnation import observe
 from .links import Link, put_link
 from .manifests import Manifests
 from .referrers import fallback_tag
+from .tag_rows import TagListing
 from .trash import Trash, TrashEntry, TrashKind, TrashRecord, TrashUnknown, TrashUnreadable
 
 _AT_ONCE = 16
@@ -135,6 +136,7 @@ class _Run:
     def __post_init__(self) -> None:
         self._membership = self.manifests.membership
         self._references = self.manifests.references
+        self._tags = TagListing(self._membership.store, self._membership.layout)
 
     async def plan(self, ident: str) -> list[_Step]:
         """Return what has to be done to undo a deletion; look at all that it needs.
@@ -178,7 +180,7 @@ class _Run:
         """
         digest = record.digest
         try:
-            await observe(self._membership.store, self._membership.layout.content(digest))
+            await self._membership.observe_content(digest)
             content = await self.manifests.content.read_manifest(digest)
         except NotFound:
             raise _Gone([f"the content of the manifest {digest}"]) from None
@@ -247,7 +249,7 @@ class _Run:
             else:
                 return None
             try:
-                await observe(self._membership.store, self._membership.layout.content(content))
+                await self._membership.observe_content(content)
             except NotFound:
                 return f"the content of the blob {digest}"
             return _BlobLink(digest, content)
@@ -310,18 +312,33 @@ class _Run:
 
     async def _link(self, repository: str, link: _BlobLink) -> None:
         """Make content a blob of the repository again."""
-        layout, store = self._membership.layout, self._membership.store
+        membership = self._membership
+        observed = membership.clock()
+        size = await self._observe(link)
+        if link.content == link.digest:
+            image = await self._read_image(link.digest, size)
+            await membership.link_blob(repository, link.digest, size, image, observed=observed)
+            return
+        path = membership.layout.blob_link(repository, link.digest)
+        etag = await put_link(membership.store, path, Link(link.content))
+        if not membership.is_recent(observed):
+            try:
+                await self._observe(link)
+            except CannotRestore:
+                await delete_if(membership.store, path, if_match(etag))
+                raise
+
+    async def _observe(self, link: _BlobLink) -> int:
+        """Return the size of a blob's content.
+
+        :raises CannotRestore: it is gone.
+        """
         try:
-            size = (await observe(store, layout.content(link.content))).size
+            return await self._membership.observe_content(link.content)
         except NotFound:
             raise CannotRestore(
                 f"the content of the blob {link.digest} was deleted meanwhile"
             ) from None
-        if link.content != link.digest:
-            await put_link(store, layout.blob_link(repository, link.digest), Link(link.content))
-            return
-        image = await self._read_image(link.digest, size)
-        await self._membership.link_blob(repository, link.digest, size, image)
 
     async def _read_image(self, digest: Digest, size: int) -> ImageConfig | None:
         """Return what a small blob says if it is an image config."""
@@ -345,11 +362,10 @@ class _Run:
                 pass
             else:
                 return None
-            try:
-                there = (await manifests.tags.read(repository, tag)).digest
-            except NotFound:
-                continue  # deleted meanwhile
-            return None if there == manifest.digest else there
+            rows = await self._tags.of_tag(repository, tag)
+            there = await self._tags.target(repository, rows) if rows else None
+            if there is not None:  # else it was deleted meanwhile
+                return None if there == manifest.digest else there
         raise contended(self._membership.layout.tag_link(repository, tag))
 
 

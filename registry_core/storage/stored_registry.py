@@ -33,6 +33,7 @@ from .catalog import Catalog
 from .condemnation import RELIED_ON
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
+from .history import History
 from .layout import Layout
 from .manifests import Manifests
 from .membership import MEMBERSHIP_SECONDS, Membership
@@ -137,6 +138,7 @@ class StoredRegistry:
         )
         self.trash = Trash(store, layout, now)
         self.restoring = Restoring(self._manifests, self.trash)
+        self.history = History(self._manifests, self.trash)
         self.deletions = Deletions(
             membership,
             content,

@@ -17,6 +17,20 @@ VALID = {
     table.HTTP_SECRET: SECRET,
 }
 
+BY_PUSH = """\
+[[expire]]
+on = ["**"]
+tags = ["pr-*"]
+after = "14d"
+"""
+BY_PULL = f"""\
+{BY_PUSH}
+[[keep]]
+on = ["**"]
+tags = ["*"]
+pulled = "90d"
+"""
+
 
 def gc(environment: dict[str, str]) -> GcSettings:
     return read_settings(VALID | environment).gc
@@ -104,11 +118,13 @@ def test_a_read_only_registry_collects_no_garbage() -> None:
 
 
 def test_where_other_registries_write_no_manifest_is_let_go() -> None:
-    [problem] = problems({table.GC_SHARED: "true", table.GC_UNTAGGED: "14d"})
-    assert problem == (
-        "REGISTRY_GC_UNTAGGED contradicts REGISTRY_GC_SHARED: no manifest is deleted while other "
-        "registries write to the container; remove one of the two"
-    )
+    rules = '[[expire]]\non = ["ci/**"]\ntags = ["*"]\nafter = "14d"\n'
+    for name, value in ((table.GC_UNTAGGED, "14d"), (table.RETENTION_RULES, rules)):
+        [problem] = problems({table.GC_SHARED: "true", name: value})
+        assert problem == (
+            f"{name} contradicts REGISTRY_GC_SHARED: no manifest is deleted while other registries "
+            "write to the container; remove one of the two"
+        )
 
 
 def test_garbage_is_collected_whether_clients_may_delete_or_not() -> None:
@@ -133,12 +149,23 @@ def test_other_settings_of_distribution_about_uploads_do_not_pass_for_misspelt_o
         ({table.PULLS_RECORD: "true", table.READ_ONLY: "true"}, False),
         ({table.GC_UNTAGGED: "14d"}, True),
         ({table.GC_UNTAGGED: "14d", table.PULLS_RECORD: "false"}, False),
+        ({table.RETENTION_RULES: BY_PUSH}, False),
+        ({table.RETENTION_RULES: BY_PULL}, True),
+        ({table.RETENTION_RULES: BY_PULL, table.READ_ONLY: "true"}, False),
     ],
 )
 def test_pulls_are_recorded_where_something_depends_on_them_or_a_setting_says_so(
     settings: dict[str, str], *, records: bool
 ) -> None:
     assert read_settings(VALID | settings).record_pulls is records
+
+
+def test_rules_that_depend_on_pulls_need_their_record() -> None:
+    [problem] = problems({table.RETENTION_RULES: BY_PULL, table.PULLS_RECORD: "false"})
+    assert problem == (
+        "REGISTRY_PULLS_RECORD contradicts REGISTRY_RETENTION_RULES: some of the rules depend on "
+        "when something was last pulled; remove one of the two"
+    )
 
 
 def test_whether_pulls_are_recorded_is_true_or_false() -> None:

@@ -73,10 +73,11 @@ def test_a_rule_about_pulls_needs_the_record_of_them() -> None:
     assert not read_settings({**unrecorded, "REGISTRY_RETENTION_RULES": UNTAGGED}).record_pulls
     with pytest.raises(ConfigError) as error:
         read_settings({**unrecorded, "REGISTRY_RETENTION_RULES": PULLED})
-    assert error.value.problems == [
+    [problem] = error.value.problems
+    assert problem == (
         "REGISTRY_PULLS_RECORD contradicts REGISTRY_RETENTION_RULES: a rule keeps what was pulled, "
         "which nobody knows without a record; remove REGISTRY_PULLS_RECORD, or that rule"
-    ]
+    )
 
 
 def test_a_redundant_rule_is_logged_and_the_registry_starts(

@@ -68,6 +68,24 @@ class Checker:
                 self._repeat(node, operation, again, after)
         self.runs += explorer.runs
 
+    def undone(self, start: State, operation: Operation, undo: Act) -> None:
+        """Check that ``undo`` leads back to the start from every state that an operation leaves.
+
+        Its process dies, or one of its calls fails.
+        """
+        before, _ = self._facts(start, may_lack=False)
+        explorer, known = Explorer(self.loop, self.make, faults=1), dict[Hashable, list[str]]()
+        for node in explorer.explore(start, [operation]):
+            self.moments += 1
+            if node.state.key not in known:
+                state, outcome = self._alone(node.state, undo, "undone")
+                facts, problems = self._facts(state, may_lack=False)
+                failed = [repr(outcome)] if isinstance(outcome, Exception) else []
+                said = [problem.text for problem in problems] + _difference(before, facts)
+                known[node.state.key] = failed + said
+            self._note(node, "undone:", known[node.state.key])
+        self.runs += explorer.runs
+
     def interleaved(
         self,
         start: State,

@@ -21,6 +21,11 @@ def test_the_functions_are_indexed_with_their_routes_and_every_method(host: Runn
     ]
 
 
+def test_without_garbage_collection_there_is_no_timer(host: RunningHost) -> None:
+    """It would start an instance every hour, and be billed."""
+    assert "Scheduled function" not in host.log()
+
+
 def test_a_missing_setting_stops_the_start_and_is_named(
     start: Start, settings: dict[str, str]
 ) -> None:

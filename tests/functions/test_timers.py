@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from registry_core.serve.azurite import Azurite
+from registry_core.storage.layout import Layout
 from tests.functions.conftest import Start
 from tests.support.azurite import container_client, create_container
 from tests.support.eventually import until
-from tests.support.host import RunningHost
+from tests.support.host import PROJECT, RunningHost
 
 JOB_APP = Path(__file__).parent / "job_app"
 
@@ -58,3 +59,18 @@ def test_a_job_that_fails_is_a_failed_invocation(host: RunningHost) -> None:
     until(lambda: "LookupError: this job fails" in host.log())
     until(lambda: "Executed 'Functions.failing_job'" in host.log())
     assert "Failed" in host.log().partition("Executed 'Functions.failing_job'")[2].split("\n")[0]
+
+
+def test_garbage_is_collected_by_a_timer_if_a_setting_says_so(
+    start: Start, settings: dict[str, str], azurite: Azurite
+) -> None:
+    """It runs in the project's own app, and logs one line of what it did."""
+    container = create_container(azurite)
+    enabled = {"REGISTRY_STORAGE_AZURE_CONTAINER": container, "REGISTRY_GC_ENABLED": "true"}
+    with start(PROJECT, {**settings, **enabled}) as host:
+        assert "Scheduled function 'collect-garbage' by '0 0 */1 * * *'" in host.log()
+        assert run_now(host, "collect-garbage") == 202
+        with container_client(azurite, container) as client:
+            until(lambda: Layout().gc_summary in set(client.list_blob_names()))
+        until(lambda: "Executed 'Functions.collect-garbage'" in host.log())
+        assert "finished: condemned 0 objects, deleted 0, freed 0 bytes" in host.log()

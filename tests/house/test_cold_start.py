@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 
-from tools.cold_start import ANSWER, BASE, IDENTITY, Started, settings, start
+from tools.cold_start import ANSWER, BASE, COLLECTING, IDENTITY, Started, settings, start
 
 OWN = frozenset({"registry_core", "function_app"})
 CRYPTOGRAPHY = frozenset({"cryptography", "_cffi_backend", "_openssl", "bcrypt"})
@@ -22,6 +22,7 @@ PACKAGES = {
     "builtin": OWN | CRYPTOGRAPHY,
     "builtin with Entra ID": OWN | CRYPTOGRAPHY,
     IDENTITY: OWN,
+    COLLECTING: OWN,
 }
 """What a mode may import, besides the Functions extension, aiohttp and what these import.
 
@@ -37,7 +38,7 @@ NEVER = (
     "registry_core.__main__",
     "registry_core.cli",
     "registry_core.serve",
-    "registry_core.maintenance.doctor",
+    "registry_core.maintenance",
     "registry_core.maintenance.retention",
     "registry_core.object_store.memory",
 )
@@ -75,6 +76,8 @@ NOT_NEEDED = {
         "registry_core.config.token",
     ),
     IDENTITY: (*OF_TOKENS, *OF_BUILTIN, *OF_USERS),
+    # A timer has instances of its own: those that serve requests never run it.
+    COLLECTING: (*OF_TOKENS, *OF_BUILTIN, *OF_USERS),
 }
 """What a mode does not need, besides `NEVER`."""
 

@@ -141,6 +141,12 @@ def test_the_public_url_never_depends_on_a_request(name: str) -> None:
     assert read_settings(deployment(name).environment()).public_url == f"https://{expected}"
 
 
+def test_garbage_is_collected_only_if_a_parameter_enables_it() -> None:
+    """The app has no timer otherwise."""
+    assert read_settings(deployment("options").environment()).gc.enabled
+    assert not read_settings(deployment("default").environment()).gc.enabled
+
+
 def test_an_existing_account_is_used_where_it_is() -> None:
     storage = read_settings(deployment("existing-account").environment()).storage
     assert (storage.account_name, storage.container) == ("existingaccount", "images")

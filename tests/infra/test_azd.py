@@ -79,6 +79,8 @@ def test_azd_supplies_values_that_the_template_accepts(name: str, template: dict
     variable = VARIABLE.fullmatch(value)
     assert variable, f"{name} would be the same in every environment"
     default = variable[3] or ""
+    if declared["type"] == "bool":  # azd converts the text
+        default = json.loads(default)
     if "defaultValue" in declared:
         assert default == declared["defaultValue"]
     if "allowedValues" in declared:

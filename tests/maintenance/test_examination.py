@@ -72,7 +72,7 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
         Kind.QUARANTINED: 0,
         Kind.PERSONAL_KEY: 1,
         Kind.COLLECTION: 0,
-        Kind.TRASHED: 0,
+        Kind.TRASHED: 1,
         Kind.PULLS: 0,
         Kind.UNKNOWN: 0,
     }
@@ -81,7 +81,8 @@ async def test_everything_is_counted_by_kind(memory: MemoryStore, registry: Stor
     assert report.objects[Kind.CONTENT].bytes == (
         len(CONFIG) + 2 * len(b"layer") + 2 * manifest.size + len(b"nothing names it")
     )
-    assert (report.unreferenced.number, report.unreferenced.bytes) == (1, 16)
+    assert (report.trashed.number, report.trashed.bytes) == (1, 16)
+    assert report.unreferenced.number == 0
     assert (report.uploads.number, report.uploads.left_behind) == (1, 0)
 
 

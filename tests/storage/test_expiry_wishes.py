@@ -13,6 +13,7 @@ from registry_core.registry import Registry
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
+from registry_core.spec.image_config import ImageConfig
 from registry_core.storage.layout import Layout
 from registry_core.storage.link_metadata import is_attestation, read_expiry
 from registry_core.storage.stored_registry import StoredRegistry
@@ -104,6 +105,14 @@ async def test_an_index_has_its_own_annotation(memory: MemoryStore) -> None:
     assert (await metadata_of(memory, annotated))["expiresafter"] == "5d"
     infos = {each.digest: each for each in (await registry.list_manifests("a", ALL)).entries}
     assert infos[Digest.of(annotated)].image is None
+
+
+async def test_an_annotation_is_not_shown_as_a_part_of_the_config(memory: MemoryStore) -> None:
+    registry = StoredRegistry(memory)
+    await push_blob(registry, "a", CONFIG)
+    await push_manifest(registry, "a", "v1", manifest_of(annotations={OURS: "3d"}))
+    [info] = (await registry.list_manifests("a", ALL)).entries
+    assert info.image == ImageConfig("linux")
 
 
 @pytest.mark.parametrize("value", ["never", "", "0", "\u0001", "x" * 5000])

@@ -22,6 +22,7 @@ from .context import CONCURRENCY, CheckContext, DoctorOptions
 from .repairs import complete_replacements
 from .report import DoctorReport, Finding, Problem, UploadCount
 from .repository import RepositoryCheck, check_stale_marker
+from .trash import check_trash
 
 # The default age at which CNCF distribution purges uploads.
 _LEFT_BEHIND = timedelta(days=7)
@@ -43,8 +44,8 @@ async def examine(
     """Examine a container and enter the results into ``report``, also when this is cancelled.
 
     One call per 5,000 objects, one for each manifest, one for each link whose metadata do not
-    contain its digest, one for each path where blocks are staged and nothing is committed, and a
-    few for each problem.
+    contain its digest, one for each record of a deletion, one for each path where blocks are staged
+    and nothing is committed, and a few for each problem.
 
     :raises StoreUnavailable: storage cannot be used; the report is incomplete.
     """
@@ -211,6 +212,8 @@ class RegistryCheck:
     """The path of each repository's catalog marker."""
     filled: set[str] = field(default_factory=set)
     """The repositories that have manifests."""
+    trashed: list[str] = field(default_factory=list)
+    """The paths of the records of deletions."""
     repository: RepositoryCheck | None = None
     uploads: UploadAges = field(init=False)
 
@@ -222,21 +225,29 @@ class RegistryCheck:
         place = item.place
         if item.properties.archived:
             await self._report_archived(item)
-        if place.kind is Kind.CONTENT and place.digest:
+        if place.kind in _LINKS:
+            if self.repository is None or self.repository.name != place.repository:
+                await self._finish_repository()
+                self.repository = RepositoryCheck(self.context, place.repository)
+            await self.repository.add(item)
+        elif place.kind is Kind.CONTENT and place.digest:
             self.context.content.add(place.digest, item.properties.size)
             if not item.properties.size:
                 await self._check_emptied(place.digest, item.properties)
-        elif place.kind is Kind.MARKER:
+        else:
+            await self._add_other(item)
+
+    async def _add_other(self, item: ListedObject) -> None:
+        """Add an object that is neither content nor a link."""
+        place = item.place
+        if place.kind is Kind.MARKER:
             self.markers[place.repository] = item.path
         elif place.kind is Kind.REPLACEMENT and not self.context.may_repair:
             await _report_interrupted_repair(self.context, item.path, item.properties)
         elif place.kind is Kind.UPLOAD:
             self.uploads.add(item)
-        elif place.kind in _LINKS:
-            if self.repository is None or self.repository.name != place.repository:
-                await self._finish_repository()
-                self.repository = RepositoryCheck(self.context, place.repository)
-            await self.repository.add(item)
+        elif place.kind is Kind.TRASHED:
+            self.trashed.append(item.path)
 
     async def _report_archived(self, item: ListedObject) -> None:
         status = item.properties.archive_status
@@ -260,6 +271,7 @@ class RegistryCheck:
         self.uploads.finish()
         unfilled = [item for item in self.markers.items() if item[0] not in self.filled]
         await for_each(unfilled, self._check_marker, limit=CONCURRENCY)
+        await check_trash(self.context, self.trashed)
         for digest, size, is_referenced in self.context.content.rows():
             if not is_referenced and digest not in self.context.quarantined:
                 self.context.report.unreferenced.add(size)

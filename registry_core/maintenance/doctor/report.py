@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from ...object_store.interface import Properties, StagedBlocks
+from ...storage.condemnation import is_condemned
 from ...storage.layout_parse import Kind
 
 MAX_FINDINGS = 10_000
@@ -40,6 +41,7 @@ class Problem(StrEnum):
     REFERRER_MISSING = "referrer-missing"
     REFERRER_STALE = "referrer-stale"
     CONTENT_DAMAGED = "content-damaged"
+    TRASH_UNREADABLE = "trash-unreadable"
     ARCHIVED = "archived"
 
 
@@ -133,8 +135,10 @@ class DoctorReport:
     """Everything known so far; it grows during the examination and is valid at any time.
 
     ``stopped`` says why the examination ended early. ``verified`` is None unless content was
-    hashed. ``tiers`` are the objects of each access tier, in storage's words; ``uncommitted`` the
-    staged blocks, by the kind of object that they would become.
+    hashed. ``trashed`` is the content that only records of deletions keep, ``condemned`` what
+    collections of garbage have condemned, by the kind of object. ``tiers`` are the objects of each
+    access tier, in storage's words; ``uncommitted`` the staged blocks, by the kind of object that
+    they would become.
     """
 
     roots: list[str] = field(default_factory=list)
@@ -146,6 +150,8 @@ class DoctorReport:
     tags: int = 0
     uploads: UploadCount = field(default_factory=UploadCount)
     unreferenced: ContentCount = field(default_factory=ContentCount)
+    trashed: ContentCount = field(default_factory=ContentCount)
+    condemned: dict[Kind, ContentCount] = field(default_factory=dict)
     tiers: dict[str, ContentCount] = field(default_factory=dict)
     uncommitted: dict[Kind, BlockCount] = field(default_factory=dict)
     verified: ContentCount | None = None
@@ -157,6 +163,8 @@ class DoctorReport:
     def count(self, kind: Kind, properties: Properties) -> None:
         """Count one object."""
         self.objects[kind].add(properties)
+        if is_condemned(properties):
+            self.condemned.setdefault(kind, ContentCount()).add(properties.size)
         if properties.tier:
             self.tiers.setdefault(properties.tier, ContentCount()).add(properties.size)
 
@@ -193,6 +201,10 @@ class DoctorReport:
             "tags": self.tags,
             "uploads": asdict(self.uploads),
             "unreferenced": asdict(self.unreferenced),
+            "trashed": asdict(self.trashed),
+            "condemned": {
+                str(kind): asdict(count) for kind, count in sorted(self.condemned.items())
+            },
             "tiers": {tier: asdict(count) for tier, count in sorted(self.tiers.items())},
             "uncommitted": {
                 str(kind): asdict(count) for kind, count in sorted(self.uncommitted.items())

@@ -18,16 +18,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...aio import for_each
+from ...object_store.batches import MAX_BATCH, BatchRefused
 from ...object_store.errors import ConditionFailed, NotFound, StoreRefused
-from ...object_store.interface import Condition, ObjectStore, Properties, delete_if, if_match
+from ...object_store.interface import ObjectStore, Properties, if_match
 from ...storage.condemnation import condemn, is_condemned, pardon
 from ..walk import ListedObject
 from .options import GcOptions
 from .report import Action, GcReport, Item, Part
 
 AT_ONCE = 16
-BATCH = 256
-"""How many objects are deleted in one call: the most that storage takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +119,11 @@ class Acts:
 
     async def delete(self, part: Part, due: Sequence[Candidate]) -> None:
         """Delete objects that are as they were listed. One call for each 256."""
-        for start in range(0, len(due), BATCH):
-            batch = due[start : start + BATCH]
+        for start in range(0, len(due), MAX_BATCH):
+            batch = due[start : start + MAX_BATCH]
             gone: Sequence[bool] = [True] * len(batch)
             if not self.options.dry_run:
-                items = [(each.path, if_match(each.properties.etag)) for each in batch]
-                gone = await self._delete_batch(part, items)
+                gone = await self._delete_batch(part, batch)
             for candidate, is_gone in zip(batch, gone, strict=True):
                 if is_gone:
                     self.note_deleted(part, candidate)
@@ -162,17 +160,14 @@ class Acts:
         """Return whether an object was left alone for so long."""
         return found.last_modified < self.started and found.last_modified <= self.started - age
 
-    async def _delete_batch(
-        self, part: Part, items: Sequence[tuple[str, Condition]]
-    ) -> Sequence[bool]:
-        async def delete(item: tuple[str, Condition]) -> bool:
-            try:
-                return await delete_if(self.store, *item)
-            except StoreRefused:
-                self.report.refuse(part, item[0])
-                return False
-
-        return await for_each(items, delete, limit=AT_ONCE)
+    async def _delete_batch(self, part: Part, batch: Sequence[Candidate]) -> Sequence[bool]:
+        items = [(each.path, if_match(each.properties.etag)) for each in batch]
+        try:
+            return await self.store.delete_batch(items)
+        except BatchRefused as error:
+            for index in error.refused:
+                self.report.refuse(part, batch[index].path)
+            return error.deleted
 
     def _note(
         self, part: Part, action: Action, candidate: Candidate, since: datetime | None

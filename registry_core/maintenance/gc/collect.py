@@ -134,7 +134,7 @@ class _Collection:
     async def _pulls(self, started: datetime) -> Pulls | None:
         """Return when everything was last pulled, if a rule depends on that."""
         policy = self.options.policy.with_untagged(self.options.untagged)
-        if not policy.uses_pulls():
+        if not (self.options.pulls_recorded and policy.uses_pulls()):
             return None
         write = not self.options.dry_run
         return await merge_pulls(self.store, self.layout, now=started.timestamp(), write=write)

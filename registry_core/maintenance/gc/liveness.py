@@ -60,6 +60,10 @@ class Graph:
         """The tags that name a subject, with what they point to."""
         return {name: targets(tag) for name, tag in self.tags.items() if attached_to(name)}
 
+    def attached_tags(self, digest: Digest) -> list[str]:
+        """Return the tags that name a subject and point to a manifest by their current link."""
+        return [name for name in self.attached if self.tags[name].digest == digest]
+
     def _named_by(self, tag: str) -> list[Digest]:
         algorithm, beginning = attached_to(tag) or ("", "")
         return self._by_beginning.get((algorithm, beginning[:64]), [])

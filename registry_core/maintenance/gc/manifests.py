@@ -124,17 +124,19 @@ class ManifestCollection:
         """
         tag = self.repository.tags[name]
         led_to = self._graph.closure(targets(tag)) & judgement.garbage.keys()
-        if not led_to <= self._condemned:
-            return
-        rule = judgement.expired_tags[name].rule
+        if led_to <= self._condemned:
+            await self._delete_tag(name, judgement.expired_tags[name].rule)
+
+    async def _delete_tag(self, name: str, reason: str) -> None:
         acts, repository = self.acts, self.repository.name
         if not acts.options.dry_run:
-            deletion = self.removals.expire_tag(repository, name, tag.etag, rule)
+            etag = self.repository.tags[name].etag
+            deletion = self.removals.expire_tag(repository, name, etag, reason)
             if not await run_to_completion(deletion):
                 return
         acts.report.parts[Part.TAGS].deleted += 1
         path = self.layout.tag_link(repository, name)
-        acts.report.add(Item(Part.TAGS, Action.DELETE, path, rule))
+        acts.report.add(Item(Part.TAGS, Action.DELETE, path, reason))
 
     async def _sweep(
         self, garbage: Mapping[Digest, Garbage], rows: Mapping[Digest, ListedObject]
@@ -166,6 +168,8 @@ class ManifestCollection:
             due -= _reached(after, stayed)
 
     async def _delete(self, item: ListedObject, digest: Digest, why: Garbage) -> bool:
+        for tag in self._graph.attached_tags(digest):
+            await self._delete_tag(tag, why.reason)
         if not self.acts.options.dry_run:
             name, etag = self.repository.name, item.properties.etag
             deletion = self.removals.collect_manifest(name, digest, etag, why.reason)

@@ -21,12 +21,17 @@ class GcOptions:
     """What to collect, and when. See docs/garbage-collection.md.
 
     What is garbage and older than ``young`` is condemned; what was condemned ``grace`` ago, and was
-    left alone since, is deleted. ``untagged``: the age at which manifests go that no tag leads to;
-    None: never. ``shared``: whether another registry, or an older version of this one, writes to
-    the container; None: assume so if it looks like it. Uploads not continued for ``upload_age`` and
-    records of deletions older than ``trash_age`` are deleted. ``policy`` says which tags expire, of
-    those that are not ``immutable``. With ``dry_run`` nothing is written. ``table_limit``: with
-    more content than that, the run takes 16 passes.
+    left alone since, is deleted.
+
+    :ivar untagged: the age at which manifests go that no tag leads to; None: never.
+    :ivar shared: whether another registry, or an older version of this one, writes to the
+        container: then nothing that is condemned goes. None: if it looks like it.
+    :ivar upload_age: for how long uploads stay that nobody continues.
+    :ivar trash_age: for how long deletions can be undone.
+    :ivar policy: which tags and manifests expire. :ivar immutable: the tags that never do.
+    :ivar pulls_recorded: whether instances record what is pulled from them.
+    :ivar dry_run: write nothing; say what a run would do.
+    :ivar table_limit: with more blobs than that, a run takes 16 passes.
     """
 
     grace: timedelta = timedelta(days=2)
@@ -37,6 +42,7 @@ class GcOptions:
     trash_age: timedelta = timedelta(days=14)
     policy: RetentionPolicy = NO_POLICY
     immutable: TagGlobs = NO_TAGS
+    pulls_recorded: bool = True
     dry_run: bool = False
     table_limit: int = TABLE_LIMIT
 

@@ -37,7 +37,8 @@ RESUMABLE = timedelta(days=7)
 
 _VERSION = 1
 _MAX_RECORD_BYTES = 256 * 2**20
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+# The time, its microseconds, and 8 digits that tell runs of two machines apart.
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{13}")
 
 
 class State(StrEnum):
@@ -99,7 +100,8 @@ class RunRecord:
     @classmethod
     async def begin(cls, store: ObjectStore, layout: Layout, options: GcOptions) -> RunRecord:
         """Begin a run. Two calls: the time of the record's first version is that of the run."""
-        ident = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        now = datetime.now(UTC)
+        ident = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(4)}"
         path = layout.gc_run(ident)
         await store.put(path, b"{}", metadata={"state": State.RUNNING}, condition=IF_ABSENT)
         found = await store.head(path)

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 from ...object_store.interface import ObjectStore, Properties
 from ...spec.digest import SHA256, Digest
+from ...spec.media_types import INDEXES
 from ...storage.condemnation import REASON, is_condemned
 from ...storage.layout import Layout, linked_digest
 from ...storage.layout_parse import Kind
-from ...storage.link_metadata import parse_digest, pushed_at, read_expiry
+from ...storage.link_metadata import is_attestation, parse_digest, pushed_at, read_expiry
 from ..digest_table import DigestTable
 from ..walk import ListedObject
 from .listing import list_objects
@@ -25,11 +26,14 @@ class Revision:
 
     ``mark`` is the reason that its link carries if it is condemned, None if it is not.
     ``needs`` are the repository's manifests that it names, ``subjects`` what it belongs to.
+    ``is_index`` and ``is_attestation`` are False where the link does not say so.
     """
 
     pushed: float
     mark: str | None = None
     expires_after: timedelta | None = None
+    is_index: bool = False
+    is_attestation: bool = False
     needs: tuple[Digest, ...] = ()
     subjects: tuple[Digest, ...] = ()
 
@@ -171,7 +175,13 @@ class ListedRepository:
 def _revision(properties: Properties) -> Revision:
     metadata = properties.metadata
     mark = metadata.get(REASON, "") if is_condemned(properties) else None
-    return Revision(pushed_at(properties).timestamp(), mark, read_expiry(metadata))
+    return Revision(
+        pushed_at(properties).timestamp(),
+        mark,
+        read_expiry(metadata),
+        is_index=metadata.get("mediatype") in INDEXES,
+        is_attestation=is_attestation(metadata),
+    )
 
 
 async def list_repositories(

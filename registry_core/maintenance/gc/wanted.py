@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from ...spec.digest import Digest
+from ...spec.expiry import common_expiry
 from ..retention.policy import Expiry, TagState, UntaggedState
 from .liveness import Graph, attached_to, targets
 from .options import GcOptions
@@ -94,12 +95,22 @@ class RetentionJudge:
         )
 
     def _tag_state(self, name: str, tag: Tag, digest: Digest) -> TagState:
-        revision = self.repository.revisions.get(digest)
         pulled = self._pulled(digest)
         if self.pulls is not None:
             pulled = _latest([pulled, self.pulls.tag(self.repository.name, name)])
-        wish = revision.expires_after if revision else None
-        return TagState(name, digest, tag.pushed, pulled, wish)
+        return TagState(name, digest, tag.pushed, pulled, self._wish(digest))
+
+    def _wish(self, digest: Digest) -> timedelta | None:
+        """Return after which time a manifest wishes its tags to expire, if it does.
+
+        An index that does not say so itself expires with its images.
+        """
+        revisions = self.repository.revisions
+        revision = revisions.get(digest)
+        if revision is None or revision.expires_after is not None or not revision.is_index:
+            return revision.expires_after if revision else None
+        images = (revisions[each] for each in revision.needs)
+        return common_expiry(each.expires_after for each in images if not each.is_attestation)
 
     def _judge_untagged(self, digests: set[Digest]) -> tuple[Mapping[Digest, Expiry], set[Digest]]:
         """Return which of the manifests go, and which stay: those that nothing else leads to."""

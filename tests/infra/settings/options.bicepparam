@@ -7,6 +7,7 @@ param httpSecret = 'sample secret for tests, 32 characters'
 param signingKeyBase64 = 'c2FtcGxlIGtleQ=='
 param firstUser = 'alice'
 param customHost = 'https://registry.example.com'
+param collectGarbage = true
 param storageSku = 'Standard_ZRS'
 param softDeleteDays = 0
 param lockStorage = false

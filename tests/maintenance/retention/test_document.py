@@ -276,6 +276,18 @@ def test_overlapping_rules_are_not_redundant(
     assert RetentionPolicy.parse(rule(*one) + rule(*other)).warnings == ()
 
 
+@pytest.mark.parametrize(
+    "keep, globs, tags",
+    [(("a", ""), "a b", 'tags = ["x"]'), (("**", 'tags = ["x"]\n'), "a", 'tags = ["x", "y"]')],
+)
+def test_an_expire_rule_of_which_something_may_go_is_not_refused(
+    keep: tuple[str, str], globs: str, tags: str
+) -> None:
+    text = rule("keep", keep[0], f"{keep[1]}always = true")
+    policy = RetentionPolicy.parse(text + rule("expire", globs, f'{tags}\nafter = "1d"'))
+    assert len(policy.expires) == 1
+
+
 def test_many_rules_are_compared_in_little_time() -> None:
     """The registry does it at the start."""
     text = "".join(

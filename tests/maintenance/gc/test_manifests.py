@@ -1,0 +1,450 @@
+"""Manifests go with the tags that led to them, or when they are untagged; the rest stays."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from registry_core.globs import TagGlobs
+from registry_core.maintenance.gc.report import Action, Part
+from registry_core.maintenance.retention.policy import NO_POLICY, RetentionPolicy
+from registry_core.object_store.interface import if_match
+from registry_core.spec import media_types
+from registry_core.spec.digest import Digest
+from registry_core.storage.condemnation import observe
+from registry_core.storage.pulls import encode_pulls
+from tests.support.content import CONFIG, descriptor, image_index, image_manifest, push_blob
+
+from .scene import DAY, LAYOUT, Scene
+
+pytestmark = pytest.mark.anyio
+
+EXPIRING = RetentionPolicy.parse('[[expire]]\non = ["**"]\ntags = ["pr-*"]\nafter = "7d"\n')
+UNTAGGED = timedelta(days=7)
+
+
+async def push_image(scene: Scene, number: int, *tags: str, **fields: Any) -> bytes:
+    """Push an image with a layer of its own, and return its manifest."""
+    layer = b"layer %d" % number
+    for content in (CONFIG, layer):
+        await push_blob(scene.registry, "a", content)
+    manifest = image_manifest(layer, **fields)
+    await scene.push(manifest, *tags)
+    return manifest
+
+
+def artifact(subject: bytes, **fields: Any) -> bytes:
+    """Return an artifact that belongs to a manifest: a signature, for example."""
+    of = descriptor(subject, media_types.OCI_MANIFEST)
+    return image_manifest(subject=of, artifactType="application/x", **fields)
+
+
+async def push_artifact(scene: Scene, subject: bytes, *tags: str, **fields: Any) -> bytes:
+    await push_blob(scene.registry, "a", CONFIG)
+    manifest = artifact(subject, **fields)
+    await scene.push(manifest, *tags)
+    return manifest
+
+
+def link_of(manifest: bytes) -> str:
+    return LAYOUT.revision_link("a", Digest.of(manifest))
+
+
+def attached(manifest: bytes, suffix: str = ".sig") -> str:
+    """Return the tag by which cosign attaches something to a manifest."""
+    return f"sha256-{Digest.of(manifest).hex}{suffix}"
+
+
+# Without rules
+
+
+async def test_untagged_manifests_stay_by_default(scene: Scene) -> None:
+    await push_image(scene, 1)
+    before = scene.paths
+
+    await scene.collect_all()
+
+    assert scene.paths == before
+
+
+# Untagged manifests
+
+
+async def test_untagged_manifests_go_at_the_age_of_the_setting(scene: Scene) -> None:
+    manifest = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED - timedelta(seconds=1))
+    await scene.collect(untagged=UNTAGGED)
+    young = scene.condemned
+    scene.pass_by(timedelta(seconds=1))
+
+    report = await scene.collect(untagged=UNTAGGED)
+    condemned = scene.condemned
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert not young
+    assert condemned == {link_of(manifest)}
+    [item] = [item for item in report.items if item.part is Part.MANIFESTS]
+    assert item.action is Action.CONDEMN
+    assert "REGISTRY_GC_UNTAGGED: after 1w" in item.reason
+    assert not scene.paths
+
+
+async def test_a_tag_keeps_all_that_it_leads_to(scene: Scene) -> None:
+    images = [await push_image(scene, number) for number in range(2)]
+    inner = image_index(images[0])
+    await scene.push(inner)
+    outer = image_index(
+        images[1],
+        manifests=[
+            descriptor(inner, media_types.OCI_INDEX),
+            descriptor(images[1], media_types.OCI_MANIFEST),
+        ],
+    )
+    await scene.push(outer, "v1")
+    signature = await push_artifact(scene, images[0])
+    of_signature = await push_artifact(scene, signature)
+    before = scene.paths
+    assert LAYOUT.content(Digest.of(of_signature)) in before
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert scene.paths == before
+
+
+async def test_an_index_that_is_gone_keeps_nothing(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    await scene.push(image_index(image), "v1")
+    other = await push_image(scene, 2, "v1")
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert not scene.has_any_content([image, image_index(image), b"layer 1"])
+    assert scene.has_content(other, b"layer 2", CONFIG)
+
+
+async def test_an_untagged_index_that_stays_keeps_its_manifests(scene: Scene) -> None:
+    """It was pushed later than what it lists."""
+    image = await push_image(scene, 1)
+    scene.pass_by(8 * DAY)
+    await scene.push(image_index(image))
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(untagged=UNTAGGED)
+
+    assert not scene.condemned
+
+
+async def test_a_referrer_does_not_keep_its_subject(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    await push_artifact(scene, image)
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert not scene.paths
+
+
+async def test_an_untagged_referrer_goes_with_its_subject_only(scene: Scene) -> None:
+    image = await push_image(scene, 1, "v1")
+    signature = await push_artifact(scene, image)
+    await scene.collect_all(untagged=UNTAGGED)
+    with_tag = scene.has_content(signature)
+    await push_image(scene, 2, "v1")
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert with_tag
+    assert not scene.has_any_content([image, signature])
+
+
+async def test_a_referrer_of_what_is_not_there_is_like_any_untagged_manifest(scene: Scene) -> None:
+    signature = await push_artifact(scene, b"{}")
+    await scene.collect_all()
+    without = scene.has_content(signature)
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert without
+    assert not scene.has_content(signature)
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".anything"])
+async def test_tags_that_name_a_subject_live_and_die_with_it(scene: Scene, suffix: str) -> None:
+    image = await push_image(scene, 1, "v1")
+    signature = await push_image(scene, 2, attached(image, suffix))
+    await scene.collect_all(untagged=UNTAGGED)
+    with_subject = scene.has_content(signature)
+    await push_image(scene, 3, "v1")
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert with_subject
+    assert not scene.has_any_content([image, signature, b"layer 2"])
+    assert LAYOUT.tag_link("a", attached(image, suffix)) not in scene.store.objects
+
+
+async def test_tags_that_name_a_subject_elsewhere_are_like_no_tag(scene: Scene) -> None:
+    signature = await push_image(scene, 1, attached(b"elsewhere"))
+    await scene.collect_all()
+    without = scene.has_content(signature)
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert without
+    assert not scene.paths
+
+
+async def test_the_list_of_referrers_that_a_tag_stands_in_for_keeps_them(scene: Scene) -> None:
+    """The tag schema of registries without a referrers API, moved here by a copy."""
+    image = await push_image(scene, 1, "v1")
+    signature = await push_image(scene, 2)
+    await scene.push(image_index(signature), attached(image, ""))
+    before = scene.paths
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert scene.paths == before
+
+
+async def test_a_push_that_needs_a_condemned_manifest_keeps_it(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    assert link_of(image) in scene.condemned
+    await scene.push(image_index(image), "v1", instance=scene.instance())
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert scene.has_content(image, b"layer 1")
+
+
+async def test_a_manifest_that_is_wanted_again_is_pardoned(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+
+    report = await scene.collect()
+
+    assert not scene.condemned
+    assert report.parts[Part.MANIFESTS].pardoned == 1
+    assert scene.has_content(image)
+
+
+async def test_a_tag_without_a_current_link_keeps_its_newest_manifest(scene: Scene) -> None:
+    for number in range(2):
+        await push_image(scene, number, "v1")
+        scene.pass_by()
+    await scene.store.delete(LAYOUT.tag_link("a", "v1"))
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert scene.has_content(b"layer 1")
+    assert not scene.has_content(b"layer 0")
+
+
+# Expired tags
+
+
+async def test_a_tag_expires_with_what_only_it_leads_to(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    index = image_index(image)
+    await scene.push(index, "pr-1")
+    signature = await push_artifact(scene, image)
+    kept = await push_image(scene, 2, "v1", "pr-2")
+    scene.pass_by(7 * DAY)
+
+    report = await scene.collect(policy=EXPIRING)
+
+    paths = scene.paths
+    assert LAYOUT.tag_link("a", "pr-1") not in paths
+    assert LAYOUT.tag_link("a", "pr-2") not in paths
+    assert scene.condemned == {link_of(each) for each in (image, index, signature)}
+    assert report.parts[Part.TAGS].deleted == 2
+    [reason] = {item.reason for item in report.items if item.part is Part.TAGS}
+    assert "after 7d" in reason
+    await scene.collect_all(policy=EXPIRING)
+    assert not scene.has_any_content([image, index, signature, b"layer 1"])
+    assert scene.has_content(kept, b"layer 2")
+
+
+async def test_a_tag_that_is_set_again_begins_anew(scene: Scene) -> None:
+    image = await push_image(scene, 1, "pr-1")
+    scene.pass_by(6 * DAY)
+    await scene.push(image, "pr-1")
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(policy=EXPIRING)
+
+    assert not scene.condemned
+    assert LAYOUT.tag_link("a", "pr-1") in scene.paths
+
+
+async def test_a_tag_waits_until_its_manifest_can_be_condemned(scene: Scene) -> None:
+    """Otherwise nobody would know later that the manifest was the tag's."""
+    image = await push_image(scene, 1, "pr-1")
+    scene.pass_by(7 * DAY)
+    found = await scene.store.head(link_of(image))
+    await scene.store.set_metadata(link_of(image), found.metadata)
+
+    await scene.collect(policy=EXPIRING)
+    at_first = LAYOUT.tag_link("a", "pr-1") in scene.paths
+    scene.pass_by(2 * DAY)
+    await scene.collect(policy=EXPIRING)
+
+    assert at_first
+    assert LAYOUT.tag_link("a", "pr-1") not in scene.paths
+    assert scene.condemned == {link_of(image)}
+
+
+async def test_what_an_expired_tag_led_to_goes_even_if_the_rule_is_gone(scene: Scene) -> None:
+    image = await push_image(scene, 1, "pr-1")
+    scene.pass_by(7 * DAY)
+    await scene.collect(policy=EXPIRING)
+
+    await scene.collect_all(policy=NO_POLICY)
+
+    assert not scene.has_content(image)
+
+
+async def test_what_is_observed_meanwhile_is_like_any_untagged_manifest(scene: Scene) -> None:
+    image = await push_image(scene, 1, "pr-1")
+    scene.pass_by(7 * DAY)
+    await scene.collect(policy=EXPIRING)
+    await observe(scene.store, link_of(image))
+
+    await scene.collect_all(policy=EXPIRING)
+
+    assert scene.has_content(image)
+
+
+async def test_immutable_tags_never_expire(scene: Scene) -> None:
+    await push_image(scene, 1, "pr-1")
+    before = scene.paths
+
+    await scene.collect_all(policy=EXPIRING, immutable=TagGlobs(("a:pr-*",)))
+
+    assert scene.paths == before
+
+
+async def test_an_image_may_wish_to_expire(scene: Scene) -> None:
+    image = await push_image(scene, 1, "v1", annotations={"org.moorage.expires-after": "3d"})
+    scene.pass_by(3 * DAY)
+
+    await scene.collect()
+
+    assert LAYOUT.tag_link("a", "v1") not in scene.paths
+    assert link_of(image) in scene.condemned
+
+
+async def test_an_image_that_another_registry_has_linked_may_wish_so_too(scene: Scene) -> None:
+    image = await push_image(scene, 1, "v1", annotations={"org.moorage.expires-after": "3d"})
+    await scene.store.put(link_of(image), str(Digest.of(image)).encode())
+    scene.pass_by(3 * DAY)
+
+    await scene.collect()
+
+    assert link_of(image) in scene.condemned
+
+
+async def test_nothing_expires_in_an_opaque_repository(scene: Scene) -> None:
+    await push_image(scene, 1, "pr-1")
+    await scene.store.put(LAYOUT.revision_link("a", Digest.of(b"x")), b"sha256:" + b"0" * 64)
+    before = scene.paths
+
+    await scene.collect_all(policy=EXPIRING, untagged=UNTAGGED)
+
+    assert scene.paths == before
+
+
+# Pulls
+
+
+@pytest.mark.parametrize("pulled", ["by tag", "by digest"])
+async def test_what_is_pulled_stays(scene: Scene, pulled: str) -> None:
+    """A pull of what an index lists, by digest, counts for the index and its tag."""
+    policy = RetentionPolicy.parse(
+        '[[keep]]\non = ["**"]\npulled = "5d"\n'
+        '[[expire]]\non = ["**"]\ntags = ["pr-*"]\nafter = "7d"\n'
+    )
+    image = await push_image(scene, 1)
+    await scene.push(image_index(image), "pr-1")
+    await push_image(scene, 2, "pr-2")
+    began = scene.store.now.timestamp()
+    scene.pass_by(8 * DAY)
+    reference = str(Digest.of(image)) if pulled == "by digest" else "pr-1"
+    now = int(scene.store.now.timestamp())
+    content = encode_pulls({"a": {reference: now}}, since=int(began))
+    await scene.store.put(LAYOUT.pulls_summary, content)
+
+    await scene.collect(policy=policy, pulls_recorded=True)
+
+    assert LAYOUT.tag_link("a", "pr-1") in scene.paths
+    assert LAYOUT.tag_link("a", "pr-2") not in scene.paths
+
+
+# Order, and what happens at the same time
+
+
+async def test_an_index_goes_before_what_it_lists_and_a_referrer_before_its_subject(
+    scene: Scene,
+) -> None:
+    image = await push_image(scene, 1)
+    index = image_index(image)
+    await scene.push(index)
+    signature = await push_artifact(scene, index)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+
+    report = await scene.collect(untagged=UNTAGGED)
+
+    deleted = [item.path for item in report.items if item.part is Part.MANIFESTS]
+    assert deleted == [link_of(each) for each in (signature, index, image)]
+
+
+async def test_what_an_index_lists_waits_for_the_index(scene: Scene) -> None:
+    """The index was condemned later, so it goes later."""
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    condemned = (await scene.store.head(link_of(image))).metadata
+    index = image_index(image)
+    await scene.push(index)
+    scene.pass_by(UNTAGGED)
+    await scene.store.set_metadata(link_of(image), condemned)  # as if the push had not looked
+    scene.pass_by(3 * DAY)
+    await scene.collect(untagged=UNTAGGED)
+
+    report = await scene.collect(untagged=UNTAGGED)
+
+    assert scene.condemned >= {link_of(image), link_of(index)}
+    assert report.parts[Part.MANIFESTS].waiting == 1
+
+
+async def test_a_deletion_leaves_a_record_with_the_reason(scene: Scene) -> None:
+    await push_image(scene, 1)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+    await scene.collect(untagged=UNTAGGED)
+
+    [record] = [path for path in scene.store.objects if path.startswith(LAYOUT.trash)]
+    document = json.loads((await scene.store.get(record, limit=10_000)).content)
+    assert document["kind"] == "manifest"
+    assert "REGISTRY_GC_UNTAGGED" in document["reason"]
+
+
+async def test_a_tag_that_is_moved_during_the_run_stays(scene: Scene) -> None:
+    """The run deletes it on the condition of the link that it has listed."""
+    await push_image(scene, 1, "pr-1")
+    scene.pass_by(7 * DAY)
+    path = LAYOUT.tag_link("a", "pr-1")
+    listed = await scene.store.head(path)
+    await scene.store.set_metadata(path, listed.metadata, condition=if_match(listed.etag))
+
+    gone = await scene.registry.deletions.expire_tag("a", "pr-1", listed.etag, "reason")
+
+    assert not gone
+    assert path in scene.paths

@@ -1,0 +1,53 @@
+"""What tests of the trash share."""
+
+import json
+
+from registry_core.object_store.memory import MemoryStore
+from registry_core.spec.digest import Digest
+from registry_core.spec.errors import ManifestUnknown
+from registry_core.storage.layout import Layout
+from registry_core.storage.stored_registry import StoredRegistry
+from registry_core.storage.trash import TrashEntry, TrashRecord
+
+LAYOUT = Layout()
+APP = "team/app"
+
+
+async def entries(registry: StoredRegistry) -> list[TrashEntry]:
+    """Return what the trash lists, the oldest first."""
+    return [entry async for entry in registry.trash.list()]
+
+
+async def only_record(registry: StoredRegistry) -> TrashRecord:
+    """Return the one record in the trash."""
+    (entry,) = await entries(registry)
+    return await registry.trash.read(entry.id)
+
+
+async def restore_only(registry: StoredRegistry) -> dict[str, object]:
+    """Undo the one deletion in the trash. Return its tags that were set, and those that stay."""
+    (entry,) = await entries(registry)
+    done = await registry.restoring.restore(entry.id)
+    (restored,) = done.restored
+    return {"tags": restored.tags, "kept": dict(restored.kept)}
+
+
+async def target(registry: StoredRegistry, tag: str, repository: str = APP) -> Digest | None:
+    """Return what a tag points to; None if it does not exist."""
+    try:
+        return (await registry.resolve_manifest(repository, tag)).digest
+    except ManifestUnknown:
+        return None
+
+
+async def forget_layers(memory: MemoryStore, repository: str = APP) -> None:
+    """Delete all layer links of a repository, as a collection of garbage does in time."""
+    prefix = f"{LAYOUT.repository(repository)}/_layers/"
+    for path in [path for path in memory.objects if path.startswith(prefix)]:
+        await memory.delete(path)
+
+
+def body_of(memory: MemoryStore, ident: str) -> dict[str, object]:
+    """Return the content of a record."""
+    document: dict[str, object] = json.loads(memory.objects[LAYOUT.trashed(ident)].content)
+    return document
