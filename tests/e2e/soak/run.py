@@ -184,14 +184,13 @@ def _pull_everything(workers: Sequence[Worker]) -> None:
 async def collect_all(azurite: Azurite, container: str, graces: Graces) -> int:
     """Collect until nothing changes and nothing is condemned. Returns the number of runs."""
     async with opened(azurite, container) as store:
-        before = None
+        before: set[str] = set()
         for number in range(1, _LAST_RUNS + 1):
             await run_once(store, graces)
             found = await asyncio.to_thread(look_at, azurite, container)
-            now = (found.contents, found.layers, found.revisions, found.work, found.markers)
-            if now == before and not found.condemned:
+            if found.paths == before and not found.condemned:
                 return number
-            before = now
+            before = found.paths
             await asyncio.sleep(graces.grace)
     raise AssertionError(f"still changing after {_LAST_RUNS} runs; condemned: {found.condemned}")
 

@@ -22,17 +22,19 @@ _REVISION = re.compile(rf"/repositories/(?P<name>.+)/_manifests/revisions/{_DIGE
 _NAMED = re.compile(rb"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _TAG = re.compile(r"/repositories/(?P<name>.+)/_manifests/tags/(?P<tag>[^/]+)/current/link$")
 _BASE = "docker/registry/v2/"
-_WORK = ("_trash/", "_uploads/", "_gc/marks/", "_quarantine/", "_replacing/")
+_WORK = ("/_trash/", "/_uploads/", "/_gc/marks/", "/_quarantine/", "/_replacing/")
 
 
 @dataclass
 class Stored:
     """A container: its content, and the manifests, blobs and tags of each repository, by digest.
 
-    ``condemned`` and ``work`` are paths: what is condemned, and what is neither content nor a link
-    and should not stay for ever. ``size`` is that of all content, in bytes.
+    ``paths`` are those of all objects but the records of collections. ``condemned`` are the paths
+    of what is condemned, ``work`` those of what is neither content nor a link, and should not stay
+    for ever. ``size`` is that of all content, in bytes.
     """
 
+    paths: set[str] = field(default_factory=set)
     contents: set[str] = field(default_factory=set)
     layers: dict[str, set[str]] = field(default_factory=dict)
     revisions: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -75,26 +77,33 @@ def look_at(azurite: Azurite, container: str, root: str = "") -> Stored:
     found = Stored()
     with container_client(azurite, container) as client:
         for blob in client.list_blobs(name_starts_with=root, include=["metadata"]):
-            found.objects += 1
             path = "/" + blob.name
+            found.objects += 1
+            if "/_gc/" not in path:
+                found.paths.add(path)
             if blob.metadata and "condemned" in blob.metadata:
                 found.condemned.append(path)
             if match := _CONTENT.search(path):
                 found.contents.add(_digest(match))
                 found.size += blob.size
-            elif match := _LAYER.search(path):
-                found.layers.setdefault(match["name"], set()).add(_digest(match))
-            elif match := _REVISION.search(path):
-                content = _read(client, f"{root}{_BASE}{_content_path(_digest(match))}")
-                found.revisions.setdefault(match["name"], {})[_digest(match)] = content
-            elif match := _TAG.search(path):
-                link = _read(client, blob.name).decode()
-                found.tags.setdefault(match["name"], {})[match["tag"]] = link
             elif "/_catalog/" in path:
                 found.markers.add(path.rpartition("/")[2].replace(".~", "/"))
-            elif any(f"/v2/{folder}" in path for folder in _WORK) or "/_uploads/" in path:
+            elif any(folder in path for folder in _WORK):
                 found.work.append(path)
+            else:
+                _add_link(found, path, client, root)
     return found
+
+
+def _add_link(found: Stored, path: str, client: ContainerClient, root: str) -> None:
+    """Read the link at a path, if it is one of a blob, a manifest or a tag."""
+    if match := _LAYER.search(path):
+        found.layers.setdefault(match["name"], set()).add(_digest(match))
+    elif match := _REVISION.search(path):
+        content = _read(client, f"{root}{_BASE}{_content_path(_digest(match))}")
+        found.revisions.setdefault(match["name"], {})[_digest(match)] = content
+    elif match := _TAG.search(path):
+        found.tags.setdefault(match["name"], {})[match["tag"]] = _read(client, path[1:]).decode()
 
 
 def _digest(match: re.Match[str]) -> str:
