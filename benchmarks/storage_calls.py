@@ -48,11 +48,14 @@ class Scale:
     listings: int = 30
     large_listings: int = 1
     stages: int = 15
+    batches: int = 3
     rows: int = 200
     many_rows: int = 5000
 
 
-QUICK = Scale(rounds=1, small=5, listings=2, large_listings=1, stages=2, rows=20, many_rows=100)
+QUICK = Scale(
+    rounds=1, small=5, listings=2, large_listings=1, stages=2, batches=1, rows=20, many_rows=100
+)
 
 Call = Callable[[StorageClient, int], Awaitable[object]]
 """Makes the call of a number within its sample."""
@@ -67,6 +70,8 @@ class Operation:
     count: int
     prepare: Callable[[int], None] = lambda _count: None
     """Prepares so many calls, before they are measured."""
+    skips: Sequence[str] = ()
+    """The clients that cannot make it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,6 +120,8 @@ async def _compare(
     row = Row(GROUP, operation.name, "ms")
     for number in range(rounds + 1):
         for name, client in clients.items():
+            if name in operation.skips:
+                continue
             operation.prepare(operation.count)
             gc.collect()
             before = time.process_time()
@@ -163,11 +170,20 @@ def _put_rows(storage: BareStorage, prefix: str, count: int) -> None:
     )
 
 
+def _batched(number: int, size: int) -> Sequence[str]:
+    """Return the names of what a batch deletes."""
+    return [f"batch/{number}/{index}" for index in range(size)]
+
+
 def _operations(storage: BareStorage, scale: Scale) -> Sequence[Operation]:
     small, block = bytes(KIB), bytes(4 * MIB)
 
     def put_deletable(count: int) -> None:
         storage.put_all((f"delete/{number}", b"", {}) for number in range(count))
+
+    def put_batches(count: int) -> None:
+        names = (_batched(number, scale.rows) for number in range(count))
+        storage.put_all((name, b"", {}) for each in names for name in each)
 
     def stage_one(_count: int) -> None:
         storage.stage("commit", _BLOCK, small)
@@ -178,6 +194,13 @@ def _operations(storage: BareStorage, scale: Scale) -> Sequence[Operation]:
         Operation("PUT of 1 KiB", lambda c, n: c.put(f"put/{n}", small, _METADATA), scale.small),
         Operation("set metadata", lambda c, _: c.set_metadata("metadata", _METADATA), scale.small),
         Operation("DELETE", lambda c, n: c.delete(f"delete/{n}"), scale.small, put_deletable),
+        Operation(
+            f"delete {scale.rows} in a batch",
+            lambda c, n: c.delete_many(_batched(n, scale.rows)),
+            scale.batches,
+            put_batches,
+            [BARE],
+        ),
         Operation(f"list {scale.rows} rows", lambda c, _: c.list_rows("few/"), scale.listings),
         Operation(
             f"list {scale.many_rows} rows", lambda c, _: c.list_rows("many/"), scale.large_listings

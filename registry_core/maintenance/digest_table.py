@@ -31,6 +31,7 @@ class DigestTable:
         column = self._columns.setdefault(digest.algorithm, _Column(len(key)))
         if column.numbers and column.key(-1) >= key:
             raise ValueError(f"{digest} is not in order")
+        column.begin(key)
         column.keys += key
         column.numbers.append(number)
         column.marks.append(0)
@@ -93,19 +94,51 @@ class DigestTable:
         if column is None:
             return None, 0
         key = bytes.fromhex(digest.hex)
-        index = bisect_left(range(len(column.numbers)), key, key=column.key)
-        is_found = index < len(column.numbers) and column.key(index) == key
+        start, end = column.bucket(key)
+        index = bisect_left(range(end), key, start, key=column.key)
+        is_found = index < end and column.key(index) == key
         return (column, index) if is_found else (None, 0)
 
 
+# Digests that are found by themselves as fast as by buckets, more or less.
+_FEW = 4096
+
+
 class _Column:
-    """The digests of one algorithm, ``width`` bytes each."""
+    """The digests of one algorithm, ``width`` bytes each.
+
+    ``starts`` has the index of the first digest of each bucket, up to that of the last digest: all
+    that begin with the same two bytes. Digests are spread evenly, so a bucket has few. It takes up
+    to 512 KiB, so a table of fewer than `_FEW` digests has none.
+    """
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.keys = bytearray()
         self.numbers = array("q")
         self.marks = bytearray()
+        self.starts = array("q")
+
+    def begin(self, key: bytes) -> None:
+        """Begin the bucket of a key that is about to be appended, unless it has begun."""
+        number = len(self.numbers)
+        if number == _FEW:
+            for index in range(number):
+                self._begin(self.key(index), index)
+        if number >= _FEW:
+            self._begin(key, number)
+
+    def _begin(self, key: bytes, index: int) -> None:
+        missing = _prefix(key) + 1 - len(self.starts)
+        self.starts.extend([index] * missing)
+
+    def bucket(self, key: bytes) -> tuple[int, int]:
+        """Return the indices between which a key is, if anywhere."""
+        first, number, prefix = self.starts, len(self.numbers), _prefix(key)
+        if number <= _FEW:
+            return 0, number
+        start = first[prefix] if prefix < len(first) else number
+        return start, first[prefix + 1] if prefix + 1 < len(first) else number
 
     def key(self, index: int) -> bytes:
         start = index % len(self.numbers) * self.width
@@ -125,3 +158,7 @@ class _Column:
                 start += BEGINNING
             if beginnings[start : start + BEGINNING] == key:
                 self.marks[index] = 1
+
+
+def _prefix(key: bytes) -> int:
+    return key[0] << 8 | key[1]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ...aio import run_to_completion
 from ...storage.catalog import Catalog
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
@@ -105,7 +106,7 @@ class Leftovers:
                 if item.place.repository in self.filled:
                     continue
                 if not self.acts.options.dry_run:
-                    await catalog.update(item.place.repository)
+                    await run_to_completion(catalog.update(item.place.repository))
                 [candidate] = _candidates([item], "the repository has no manifests")
                 self.acts.note_deleted(Part.CATALOG, candidate)
 

@@ -38,7 +38,7 @@ RESUMABLE = timedelta(days=7)
 _VERSION = 1
 _MAX_RECORD_BYTES = 256 * 2**20
 # The time, its microseconds, and 8 digits that tell runs of two machines apart.
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{13}")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8,}")
 
 
 class State(StrEnum):

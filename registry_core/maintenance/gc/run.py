@@ -80,9 +80,9 @@ class Run:
             await self._list_content()
             if self.cursor.phase is Phase.REPOSITORIES:
                 await self._walk_repositories()
-                await self._move_to(Phase.CONTENT)
+                self.cursor.phase, self.cursor.after = Phase.CONTENT, ""
             await self._collect_content()
-            await self._next_pass()
+            self._next_pass()
         usage = self._report.usage
         usage.trash.number = 0
         filled = frozenset(name for name, each in usage.repositories.items() if each.manifests)
@@ -169,11 +169,7 @@ class Run:
         )
         await collection.run(self.cursor.after)
 
-    async def _move_to(self, phase: Phase) -> None:
-        self.cursor.phase, self.cursor.after = phase, ""
-        await self._save()
-
-    async def _next_pass(self) -> None:
+    def _next_pass(self) -> None:
         cursor = self.cursor
         if cursor.number + 1 < len(cursor.passes):
             self.cursor = Cursor(Phase.REPOSITORIES, cursor.passes, cursor.number + 1)

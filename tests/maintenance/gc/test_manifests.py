@@ -137,6 +137,21 @@ async def test_an_untagged_index_that_stays_keeps_its_manifests(scene: Scene) ->
     assert not scene.condemned
 
 
+async def test_what_an_untagged_index_that_stays_lists_is_kept_from_others(scene: Scene) -> None:
+    """Another index, which goes, lists it too, and so did a tag that has expired."""
+    image = await push_image(scene, 1, "pr-1")
+    gone = image_index(image, annotations={"n": "1"})
+    await scene.push(gone)
+    scene.pass_by(8 * DAY)
+    await scene.push(image_index(image))
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(untagged=UNTAGGED, policy=EXPIRING)
+
+    assert scene.condemned == {link_of(gone)}
+    assert LAYOUT.tag_link("a", "pr-1") not in scene.paths
+
+
 async def test_a_referrer_does_not_keep_its_subject(scene: Scene) -> None:
     image = await push_image(scene, 1)
     await push_artifact(scene, image)

@@ -437,4 +437,5 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
     assert (options.grace, options.young) == (2 * DAY, DAY)
     assert (options.upload_age, options.trash_age) == (7 * DAY, 14 * DAY)
-    assert options.untagged is options.shared is None
+    assert options.untagged is None
+    assert options.shared is None
