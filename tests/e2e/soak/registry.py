@@ -30,16 +30,17 @@ async def _blind(_store: ObjectStore, _path: str, found: Properties) -> Properti
 
 
 def _main() -> int:
+    pardon = _blind if os.environ.get("SOAK_BLIND") else _noted
     # Before anything else imports it by name.
-    condemnation.pardon = _blind if os.environ.get("SOAK_BLIND") else _noted
-    from registry_core import app
-    from registry_core.cli.main import main
-    from registry_core.storage.stored_registry import StoredRegistry
+    with patch.object(condemnation, "pardon", pardon):
+        from registry_core import app
+        from registry_core.cli.main import main
+        from registry_core.storage.stored_registry import StoredRegistry
 
-    seconds = float(os.environ["SOAK_RELIED_ON"])
-    shortened = functools.partial(StoredRegistry, relied_on=seconds)
-    with patch.object(app, "StoredRegistry", shortened):
-        return main()
+        seconds = float(os.environ["SOAK_RELIED_ON"])
+        shortened = functools.partial(StoredRegistry, relied_on=seconds)
+        with patch.object(app, "StoredRegistry", shortened):
+            return main()
 
 
 if __name__ == "__main__":

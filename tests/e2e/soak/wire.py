@@ -93,11 +93,13 @@ class Wire:
             raise Unanswered(f"{method} {url}: {answer.status_code} {answer.text}")
         return answer
 
-    def send_until_answered(self, method: str, path: str, **options: dict[str, str]) -> _Answered:
+    def send_until_answered(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> _Answered:
         """Send a request until there is an answer. Returns whether it took one attempt only."""
         for attempt in range(_ATTEMPTS):
             try:
-                return _Answered(self.send(method, path, **options), first=attempt == 0)
+                return _Answered(self.send(method, path, headers=headers), first=attempt == 0)
             except Unanswered:
                 time.sleep(_DELAY)
         raise AssertionError(f"{method} {path}: no answer in {_ATTEMPTS} attempts")
