@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -117,8 +117,10 @@ class Wire:
         for attempt in range(_ATTEMPTS):
             try:
                 for push in manifests:
-                    is_last = push is manifests[-1]
-                    self._push_once(holding.repository, push, tag if is_last else None)
+                    target = tag if push is manifests[-1] else None
+                    self._push_once(
+                        holding.repository, push if attempt == 0 else push.quick, target
+                    )
             except (Refused, Unanswered) as error:
                 if isinstance(error, Refused) and not any(push.blobs for push in manifests):
                     raise Lost(f"{holding.repository} lacks what its manifests name") from error
@@ -131,10 +133,10 @@ class Wire:
                 return
 
     def _push_once(self, repository: str, push: Push, tag: str | None) -> None:
-        for blob in push.blobs:
-            self._provide(repository, blob, push)
-        if push.pause:
-            time.sleep(push.pause)
+        for number, blob in enumerate(push.blobs):
+            pause = push.upload_pause if number == 0 else 0.0
+            self._provide(repository, blob, push.sources, pause)
+        time.sleep(push.pause)
         media_type = str(httpx.Response(200, content=push.manifest).json()["mediaType"])
         reference = tag or str(Digest.of(push.manifest))
         path = f"/v2/{repository}/manifests/{reference}"
@@ -145,7 +147,7 @@ class Wire:
         assert answer.status_code == 201, (path, answer.status_code, answer.text)
         self.counts["pushes"] += 1
 
-    def _provide(self, repository: str, blob: bytes, push: Push) -> None:
+    def _provide(self, repository: str, blob: bytes, sources: Sequence[str], pause: float) -> None:
         """Make the repository have a blob: it has it, or it is mounted or uploaded."""
         digest = str(Digest.of(blob))
         blobs = f"/v2/{repository}/blobs"
@@ -156,8 +158,8 @@ class Wire:
                 return
             assert found.status_code == 404, (repository, digest, found.status_code)
         params = {}
-        if push.sources and self.chance.random() < 0.7:
-            params = {"mount": digest, "from": self.chance.choice(push.sources)}
+        if sources and self.chance.random() < 0.7:
+            params = {"mount": digest, "from": self.chance.choice(sources)}
             if self.chance.random() < 0.2:
                 del params["from"]
         answer = self.send("POST", f"{blobs}/uploads/", params=params)
@@ -165,9 +167,9 @@ class Wire:
             self.counts["mounts"] += 1
             return
         assert answer.status_code == 202, (repository, answer.status_code, answer.text)
-        self._upload(answer.headers["Location"], blob, digest, push)
+        self._upload(answer.headers["Location"], blob, digest, pause)
 
-    def _upload(self, location: str, blob: bytes, digest: str, push: Push) -> None:
+    def _upload(self, location: str, blob: bytes, digest: str, pause: float) -> None:
         """Upload a blob as one of several kinds of clients does."""
         rest = blob
         if self.chance.random() < 0.6:  # docker, podman, skopeo
@@ -177,8 +179,7 @@ class Wire:
             for piece in pieces:
                 location = self._accepted(self.send("PATCH", location, content=piece), 202)
             rest = b""
-            if push.upload_pause:
-                time.sleep(push.upload_pause)
+            time.sleep(pause)
         finish = self.send(
             "PUT", location, content=rest, headers=_OCTETS, params={"digest": digest}
         )
@@ -269,8 +270,8 @@ class Push:
     """A manifest to push, and the blobs that it needs.
 
     ``sources`` are repositories that may have the blobs already. ``pause`` is how long the client
-    takes between the blobs and the manifest, ``upload_pause`` between the PATCH and the PUT of each
-    upload, in seconds.
+    takes between the blobs and the manifest, ``upload_pause`` between the PATCH and the PUT of the
+    first upload, in seconds. Both only at the first attempt.
     """
 
     manifest: bytes
@@ -278,3 +279,8 @@ class Push:
     sources: Sequence[str] = ()
     pause: float = 0.0
     upload_pause: float = 0.0
+
+    @property
+    def quick(self) -> Push:
+        """The same push without pauses."""
+        return replace(self, pause=0.0, upload_pause=0.0)

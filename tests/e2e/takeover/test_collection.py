@@ -20,9 +20,10 @@ from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from tests.e2e.clients import ImageClient
+from tests.e2e.conftest import only_nightly
 from tests.e2e.images import noise_image
 from tests.e2e.soak.stored import Stored, look_at
-from tests.e2e.takeover.conftest import LOADS, Load
+from tests.e2e.takeover.conftest import LOADS
 from tests.e2e.takeover.contents import (
     ALONE,
     Filled,
@@ -107,12 +108,12 @@ def cluttered(
     return folder
 
 
-@pytest.fixture(params=["v3-blocks", "v2-appends"])
+@pytest.fixture(params=["v2-appends", *only_nightly(sorted({*LOADS} - {"v2-appends"}))])
 def collected(
     request: pytest.FixtureRequest, azurite: Azurite, cluttered: Path
 ) -> Iterator[Collected]:
     """Load distribution's files into a container."""
-    load: Load = LOADS[request.param]
+    load = LOADS[request.param]
     container = create_container(azurite)
     load_tree(azurite, container, cluttered, root=load.root, append=load.append)
     with ExitStack() as stack:
