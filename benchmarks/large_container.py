@@ -140,9 +140,7 @@ class _Repository:
     def _layer(self, repository: int, what: str) -> bytes:
         return f"repository {repository}, {what}".encode()
 
-    def _image(
-        self, index: int, base: Sequence[bytes]
-    ) -> tuple[Manifest, Sequence[WrittenObject]]:
+    def _image(self, index: int, base: Sequence[bytes]) -> tuple[Manifest, Sequence[WrittenObject]]:
         own = [
             self._layer(self.number, f"image {index}, layer {layer}")
             for layer in range(self.shape.own_blobs - 1)

@@ -110,6 +110,7 @@ def gc_options(settings: Settings, *, dry_run: bool = False) -> GcOptions:
         trash_age=settings.delete_retention,
         policy=gc.retention or NO_POLICY,
         immutable=settings.immutable_tags,
+        # A read-only registry records no pulls itself, but others with the same container may.
         pulls_recorded=settings.record_pulls or settings.read_only,
         dry_run=dry_run,
     )

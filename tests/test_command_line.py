@@ -41,7 +41,7 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         text=True,
         check=True,
     )
-    assert re.findall(r"(?m)^    (\w+) ", ran.stdout) == [
+    assert re.findall(r"(?m)^    (\w+)(?: |$)", ran.stdout) == [
         "serve",
         "doctor",
         "gc",

@@ -69,21 +69,23 @@ def _title(report: GcReport, container: str) -> str:
 
 
 def _totals(report: GcReport, grace: timedelta) -> Iterator[str]:
-    deleted, pardoned = total(report, "deleted"), total(report, "pardoned")
+    dry = report.dry_run
     size = format_quantity(report.deleted_bytes, "bytes")
-    yield _line("deleted", deleted, f"{size} freed")
+    yield _line("would delete" if dry else "deleted", total(report, "deleted"), f"{size} freed")
     condemned = total(report, "condemned")
-    due = f"; deleted after {_due(report.started, grace)} unless used until then"
+    due = f"; deleted after {_due(report.started, grace)} unless used"
     size = format_quantity(total(report, "condemned_bytes"), "bytes")
-    yield _line("condemned", condemned, size + (due if condemned else ""))
+    verb = "would condemn" if dry else "condemned"
+    yield _line(verb, condemned, size + (due if condemned else ""))
     size = format_quantity(total(report, "waiting_bytes"), "bytes")
     yield _line("waiting", total(report, "waiting"), f"{size}; condemned by earlier runs")
-    if pardoned:
-        yield _line("pardoned", pardoned, "condemned by earlier runs, and used again")
+    if pardoned := total(report, "pardoned"):
+        verb = "would pardon" if dry else "pardoned"
+        yield _line(verb, pardoned, "condemned by earlier runs, and used again")
 
 
 def _line(name: str, number: int, text: str) -> str:
-    return f"  {name:10}{number:>10,}  {text}"
+    return f"  {name:14}{number:>10,}  {text}"
 
 
 def _due(started: datetime | None, grace: timedelta) -> str:
@@ -140,7 +142,8 @@ def _number(report: GcReport, action: Action) -> int:
 
 def _item(item: Item, base: str) -> str:
     size = f" ({format_quantity(item.bytes, 'bytes')})" if item.bytes else ""
-    return f"{item.path.removeprefix(base)}{size}: {item.reason}"
+    due = f"; due {format_minute(datetime.fromisoformat(item.due))}" if item.due else ""
+    return f"{item.path.removeprefix(base)}{size}: {item.reason}{due}"
 
 
 def _some(texts: Iterable[str], number: int) -> Iterator[str]:
@@ -156,4 +159,5 @@ def _verdict(report: GcReport, *, shared: bool) -> str:
         return f"incomplete: {report.stopped}"
     if not report.finished:
         return "incomplete: the next run goes on from here"
-    return "complete" if not has_problems(report, shared=shared) else "complete, except for what is said above"
+    stays = has_problems(report, shared=shared)
+    return "complete, except for what is said above" if stays else "complete"

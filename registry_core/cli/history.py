@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown, RegistryError
-from ..spec.preconditions import PreconditionFailed
+from ..spec.preconditions import ETags, Precondition, PreconditionFailed
 from ..spec.references import NamedReference
 from .options import Commands
 from .storage_commands import DONE, STORAGE_EXIT_CODES, CommandFailed, run_command
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..object_store.interface import ObjectStore
     from ..registry import ManifestInfo, Registry
+    from ..spec.manifest import Manifest
     from ..storage.history import PastTarget
     from ..storage.layout import Layout
 
@@ -215,30 +216,18 @@ async def point_tag(
 ) -> Digest | None:
     """Point a tag to a manifest of its repository; return what it pointed to before, if anything.
 
+    :param target: has a tag and a digest.
     :param expected: what the tag must point to before.
     :param classes: the classes of manifests that may be pushed; empty: all.
     :raises CommandFailed: the manifest does not exist, or the tag is not where it is expected.
     :raises RegistryError: the push is refused.
     """
     from ..aio import run_to_completion
-    from ..auth.caller import ANYBODY
-    from ..auth.repository_classes import check_class
-    from ..storage.history import points_to, read_manifest
 
-    repository, tag, digest = target.repository, target.tag, target.digest
-    assert tag is not None
-    assert digest is not None
-    try:
-        manifest = await read_manifest(registry, repository, digest)
-    except ManifestUnknown:
-        raise CommandFailed(
-            f"the repository {repository} has no manifest {digest}; `history {repository}:{tag}` "
-            "shows what the tag has pointed to"
-        ) from None
-    if classes:
-        check_class(manifest.document, repository, ANYBODY, classes)
+    repository, tag = target.repository, target.tag or ""
+    manifest = await _read(registry, target, classes)
     before = await _current(registry, repository, tag)
-    precondition = points_to(expected) if expected else None
+    precondition = Precondition(if_match=ETags(frozenset({str(expected)}))) if expected else None
     try:
         await run_to_completion(registry.push_manifest(repository, manifest, (tag,), precondition))
     except PreconditionFailed:
@@ -247,8 +236,33 @@ async def point_tag(
         raise CommandFailed(f"{repository}:{tag} {where}; nothing was changed") from None
     except ManifestBlobUnknown as error:
         missing = "; ".join(entry.message for entry in error.errors)
-        raise CommandFailed(f"{digest} cannot be tagged in {repository}: {missing}") from None
+        raise CommandFailed(
+            f"{manifest.digest} cannot be tagged in {repository}: {missing}"
+        ) from None
     return before
+
+
+async def _read(registry: Registry, target: NamedReference, classes: frozenset[str]) -> Manifest:
+    """Return a manifest that the registry has, to be pushed again."""
+    from ..aio import off_loop
+    from ..auth.caller import ANYBODY
+    from ..auth.repository_classes import check_class
+    from ..spec.manifest import parse_manifest
+
+    repository, digest = target.repository, target.digest
+    assert digest is not None
+    try:
+        found = await registry.get_manifest(repository, digest)
+    except ManifestUnknown:
+        raise CommandFailed(
+            f"the repository {repository} has no manifest {digest}; "
+            f"`history {repository}:{target.tag}` shows what the tag has pointed to"
+        ) from None
+    content, media_type = found.content, found.media_type
+    manifest = await off_loop(len(content), parse_manifest, content, media_type, digest)
+    if classes:
+        check_class(manifest.document, repository, ANYBODY, classes)
+    return manifest
 
 
 async def _current(registry: Registry, repository: str, tag: str) -> Digest | None:

@@ -141,7 +141,8 @@ def _glob(text: str) -> RepositoryGlobs:
 
 
 def _id(text: str) -> str:
-    if not is_trash_id(text):
+    """Return the id of a record; a damaged one may have been given any name by whoever wrote it."""
+    if not text or set(text) & set("/:@"):
         raise argparse.ArgumentTypeError(f"{text!r} is not an id, as trash list shows them")
     return text
 
@@ -185,8 +186,8 @@ def _list(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         damaged = sum(entry.kind is None for entry in found)
         if damaged:
             print_problem(
-                f"damaged records: {damaged:,}. Nobody knows what they name, so no content is "
-                "collected while they are there; purge them by their ids"
+                f"damaged records: {damaged:,}. What they name may be unknown, and then no content "
+                "is collected while they are there; purge them by their ids"
             )
         return PROBLEMS if damaged else DONE
 

@@ -44,6 +44,7 @@ def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
         shared=reader.optional_flag(GC_SHARED),
         upload_age=reader.duration(UPLOAD_AGE, least=_LEAST_UPLOAD_AGE),
     )
+    _check_known(reader, gc)
     if gc.enabled and read_only:
         reader.problems.append(
             f"{GC_ENABLED} contradicts {READ_ONLY}: a read-only registry deletes nothing; remove "
@@ -77,6 +78,20 @@ def _read_retention(reader: SettingsReader) -> RetentionPolicy | None:
     for warning in policy.warnings:
         _log.warning("%s: %s", RETENTION_RULES, warning)
     return policy
+
+
+def _check_known(reader: SettingsReader, gc: GcSettings) -> None:
+    """Check that an untagged manifest's last pull is known for as long as it stays."""
+    if gc.untagged is None:
+        return
+    # Imported late: few registries need it, and imports are the cold start.
+    from ..storage.pulls import KEPT_DAYS
+
+    if gc.untagged > timedelta(days=KEPT_DAYS):
+        reader.problems.append(
+            f"{GC_UNTAGGED}={reader.given(GC_UNTAGGED)!r} must be at most {KEPT_DAYS}d: earlier "
+            "pulls are not known"
+        )
 
 
 def read_record_pulls(reader: SettingsReader, gc: GcSettings, *, read_only: bool) -> bool:

@@ -174,7 +174,7 @@ GC_YOUNG = _GC.add(
 GC_UNTAGGED = _GC.add(
     "REGISTRY_GC_UNTAGGED",
     "How long after its last push or pull a manifest becomes garbage if no tag leads to it: "
-    "neither directly, nor through an index, nor as a referrer.",
+    "neither directly, nor through an index, nor as a referrer. At most `400d`.",
     Type.DURATION,
     unset="they stay",
 )

@@ -39,14 +39,14 @@ def parse_expiry(text: str | None) -> timedelta | None:
         return None
 
 
-def common_expiry(wishes: Iterable[timedelta | None]) -> timedelta | None:
+def common_expiry(expiries: Iterable[timedelta | None]) -> timedelta | None:
     """Return when an index expires that does not say so itself: with the last one of its images.
 
     A label of a Dockerfile is in the images only. If all of them have it, Quay, too, applies it to
     the index.
 
-    :param wishes: those of its images, without attestations. If one has none, the index has none.
+    :param expiries: those of its images, without attestations. If one has none, the index has none.
     """
-    found = list(wishes)
-    times = [wish for wish in found if wish is not None]
+    found = list(expiries)
+    times = [each for each in found if each is not None]
     return max(times, default=None) if len(times) == len(found) else None

@@ -1,4 +1,4 @@
-"""Image configs: the platform of an image, when it was created, and when it wishes to expire.
+"""Image configs: the platform of an image, when it was created, and its expiry.
 
 Source: OCI image-spec, "OCI Image Configuration"; Docker's has the same fields.
 """

@@ -51,6 +51,11 @@ def parse_name(text: str) -> str:
     )
 
 
+def is_settable_tag(text: str) -> bool:
+    """Return whether ``text`` is a tag that may be set or deleted: see `parse_tag`."""
+    return is_tag(text) and not text.endswith(".")
+
+
 def parse_tag(text: str) -> str:
     """Return ``text`` if it is a tag that may be set or deleted: one that does not end with a dot.
 
@@ -60,9 +65,9 @@ def parse_tag(text: str) -> str:
 
     :raises TagInvalid: it is not; the message says what a tag looks like.
     """
+    if is_settable_tag(text):
+        return text
     if is_tag(text):
-        if not text.endswith("."):
-            return text
         raise TagInvalid(
             f"the tag {text!r} ends with a dot, which Azure Blob Storage does not distinguish from "
             f"{text.rstrip('.')!r}; use another tag"

@@ -1,4 +1,4 @@
-"""Tag history: what a tag has pointed to, and when, and how to point it there again.
+"""Tag history: what a tag has pointed to, and when.
 
 The layout of CNCF distribution has it already: a tag's index keeps a link for each manifest that
 the tag was set to, written anew each time. A deletion of the tag deletes it, and a collection of
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..aio import for_each, off_loop
+from ..aio import for_each
 from ..object_store.errors import NotFound
-from ..registry import ManifestInfo, Registry
+from ..registry import ManifestInfo
 from ..spec.digest import Digest
 from ..spec.errors import ManifestUnknown
-from ..spec.manifest import Manifest, parse_manifest
-from ..spec.preconditions import ETags, Precondition
 from .layout import linked_digest
 from .link_metadata import parse_digest, pushed_at
 from .links import read_link
@@ -154,20 +152,3 @@ def _times(prefix: str, rows: TagRows) -> dict[Digest, datetime]:
         if digest is not None and entry.properties is not None:
             times[digest] = pushed_at(entry.properties)
     return times
-
-
-async def read_manifest(registry: Registry, repository: str, digest: Digest) -> Manifest:
-    """Return a manifest that the registry has, parsed, to be pushed again.
-
-    :raises ManifestUnknown: the repository does not have it.
-    :raises ManifestInvalid: it is of a format that cannot be pushed any more.
-    """
-    found = await registry.get_manifest(repository, digest)
-    return await off_loop(
-        len(found.content), parse_manifest, found.content, found.media_type, digest
-    )
-
-
-def points_to(digest: Digest) -> Precondition:
-    """Return the precondition that a tag points to a manifest."""
-    return Precondition(if_match=ETags(frozenset({str(digest)})))

@@ -23,6 +23,7 @@
     <root>docker/registry/v2/_gc/runs/<id>                  a collection of garbage: its state and
                                                             report; ours
                             /_gc/marks/<id>                 what an unfinished one has found so far
+                            /_gc/references/<name, escaped> what a repository's manifests name
                             /_gc/summary                    the usage that the last one has found
     <root>docker/registry/v2/_trash/<id>                    a deletion that can be undone; ours
     <root>docker/registry/v2/_pulls/<day>/<instance>.json   what was pulled from an instance on
@@ -118,12 +119,11 @@ class Layout:
         return f"{self.base}_catalog/"
 
     def catalog_marker(self, name: str) -> str:
-        # ".~" sorts among the characters of names as "/" does, so storage lists names in order.
-        return f"{self.catalog}{name.replace('/', '.~')}"
+        return f"{self.catalog}{_escape(name)}"
 
     def marked_repository(self, path: str) -> str:
         """Return the name in a catalog marker's path."""
-        return path.removeprefix(self.catalog).replace(".~", "/")
+        return _unescape(path.removeprefix(self.catalog))
 
     @property
     def replacements(self) -> str:
@@ -168,6 +168,18 @@ class Layout:
         return f"{self.gc_marks}{ident}"
 
     @property
+    def gc_references(self) -> str:
+        """The prefix of what the manifests of each repository name."""
+        return f"{self.base}_gc/references/"
+
+    def gc_reference(self, name: str) -> str:
+        return f"{self.gc_references}{_escape(name)}"
+
+    def referencing_repository(self, path: str) -> str:
+        """Return the name in the path of what a repository's manifests name."""
+        return _unescape(path.removeprefix(self.gc_references))
+
+    @property
     def gc_summary(self) -> str:
         """The path of the usage that the last collection of garbage has found."""
         return f"{self.base}_gc/summary"
@@ -193,6 +205,15 @@ class Layout:
     def pulls_summary(self) -> str:
         """The path of when everything was last pulled, merged from the records of the days."""
         return f"{self.pulls}summary.json"
+
+
+def _escape(name: str) -> str:
+    # ".~" sorts among the characters of names as "/" does, so storage lists names in order.
+    return name.replace("/", ".~")
+
+
+def _unescape(name: str) -> str:
+    return name.replace(".~", "/")
 
 
 def linked_digest(path: str) -> Digest | None:

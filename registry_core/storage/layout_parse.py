@@ -141,7 +141,7 @@ def _auth(root: str, inside: str) -> Place:
 
 def _collection(root: str, inside: str) -> Place:
     folder, _, name = inside.partition("/")
-    is_known = inside == "summary" or (folder in ("runs", "marks") and name != "")
+    is_known = inside == "summary" or (folder in ("runs", "marks", "references") and name != "")
     return Place(Kind.COLLECTION if is_known else Kind.UNKNOWN, root)
 
 

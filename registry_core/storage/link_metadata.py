@@ -97,7 +97,7 @@ def _find_expiry(annotations: Mapping[str, str] | None, image: ImageConfig | Non
 def read_expiry(
     metadata: Mapping[str, str], annotations: Mapping[str, str] | None = None
 ) -> timedelta | None:
-    """Return after which time a manifest wishes its tags to expire; None if it does not.
+    """Return how long after they are set a manifest's tags expire, as it says itself, or None.
 
     :param metadata: those of its revision link.
     :param annotations: those of the manifest, which count where the link says nothing, as links do

@@ -209,9 +209,8 @@ class PullRecorder:
         day.is_new = not day.pulls.keys() <= written.keys()
         if len(written) > self._most // 2:  # there is room for others then
             day.part, day.etag = next(self._parts), None
-            for pulled, at in written.items():
-                if day.pulls.get(pulled) == at:
-                    del day.pulls[pulled]
+            for pulled in written:
+                day.pulls.pop(pulled, None)
 
     async def _etag(self, path: str) -> str | None:
         try:

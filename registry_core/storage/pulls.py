@@ -38,7 +38,7 @@ from .layout import Layout
 _log = logging.getLogger(__name__)
 
 KEPT_DAYS = 400
-"""For how many days pulls are known. Rules cannot depend on earlier ones."""
+"""For how many days pulls are known. No decision can depend on earlier ones."""
 
 DAY = 86400
 """Seconds."""
@@ -64,9 +64,9 @@ class PullsUnreadable(ValueError):
 class PullSummary:
     """When tags and manifests were last pulled, in Unix time, exact to a day.
 
-    ``since``: earlier pulls are not known, because nothing recorded them, or because a record is
-    damaged. So everything may have been pulled at that time, and counts as if it was. Judge by the
-    later of push and pull: what was pushed since is younger.
+    ``since``: earlier pulls are not known, because nothing recorded them, a record is damaged, or
+    they are forgotten. So everything may have been pulled at that time, and counts as if it was.
+    Judge by the later of push and pull: what was pushed since is younger.
 
     ``damaged`` are the paths of the records that cannot be read.
     """
@@ -131,7 +131,7 @@ class _Merge:
 
     @property
     def summary(self) -> PullSummary:
-        since = max([self.since, *self.damaged.values()])
+        since = max([self.since, self.now - KEPT_DAYS * DAY, *self.damaged.values()])
         return PullSummary(self._pulls, since, tuple(sorted(self.damaged)))
 
     async def read(self) -> None:

@@ -13,6 +13,7 @@ from ..spec.digest import SHA256, Digest
 from ..spec.errors import ManifestInvalid
 from ..spec.manifest import Manifest, detect_media_type, parse_manifest
 from ..spec.named_digests import named_digests
+from ..spec.names import is_settable_tag
 from .content import Content
 from .link_metadata import read_pushed_by
 from .links import Link, read_link
@@ -133,7 +134,7 @@ class Recorder:
             deleted,
             media_type,
             size,
-            tuple(sorted(tags)[:MOST_TAGS]),
+            tuple(sorted(filter(is_settable_tag, tags))[:MOST_TAGS]),
             subject,
             digests | frozenset(aliases.values()),
             aliases,

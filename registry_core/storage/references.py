@@ -79,6 +79,13 @@ class References:
         is_image = config is not None and config.media_type in IMAGE_CONFIGS
         return generation, found.get(config.digest) if config and is_image else None
 
+    async def check_acceptable(self, manifest: Manifest) -> None:
+        """Check what can be checked without looking at what a manifest references. No call.
+
+        :raises ManifestInvalid: as for `check`.
+        """
+        await off_loop(len(manifest.content), self._required, manifest)
+
     def _required(self, manifest: Manifest) -> Sequence[_Reference]:
         """Return each reference that must be there once."""
         document = manifest.document

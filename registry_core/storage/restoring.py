@@ -14,6 +14,7 @@ again at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +38,9 @@ _AT_ONCE = 16
 _ATTEMPTS = 8
 # How many missing digests an error names.
 _MOST_NAMED = 5
+
+# A tag of a referrer without a subject, as cosign makes them: sha256-<hex>.sig, for example.
+_OF_SUBJECT = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\..+)?")
 
 _IF_NONE = Precondition(if_none_match=ETags(any=True))
 
@@ -123,6 +127,32 @@ class Restoring:
 
 
 @dataclass
+class _Listed:
+    """The records of a repository, as far as a restoration may need them: their ids.
+
+    :ivar manifests: the newest one of each manifest.
+    :ivar referrers: those of referrers, by the fallback tag of their subject.
+    """
+
+    manifests: dict[Digest, str] = field(default_factory=dict)
+    referrers: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, entry: TrashEntry) -> None:
+        """Note a record that is newer than all so far."""
+        if entry.kind is TrashKind.MANIFEST and entry.digest is not None:
+            self.manifests[entry.digest] = entry.id
+        subjects = {tag.partition(".")[0] for tag in entry.tags if _OF_SUBJECT.fullmatch(tag)}
+        if entry.subject is not None:
+            subjects.add(fallback_tag(entry.subject))
+        for subject in subjects:
+            self.referrers.setdefault(subject, []).append(entry.id)
+
+    def of_referrers(self, subject: Digest) -> Sequence[str]:
+        """Return the records of a manifest's referrers."""
+        return self.referrers.get(fallback_tag(subject), ())
+
+
+@dataclass
 class _Run:
     """One restoration."""
 
@@ -131,7 +161,7 @@ class _Run:
     with_referrers: bool
     left: dict[str, str] = field(default_factory=dict)
     _planned: set[str] = field(default_factory=set)
-    _entries: list[TrashEntry] | None = None
+    _listed: _Listed | None = None
 
     def __post_init__(self) -> None:
         self._membership = self.manifests.membership
@@ -164,11 +194,11 @@ class _Run:
 
         :raises _Gone: no record of it is left, or something that it needs is gone.
         """
-        found = await self._newest(repository, digest)
-        if found is None:
+        newest = (await self._records(repository)).manifests.get(digest)
+        if newest is None:
             raise _Gone([f"the manifest {digest}, of which the trash has no record"])
         try:
-            return await self.plan(found.id)
+            return await self.plan(newest)
         except (TrashUnknown, TrashUnreadable) as error:
             raise _Gone([str(error)]) from None
 
@@ -185,13 +215,15 @@ class _Run:
         except NotFound:
             raise _Gone([f"the content of the manifest {digest}"]) from None
         try:
-            return await off_loop(
+            manifest = await off_loop(
                 len(content), parse_manifest, content, record.media_type, digest=digest
             )
+            await self._references.check_acceptable(manifest)
         except ManifestInvalid as error:
             raise ManifestInvalid(
                 f"{record.id} cannot be restored: this registry does not accept it: {error}"
             ) from None
+        return manifest
 
     async def _plan_references(
         self, record: TrashRecord, manifest: Manifest
@@ -264,33 +296,26 @@ class _Run:
     async def _plan_referrers(self, record: TrashRecord) -> list[_Step]:
         """Return what brings back the referrers of a manifest; note those that cannot be."""
         steps: list[_Step] = []
-        for entry in await self._records(record.repository):
-            if not _refers_to(entry, record.digest) or entry.id in self._planned:
-                continue
+        for ident in (await self._records(record.repository)).of_referrers(record.digest):
             before = set(self._planned)
             try:
-                steps += await self.plan(entry.id)
+                steps += await self.plan(ident)
             except _Gone as error:
-                self.left[entry.id] = _name(error.what)
+                self.left[ident] = _name(error.what)
             except (ManifestInvalid, TrashUnknown, TrashUnreadable) as error:
-                self.left[entry.id] = str(error)
+                self.left[ident] = str(error)
             else:
                 continue
             self._planned = before
         return steps
 
-    async def _newest(self, repository: str, digest: Digest) -> TrashEntry | None:
-        """Return the newest record of a manifest."""
-        for entry in reversed(await self._records(repository)):
-            if entry.kind is TrashKind.MANIFEST and entry.digest == digest:
-                return entry
-        return None
-
-    async def _records(self, repository: str) -> list[TrashEntry]:
-        """Return the records of the repository, the oldest first. A restoration has only one."""
-        if self._entries is None:
-            self._entries = [entry async for entry in self.trash.list(repository)]
-        return self._entries
+    async def _records(self, repository: str) -> _Listed:
+        """Return the records of the repository, listed once. A restoration has one repository."""
+        if self._listed is None:
+            self._listed = _Listed()
+            async for entry in self.trash.list(repository):
+                self._listed.add(entry)
+        return self._listed
 
     async def perform(self, step: _Step) -> Restored:
         """Undo a deletion; what it needs is there."""
@@ -367,17 +392,6 @@ class _Run:
             if there is not None:  # else it was deleted meanwhile
                 return None if there == manifest.digest else there
         raise contended(self._membership.layout.tag_link(repository, tag))
-
-
-def _refers_to(entry: TrashEntry, digest: Digest) -> bool:
-    """Return whether a record is of a referrer of a manifest, by its subject or by its tag.
-
-    cosign's tags are ``sha256-<hex>.sig`` and the like.
-    """
-    prefix = fallback_tag(digest)
-    return entry.subject == digest or any(
-        tag == prefix or tag.startswith(f"{prefix}.") for tag in entry.tags
-    )
 
 
 def _name(what: Sequence[str]) -> str:

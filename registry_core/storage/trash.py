@@ -11,12 +11,13 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..aio import for_each, off_loop
+from ..aio import in_slices, off_loop
+from ..object_store.batches import MAX_BATCH
 from ..object_store.errors import (
     ConditionFailed,
     NotFound,
@@ -51,7 +52,6 @@ _RESTORED = "restored"
 
 # How often a record is touched that others touch at the same time.
 _ATTEMPTS = 8
-_AT_ONCE = 16
 
 
 @dataclass
@@ -181,13 +181,15 @@ class Trash:
             _log.warning("%s", error)
             return TrashEntry(ident, properties.etag, properties.last_modified)
 
-    async def purge(self, entries: Iterable[TrashEntry]) -> int:
-        """Delete records for good, unless they are being restored. One call for each.
+    async def purge(self, entries: Sequence[TrashEntry]) -> int:
+        """Delete records for good, unless they are being restored. One call for each 256.
 
         What only they name is garbage from now on. Return how many were deleted.
+
+        :raises BatchRefused: storage refuses to delete some.
         """
-
-        async def discard(entry: TrashEntry) -> bool:
-            return await self.discard(entry.id, entry.etag)
-
-        return sum(await for_each(entries, discard, limit=_AT_ONCE))
+        number = 0
+        async for some in in_slices(entries, MAX_BATCH):
+            items = [(self.layout.trashed(entry.id), if_match(entry.etag)) for entry in some]
+            number += sum(await self.store.delete_batch(items))
+        return number

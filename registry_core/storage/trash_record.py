@@ -19,7 +19,7 @@ from ..spec.descriptor import text_field, text_map_field
 from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestUnknown, NameInvalid
 from ..spec.manifest import load_json
-from ..spec.names import is_tag, parse_name
+from ..spec.names import is_settable_tag, parse_name
 
 MOST_TAGS = 10_000
 """The most tags that one record names. A manifest with more keeps the others' names nowhere."""
@@ -33,8 +33,8 @@ _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}")
 
 # Characters of names and reasons, and bytes of tags, in metadata: storage takes 8 KiB in all, and
 # a character may take 12 bytes.
-_LONGEST = 200
-_TAGS_BYTES = 2048
+_LONGEST = 150
+_TAGS_BYTES = 1024
 
 
 class TrashKind(StrEnum):
@@ -122,7 +122,7 @@ class TrashRecord:
         if not isinstance(document, dict) or document.get("version") != _VERSION:
             raise ValueError(f"it is not a JSON object of version {_VERSION}")
         tags = _texts(document, "tags")
-        if not all(map(is_tag, tags)):
+        if not all(map(is_settable_tag, tags)):
             raise ValueError("one of the tags is not valid")
         aliases = text_map_field(document, "aliases") or {}
         subject = text_field(document, "subject")

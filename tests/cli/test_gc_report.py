@@ -9,6 +9,7 @@ import pytest
 from registry_core.cli.gc_report import MAX_SHOWN, has_problems, render
 from registry_core.maintenance.gc.report import Action, GcReport, Item, Part
 from registry_core.storage.layout import Layout
+from tests.house.tree import PROJECT
 
 BASE = Layout().base
 STARTED = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
@@ -29,9 +30,9 @@ def test_a_run_without_garbage_is_a_few_lines() -> None:
             "container registry: collection of garbage of 2026-11-28 09:30 UTC "
             "(run 20261128T093000Z-ab)"
         ),
-        "  deleted            0  0 bytes freed",
-        "  condemned          0  0 bytes",
-        "  waiting            0  0 bytes; condemned by earlier runs",
+        "  deleted                0  0 bytes freed",
+        "  condemned              0  0 bytes",
+        "  waiting                0  0 bytes; condemned by earlier runs",
         "complete",
     ]
     assert not has_problems(report())
@@ -46,13 +47,10 @@ def test_it_says_what_was_freed_and_when_the_condemned_go() -> None:
     links.examined, links.waiting, links.waiting_bytes = 2000, 5, 500
     links.pardoned = 1
     assert lines(of)[1:] == [
-        "  deleted           12  3.0 MiB freed",
-        (
-            "  condemned          7  1.0 KiB; deleted after 2026-11-30 09:30 UTC unless used until "
-            "then"
-        ),
-        "  waiting            5  500 bytes; condemned by earlier runs",
-        "  pardoned           1  condemned by earlier runs, and used again",
+        "  deleted               12  3.0 MiB freed",
+        "  condemned              7  1.0 KiB; deleted after 2026-11-30 09:30 UTC unless used",
+        "  waiting                5  500 bytes; condemned by earlier runs",
+        "  pardoned               1  condemned by earlier runs, and used again",
         "                          examined     deleted   condemned     waiting     refused",
         "  links of blobs             2,000           0           0           5           0",
         "  content                    1,000          12           7           0           0",
@@ -100,11 +98,21 @@ def test_a_dry_run_lists_what_would_go_and_why() -> None:
     of.parts[Part.CONTENT].condemned = of.parts[Part.TAGS].deleted = 1
     of.add(Item(Part.CONTENT, Action.CONDEMN, f"{BASE}blobs/x", "nothing references it", 2048))
     of.add(Item(Part.TAGS, Action.DELETE, f"{BASE}repositories/a", "rule at line 7"))
+    of.parts[Part.CONTENT].waiting = 1
+    due = (STARTED + timedelta(hours=3)).isoformat()
+    of.add(Item(Part.CONTENT, Action.WAIT, f"{BASE}blobs/y", "nothing references it", 0, due))
     shown = lines(of)
     assert shown[0].endswith("(dry run, nothing is changed)")
-    assert shown[-5:-1] == [
+    assert shown[1:4] == [
+        "  would delete           1  0 bytes freed",
+        "  would condemn          1  0 bytes; deleted after 2026-11-30 09:30 UTC unless used",
+        "  waiting                1  0 bytes; condemned by earlier runs",
+    ]
+    assert shown[-7:-1] == [
         "would be deleted now: 1",
         "  repositories/a: rule at line 7",
+        "condemned already; would be deleted later: 1",
+        "  blobs/y: nothing references it; due 2026-11-28 12:30 UTC",
         "would be condemned now, and deleted later: 1",
         "  blobs/x (2.0 KiB): nothing references it",
     ]
@@ -137,3 +145,14 @@ def test_every_kind_of_object_has_a_name() -> None:
     for count in of.parts.values():
         count.deleted = 1
     assert len(lines(of)) == 4 + 1 + len(Part) + 1
+
+
+def test_the_documented_report_is_what_is_printed() -> None:
+    of = GcReport("20261128T093000Z-0f3a1c92b7d40", STARTED, finished=True)
+    content = of.parts[Part.CONTENT]
+    content.examined = 88_120
+    content.deleted, content.deleted_bytes = 1204, int(18.2 * 2**30)
+    content.condemned, content.condemned_bytes = 310, int(4.1 * 2**30)
+    content.waiting, content.waiting_bytes = 96, int(1.3 * 2**30)
+    document = (PROJECT / "docs" / "garbage-collection.md").read_text()
+    assert "```\n" + "\n".join(lines(of)) + "\n```\n" in document

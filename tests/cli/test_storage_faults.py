@@ -12,7 +12,13 @@ from registry_core.serve.azurite import Azurite
 
 from .commands import COMMAND, CONTAINER, by_key, environment, run, url_of
 
-COMMANDS = [("gc",), ("gc", "--dry-run"), ("gc", "--pardon-all"), ("usage",)]
+COMMANDS = [
+    ("gc",),
+    ("gc", "--dry-run"),
+    ("gc", "--pardon-all"),
+    ("retention", "preview"),
+    ("usage",),
+]
 
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 
@@ -61,6 +67,11 @@ def test_a_wrong_setting_of_the_collection_is_one_line(settings: dict[str, str],
     [
         (("gc", "--dry-run", "--pardon-all"), "--pardon-all: not allowed with argument --dry-run"),
         (("gc", "--dryrun"), "unrecognized arguments: --dryrun"),
+        (("retention",), "the following arguments are required: COMMAND"),
+        (
+            ("retention", "preview", "--repository", "A"),
+            "--repository: 'A' is not a glob of repositories",
+        ),
         (("usage", "team/app"), "unrecognized arguments: team/app"),
     ],
 )

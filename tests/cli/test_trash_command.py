@@ -215,11 +215,16 @@ def test_a_damaged_record_is_listed_and_can_be_purged(terminal: Terminal) -> Non
     code, out, err = terminal.run("trash", "list")
     assert code == 1
     assert re.search(rf"(?m)^{UNKNOWN}  \S+ \S+  damaged$", out)
-    assert "damaged records: 1. Nobody knows what they name" in err
+    assert "damaged records: 1. What they name may be unknown" in err
     line = terminal.fails("trash", "restore", UNKNOWN)
     assert line.startswith(f"{UNKNOWN} is not the record of a deletion")
     assert terminal.run("trash", "purge", UNKNOWN) == (0, "purged: 1 record\n", "")
     assert terminal.run("trash", "list")[0] == 0
+
+
+def test_what_somebody_else_has_put_into_the_trash_can_be_purged(terminal: Terminal) -> None:
+    terminal.on_storage(lambda store: store.put(Layout().trashed("notes.txt"), b"damaged"))
+    assert terminal.run("trash", "purge", "notes.txt") == (0, "purged: 1 record\n", "")
 
 
 def test_records_are_purged_by_their_ids(terminal: Terminal) -> None:

@@ -17,20 +17,6 @@ VALID = {
     table.HTTP_SECRET: SECRET,
 }
 
-BY_PUSH = """\
-[[expire]]
-on = ["**"]
-tags = ["pr-*"]
-after = "14d"
-"""
-BY_PULL = f"""\
-{BY_PUSH}
-[[keep]]
-on = ["**"]
-tags = ["*"]
-pulled = "90d"
-"""
-
 
 def gc(environment: dict[str, str]) -> GcSettings:
     return read_settings(VALID | environment).gc
@@ -95,6 +81,10 @@ def test_every_setting_is_read() -> None:
             "REGISTRY_GC_YOUNG: '-1h' is not a duration, such as 12h, 14d or 2w",
         ),
         (
+            {table.GC_UNTAGGED: "401d"},
+            "REGISTRY_GC_UNTAGGED='401d' must be at most 400d: earlier pulls are not known",
+        ),
+        (
             {table.GC_UNTAGGED: "9999w"},
             "REGISTRY_GC_UNTAGGED: '9999w' is more than a hundred years",
         ),
@@ -149,23 +139,12 @@ def test_other_settings_of_distribution_about_uploads_do_not_pass_for_misspelt_o
         ({table.PULLS_RECORD: "true", table.READ_ONLY: "true"}, False),
         ({table.GC_UNTAGGED: "14d"}, True),
         ({table.GC_UNTAGGED: "14d", table.PULLS_RECORD: "false"}, False),
-        ({table.RETENTION_RULES: BY_PUSH}, False),
-        ({table.RETENTION_RULES: BY_PULL}, True),
-        ({table.RETENTION_RULES: BY_PULL, table.READ_ONLY: "true"}, False),
     ],
 )
 def test_pulls_are_recorded_where_something_depends_on_them_or_a_setting_says_so(
     settings: dict[str, str], *, records: bool
 ) -> None:
     assert read_settings(VALID | settings).record_pulls is records
-
-
-def test_rules_that_depend_on_pulls_need_their_record() -> None:
-    [problem] = problems({table.RETENTION_RULES: BY_PULL, table.PULLS_RECORD: "false"})
-    assert problem == (
-        "REGISTRY_PULLS_RECORD contradicts REGISTRY_RETENTION_RULES: some of the rules depend on "
-        "when something was last pulled; remove one of the two"
-    )
 
 
 def test_whether_pulls_are_recorded_is_true_or_false() -> None:

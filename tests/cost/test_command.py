@@ -153,6 +153,9 @@ def test_contradictory_options_are_refused(
         (["--warm", "1.5"], "argument --warm: '1.5' is not a number from 0 to 1"),
         (["--layer-mib", "300"], "argument --layer-mib: '300' is not a number from 0 to 256"),
         (["--busy-hours", "0"], "argument --busy-hours: '0' is not a number from 1 to 730"),
+        (["--manifest-objects", "0"], "argument --manifest-objects: '0' is not a number from 1"),
+        (["--garbage", "2"], "argument --garbage: '2' is not a number from 0 to 1"),
+        (["--collections", "0"], "argument --collections: '0' is not a number from 1 to 1000"),
         (["--concurrency", "0"], "argument --concurrency: '0' is not a number from 1 to 1000"),
         (["--minimum", "none"], "argument --minimum: "),
         (["--pull", "1"], "unrecognized arguments: --pull"),
@@ -172,3 +175,20 @@ def test_an_image_with_one_layer_has_one_layer_to_send_and_fetch(
 ) -> None:
     traffic = document(capsys, "--layers", "1")["traffic"]
     assert (traffic["new_layers"], traffic["missing_layers"]) == (1, 1)
+
+
+def test_the_part_of_the_collection_is_shown_and_is_in_the_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--objects", "1000000", "--pulls", "200000"]
+    with_it = {plan["plan"]: plan for plan in document(capsys, *arguments)["plans"]}
+    without = {plan["plan"]: plan for plan in document(capsys, *arguments[2:])["plans"]}
+    for name, plan in with_it.items():
+        assert plan["collection"] == pytest.approx(plan["amount"] - without[name]["amount"])
+        assert without[name]["collection"] == 0
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "1,000,000 objects, among which garbage is collected 30 times" in text
+    assert f"Flex 2,048 MB: {with_it['flex-2048']['collection']:,.2f}," in text
+    assert main(arguments[2:]) == 0
+    assert "collection" not in capsys.readouterr().out

@@ -9,14 +9,19 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from registry_core.object_store.interface import Properties, delete_if, if_match
 from registry_core.registry import Registry
 from registry_core.spec.digest import Digest
+from registry_core.storage import restoring
+from registry_core.storage.condemnation import condemn, is_condemned
+from registry_core.storage.membership import Membership
+from registry_core.storage.recording import Recorded, Recorder
 from registry_core.storage.stored_registry import StoredRegistry
-from registry_core.storage.trash import TrashUnknown
+from registry_core.storage.trash import Trash, TrashRecord, TrashUnknown
 from tests.support.content import image_manifest
 
 from .chance import draw_from
@@ -27,6 +32,7 @@ from .scene import (
     CHILD,
     INDEX,
     LAYER,
+    LAYOUT,
     NEIGHBOUR,
     NEIGHBOURS_LAYER,
     NEW,
@@ -39,6 +45,7 @@ from .scene import (
     uncached,
 )
 from .scene import REPOSITORY as APP
+from .schedule import FAULTS, LATE, Explorer
 from .world import State, World
 
 LEAST_MOMENTS = 3000
@@ -203,7 +210,7 @@ PAIRS = (
     Pair("a manifest, its blob deleted", CHILD_GONE, RESTORE, delete_blob("d", APP, NEW_LAYER)),
 )
 
-CAPS = pytest.mark.parametrize("cap", [80, pytest.param(1000, marks=pytest.mark.nightly)])
+CAPS = pytest.mark.parametrize("cap", [60, pytest.param(1000, marks=pytest.mark.nightly)])
 """The orders that are checked one by one; as many again are sampled at random."""
 
 
@@ -243,6 +250,146 @@ def test_what_a_restoration_acknowledged_stays_though_a_call_fails(
 ) -> None:
     found = disturbed(pair, faulty, cap).found
     assert not found, f"{len(found)} times, first {found[0]}"
+
+
+def not_as_pushed(before: Sequence[Operation], cap: int) -> list[str]:
+    """Return where a tag is not what a push has set it to, beside a restoration of the same tag.
+
+    A call of the restoration fails, or is late.
+    """
+    found = []
+    with scene() as begin:
+        checker = Checker(begin.loop)
+        start = prepared(begin, begin.ours, *before)
+        explorer = Explorer(begin.loop, uncached, faults=1, kinds=(*FAULTS, LATE), faulty=[0])
+        for node in explorer.explore(start, (RESTORE, pushed(NEW, "v1")), cap=cap):
+            if node.outcomes is None or isinstance(node.outcomes[1], BaseException):
+                continue
+            facts, _ = checker._facts(node.state, may_lack=False)
+            if facts.tags.get((APP, "v1")) != Digest.of(NEW):
+                found.append(str(node.trace))
+    return found
+
+
+@CAPS
+@pytest.mark.parametrize("before", [GONE, (deleted("v1"),)], ids=["manifest", "tag"])
+def test_a_tag_that_is_pushed_while_it_is_restored_is_what_was_pushed(
+    before: Sequence[Operation], cap: int
+) -> None:
+    assert not_as_pushed(before, cap) == []
+
+
+def condemned(begin: Scene) -> State:
+    """Return the store after a manifest was deleted, and a run has condemned what was only its own.
+
+    The run has taken the record for one that has expired. The layer link is gone already.
+    """
+    world = World.of(prepared(begin, begin.ours, deleted(OF_CHILD)))
+    layer = Digest.of(NEW_LAYER)
+
+    async def go() -> None:
+        await world.delete(LAYOUT.blob_link(APP, layer))
+        for path in (LAYOUT.content(OF_CHILD), LAYOUT.content(layer)):
+            assert await condemn(world, path, await world.head(path), "a-run")
+
+    begin.loop.run_until_complete(go())
+    return world.save()
+
+
+def sweep(start: State) -> Operation:
+    """A run that deletes what was condemned long ago, as its walk has seen it."""
+    seen = {path: found.properties for path, found in start.objects.items()}
+
+    async def act(registry: Registry, _: Client) -> None:
+        for path, properties in seen.items():
+            if is_condemned(properties):
+                store = stored(registry).trash.store
+                await delete_if(store, path, if_match(properties.etag))
+
+    return Operation("sweep", act, (act,), adds=False)
+
+
+def dangling(cap: int) -> list[str]:
+    """Return what a restoration has left that leads to swept content, or has not brought back."""
+    found = []
+    with scene() as begin:
+        start = condemned(begin)
+        checker = Checker(begin.loop)
+        explorer = Explorer(begin.loop, uncached, faults=1, kinds=(*FAULTS, LATE))
+        for node in explorer.explore(start, (RESTORE, sweep(start)), cap=cap):
+            if node.outcomes is None:
+                continue
+            facts, problems = checker._facts(node.state, may_lack=False)
+            found += [f"{each.text} after {node.trace}" for each in problems]
+            if not isinstance(node.outcomes[0], BaseException):
+                lost = {("manifest", APP, OF_CHILD), ("blob", APP, Digest.of(NEW_LAYER))}
+                found += [f"{each} is lost" for each in lost - facts.others]
+    return found
+
+
+@CAPS
+def test_what_is_restored_while_it_is_swept_is_whole_or_not_there(cap: int) -> None:
+    assert dangling(cap) == []
+
+
+def test_the_search_finds_a_restoration_that_does_not_observe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def look(membership: Membership, path: str) -> Properties:
+        return await membership.store.head(path)
+
+    monkeypatch.setattr(Membership, "_observe", look)
+    assert dangling(300)
+
+
+async def _records_nothing(*_: object) -> None:
+    """Do what a deletion does that removes first and records then, when it is cut off."""
+
+
+def test_the_search_finds_a_deletion_that_removes_before_it_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Recorder, "manifest", _records_nothing)
+    monkeypatch.setattr(Recorder, "tag", _records_nothing)
+    for name in ("a tag", "a manifest with two tags"):
+        assert undone.__wrapped__(Undone(name, DELETIONS[name], OURS)).found, name
+
+
+def test_the_search_finds_a_deletion_that_withdraws_the_record_of_what_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of its calls fails after a tag went: the tag is only in this record."""
+    manifest = Recorder.manifest
+
+    async def forgetful(recorder: Recorder, *arguments: Any) -> Recorded | None:
+        recorded = await manifest(recorder, *arguments)
+        await recorder.withdraw(recorded)
+        return recorded
+
+    monkeypatch.setattr(Recorder, "manifest", forgetful)
+    case = Undone("a manifest with two tags", deleted(OF_BASE), OURS)
+    assert undone.__wrapped__(case).found
+
+
+def test_the_search_finds_a_restoration_that_overwrites_tags(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restoring, "_IF_NONE", None)
+    assert not_as_pushed(GONE, 60)
+
+
+def test_the_search_finds_a_restoration_that_ends_with_its_record_gone_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    touch = Trash.touch
+
+    async def taken(trash: Trash, ident: str) -> tuple[TrashRecord, str]:
+        record, etag = await touch(trash, ident)
+        await trash.discard(ident, etag)
+        return record, etag
+
+    monkeypatch.setattr(Trash, "touch", taken)
+    assert cut_short.__wrapped__("a manifest with two tags").found
 
 
 @CAPS

@@ -41,6 +41,8 @@ NEVER = (
     "registry_core.maintenance",
     "registry_core.maintenance.retention",
     "registry_core.object_store.memory",
+    "registry_core.storage.pull_recorder",
+    "registry_core.storage.pulls",
 )
 """What neither the start nor the first request needs, in any mode of authentication."""
 

@@ -10,6 +10,7 @@ import pytest
 from registry_core.config import read_settings
 from registry_core.jobs import JobContext, gc_options, jobs_for
 from registry_core.maintenance.gc import latest_run
+from registry_core.maintenance.gc.record import RunRecord
 from registry_core.maintenance.retention import NO_POLICY
 from registry_core.object_store.interface import ObjectStore
 from registry_core.object_store.memory import MemoryStore
@@ -39,9 +40,12 @@ async def tick(store: ObjectStore, limit: timedelta | None = None) -> None:
 
 
 async def put_run(memory: MemoryStore, age: timedelta, state: str) -> None:
-    """Leave the record of a run that began some time ago."""
-    began = datetime.now(UTC) - age
-    path = LAYOUT.gc_run(f"{began:%Y%m%dT%H%M%SZ}-0123abcd")
+    """Leave the record of a run that began some time ago, named as a run names it."""
+    now = datetime.now(UTC)
+    record = await RunRecord.begin(memory, LAYOUT, gc_options(read_settings(SETTINGS)))
+    await memory.delete(LAYOUT.gc_run(record.ident))
+    suffix = record.ident.partition("-")[2]
+    path = LAYOUT.gc_run(f"{now - age:%Y%m%dT%H%M%SZ}-{suffix}")
     await memory.put(path, b"{}", metadata={"state": state})
 
 
@@ -131,3 +135,26 @@ def test_a_collection_follows_the_settings() -> None:
     assert options.policy == settings.gc.retention
     assert options.dry_run
     assert gc_options(read_settings(SETTINGS)).policy == NO_POLICY
+
+
+@pytest.mark.parametrize(
+    "changed, recorded",
+    [
+        ({}, False),
+        ({"REGISTRY_PULLS_RECORD": "true"}, True),
+        ({"REGISTRY_GC_UNTAGGED": "5d"}, True),
+        ({"REGISTRY_GC_UNTAGGED": "5d", "REGISTRY_PULLS_RECORD": "false"}, False),
+        (
+            {
+                "REGISTRY_GC_ENABLED": "false",
+                "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true",
+            },
+            True,
+        ),
+    ],
+)
+def test_a_collection_considers_pulls_where_they_are_recorded(
+    changed: dict[str, str], *, recorded: bool
+) -> None:
+    """A read-only registry records none, but another one with the same container may."""
+    assert gc_options(read_settings(SETTINGS | changed)).pulls_recorded is recorded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -276,6 +277,29 @@ async def test_an_answer_without_a_boundary_is_not_read(
     )
     async with opened_over(storage, limits=Limits(retries=0)) as store:
         with pytest.raises(AnswerMalformed, match="it has no boundary"):
+            await store.delete_batch(ABC)
+
+
+async def test_storage_may_be_silent_until_all_of_a_batch_is_done(
+    storage: ScriptedStorage,
+) -> None:
+    async def take_time(_store: MemoryStore) -> None:
+        await asyncio.sleep(0.5)
+
+    storage.answers = [
+        Instead(202, headers=MULTIPART, body=done("0", "1", "2"), meanwhile=take_time)
+    ]
+    async with opened_over(storage, limits=Limits(silence=0.1, total=0.1)) as store:
+        assert await store.delete_batch(ABC) == [True] * 3
+    assert len(storage.received) == 1
+
+
+async def test_storage_that_does_not_answer_a_batch_is_not_waited_for_for_ever(
+    storage: ScriptedStorage,
+) -> None:
+    storage.choose = lambda _: Instead(silent=True)
+    async with opened_over(storage, limits=Limits(batch=0.2)) as store:
+        with pytest.raises(StoreUnavailable, match=r"no answer in 0\.2 s"):
             await store.delete_batch(ABC)
 
 

@@ -47,11 +47,11 @@ def test_a_duration_is_parsed() -> None:
 
 
 @pytest.mark.parametrize(
-    "wishes, days",
+    "expiries, days",
     [([], None), ([2], 2), ([3, 2], 3), ([2, None], None), ([None], None)],
 )
 def test_an_index_expires_with_the_last_of_its_images_if_all_of_them_do(
-    wishes: list[int | None], days: int | None
+    expiries: list[int | None], days: int | None
 ) -> None:
-    times = [None if wish is None else timedelta(wish) for wish in wishes]
+    times = [None if each is None else timedelta(each) for each in expiries]
     assert common_expiry(times) == (None if days is None else timedelta(days))

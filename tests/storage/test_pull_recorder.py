@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import pytest
 from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.interface import UNCONDITIONAL, Buffer, Condition
 from registry_core.object_store.memory import MemoryStore
+from registry_core.observe import Activity, count_storage_call, observed, storage_slot
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
@@ -128,6 +130,26 @@ def test_a_pull_makes_no_call_for_its_record(start: Start) -> None:
     assert instance.store.calls == []
 
 
+def test_the_write_is_not_counted_as_the_work_of_the_request_that_caused_it(start: Start) -> None:
+    """It takes none of the calls that a request may have under way, either."""
+    seen: list[AbstractAsyncContextManager[None]] = []
+
+    class Store(MemoryStore):
+        async def put(self, *args: Any, **options: Any) -> str:
+            count_storage_call()
+            seen.append(storage_slot())
+            return await super().put(*args, **options)
+
+    instance = start(memory=Store())
+    activity = Activity()
+    with observed(activity):
+        instance.pull("v1")
+    instance.wait(SOON)
+    assert seen
+    assert activity.slots not in seen
+    assert activity.storage_calls == 0
+
+
 def test_the_first_pull_is_written_within_seconds(start: Start) -> None:
     instance = start()
     instance.pull("v1")
@@ -199,6 +221,29 @@ def test_a_day_that_begins_while_the_one_before_is_being_written_loses_nothing(
     assert instance.days() == ["2024-10-04", "2024-10-05"]
 
 
+def test_what_is_pulled_while_the_record_is_being_written_is_written_next(start: Start) -> None:
+    instance = start(memory=Failing())
+    instance.pull("v1")
+    instance.wait(SOON + 1)
+    assert instance.store.calls
+    instance.pull("v2")
+    instance.wait(INTERVAL + 2)
+    assert set(instance.recorded()["a/b"]) == {"v1", "v2", str(DIGEST)}
+
+
+def test_of_two_days_only_the_one_that_could_not_be_written_is_written_again(
+    start: Start,
+) -> None:
+    instance = start(memory=Failing(failures=1, failing="2024-10-05"))
+    instance.pull("v1")
+    instance.clock.time = float(20_001 * DAY)
+    instance.pull("v1")
+    instance.wait(2 * INTERVAL)
+    days = [path.split("/")[-2] for _, path in instance.store.calls]
+    assert days == ["2024-10-04", "2024-10-05", "2024-10-05"]
+    assert instance.days() == ["2024-10-04", "2024-10-05"]
+
+
 def test_a_clock_that_is_set_back_over_midnight_loses_nothing(start: Start) -> None:
     instance = start()
     for day, tag in ((20_000, "v1"), (20_001, "v2"), (20_000, "v3")):
@@ -232,9 +277,13 @@ def test_of_too_many_pulls_between_two_writes_the_oldest_are_dropped_and_the_log
 
 @dataclass
 class Failing(MemoryStore):
-    """A store that performs the first ``failures`` puts late: after the next one, if at all."""
+    """A store whose puts take 2 seconds, and the first ``failures`` of a day fail.
+
+    ``failing`` is a part of that day's paths, "" for every day. What fails is kept in ``late``.
+    """
 
     failures: int = 0
+    failing: str = ""
     late: list[tuple[str, bytes, Condition]] = field(default_factory=list)
 
     async def put(
@@ -246,7 +295,7 @@ class Failing(MemoryStore):
         condition: Condition = UNCONDITIONAL,
     ) -> str:
         await asyncio.sleep(2)
-        if self.failures:
+        if self.failures and self.failing in path:
             self.failures -= 1
             self.late.append((path, bytes(content), condition))
             raise StoreUnavailable("storage does not answer")

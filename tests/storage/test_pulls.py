@@ -81,6 +81,7 @@ async def test_the_latest_pull_of_all_instances_and_days_counts(store: CountingS
     times = [(TODAY - day) * DAY + 1000 for day in range(5)]
     await put_record(store, TODAY - 4, "one", v1=times[4], v2=times[4])
     await put_record(store, TODAY - 2, "one", v1=times[2])
+    await put_record(store, TODAY - 2, "two", v1=times[2] - 1)
     await put_record(store, TODAY - 3, "another", v1=times[3], v3=times[3])
     await put_record(store, TODAY, "another", "c", v1=times[0])
     for _ in range(2):  # the second time, from the summary
@@ -165,6 +166,14 @@ async def test_everything_counts_as_pulled_when_the_records_begin() -> None:
     first = await merge_pulls(store, LAYOUT, now=NOW)
     later = await merge_pulls(store, LAYOUT, now=NOW + 50 * DAY)
     assert first.tag("a/b", "v1") == later.tag("a/b", "v1") == later.since == NOW
+
+
+async def test_what_is_forgotten_may_have_been_pulled() -> None:
+    """Otherwise something that is pulled every two years would go before its time."""
+    store = MemoryStore()
+    await merge_pulls(store, LAYOUT, now=NOW - 1000 * DAY)
+    summary = await merge_pulls(store, LAYOUT, now=NOW)
+    assert summary.tag("a/b", "v1") == NOW - KEPT_DAYS * DAY
 
 
 async def test_records_that_precede_the_first_merge_say_when_they_began() -> None:

@@ -465,6 +465,25 @@ async def test_a_sparse_index_comes_back_without_what_it_lacked(memory: MemorySt
     assert await target(sparse, "multi") == OF_INDEX
 
 
+async def test_a_manifest_that_settings_do_not_accept_any_more_is_refused_and_nothing_is_written(
+    memory: MemoryStore,
+) -> None:
+    """A layer may not be fetched from elsewhere any more."""
+    layer = descriptor(LAYER, "application/vnd.oci.image.layer.v1.tar") | {
+        "urls": ["https://example.com/layer"]
+    }
+    content = image_manifest(layers=[layer])
+    before = uncached(memory, foreign_urls=None)
+    await push_image(before, APP, "v1", [LAYER])
+    await push_manifest(before, APP, "v2", content)
+    await before.delete_manifest(APP, Digest.of(content))
+    await forget_layers(memory)
+    paths = set(memory.objects)
+    with pytest.raises(ManifestInvalid, match="this registry does not accept it"):
+        await restore_only(uncached(memory))
+    assert set(memory.objects) == paths
+
+
 async def test_a_manifest_that_a_push_would_not_accept_is_refused_and_stays_in_the_trash(
     memory: MemoryStore, registry: StoredRegistry
 ) -> None:

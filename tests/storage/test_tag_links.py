@@ -64,7 +64,7 @@ async def test_a_tag_does_not_fall_back_to_a_deleted_manifest(
     new = await push_image(registry, "a", "v1", [b"new"])
     await memory.delete(LINK)
     await memory.delete(LAYOUT.revision_link("a", new.digest))
-    registry._deletions.membership.manifests.forget(("a", new.digest))
+    registry.deletions.membership.manifests.forget(("a", new.digest))
     assert await pulled(registry) == OLD
 
 

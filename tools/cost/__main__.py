@@ -112,6 +112,7 @@ def _add_traffic(group: argparse._ArgumentGroup) -> None:
         f"MiB of a layer, up to {_LARGEST_MIB}",
     )
     add("--gib", _quantity, _TRAFFIC.gib, "GiB stored")
+    add("--objects", _count, _TRAFFIC.objects, "objects stored, to collect garbage among")
     add("--warm", _share, _TRAFFIC.warm, "share (0 to 1) of requests that meet a warm cache")
     add(
         "--outside",
@@ -137,6 +138,10 @@ def _add_assumptions(group: argparse._ArgumentGroup) -> None:
     add("--client-mbit", _positive, _ASSUMED.client_mbit, "bandwidth of clients, in Mbit/s")
     add("--log-bytes", _count, _ASSUMED.log_bytes, "bytes logged per request")
     add("--vault-reads", _count, _ASSUMED.vault_reads, "secrets read from Key Vault")
+    add("--collections", _positive_count, _ASSUMED.collections, "collections of garbage")
+    add("--garbage", _share, _ASSUMED.garbage, "share of objects that one collection deletes")
+    add("--manifest-objects", _manifest_objects, _ASSUMED.manifest_objects, "objects per manifest")
+    add("--list-ms", _quantity, _ASSUMED.list_ms, "duration of a listing of 5,000 objects, in ms")
     group.add_argument(
         "--minimum",
         type=Minimum,
@@ -173,6 +178,7 @@ def _traffic(arguments: argparse.Namespace) -> Traffic:
         outside=arguments.outside,
         streamed=arguments.streamed,
         login=arguments.login,
+        objects=arguments.objects,
     )
 
 
@@ -187,6 +193,10 @@ def _assumptions(arguments: argparse.Namespace) -> Assumptions:
         log_bytes=arguments.log_bytes,
         vault_reads=arguments.vault_reads,
         minimum=arguments.minimum,
+        collections=arguments.collections,
+        garbage=arguments.garbage,
+        manifest_objects=arguments.manifest_objects,
+        list_ms=arguments.list_ms,
     )
 
 
@@ -216,6 +226,10 @@ def _positive(text: str) -> float:
 
 def _layer_mib(text: str) -> float:
     return _between(text, 0, _LARGEST_MIB)
+
+
+def _manifest_objects(text: str) -> float:
+    return _between(text, 1, _MOST)
 
 
 def _share(text: str) -> float:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .plans import Bill, Calculator
+from .plans import Bill, Calculator, without_collection
 
 
 def to_json(calculator: Calculator, bills: Sequence[Bill]) -> Mapping[str, Any]:
     """Return traffic, assumptions, usage, the bill of each plan, and the prices in them."""
+    without = {bill.name: bill.amount for bill in without_collection(calculator).all_bills()}
     used = {line.price.name: line.price for bill in bills for line in bill.lines}
     measured = calculator.model.measured
     return {
@@ -19,7 +20,7 @@ def to_json(calculator: Calculator, bills: Sequence[Bill]) -> Mapping[str, Any]:
         "assumptions": asdict(calculator.model.assumptions),
         "measured": {"date": measured.date, "machine": measured.machine},
         "usage": asdict(calculator.model.usage()),
-        "plans": [_bill(bill) for bill in bills],
+        "plans": [_bill(bill, bill.amount - without[bill.name]) for bill in bills],
         "prices": {
             name: {
                 "unit": price.unit,
@@ -37,12 +38,16 @@ def to_json(calculator: Calculator, bills: Sequence[Bill]) -> Mapping[str, Any]:
     }
 
 
-def _bill(bill: Bill) -> Mapping[str, Any]:
-    """Amounts are not rounded. ``by_request`` is null for plans that are not billed by time."""
+def _bill(bill: Bill, collection: float) -> Mapping[str, Any]:
+    """Amounts are not rounded. ``by_request`` is null for plans that are not billed by time.
+
+    ``collection`` is the part of the amount that the collection of garbage causes.
+    """
     return {
         "plan": bill.name,
         "amount": bill.amount,
         "by_request": bill.by_request or None,
+        "collection": collection,
         "lines": [
             {"price": line.price.name, "quantity": line.quantity, "amount": line.amount}
             for line in bill.lines

@@ -73,6 +73,25 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class CollectionCost:
+    """The cost of one collection of garbage.
+
+    ``run`` are calls of a run of any size. Each object is ``listed`` so many times on average;
+    there are ``each_manifest`` calls for each manifest, ``each_garbage`` for each object that
+    becomes garbage, and ``each_batch`` for each batch of deletions. The CPU time is that of an
+    object, and of one that becomes garbage besides.
+    """
+
+    run: Sequence[str] = ()
+    listed: float = 0.0
+    each_manifest: Sequence[str] = ()
+    each_garbage: Sequence[str] = ()
+    each_batch: Sequence[str] = ()
+    cpu_ms_object: float = 0.0
+    cpu_ms_garbage: float = 0.0
+
+
+@dataclass(frozen=True)
 class Measured:
     """The parsed file: kinds of requests by name, and the class of every storage call."""
 
@@ -80,6 +99,7 @@ class Measured:
     classes: Mapping[str, str]
     date: str
     machine: str
+    collection: CollectionCost = CollectionCost()
 
 
 @cache
@@ -87,7 +107,8 @@ def read_measured() -> Measured:
     document = tomllib.loads(FILE.read_text(encoding="utf-8"))
     benchmark = document["benchmark"]
     kinds = {name: _kind(table) for name, table in document["request"].items()}
-    return Measured(kinds, document["classes"], benchmark["date"], benchmark["machine"])
+    collection = CollectionCost(**document["collection"])
+    return Measured(kinds, document["classes"], benchmark["date"], benchmark["machine"], collection)
 
 
 def _kind(table: Mapping[str, Any]) -> Kind:

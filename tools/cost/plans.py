@@ -77,16 +77,18 @@ class Calculator:
         return Bill(f"flex-{memory}", f"Flex {memory:,} MB", lines, by_request)
 
     def _flex(self, memory: int, usage: Usage, minimum: Minimum | None) -> Iterator[Line]:
-        seconds = self.model.instance_seconds(MEMORIES[memory], minimum)
-        gb_seconds = seconds * memory / 1024
+        cores, gb = MEMORIES[memory], memory / 1024
+        gb_seconds = gb * self.model.instance_seconds(cores, minimum)
+        of_timers, runs = gb * self.model.collection_seconds(cores), self.model.collection.runs
         if always_ready := self.model.assumptions.always_ready:
-            baseline = always_ready * _SECONDS * memory / 1024
-            yield self._line("flex_always_ready_baseline", baseline)
+            yield self._line("flex_always_ready_baseline", always_ready * _SECONDS * gb)
             yield self._line("flex_always_ready_time", gb_seconds)
             yield self._line("flex_always_ready_executions", usage.requests)
+            yield self._line("flex_execution_time", of_timers)
+            yield self._line("flex_executions", runs)
         else:
-            yield self._line("flex_execution_time", gb_seconds)
-            yield self._line("flex_executions", usage.requests)
+            yield self._line("flex_execution_time", gb_seconds + of_timers)
+            yield self._line("flex_executions", usage.requests + runs)
 
     def premium(self) -> Bill:
         """Return the bill of Functions Premium with one EP1 instance all month."""
@@ -131,6 +133,12 @@ class Calculator:
 
     def _line(self, name: str, quantity: float) -> Line:
         return Line(self.prices[name], quantity)
+
+
+def without_collection(calculator: Calculator) -> Calculator:
+    """Return a calculator of the same month in which no garbage is collected."""
+    traffic = replace(calculator.model.traffic, objects=0)
+    return replace(calculator, model=replace(calculator.model, traffic=traffic))
 
 
 PLANS = (

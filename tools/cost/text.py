@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-from .plans import Bill, Calculator, Line, break_even
+from .collection import Collection
+from .plans import Bill, Calculator, Line, break_even, without_collection
 from .traffic import Traffic, pull_of, push_of
 from .usage import Usage, per_operation
 
@@ -29,7 +30,8 @@ def render(calculator: Calculator, bills: Sequence[Bill], explain: Container[str
 
 def _inputs(calculator: Calculator) -> str:
     traffic, usage = calculator.model.traffic, calculator.model.usage()
-    return "\n".join([*_traffic(traffic), *_usage(usage, traffic)])
+    collection = calculator.model.collection
+    return "\n".join([*_traffic(traffic), *_collection(collection), *_usage(usage, traffic)])
 
 
 def _traffic(traffic: Traffic) -> Iterator[str]:
@@ -50,6 +52,22 @@ def _traffic(traffic: Traffic) -> Iterator[str]:
     )
 
 
+def _collection(collection: Collection) -> Iterator[str]:
+    """Yield what collections of garbage do, if there are any."""
+    if not collection.runs:
+        return
+    share = collection.assumptions.garbage
+    calls = sum(collection.calls.values()) / collection.runs
+    yield (
+        f"{collection.traffic.objects:,} objects, among which garbage is collected "
+        f"{collection.runs} times, each time {share:.3g} of them"
+    )
+    yield (
+        f"a collection: {calls:,.0f} storage calls, {collection.seconds_of_a_run(1):,.0f} s on a "
+        f"core, of which CPU: {collection.cpu_of_a_run:,.0f} s"
+    )
+
+
 def _usage(usage: Usage, traffic: Traffic) -> Iterator[str]:
     for what, times, bursts in (
         ("pull", traffic.pulls, pull_of(traffic)),
@@ -59,8 +77,8 @@ def _usage(usage: Usage, traffic: Traffic) -> Iterator[str]:
             requests = sum(per_operation(bursts).values())
             yield f"a {what}: {requests} requests in {_many(len(bursts), 'burst')}"
     if usage.requests:
-        calls = ", ".join(f"{count:,.0f} {name}" for name, count in usage.calls.items() if count)
         yield f"requests: {usage.requests:,.0f}; CPU: {usage.cpu_seconds:,.0f} s"
+    if calls := ", ".join(f"{count:,.0f} {name}" for name, count in usage.calls.items() if count):
         yield f"storage calls: {calls}"
 
 
@@ -133,7 +151,7 @@ def _break_evens(calculator: Calculator) -> Iterator[str]:
 
 
 def _footnotes(calculator: Calculator, bills: Sequence[Bill]) -> str:
-    notes = []
+    notes = list(_costs_of_collection(calculator, bills))
     if calculator.model.traffic.pulls or calculator.model.traffic.pushes:
         by_request = [bill for bill in bills if bill.by_request]
         notes += [
@@ -144,6 +162,16 @@ def _footnotes(calculator: Calculator, bills: Sequence[Bill]) -> str:
     if names := sorted({name for bill in bills for name in _unconfirmed(bill)}):
         notes.append(f"* unconfirmed prices: {', '.join(names)}")
     return "\n".join(notes)
+
+
+def _costs_of_collection(calculator: Calculator, bills: Sequence[Bill]) -> Iterator[str]:
+    """Yield by how much collections make the month dearer, if there are any."""
+    if not calculator.model.collection.runs:
+        return
+    without = {bill.name: bill.amount for bill in without_collection(calculator).all_bills()}
+    amounts = [f"{bill.plan}: {bill.amount - without[bill.name]:,.2f}" for bill in bills[:4]]
+    yield "Without the collection of garbage the month would cost less (USD) by"
+    yield f"{', '.join(amounts)}."
 
 
 def _unconfirmed(bill: Bill) -> list[str]:

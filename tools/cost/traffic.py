@@ -40,7 +40,8 @@ class Traffic:
     ``missing_layers``; each has ``layer_mib`` MiB. ``gib`` are stored. ``warm`` and ``outside`` are
     shares (0 to 1): of requests that meet a warm cache, and of pulled bytes that leave the Azure
     region. ``streamed``: blobs are not redirected to storage. ``login``: clients request a token
-    with a password first (`REGISTRY_AUTH=builtin`).
+    with a password first (`REGISTRY_AUTH=builtin`). ``objects`` are in the container, where garbage
+    is collected: blobs, links and manifests; with 0 it is not.
     """
 
     pulls: int = 0
@@ -54,6 +55,7 @@ class Traffic:
     outside: float = 0
     streamed: bool = False
     login: bool = True
+    objects: int = 0
 
     @property
     def pulled_gib(self) -> float:
@@ -68,7 +70,10 @@ class Assumptions:
     ``host_ms`` is the overhead of Functions per request, ``storage_ms`` the duration of a storage
     call, ``client_mbit`` the bandwidth of a client in Mbit/s. The traffic is spread evenly over
     ``busy_hours`` of the month; an instance serves ``concurrency`` requests at a time.
-    ``log_bytes`` are ingested per request, ``vault_reads`` made in a month.
+    ``log_bytes`` are ingested per request, ``vault_reads`` made in a month. Garbage is collected
+    ``collections`` times a month; between two runs a share ``garbage`` (0 to 1) of the objects
+    becomes garbage. There is a manifest for each ``manifest_objects``. A page of a listing of 5,000
+    takes ``list_ms``.
     """
 
     host_ms: float = 5
@@ -80,6 +85,10 @@ class Assumptions:
     log_bytes: int = 1000
     vault_reads: int = 3000
     minimum: Minimum = Minimum.BURST
+    collections: int = 30
+    garbage: float = 0.01
+    manifest_objects: float = 20
+    list_ms: float = 500
 
 
 @dataclass(frozen=True)

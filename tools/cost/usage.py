@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .collection import Collection
 from .measured import CLASSES, MIB, Measured
 from .traffic import Assumptions, Burst, Minimum, Requests, Traffic, pull_of, push_of
 
@@ -19,7 +20,10 @@ _GB = 1e9
 
 @dataclass(frozen=True)
 class Usage:
-    """The usage of a month: ``calls`` by billing class, ``log_gb`` and ``out_gb`` in 10^9 bytes."""
+    """The usage of a month: ``calls`` by billing class, ``log_gb`` and ``out_gb`` in 10^9 bytes.
+
+    ``calls`` has those of requests and of collections of garbage, all else is of requests.
+    """
 
     requests: float
     calls: Mapping[str, float]
@@ -45,6 +49,11 @@ class Model:
         ):
             yield from ((times, burst) for burst in bursts)
 
+    @property
+    def collection(self) -> Collection:
+        """The collection of garbage."""
+        return Collection(self.traffic, self.assumptions, self.measured)
+
     def usage(self) -> Usage:
         total, cpu, answers = 0.0, 0.0, 0.0
         calls = dict.fromkeys(CLASSES, 0.0)
@@ -58,6 +67,8 @@ class Model:
                     calls[self.measured.classes[name]] += number * count
                 if requests.kind == "get_blob":
                     calls["read"] += number  # the client's own, where it was redirected to
+        for name, count in self.collection.calls.items():
+            calls[self.measured.classes[name]] += count
         layers = self.traffic.pulled_gib * 1024 * MIB
         return Usage(
             requests=total,
@@ -68,7 +79,7 @@ class Model:
         )
 
     def instance_seconds(self, cores: float, minimum: Minimum | None = None) -> float:
-        """Return the billed seconds of instances with so many cores."""
+        """Return the billed seconds of instances with so many cores that serve requests."""
         alone, busy = 0.0, 0.0
         for times, burst in self.bursts():
             walls = [(requests.times, self.seconds(requests, cores)) for requests in burst]
@@ -80,6 +91,10 @@ class Model:
                 alone += times * seconds
                 busy += times * seconds
         return alone * self._overlap_factor(busy)
+
+    def collection_seconds(self, cores: float) -> float:
+        """Return the billed seconds of collections of garbage, on an instance of their own."""
+        return self.collection.runs * billed(self.collection.seconds_of_a_run(cores))
 
     def _overlap_factor(self, busy: float) -> float:
         """Return the factor by which overlapping periods reduce the bill.

@@ -28,6 +28,9 @@ from .report import Action, GcReport, Item, Part
 
 AT_ONCE = 16
 
+# Other programs may have added metadata that cannot be written again: `check_metadata`.
+_REFUSED = (StoreRefused, ValueError)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -99,7 +102,7 @@ class Acts:
         if not self.options.dry_run:
             try:
                 done = await condemn(self.store, candidate.path, found, self.run, candidate.mark)
-            except StoreRefused:
+            except _REFUSED:
                 self.report.refuse(part, candidate.path)
                 return False
             if not done:
@@ -150,7 +153,7 @@ class Acts:
                 await pardon(self.store, path, found)
             except (NotFound, ConditionFailed):
                 return
-            except StoreRefused:
+            except _REFUSED:
                 self.report.refuse(part, path)
                 return
         self.report.parts[part].pardoned += 1

@@ -40,8 +40,8 @@ async def collect(
     """Collect garbage: continue the run that is unfinished, or do another one.
 
     Clients may push meanwhile, and other collections may run. Per run: two calls for 5,000 objects
-    (three unless ``options.shared`` decides), one for each manifest, two for each object that is
-    garbage, and some twenty.
+    (three unless ``options.shared`` decides), one for each manifest that no run has read before,
+    two for each repository, one to condemn an object and a 256th to delete it, and some twenty.
 
     :param deadline: when to stop: the report is not finished then, and the next call continues. At
         least one repository, or 5,000 blobs, are dealt with in any case.
@@ -56,7 +56,7 @@ async def collect(
     if record is not None:
         with suppress(StateLost):
             return await collection.run(record)
-    return await collection.run(await RunRecord.begin(store, layout, options), is_new=True)
+    return await collection.run(await RunRecord.begin(store, layout, options))
 
 
 @dataclass
@@ -72,7 +72,7 @@ class _Collection:
     async def preview(self) -> GcReport:
         """Return what a run would do now. Writes nothing."""
         report = GcReport(started=await self._time(), dry_run=True)
-        await self._go_on(report, Cursor(), None, is_new=True)
+        await self._go_on(report, Cursor(), None)
         report.finished = True
         return report
 
@@ -86,11 +86,11 @@ class _Collection:
                     return answered
         return datetime.now(UTC) - _MARGIN
 
-    async def run(self, record: RunRecord, *, is_new: bool = False) -> GcReport:
+    async def run(self, record: RunRecord) -> GcReport:
         """Do what remains of a run. :raises StateLost: what it had found cannot be read."""
         report = record.report
         try:
-            await self._go_on(report, record.cursor, record, is_new=is_new)
+            await self._go_on(report, record.cursor, record)
             await Summary(record.ident, record.started, report.usage).write(self.store, self.layout)
             report.finished = True
             await record.save(self.options, None, State.FINISHED)
@@ -105,13 +105,10 @@ class _Collection:
             raise
         return report
 
-    async def _go_on(
-        self, report: GcReport, cursor: Cursor, record: RunRecord | None, *, is_new: bool
-    ) -> None:
+    async def _go_on(self, report: GcReport, cursor: Cursor, record: RunRecord | None) -> None:
         assert report.started is not None
         acts = Acts(self.store, self.options, report, report.run, report.started)
-        if is_new:
-            report.unswept = await why_not_to_sweep(acts, self.layout)
+        report.unswept = report.unswept or await why_not_to_sweep(acts, self.layout)
         acts.may_sweep = not report.unswept
         registry = StoredRegistry(
             self.store,

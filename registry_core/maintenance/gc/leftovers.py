@@ -85,6 +85,7 @@ class Leftovers:
             "it was damaged, and nobody has needed it",
         )
         await self._update_catalog()
+        await self._delete_references()
         await self._delete_runs()
 
     async def _delete_old(
@@ -109,6 +110,19 @@ class Leftovers:
                     await run_to_completion(catalog.update(item.place.repository))
                 [candidate] = _candidates([item], "the repository has no manifests")
                 self.acts.note_deleted(Part.CATALOG, candidate)
+
+    async def _delete_references(self) -> None:
+        acts = self.acts
+        async for rows in list_objects(acts.store, self.layout.gc_references):
+            acts.report.parts[Part.COLLECTIONS].examined += len(rows)
+            left = [
+                item
+                for item in _older(acts, rows, acts.options.grace)
+                if self.layout.referencing_repository(item.path) not in self.filled
+            ]
+            await acts.delete(
+                Part.COLLECTIONS, _candidates(left, "the repository has no manifests")
+            )
 
     async def _list(self, prefix: str) -> list[ListedObject]:
         return [item async for rows in list_objects(self.acts.store, prefix) for item in rows]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...aio import for_each, off_loop
+from ...aio import for_each, in_slices, off_loop
 from ...object_store.errors import NotFound, StoreRefused, TooLarge
 from ...object_store.interface import ObjectStore
 from ...spec.descriptor import text_map_field
@@ -18,8 +18,9 @@ from ...storage.layout import Layout
 from ...storage.link_metadata import read_expiry
 from ...storage.links import look_at_link
 from .acts import AT_ONCE
+from .references import FEWEST, ReferenceRecord, References
 from .report import GcReport
-from .repository import ListedRepository, Revision, UnreadLink
+from .repository import ListedRepository, UnreadLink
 
 EXPIRES_AFTER = b"expires-after"
 """What the names of the annotations end with that let a manifest's tags expire."""
@@ -74,29 +75,50 @@ class RepositoryReader:
         return text
 
     async def read_manifests(self) -> None:
-        """Read every manifest, and mark the layer links that one names. One call for each.
+        """Read what each manifest names, and mark the layer links that one names.
+
+        One call for each; one or two for all that have been read by an earlier run.
 
         :raises Opaque: one is missing, damaged, not JSON, or cannot be read for another reason.
         """
-        revisions = self.repository.revisions.items()
-        await for_each(list(revisions), self._read_revision, limit=AT_ONCE)
+        revisions = self.repository.revisions
+        record: ReferenceRecord | None = None
+        known: list[References] = []
+        if len(revisions) >= FEWEST:
+            record = ReferenceRecord(self.store, self.layout, self.repository.name)
+            known = [each for each in await record.load() if each.digest in revisions]
+        async for some in in_slices(known):
+            for each in some:
+                self._apply(each)
+        unread = revisions.keys() - {each.digest for each in known}
+        new = await for_each(sorted(unread), self._read_references, limit=AT_ONCE)
+        if record is not None and new and not self.report.dry_run:
+            await record.save([*known, *new])
 
-    async def _read_revision(self, item: tuple[Digest, Revision]) -> None:
-        digest, revision = item
+    async def _read_references(self, digest: Digest) -> References:
         content = await self._read(digest)
         names = await _parse(digest, content)
+        wish = read_expiry({}, await _annotations(content)) if EXPIRES_AFTER in content else None
+        references = References(digest, tuple(names.needed), tuple(names.subjects), wish)
+        self._apply(references)
+        return references
+
+    def _apply(self, references: References) -> None:
         layers, aliases = self.repository.layers, self.repository.aliases
+        digest = references.digest
         # Some registries, and earlier repairs, link a manifest as a blob as well.
-        for named in (digest, *names.digests):
+        for named in (digest, *references.needed, *references.subjects):
             layers.mark(named)
             if named in aliases:
                 layers.mark(aliases[named])
         known = self.repository.revisions
-        revision.needs = tuple(each for each in names.needed if each in known and each != digest)
-        revision.subjects = tuple(names.subjects)
-
-        if revision.expires_after is None and EXPIRES_AFTER in content:
-            revision.expires_after = read_expiry({}, await _annotations(content))
+        revision = known[digest]
+        revision.needs = tuple(
+            each for each in references.needed if each in known and each != digest
+        )
+        revision.subjects = tuple(references.subjects)
+        if revision.expires_after is None:
+            revision.expires_after = references.expires_after
 
     async def _read(self, digest: Digest) -> bytes:
         content = await self._read_content(digest)

@@ -5,7 +5,6 @@ CNCF distribution takes no mark off. It writes links without metadata, and uploa
 
 from __future__ import annotations
 
-from ...storage.condemnation import is_condemned
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind
 from ..walk import ListedObject
@@ -48,6 +47,5 @@ async def _find_sign(acts: Acts, layout: Layout) -> str:
 
 
 def _is_sign(item: ListedObject) -> bool:
-    metadata = item.properties.metadata
-    is_ours = "digest" in metadata or is_condemned(item.properties)
-    return item.place.kind in _WRITTEN_BY_IT and not is_ours
+    # What we condemn gets its digest with the mark.
+    return item.place.kind in _WRITTEN_BY_IT and "digest" not in item.properties.metadata

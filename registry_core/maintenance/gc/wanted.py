@@ -95,13 +95,15 @@ class RetentionJudge:
         )
 
     def _tag_state(self, name: str, tag: Tag, digest: Digest) -> TagState:
-        pulled = self._pulled(digest)
+        pulled = None
         if self.pulls is not None:
-            pulled = _latest([pulled, self.pulls.tag(self.repository.name, name)])
-        return TagState(name, digest, tag.pushed, pulled, self._wish(digest))
+            # Clients pull what an index lists by its digest.
+            by_digest = self._pulled(self.graph.closure([digest], dependants=False))
+            pulled = _latest([by_digest, self.pulls.tag(self.repository.name, name)])
+        return TagState(name, digest, tag.pushed, pulled, self._expiry(digest))
 
-    def _wish(self, digest: Digest) -> timedelta | None:
-        """Return after which time a manifest wishes its tags to expire, if it does.
+    def _expiry(self, digest: Digest) -> timedelta | None:
+        """Return how long after they are set a manifest's tags expire, as it says itself, or None.
 
         An index that does not say so itself expires with its images.
         """
@@ -113,26 +115,27 @@ class RetentionJudge:
         return common_expiry(each.expires_after for each in images if not each.is_attestation)
 
     def _judge_untagged(self, digests: set[Digest]) -> tuple[Mapping[Digest, Expiry], set[Digest]]:
-        """Return which of the manifests go, and which stay: those that nothing else leads to."""
-        needed = {each for digest in digests for each in self.repository.revisions[digest].needs}
+        """Return which of the manifests go, and which stay: those that nothing else leads to.
+
+        An index is as young as the youngest of them that it lists: nobody else speaks for that.
+        """
+        revisions = self.repository.revisions
+        needed = {each for digest in digests for each in revisions[digest].needs}
         independent = {digest for digest in digests - needed if not self.graph.has_subject(digest)}
-        states = [
-            UntaggedState(digest, self.repository.revisions[digest].pushed, self._pulled(digest))
-            for digest in sorted(independent)
-        ]
+        states: list[UntaggedState] = []
+        for digest in sorted(independent):
+            parts = self.graph.closure([digest], dependants=False) & digests
+            pushed = max(revisions[each].pushed for each in parts)
+            states.append(UntaggedState(digest, pushed, self._pulled(parts)))
         policy = self.options.policy.with_untagged(self.options.untagged)
         let_go = policy.expired_untagged(self.repository.name, states, self.started.timestamp())
         return let_go, independent - let_go.keys()
 
-    def _pulled(self, digest: Digest) -> float | None:
-        """Return when a manifest, or one that it names, was last pulled; None if that is unknown.
-
-        Clients pull the manifests that an index names by their digests.
-        """
+    def _pulled(self, parts: Iterable[Digest]) -> float | None:
+        """Return when one of the manifests was last pulled; None if that is unknown."""
         if self.pulls is None:
             return None
         name = self.repository.name
-        parts = self.graph.closure([digest], dependants=False)
         return _latest(self.pulls.manifest(name, each) for each in parts)
 
 

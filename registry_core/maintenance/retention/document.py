@@ -9,6 +9,7 @@ from typing import Any
 from ...glob_coverage import repository_glob_problem, tag_glob_problem
 from ...globs import RepositoryGlobs, TagNameGlobs
 from ...spec.durations import parse_duration
+from ...storage.pulls import DAY, KEPT_DAYS
 from ...toml_tables import Problems, Source, Table, parse_toml
 from .overlaps import Rule, ineffective_rules, redundant_rules, repeated_rules
 from .rules import EVERY_TAG, Criterion, ExpireRule, KeepRule, Scope
@@ -67,6 +68,8 @@ def _read_expire(table: Table) -> ExpireRule:
     if "after" not in table.content:
         table.problem('the expire lacks after, such as after = "14d"')
     after = _read_duration(table, "after") if "after" in table.content else timedelta()
+    if scope.tags is None:
+        _check_known(table, "after", after.total_seconds())
     text = f"[[expire]] at line {table.line}: {_shown(table, 'after')}"
     return ExpireRule(scope, after, text, table.line)
 
@@ -135,10 +138,21 @@ def _read_window(table: Table, key: str) -> float:
     return seconds
 
 
+def _read_pulled(table: Table, key: str) -> float:
+    seconds = _read_window(table, key)
+    _check_known(table, key, seconds)
+    return seconds
+
+
+def _check_known(table: Table, key: str, seconds: float) -> None:
+    if seconds > KEPT_DAYS * DAY:
+        table.problem(f"{key} must be at most {KEPT_DAYS}d: earlier pulls are not known", key)
+
+
 _AMOUNTS: Mapping[Criterion, Callable[[Table, str], float]] = {
     Criterion.NEWEST: _read_number,
     Criterion.PUSHED: _read_window,
-    Criterion.PULLED: _read_window,
+    Criterion.PULLED: _read_pulled,
     Criterion.ALWAYS: _read_true,
 }
 

@@ -19,7 +19,7 @@ class TagState:
     """A tag, and what decides whether it goes. Times are Unix seconds.
 
     ``pushed`` is when the tag was last set, ``pulled`` when it was last pulled, if that is known.
-    ``expires_after`` is the wish of the image that it points to.
+    ``expires_after`` is the expiry that the image itself asks for.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Expiry:
 class RetentionPolicy:
     """Rules, which decide by what a repository has now. What no rule lets go is kept.
 
-    Keep rules have precedence, over expire rules and over what images wish for themselves.
+    Keep rules have precedence, over expire rules and over the expiry that images ask for.
     ``warnings`` are harmless oddities of the document: one line of text each, with file and line.
     """
 
@@ -101,9 +101,9 @@ class RetentionPolicy:
         candidates = [Candidate(tag.name, tag.pushed, tag.pulled) for tag in tags]
         found = self._expired(repository, candidates, now, tagged=True)
         for tag in tags:
-            wish = tag.expires_after
-            if wish is not None and tag.pushed + wish.total_seconds() <= now:
-                found.setdefault(tag.name, f"the image expires after {format_duration(wish)}")
+            after = tag.expires_after
+            if after is not None and tag.pushed + after.total_seconds() <= now:
+                found.setdefault(tag.name, f"the image expires after {format_duration(after)}")
         kept = self._kept(repository, candidates, now, tagged=True) if found else {}
         return {name: Expiry(name, rule) for name, rule in found.items() if name not in kept}
 
@@ -178,4 +178,4 @@ def _first(decisions: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
 
 
 NO_POLICY = RetentionPolicy()
-"""The policy without rules: only images that wish so expire."""
+"""The policy without rules: only images that ask for it expire."""

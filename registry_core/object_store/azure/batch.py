@@ -96,7 +96,7 @@ class _Batch:
 
         :raises StoreUnavailable: storage cannot be used, or not for all of them.
         """
-        boundary = f"batch_{uuid.uuid4()}"
+        boundary, limits = f"batch_{uuid.uuid4()}", self.container.client.limits
         try:
             await self.container.read(
                 "delete_batch",
@@ -106,6 +106,8 @@ class _Batch:
                 query={"restype": "container", "comp": "batch", **self.container.small_write()},
                 headers={"Content-Type": f"multipart/mixed; boundary={boundary}"},
                 make_body=lambda: self._body(boundary),
+                seconds=limits.batch,
+                silence=limits.batch,
                 attempts=self.attempts,
             )
         except (NotFound, ConditionFailed) as error:  # of the batch, which is nobody's object

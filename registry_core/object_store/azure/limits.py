@@ -29,6 +29,9 @@ class Limits:
     small_write: int = 30
     """After which storage itself gives up a small write, in whole seconds: so no request can be
     delayed on its way for longer, and take effect when a later one has been acknowledged."""
+    batch: float = 200.0
+    """Instead of ``silence`` and ``total`` for a batch: storage is silent until all of it is done.
+    An emulator takes a second for a few deletions in a large container."""
     copy: float = 200.0
     """Instead of ``silence`` and ``total`` for a copy: storage is silent until it is done."""
     copy_whole: int = 256 * MIB

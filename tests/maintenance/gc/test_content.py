@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -252,6 +254,22 @@ async def test_condemned_content_that_is_referenced_is_pardoned(scene: Scene) ->
 
     assert PATH not in scene.condemned
     assert report.parts[Part.CONTENT].pardoned == 1
+
+
+@pytest.mark.parametrize("obstacle", [{"tier": "Archive"}, {"metadata": {"Not-Ours": "x"}}])
+async def test_what_cannot_be_changed_stays_and_is_counted(
+    scene: Scene, obstacle: dict[str, Any]
+) -> None:
+    path = await put_content(scene)
+    found = scene.store.objects[path]
+    scene.store.objects[path] = replace(found, properties=replace(found.properties, **obstacle))
+    scene.pass_by()
+
+    report = await scene.collect()
+
+    assert not scene.condemned
+    assert report.refused == [path]
+    assert report.parts[Part.CONTENT].refused == 1
 
 
 async def test_unknown_objects_stay(scene: Scene) -> None:

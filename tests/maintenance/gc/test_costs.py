@@ -17,9 +17,9 @@ from .scene import LAYOUT, Scene
 
 pytestmark = pytest.mark.anyio
 
-# Content twice, the trash twice, repositories, and seven folders; the record and its time, once more
-# when it ends, and the usage.
-FIXED = Counter({"list_page": 12, "put": 3, "head": 1})
+# Content twice, the trash twice, repositories, and eight folders; the record with its time, the
+# usage, and the record once more.
+FIXED = Counter({"list_page": 13, "put": 3, "head": 1})
 
 
 async def count(scene: Scene, **options: object) -> Counter[str]:
@@ -32,12 +32,29 @@ async def test_a_run_of_an_empty_container(scene: Scene) -> None:
     assert await count(scene) == FIXED
 
 
-async def test_a_manifest_is_one_get_and_what_it_needs_is_none(scene: Scene) -> None:
+async def test_a_manifest_is_one_get_once_and_what_it_needs_is_none(scene: Scene) -> None:
+    """Later, all that a repository's manifests name is one."""
     for number in range(10):
         await push_image(scene.registry, "a", f"v{number}", [b"%d" % number, b"x"])
     scene.pass_by()
 
-    assert await count(scene) == FIXED + Counter({"get": 10})
+    first = await count(scene)
+    second = await count(scene)
+    await push_image(scene.registry, "a", "new", [b"new"])
+    third = await count(scene)
+
+    once = Counter({"get": 1})
+    assert first == FIXED + Counter({"get": 10}) + once + Counter({"put": 1})
+    assert second == FIXED + once
+    assert third == FIXED + once + Counter({"get": 1, "put": 1})
+
+
+async def test_a_few_manifests_are_read_in_each_run(scene: Scene) -> None:
+    for number in range(3):
+        await push_image(scene.registry, "a", f"v{number}", [b"%d" % number])
+
+    for _ in range(2):
+        assert await count(scene) == FIXED + Counter({"get": 3})
 
 
 async def test_garbage_is_one_call_to_condemn_and_less_than_one_to_delete(scene: Scene) -> None:

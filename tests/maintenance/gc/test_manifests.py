@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,14 +12,14 @@ import pytest
 from registry_core.globs import TagGlobs
 from registry_core.maintenance.gc.report import Action, Part
 from registry_core.maintenance.retention.policy import NO_POLICY, RetentionPolicy
-from registry_core.object_store.interface import if_match
+from registry_core.object_store.interface import Buffer, Page, if_match
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage.condemnation import observe
 from registry_core.storage.pulls import encode_pulls
 from tests.support.content import CONFIG, descriptor, image_index, image_manifest, push_blob
 
-from .scene import DAY, LAYOUT, Scene
+from .scene import DAY, LAYOUT, ClockStore, Scene
 
 pytestmark = pytest.mark.anyio
 
@@ -150,6 +151,52 @@ async def test_what_an_untagged_index_that_stays_lists_is_kept_from_others(scene
 
     assert scene.condemned == {link_of(gone)}
     assert LAYOUT.tag_link("a", "pr-1") not in scene.paths
+
+
+async def test_an_untagged_index_is_as_young_as_what_it_lists(scene: Scene) -> None:
+    """Somebody has pushed the image again, by its digest, and is about to push another index."""
+    image = await push_image(scene, 1)
+    await scene.push(image_index(image))
+    scene.pass_by(8 * DAY)
+    await scene.push(image)
+    scene.pass_by(2 * DAY)
+    await scene.collect(untagged=UNTAGGED)
+    young = scene.condemned
+    scene.pass_by(5 * DAY)
+
+    await scene.collect(untagged=UNTAGGED)
+
+    assert not young
+    assert scene.condemned == {link_of(image), link_of(image_index(image))}
+
+
+async def test_what_an_index_lists_is_not_counted_among_the_newest(scene: Scene) -> None:
+    policy = RetentionPolicy.parse(
+        '[[keep]]\non = ["**"]\nuntagged = true\nnewest = 2\n'
+        '[[expire]]\non = ["**"]\nuntagged = true\nafter = "1d"\n'
+    )
+    indexes = []
+    for number in range(3):
+        image = await push_image(scene, number)
+        indexes.append(image_index(image))
+        scene.pass_by(timedelta(hours=1))
+        await scene.push(indexes[-1])
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(policy=policy)
+
+    assert scene.condemned == {link_of(indexes[0]), link_of(image_manifest(b"layer 0"))}
+
+
+async def test_a_young_referrer_goes_with_its_untagged_subject(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED - 2 * DAY)
+    signature = await push_artifact(scene, image)
+    scene.pass_by(2 * DAY)
+
+    await scene.collect(untagged=UNTAGGED)
+
+    assert scene.condemned == {link_of(image), link_of(signature)}
 
 
 async def test_a_referrer_does_not_keep_its_subject(scene: Scene) -> None:
@@ -436,6 +483,70 @@ async def test_what_an_index_lists_waits_for_the_index(scene: Scene) -> None:
 
     assert scene.condemned >= {link_of(image), link_of(index)}
     assert report.parts[Part.MANIFESTS].waiting == 1
+
+
+async def test_an_index_waits_until_what_it_lists_is_condemned(scene: Scene) -> None:
+    """Otherwise that would be taken for a manifest that nobody ever tagged."""
+    image = await push_image(scene, 1)
+    index = image_index(image)
+    await scene.push(index, "pr-1")
+    scene.pass_by(7 * DAY)
+    await scene.collect(policy=EXPIRING)
+    scene.pass_by()
+    await observe(scene.store, link_of(image))
+
+    await scene.collect(policy=EXPIRING)
+    waits = link_of(index) in scene.condemned
+    await scene.collect_all(policy=EXPIRING)
+
+    assert waits
+    assert not scene.has_any_content([image, index])
+
+
+async def test_a_deletion_under_way_is_completed_if_the_run_is_cancelled(scene: Scene) -> None:
+    image = await push_image(scene, 1)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+
+    class Cancelling(ClockStore):
+        async def put(self, path: str, content: Buffer, **arguments: Any) -> str:
+            if path.startswith(LAYOUT.trash):
+                task.cancel()
+                for _ in range(10):
+                    await asyncio.sleep(0)
+            return await super().put(path, content, **arguments)
+
+    store = Cancelling(scene.store.objects, now=scene.store.now)
+    task = asyncio.ensure_future(scene.collect(store, untagged=UNTAGGED))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert link_of(image) not in scene.paths
+    assert LAYOUT.catalog_marker("a") not in scene.paths
+
+
+async def test_what_an_index_lists_stays_if_the_index_is_wanted_again_during_the_run(
+    scene: Scene,
+) -> None:
+    image = await push_image(scene, 1)
+    index = image_index(image)
+    await scene.push(index)
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+
+    class Pardoning(ClockStore):
+        async def list_page(self, prefix: str, **arguments: Any) -> Page:
+            page = await super().list_page(prefix, **arguments)
+            if prefix == LAYOUT.revisions("a"):
+                await observe(self, link_of(index))
+            return page
+
+    store = Pardoning(scene.store.objects, now=scene.store.now)
+    await scene.collect(store, untagged=UNTAGGED)
+
+    assert {link_of(index), link_of(image)} <= scene.paths
 
 
 async def test_a_deletion_leaves_a_record_with_the_reason(scene: Scene) -> None:

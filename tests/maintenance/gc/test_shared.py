@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from registry_core.maintenance.gc import GcReport, collect
 from registry_core.spec.digest import Digest
 from registry_core.storage.condemnation import observe
+from tests.maintenance.examining import ignore_progress
 from tests.support.content import push_blob
 
-from .scene import DAY, LAYOUT, Scene
+from .scene import DAY, LAYOUT, OPTIONS, Scene
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +118,23 @@ async def test_what_no_mark_protects_goes_all_the_same(scene: Scene) -> None:
     await scene.collect(shared=True)
 
     assert not scene.paths
+
+
+async def test_a_sign_between_two_slices_stops_the_rest(scene: Scene) -> None:
+    await condemn(scene)
+    await scene.store.put(LAYOUT.content(Digest.of(b"other")), b"other")
+
+    async def slice_of_a_run() -> GcReport:
+        options = replace(OPTIONS, shared=None)
+        return await collect(
+            scene.store, LAYOUT, options, on_progress=ignore_progress, deadline=lambda: True
+        )
+
+    await push_blob(scene.registry, "0", b"in the first repository")
+    first = await slice_of_a_run()
+    await scene.store.put(SIGNS[0], str(THEIRS).encode())
+    second = await slice_of_a_run()
+
+    assert not first.unswept
+    assert second.unswept
+    assert LINK in scene.paths

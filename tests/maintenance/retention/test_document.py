@@ -139,6 +139,12 @@ after = "two weeks"
         (KEEP.replace("newest = 1", "always = 1"), 3, "always can only be true"),
         (KEEP.replace("newest = 1", 'pushed = "0"'), 3, "pushed is no time at all"),
         (KEEP.replace("newest = 1", 'pulled = "0d"'), 3, "pulled is no time at all"),
+        (KEEP.replace("newest = 1", 'pulled = "401d"'), 3, "pulled must be at most 400d: earlier"),
+        (
+            '[[expire]]\non = ["a"]\nuntagged = true\nafter = "401d"\n',
+            4,
+            "after must be at most 400d: earlier pulls are not known",
+        ),
         (KEEP.replace("newest = 1", "pushed = 30"), 3, 'in quotes, such as pushed = "14d"'),
         (KEEP.replace("newest = 1", 'pulled = "30 d"'), 3, "is not a duration"),
         (KEEP.replace("newest = 1", 'pulled = "-1d"'), 3, "is not a duration"),

@@ -68,8 +68,8 @@ def decisions(policy: RetentionPolicy, example: Example) -> dict[str, str]:
         assert pushed is not None
         digest = Digest.of(name.encode())
         if name.startswith("`"):
-            wish = parse_expiry(row.get("expires after"))
-            tags.append(TagState(name.strip("`"), digest, pushed, pulled, wish))
+            after = parse_expiry(row.get("expires after"))
+            tags.append(TagState(name.strip("`"), digest, pushed, pulled, after))
         else:
             untagged[name] = UntaggedState(digest, pushed, pulled)
     where = example.repository

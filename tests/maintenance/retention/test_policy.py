@@ -26,9 +26,9 @@ EXPIRE_UNTAGGED = EXPIRE.replace('tags = ["*"]', "untagged = true")
 KEEP = '[[keep]]\non = ["ci/**"]\n'
 
 
-def tag(name: str, age: float, pulled: float | None = None, wish: str | None = None) -> TagState:
-    """Return a tag that was set, and pulled, that many days ago. ``wish``: in days."""
-    expires_after = None if wish is None else timedelta(days=float(wish))
+def tag(name: str, age: float, pulled: float | None = None, asks: str | None = None) -> TagState:
+    """Return a tag that was set, and pulled, that many days ago. ``asks``: an expiry, in days."""
+    expires_after = None if asks is None else timedelta(days=float(asks))
     last_pull = None if pulled is None else NOW - pulled * DAY
     return TagState(name, digest(name), NOW - age * DAY, last_pull, expires_after)
 
@@ -164,21 +164,21 @@ def test_the_setting_for_untagged_manifests_is_a_rule_for_every_repository() -> 
     assert policy.expired_tags("a/b", [tag("a", 900)], NOW) == {}
 
 
-def test_the_wish_of_an_image_is_granted_without_a_rule() -> None:
-    tags = [tag("a", 3, wish="2"), tag("b", 1, wish="2"), tag("c", 900)]
+def test_an_image_that_asks_for_it_expires_without_a_rule() -> None:
+    tags = [tag("a", 3, asks="2"), tag("b", 1, asks="2"), tag("c", 900)]
     assert expired("", *tags) == ["a"]
     [expiry] = NO_POLICY.expired_tags("a", tags, NOW).values()
     assert expiry.rule == "the image expires after 2d"
 
 
-def test_keep_rules_have_precedence_over_the_wish_of_an_image() -> None:
-    tags = [tag("a", 3, wish="2"), tag("b", 30, wish="2")]
+def test_keep_rules_have_precedence_over_the_expiry_that_an_image_asks_for() -> None:
+    tags = [tag("a", 3, asks="2"), tag("b", 30, asks="2")]
     assert expired(KEEP + 'pushed = "14d"\n', *tags) == ["b"]
     assert expired(KEEP + "always = true\n", *tags) == []
 
 
-def test_an_image_that_wishes_to_stay_longer_than_a_rule_allows_goes() -> None:
-    assert expired(EXPIRE, tag("a", 20, wish="30")) == ["a"]
+def test_an_image_that_asks_for_more_time_than_a_rule_allows_goes() -> None:
+    assert expired(EXPIRE, tag("a", 20, asks="30")) == ["a"]
 
 
 def test_what_is_kept_is_named_with_the_first_rule() -> None:

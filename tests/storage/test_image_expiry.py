@@ -1,4 +1,4 @@
-"""When an image wishes to expire: recorded in links at its push, without a call more."""
+"""The expiry that an image asks for: recorded in links at its push, without a call more."""
 
 from __future__ import annotations
 
