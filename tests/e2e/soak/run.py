@@ -186,7 +186,9 @@ async def collect_all(azurite: Azurite, container: str, graces: Graces) -> int:
     async with opened(azurite, container) as store:
         before: set[str] = set()
         for number in range(1, _LAST_RUNS + 1):
-            await run_once(store, graces)
+            report = await run_once(store, graces)
+            stays = (*report.opaque.items(), report.unswept, report.content_kept)
+            assert not any(stays), stays
             found = await asyncio.to_thread(look_at, azurite, container)
             if found.paths == before and not found.condemned:
                 return number
