@@ -22,7 +22,7 @@ _REVISION = re.compile(rf"/repositories/(?P<name>.+)/_manifests/revisions/{_DIGE
 _NAMED = re.compile(rb"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _TAG = re.compile(r"/repositories/(?P<name>.+)/_manifests/tags/(?P<tag>[^/]+)/current/link$")
 _BASE = "docker/registry/v2/"
-_WORK = ("/_trash/", "/_uploads/", "/_gc/marks/", "/_quarantine/", "/_replacing/")
+_WORK = ("/_trash/", "/_uploads/", "/_quarantine/", "/_replacing/")
 
 
 @dataclass
