@@ -190,7 +190,4 @@ class ContentCollection:
 
 
 def _candidate(item: ListedObject) -> Candidate:
-    digest = item.place.digest
-    # An append blob without metadata would look as if another registry had written it just now.
-    adding = {"digest": str(digest)} if item.properties.is_append else None
-    return Candidate(item.path, item.properties, _REASON, adding=adding)
+    return Candidate(item.path, item.properties, _REASON)

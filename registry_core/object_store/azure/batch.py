@@ -2,7 +2,8 @@
 
 What storage is too busy for, or fails at, is sent again without the rest, in a batch of its own,
 like any other request: `BlobClient.send` decides how often. Storage refuses some for good, such as
-blobs with a lease: they are reported when all others are settled.
+blobs with a lease: they are reported when all others are settled. The request is one to the
+container, and not to the account, since the role of an identity may be limited to the container.
 
 learn.microsoft.com/rest/api/storageservices/blob-batch, delete-blob
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -49,35 +50,35 @@ async def test_the_record_of_a_repository_has_its_name(scene: Scene) -> None:
     assert LAYOUT.referencing_repository(PATH) == "a/b"
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"blocks": {"": b""}},
-        {"blocks": {"": b"[]"}},
-        {"metadata": {}},
-        {"metadata": {"version": "2"}},
-    ],
-)
+@pytest.mark.parametrize("damage", ["empty", "no lines", "other lines", "no metadata", "version"])
 async def test_a_record_that_cannot_be_used_is_ignored_and_written_again(
-    scene: Scene, damage: dict[str, Any]
+    scene: Scene, damage: str
 ) -> None:
+    """Whatever it says: by these lines, nothing would be named."""
     await fill(scene)
     await scene.collect()
     found = scene.store.objects[PATH]
-    properties = replace(
-        found.properties, metadata=damage.get("metadata", found.properties.metadata)
-    )
+    digests = [Digest.of(image_manifest(b"%d" % n, config=config())) for n in range(NUMBER)]
+    nothing_named = b"\n".join(References(digest, (), ()).to_line() for digest in digests)
+    metadata = dict(found.properties.metadata)
+    if damage == "no metadata":
+        metadata = {}
+    elif damage == "version":
+        checksum = hashlib.sha256(nothing_named).hexdigest()
+        metadata = {"version": "2", "checksum": checksum}
+    contents = {"empty": b"", "no lines": b"[]"}
+    properties = replace(found.properties, metadata=metadata)
     scene.store.objects[PATH] = replace(
-        found, properties=properties, blocks=damage.get("blocks", found.blocks)
+        found, properties=properties, blocks={"": contents.get(damage, nothing_named)}
     )
     await push_blob(scene.registry, "a/b", b"garbage")
     scene.pass_by()
 
     again = await gets(scene)
 
+    assert scene.condemned == {LAYOUT.blob_link("a/b", Digest.of(b"garbage"))}
     assert again == NUMBER + 1
     assert await gets(scene) == 1
-    assert scene.condemned == {LAYOUT.blob_link("a/b", Digest.of(b"garbage"))}
 
 
 async def test_blobs_stay_by_the_record(scene: Scene) -> None:
