@@ -31,6 +31,18 @@ def load_tree(
             done.result()
 
 
+def load_changes(
+    azurite: Azurite, container: str, folder: Path, *, root: str, since: float
+) -> list[str]:
+    """Upload the files that were written since a Unix time. Returns their paths in the folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime >= since]
+    with container_client(azurite, container) as client:
+        for path in files:
+            name = f"{root}{path.relative_to(folder)}"
+            client.upload_blob(name, path.read_bytes(), overwrite=True)
+    return [str(path.relative_to(folder)) for path in files]
+
+
 def _put(client: ContainerClient, name: str, content: bytes) -> None:
     client.upload_blob(name, content)
 
