@@ -95,8 +95,11 @@ class Graph:
         return bool(self._subjects.get(digest))
 
     def named_before(self, digest: Digest) -> set[Digest]:
-        """Return what is deleted after a manifest: what it names, and what it belongs to."""
-        return {*self.revisions[digest].needs, *self._subjects.get(digest, ())}
+        """Return what is deleted after a manifest: what it names, and what belongs to it.
+
+        If it is pushed again meanwhile, and so stays, that has to stay, too.
+        """
+        return {*self.revisions[digest].needs, *self._dependants.get(digest, ())}
 
 
 def targets(tag: Tag) -> list[Digest]:

@@ -141,7 +141,7 @@ class ManifestCollection:
     async def _sweep(
         self, garbage: Mapping[Digest, Garbage], rows: Mapping[Digest, ListedObject]
     ) -> None:
-        """Delete what is due: an index before what it lists, a referrer before its subject."""
+        """Delete what is due: an index before what it lists, a subject before its referrers."""
         due = {
             digest
             for digest, item in rows.items()

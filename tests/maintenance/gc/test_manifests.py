@@ -11,7 +11,13 @@ import pytest
 
 from registry_core.maintenance.gc.report import Action, Part
 from registry_core.maintenance.retention.policy import RetentionPolicy
-from registry_core.object_store.interface import Buffer, Page, if_match
+from registry_core.object_store.interface import (
+    UNCONDITIONAL,
+    Buffer,
+    Condition,
+    Page,
+    if_match,
+)
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.storage.condemnation import observe
@@ -273,7 +279,7 @@ async def test_a_tag_without_a_current_link_keeps_its_newest_manifest(scene: Sce
 # Order, and what happens at the same time
 
 
-async def test_an_index_goes_before_what_it_lists_and_a_referrer_before_its_subject(
+async def test_an_index_goes_before_what_it_lists_and_a_subject_before_its_referrer(
     scene: Scene,
 ) -> None:
     image = await push_image(scene, 1)
@@ -287,7 +293,42 @@ async def test_an_index_goes_before_what_it_lists_and_a_referrer_before_its_subj
     report = await scene.collect(untagged=UNTAGGED)
 
     deleted = [item.path for item in report.items if item.part is Part.MANIFESTS]
-    assert deleted == [link_of(each) for each in (signature, index, image)]
+    assert deleted == [
+        link_of(index),
+        *sorted([link_of(signature), link_of(image)]),
+    ]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+async def test_what_belongs_to_a_manifest_stays_if_that_is_pushed_again_meanwhile(
+    scene: Scene, layers: int
+) -> None:
+    """Whoever tags an image relies on its signature, too, and does not look at that."""
+    image = await push_image(scene, layers)
+    index = image_index(image)
+    await scene.push(index)
+    signatures = [await push_artifact(scene, each) for each in (index, image)]
+    scene.pass_by(UNTAGGED)
+    await scene.collect(untagged=UNTAGGED)
+    scene.pass_by()
+
+    class TaggedMeanwhile(ClockStore):
+        """Runs a push right before the first manifest is deleted."""
+
+        is_tagged = False
+
+        async def delete(self, path: str, *, condition: Condition = UNCONDITIONAL) -> None:
+            if "/revisions/" in path and not self.is_tagged:
+                self.is_tagged = True
+                await scene.push(index, "v1")
+            await super().delete(path, condition=condition)
+
+    store = TaggedMeanwhile(**vars(scene.store))
+    scene.store = store
+    await scene.collect(untagged=UNTAGGED)
+
+    assert store.is_tagged
+    assert {link_of(each) for each in (index, image, *signatures)} <= scene.paths
 
 
 async def test_what_an_index_lists_waits_for_the_index(scene: Scene) -> None:
