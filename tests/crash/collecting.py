@@ -38,7 +38,9 @@ from .shown import Facts, Look, Problem
 from .world import State, World
 
 OPTIONS = GcOptions(grace=timedelta(seconds=1), young=timedelta())
-UNTAGGED = GcOptions(grace=timedelta(seconds=1), young=timedelta(), untagged=timedelta())
+UNTAGGED = GcOptions(
+    grace=timedelta(seconds=1), young=timedelta(), untagged=timedelta(), trash_age=timedelta()
+)
 CONDEMNED_AT, NOW = 1, 2
 """The second of a run before the operations, and their own."""
 
@@ -347,12 +349,16 @@ class CollectionChecker:
             steps = "; ".join(_step(choice) for choice in node.trace)
             self.found.append(f"{'; '.join(said)}\n    after {steps}")
 
-    def cut_short(self, start: State) -> None:
+    def cut_short(self, start: State, *, cap: int) -> None:
         """Check that a run may end at any call: then later runs do what it has left."""
         whole = self.settled(self.collected(start, NOW))
         explorer = Explorer(self.scene.loop, self.make, faults=1, second=NOW)
-        for node in explorer.explore(start, [collection(self.options)]):
+        seen = set[Hashable]()
+        for node in explorer.explore(start, [collection(self.options)], cap=cap):
             self.moments += 1
+            if node.state.key in seen:
+                continue
+            seen.add(node.state.key)
             _, problems = self.look(node.state)
             said = [problem.text for problem in problems]
             after = self.settled(node.state)
@@ -365,6 +371,7 @@ class CollectionChecker:
 
 
 def _kept(state: State) -> set[str]:
+    """Return the paths of what is not the collections' own."""
     return {path for path in state.objects if "/_gc/" not in path}
 
 
