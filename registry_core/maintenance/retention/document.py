@@ -134,7 +134,7 @@ def _read_window(table: Table, key: str) -> float:
     before = len(table.source.problems.found)
     seconds = _read_duration(table, key).total_seconds()
     if not seconds and len(table.source.problems.found) == before:
-        table.problem(f"{key} is no time at all, so the rule keeps nothing", key)
+        table.problem(f"{key} is zero, so the rule keeps nothing", key)
     return seconds
 
 

@@ -95,7 +95,7 @@ async def run_in_slices(scene: Scene, **options: Any) -> tuple[GcReport, int]:
         )
         if report.finished:
             return report, number
-    raise AssertionError("there is no end")
+    raise AssertionError("the run does not end")
 
 
 async def test_slices_end_as_one_run_does() -> None:

@@ -137,8 +137,8 @@ after = "two weeks"
         (KEEP.replace("1", "true"), 3, "newest must be a whole number"),
         (KEEP.replace("newest = 1", "always = false"), 3, "always can only be true"),
         (KEEP.replace("newest = 1", "always = 1"), 3, "always can only be true"),
-        (KEEP.replace("newest = 1", 'pushed = "0"'), 3, "pushed is no time at all"),
-        (KEEP.replace("newest = 1", 'pulled = "0d"'), 3, "pulled is no time at all"),
+        (KEEP.replace("newest = 1", 'pushed = "0"'), 3, "pushed is zero"),
+        (KEEP.replace("newest = 1", 'pulled = "0d"'), 3, "pulled is zero"),
         (KEEP.replace("newest = 1", 'pulled = "401d"'), 3, "pulled must be at most 400d: earlier"),
         (
             '[[expire]]\non = ["a"]\nuntagged = true\nafter = "401d"\n',
