@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .config import Settings
+from .config import GC_ENABLED, READ_ONLY, Settings
 from .object_store.interface import ObjectStore
 from .storage.layout import Layout
 
@@ -84,6 +84,9 @@ def jobs_for(settings: Settings, *, limit: timedelta | None = None) -> tuple[Job
     :param limit: how long one run of a job may take; None: as long as it takes.
     """
     if not settings.gc.enabled:
+        return ()
+    if settings.read_only:
+        _log.warning("%s has no effect while %s is true: no garbage is collected", GC_ENABLED, READ_ONLY)
         return ()
 
     async def collect_garbage(context: JobContext) -> None:

@@ -87,6 +87,16 @@ def test_a_registry_without_garbage_collection_has_no_job() -> None:
     assert jobs_for(read_settings(SETTINGS)) == ()
 
 
+def test_a_read_only_registry_has_no_job_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    read_only = {"REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true"}
+    assert jobs_for(read_settings(SETTINGS | EVERY_JOB | read_only)) == ()
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "REGISTRY_GC_ENABLED has no effect while REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is "
+        "true: no garbage is collected"
+    )
+
+
 @pytest.mark.parametrize(
     "interval, expression",
     [

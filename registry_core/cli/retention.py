@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from ..config import GC_ENABLED, GC_YOUNG, Settings
+from ..config import GC_ENABLED, GC_YOUNG, READ_ONLY, Settings
 from ..glob_coverage import repository_glob_problem
 from ..globs import RepositoryGlobs
 from ..maintenance.retention.preview import Decisions, NotingPolicy, RepositoryPreview
@@ -109,7 +109,9 @@ async def _look(settings: Settings, store: ObjectStore, layout: Layout) -> Previ
 
 
 def _how(settings: Settings) -> Iterator[str]:
-    if not settings.gc.enabled:
+    if settings.read_only:
+        yield f"{READ_ONLY} is true: nothing goes until it is removed"
+    elif not settings.gc.enabled:
         yield f"{GC_ENABLED} is not true: nothing goes until it is, or `gc` is run"
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config import ConfigError, Settings, read_storage_settings
+from ..config import READ_ONLY, ConfigError, Settings, read_storage_settings
 from ..object_store.errors import StoreRefused, StoreUnavailable
 from ..object_store.interface import ObjectStore
 from ..spec.errors import RegistryError
@@ -115,6 +115,12 @@ def run_on_storage(
         return Ended(error.code, str(error))
     except RegistryError as error:
         return Ended(PROBLEMS, str(error))
+
+
+def check_writable(settings: Settings) -> None:
+    """:raises CommandFailed: the registry is read-only."""
+    if settings.read_only:
+        raise CommandFailed(f"this registry is read-only at present ({READ_ONLY})")
 
 
 def print_problem(text: str) -> None:

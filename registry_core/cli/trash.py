@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..aio import run_to_completion
-from ..config.table import READ_ONLY
 from ..globs import RepositoryGlobs
 from ..spec.durations import parse_duration
 from ..spec.errors import ManifestInvalid, RegistryError
@@ -30,6 +29,7 @@ from .storage_commands import (
     PROBLEMS,
     STORAGE_EXIT_CODES,
     CommandFailed,
+    check_writable,
     print_problem,
     run_command,
 )
@@ -196,7 +196,7 @@ def _list(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _restore(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     async def restore(settings: Settings, store: ObjectStore, _: Layout) -> int:
-        _check_writable(settings)
+        check_writable(settings)
         registry, code = _registry(settings, store), DONE
         for deletion in arguments.deletions:
             work = _restore_one(registry, deletion, with_referrers=not arguments.no_referrers)
@@ -239,7 +239,7 @@ def _purge(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int
         return MISCONFIGURED
 
     async def purge(settings: Settings, store: ObjectStore, _: Layout) -> int:
-        _check_writable(settings)
+        check_writable(settings)
         trash = _registry(settings, store).trash
         found = [entry async for entry in _chosen(trash, arguments)]
         if unknown := sorted(set(arguments.ids) - {entry.id for entry in found}):
@@ -265,12 +265,6 @@ async def _chosen(trash: Trash, arguments: argparse.Namespace) -> AsyncIterator[
     async for entry in trash.list():
         if arguments.all or entry.id in arguments.ids or (until and entry.deleted < until):
             yield entry
-
-
-def _check_writable(settings: Settings) -> None:
-    """:raises CommandFailed: the registry is read-only."""
-    if settings.read_only:
-        raise CommandFailed(f"this registry is read-only at present ({READ_ONLY})")
 
 
 def _registry(settings: Settings, store: ObjectStore) -> StoredRegistry:

@@ -144,13 +144,7 @@ def test_a_collection_follows_the_settings() -> None:
         ({"REGISTRY_PULLS_RECORD": "true"}, True),
         ({"REGISTRY_GC_UNTAGGED": "5d"}, True),
         ({"REGISTRY_GC_UNTAGGED": "5d", "REGISTRY_PULLS_RECORD": "false"}, False),
-        (
-            {
-                "REGISTRY_GC_ENABLED": "false",
-                "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true",
-            },
-            True,
-        ),
+        ({"REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true"}, True),
     ],
 )
 def test_a_collection_considers_pulls_where_they_are_recorded(
