@@ -21,7 +21,7 @@ from ..storage.trash_record import (
     TrashUnreadable,
     is_trash_id,
 )
-from .options import Commands
+from .options import Commands, is_terminal
 from .progress import format_quantity
 from .storage_commands import (
     DONE,
@@ -179,7 +179,7 @@ def _list(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         ]
         if arguments.json:
             print(json.dumps([to_json(entry) for entry in found], indent=2))
-        elif sys.stdout.isatty():
+        elif is_terminal(sys.stdout):
             _print_table(found)
         else:
             print(render(found))
