@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config import READ_ONLY, ConfigError, Settings, read_storage_settings
-from ..object_store.errors import StoreRefused, StoreUnavailable
+from ..object_store.errors import StoreError, StoreRefused, StoreUnavailable
 from ..object_store.interface import ObjectStore
 from ..spec.errors import RegistryError
 from ..storage.layout import Layout
@@ -109,6 +109,8 @@ def run_on_storage(
         return Ended(INTERRUPTED, "interrupted")
     except (StoreUnavailable, StoreRefused) as error:
         return Ended(NO_STORAGE, explain(str(error), settings.storage))
+    except StoreError as error:  # a listing that cannot be continued, for example
+        return Ended(NO_STORAGE, f"storage cannot be used ({error})")
     except RootAmbiguous as error:
         return Ended(MISCONFIGURED, str(error))
     except CommandFailed as error:
