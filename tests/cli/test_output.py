@@ -37,7 +37,7 @@ def test_a_process_may_have_no_output(settings: dict[str, str], closed: str) -> 
     for command in (["gc", "--dry-run"], ["trash", "list"]):
         line = f"{shlex.join([*COMMAND, *command])} {closed}"
         ran = subprocess.run(
-            ["sh", "-c", line],  # noqa: S607 - whichever shell there is
+            ["sh", "-c", line],
             env=environment(settings),
             capture_output=True,
             text=True,
