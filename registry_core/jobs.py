@@ -144,6 +144,7 @@ async def _repeat(job: Job, context: Callable[[], Awaitable[JobContext]]) -> Non
         try:
             await job.run(await context())
         except (StoreError, RegistryError) as error:
-            _log.error("the job %s failed; it runs again every %s: %s", job.name, job.interval, error)
+            text = "the job %s failed; it runs again every %s: %s"
+            _log.error(text, job.name, job.interval, error)
         except Exception:  # noqa: BLE001 - whatever it is, the next run may succeed
             _log.exception("the job %s failed; it runs again every %s", job.name, job.interval)

@@ -107,16 +107,20 @@ def run_on_storage(
         return Ended(asyncio.run(_work(settings, work)))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return Ended(INTERRUPTED, "interrupted")
-    except (StoreUnavailable, StoreRefused) as error:
-        return Ended(NO_STORAGE, explain(str(error), settings.storage))
-    except StoreError as error:  # a listing that cannot be continued, for example
-        return Ended(NO_STORAGE, f"storage cannot be used ({error})")
+    except StoreError as error:
+        return Ended(NO_STORAGE, _explain(error, settings))
     except RootAmbiguous as error:
         return Ended(MISCONFIGURED, str(error))
     except CommandFailed as error:
         return Ended(error.code, str(error))
     except RegistryError as error:
         return Ended(PROBLEMS, str(error))
+
+
+def _explain(error: StoreError, settings: Settings) -> str:
+    if isinstance(error, StoreUnavailable | StoreRefused):
+        return explain(str(error), settings.storage)
+    return f"storage cannot be used ({error})"  # a listing that cannot be continued, for example
 
 
 def check_writable(settings: Settings) -> None:
