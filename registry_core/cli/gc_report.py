@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ..maintenance.gc.report import Action, GcReport, Item, Part, PartCount
+from .options import printable
 from .progress import format_minute, format_quantity
 
 MAX_SHOWN = 20
@@ -149,7 +150,7 @@ def _item(item: Item, base: str) -> str:
 def _some(texts: Iterable[str], number: int) -> Iterator[str]:
     shown = [text for text, _ in zip(texts, range(MAX_SHOWN), strict=False)]
     for text in shown:
-        yield f"  {text}"
+        yield f"  {printable(text)}"
     if number > len(shown):
         yield f"  ... and {number - len(shown):,} more; --json lists them"
 

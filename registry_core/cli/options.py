@@ -19,3 +19,8 @@ def number(text: str, least: int, most: int) -> int:
 def is_terminal(stream: TextIO | None) -> bool:
     """Return whether an output is a terminal. It is None where the process was started without."""
     return stream is not None and stream.isatty()
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey: whoever pushes chooses some of it."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -13,7 +13,7 @@ from ..globs import RepositoryGlobs
 from ..maintenance.retention.preview import Decisions, NotingPolicy, RepositoryPreview
 from ..object_store.interface import ObjectStore
 from ..storage.layout import Layout
-from .options import Commands
+from .options import Commands, printable
 from .progress import show_progress
 from .storage_commands import DONE, PROBLEMS, STORAGE_EXIT_CODES, run_command
 
@@ -167,7 +167,8 @@ def render(found: Preview, *, kept: bool) -> Sequence[str]:
         if each.expires or (kept and (each.tags.kept or each.untagged.kept)):
             lines.append(f"{name}: {_summary(each)}")
             lines += _repository(each, kept=kept)
-    lines += [f"{name}: cannot be judged: {why}" for name, why in sorted(found.unjudged.items())]
+    unjudged = sorted(found.unjudged.items())
+    lines += [f"{name}: cannot be judged: {printable(why)}" for name, why in unjudged]
     tags = sum(len(each.tags.expired) for each in repositories.values())
     untagged = sum(len(each.untagged.expired) for each in repositories.values())
     lines.append(f"would go: tags {tags:,}, untagged manifests {untagged:,}")

@@ -23,6 +23,7 @@ from ..object_store.interface import ObjectStore
 from ..spec.errors import RegistryError
 from ..storage.layout import Layout
 from ..storage.root import PLAIN, RootAmbiguous
+from .options import printable
 from .storage_errors import explain
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def check_writable(settings: Settings) -> None:
 
 def print_problem(text: str) -> None:
     """Print a line on standard error."""
-    print(f"registry: {text}", file=sys.stderr)
+    print(f"registry: {printable(text)}", file=sys.stderr)
 
 
 async def _work(

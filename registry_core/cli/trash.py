@@ -21,7 +21,7 @@ from ..storage.trash_record import (
     TrashUnreadable,
     is_trash_id,
 )
-from .options import Commands, is_terminal
+from .options import Commands, is_terminal, printable
 from .progress import format_quantity
 from .storage_commands import (
     DONE,
@@ -296,7 +296,7 @@ def render(entries: Sequence[TrashEntry]) -> str:
     if not entries:
         return "the trash is empty"
     lines = (
-        f"{entry.id}  {_minute(entry.deleted)}  {entry.kind or 'damaged':8}  "
+        f"{printable(entry.id)}  {_minute(entry.deleted)}  {entry.kind or 'damaged':8}  "
         f"{_name(entry, short=False)}  {_why(entry)}"
         for entry in entries
     )
@@ -312,11 +312,15 @@ def _print_table(entries: Sequence[TrashEntry]) -> None:
     if not entries:
         print(render(entries))
         return
-    table = Table("deleted", "what", "why", "id", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("deleted", no_wrap=True)
+    for title in ("what", "why"):
+        table.add_column(title, overflow="fold")
+    table.add_column("id", no_wrap=True)
     for entry in entries:
         what = f"{entry.kind or 'damaged'} {_name(entry, short=True)}".rstrip()
-        cells = (_minute(entry.deleted), what, _why(entry))
-        table.add_row(*map(Text, cells), Text(entry.id, no_wrap=True))
+        cells = (_minute(entry.deleted), what, _why(entry), printable(entry.id))
+        table.add_row(*map(Text, cells))
     Console().print(table)
 
 
@@ -334,12 +338,7 @@ def _name(entry: TrashEntry, *, short: bool) -> str:
 
 def _why(entry: TrashEntry) -> str:
     by = f"by {entry.deleted_by}" if entry.deleted_by else ""
-    return _printable(": ".join(filter(None, (by, entry.reason))))
-
-
-def _printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return printable(": ".join(filter(None, (by, entry.reason))))
 
 
 def _minute(moment: datetime) -> str:
