@@ -95,8 +95,8 @@ class PullRecorder:
         """Make a recorder, which starts with nothing.
 
         :param now: Unix time. Waits are measured on the event loop's clock.
-        :param most: how many references of a day are kept in memory. When there are half as many,
-            they are written at once. If more are pulled before that is done, the oldest are dropped.
+        :param most: how many references of a day are kept in memory. Half as many are written at
+            once. If more are pulled before that is done, the oldest are dropped.
         """
         self._store = store
         self._layout = layout
