@@ -31,8 +31,8 @@ write in progress, and the next run goes on from there.
 EXIT_CODES = f"""\
 exit codes:
   0    complete
-  1    something stays that may be garbage; the report says what and why. Or: the registry is
-       read-only, where only --dry-run is possible
+  1    something stays that may be garbage, or another collection goes on with the run: the report
+       says what and why. Or the registry is read-only, where only --dry-run is possible
 {STORAGE_EXIT_CODES}
 examples:
   python -m registry_core gc --dry-run

@@ -50,10 +50,12 @@ def render(
 
 
 def has_problems(report: GcReport, *, shared: bool = False) -> bool:
-    """Return whether something stays that would go if somebody did something about it.
+    """Return whether the run is incomplete, or something stays until somebody does something.
 
     :param shared: a setting says that other registries write: nothing is deleted, on purpose.
     """
+    if not report.finished:
+        return True
     unswept = report.unswept and not shared
     return bool(unswept or report.content_kept or report.opaque or total(report, "refused"))
 
