@@ -30,7 +30,7 @@ from ...object_store.interface import (
 from ...storage.layout import Layout
 from ..digest_table import BEGINNING, DigestTable
 from .options import GcOptions
-from .report import GcReport
+from .report import NOT_OURS, GcReport
 
 RESUMABLE = timedelta(days=7)
 """How long a run may take. An older one is not continued: too much has changed since."""
@@ -222,7 +222,7 @@ async def resume(store: ObjectStore, layout: Layout, options: GcOptions) -> RunR
         found = await store.get(path, limit=_MAX_RECORD_BYTES, condition=unchanged)
         document = await asyncio.to_thread(json.loads, found.content)
         return _parse(store, layout, options, document, latest)
-    except (NotFound, ConditionFailed, TooLarge, ValueError, KeyError, TypeError):
+    except (NotFound, ConditionFailed, TooLarge, *NOT_OURS):
         return None
 
 
@@ -233,7 +233,7 @@ def _parse(
     document: Mapping[str, Any],
     latest: LatestRun,
 ) -> RunRecord | None:
-    """Return the run that a record describes. :raises ValueError, KeyError, TypeError: none."""
+    """Return the run that a record describes. :raises Exception: one of `NOT_OURS`: none."""
     if document["version"] != _VERSION or document["options"] != options.fingerprint:
         return None
     cursor = document["cursor"]
