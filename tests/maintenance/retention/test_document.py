@@ -323,3 +323,22 @@ def test_any_change_to_a_document_is_parsed_or_refused(data: st.DataObject) -> N
         RetentionPolicy.parse(text)
     except DocumentInvalid as error:
         assert error.problems  # noqa: PT017
+
+
+@pytest.mark.parametrize("number", [140, 1000])
+def test_many_globs_do_not_delay_the_start(number: int) -> None:
+    """Up to 300 are compared with each other."""
+    expired, kept = ([f'"*{letter}*{n}*x*"' for n in range(number)] for letter in "ab")
+    rules = f"""\
+[[expire]]
+on = ["**"]
+tags = [{", ".join(expired)}]
+after = "1d"
+[[keep]]
+on = ["**"]
+tags = [{", ".join(kept)}]
+always = true
+"""
+    began = time.process_time()
+    assert RetentionPolicy.parse(rules).warnings == ()
+    assert time.process_time() - began < 1
