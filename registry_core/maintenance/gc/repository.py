@@ -43,12 +43,14 @@ class Tag:
     """A tag: what its current link says. Without one, ``newest`` is what its index says.
 
     ``etag`` is the current link's, empty if there is none; ``digest`` is None until the link is
-    read. ``newest``: the last entries of the index that the repository has, and their time.
+    read. ``pushed`` is when the tag was set, ``modified`` when storage last wrote the current link.
+    ``newest``: the last entries of the index that the repository has, and their time.
     """
 
     etag: str = ""
     digest: Digest | None = None
     pushed: float = 0.0
+    modified: float = 0.0
     newest: list[Digest] = field(default_factory=list)
     newest_time: float = 0.0
 
@@ -106,7 +108,8 @@ class ListedRepository:
         stated = self._note_named(item, tag if item.place.kind is Kind.TAG_LINK else "")
         if item.place.kind is Kind.TAG_LINK:
             pushed = pushed_at(properties).timestamp()
-            self.tags[tag] = Tag(properties.etag, stated, pushed)
+            modified = properties.last_modified.timestamp()
+            self.tags[tag] = Tag(properties.etag, stated, pushed, modified)
         elif digest is None:
             return
         elif item.place.kind is Kind.LAYER_LINK:
