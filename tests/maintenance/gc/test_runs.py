@@ -209,7 +209,7 @@ async def test_passes_end_as_one_pass_does() -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-async def test_passes_may_be_cut_into_slices(sparse: bool) -> None:
+async def test_passes_may_be_cut_into_slices(*, sparse: bool) -> None:
     one, many = Scene(), Scene(ClockStore(sparse_pages=sparse))
     for scene in (one, many):
         await fill(scene)
