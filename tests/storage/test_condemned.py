@@ -261,3 +261,16 @@ async def test_a_manifest_that_is_pushed_late_is_complete_in_the_end(
     await push_manifest(registry, "a", "v2", IMAGE)
     found = await StoredRegistry(filled).get_manifest("a", OF_IMAGE)
     assert found.content == IMAGE
+
+
+async def test_content_that_was_observed_long_before_its_link_is_observed_again(
+    filled: MemoryStore, clock: Clock
+) -> None:
+    """The two periods together would be longer than what a push may rely on."""
+    registry = StoredRegistry(filled, clock=clock, now=clock)
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(SMALL))
+    await sentence(filled, LAYER)
+    clock.pass_by(RELIED_ON - 1)
+    await registry.finish_upload(upload, Digest.of(SMALL), chunk())
+    await push_manifest(registry, "a", "v2", IMAGE)
+    assert await are_condemned(filled, LAYER) == [False]
