@@ -193,20 +193,26 @@ async def list_repositories(
     """Yield the repositories behind the path ``after``, each with all of its links.
 
     One call for 5,000 objects. A repository's objects are contiguous in a listing: no component of
-    a name begins with "_". Paths without a repository's folders are one by itself each.
+    a name begins with "_". Paths without a repository's folders are one by itself each. That of
+    ``after`` itself is not yielded again, although it may have new objects.
 
     :param named: gets a mark for each digest that a link names.
     :raises StoreUnavailable, ContinuationInvalid: the listing ends early.
     """
     prefix = layout.repository("")
+
+    def name_in(path: str) -> str:
+        return path.removeprefix(prefix).partition("/_")[0]
+
+    done = name_in(after) if after else None
     current: ListedRepository | None = None
     async for rows in list_objects(store, prefix, after=after):
         for item in rows:
-            name = item.path.removeprefix(prefix).partition("/_")[0]
+            name = name_in(item.path)
             if current is None or current.name != name:
-                if current is not None:
+                if current is not None and current.name != done:
                     yield current
                 current = ListedRepository(name, named)
             current.add(item)
-    if current is not None:
+    if current is not None and current.name != done:
         yield current
