@@ -75,6 +75,9 @@ async def test_a_tick_on_the_same_day_is_one_call(memory: MemoryStore) -> None:
         (timedelta(hours=24), "finished", True),
         (timedelta(hours=1), "failed", True),
         (timedelta(days=8), "running", True),
+        (-timedelta(hours=1), "finished", False),
+        (-timedelta(days=400), "finished", True),
+        (-timedelta(days=400), "running", True),
     ],
 )
 async def test_a_run_begins_a_day_after_the_last_one_began_or_if_that_failed(
@@ -158,3 +161,13 @@ def test_a_collection_considers_pulls_where_they_are_recorded(
 ) -> None:
     """A read-only registry records none, but another one with the same container may."""
     assert gc_options(read_settings(SETTINGS | changed)).pulls_recorded is recorded
+
+
+async def test_a_run_of_a_machine_whose_clock_was_wrong_does_not_stop_all_others(
+    memory: MemoryStore,
+) -> None:
+    await put_run(memory, -timedelta(days=400), "finished")
+    await tick(memory)
+    counting = CountingStore(memory)
+    await tick(counting)
+    assert counting.take() == ["list_page"]

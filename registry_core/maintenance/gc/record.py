@@ -35,6 +35,10 @@ from .report import GcReport
 RESUMABLE = timedelta(days=7)
 """How long a run may take. An older one is not continued: too much has changed since."""
 
+_AHEAD = timedelta(days=1)
+"""How far another machine's clock may be ahead. A run that seems to be later than that is ignored:
+it would be the latest one for as long as that clock was wrong."""
+
 _VERSION = 1
 _MAX_RECORD_BYTES = 256 * 2**20
 # The time, its microseconds, and 8 digits that tell runs of two machines apart.
@@ -194,10 +198,13 @@ class LatestRun:
 async def latest_run(store: ObjectStore, layout: Layout) -> LatestRun | None:
     """Return the latest run of a container, None if there was none. One call."""
     latest: LatestRun | None = None
+    now = datetime.now(UTC)
     async for entry in list_all(store, layout.gc_runs, metadata=True):
         ident = entry.path.removeprefix(layout.gc_runs)
         if _ID.fullmatch(ident) and entry.properties is not None:
             began = datetime.strptime(ident[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            if began > now + _AHEAD:
+                continue
             latest = LatestRun(ident, began, _state(entry.properties), entry.properties.etag)
     return latest
 
