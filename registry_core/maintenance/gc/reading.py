@@ -177,11 +177,14 @@ async def _parse(digest: Digest, content: bytes) -> ManifestNames:
 
 
 async def _annotations(content: bytes) -> Mapping[str, str] | None:
-    """Return the annotations of a manifest in valid JSON; None if it has none that are texts."""
-    document = await off_loop(len(content), json.loads, content)
+    """Return the annotations of a manifest in valid JSON; None if it has none that are texts.
+
+    None, too, where another registry has taken what Python does not parse: numbers of 5,000 digits.
+    """
     try:
+        document = await off_loop(len(content), json.loads, content)
         return text_map_field(document, "annotations") if isinstance(document, dict) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

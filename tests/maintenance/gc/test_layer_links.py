@@ -85,6 +85,18 @@ async def test_whatever_names_a_blob_keeps_it(scene: Scene, document: bytes) -> 
     assert scene.has_content(BLOB, document)
 
 
+async def test_a_manifest_with_a_number_that_cannot_be_parsed_keeps_what_it_names(
+    scene: Scene,
+) -> None:
+    await push_blob(scene.registry, "a", BLOB)
+    fields = '"annotations": {"org.moorage.expires-after": "3d"}'
+    await link_manifest(scene, f'{{"x": "{DIGEST}", "y": {"9" * 5000}, {fields}}}'.encode())
+
+    await scene.collect_all()
+
+    assert PATH in scene.store.objects
+
+
 async def test_an_index_without_its_children_keeps_itself(scene: Scene) -> None:
     """A sparse index, which names manifests that the repository does not have."""
     index = image_index(image_manifest(b"elsewhere"))
