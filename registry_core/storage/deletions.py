@@ -142,6 +142,7 @@ class Deletions:
 
         :param reason: for the record, for people.
         :return: whether it was deleted.
+        :raises StoreRefused: storage does not permit it.
         """
         if self.tags.immutable.match(repository, tag):
             return False
@@ -166,7 +167,11 @@ class Deletions:
             if tag.current is not None and tag.current.properties is not None:
                 link = link.described_by(tag.current.properties)
             recorded = await recorder.tag(repository, tag.name, link)
-        is_deleted = await self._untag(repository, tag)
+        try:
+            is_deleted = await self._untag(repository, tag)
+        except StoreRefused:
+            await recorder.withdraw(recorded)
+            raise
         if not is_deleted:
             await recorder.withdraw(recorded)
         return is_deleted
@@ -279,7 +284,12 @@ class Deletions:
         untagged = await for_each(tags, untag, limit=_AT_ONCE)
         names = [tag.name for tag, went in zip(tags, untagged, strict=True) if went]
         path = self._layout.revision_link(repository, digest)
-        is_deleted = await delete_if(self._store, path, if_match(target.etag))
+        try:
+            is_deleted = await delete_if(self._store, path, if_match(target.etag))
+        except StoreRefused:
+            if not names:
+                await recorder.withdraw(recorded)
+            raise
         if not is_deleted:
             await self._settle_undeleted(repository, target, recorder, recorded, names)
         await self.catalog.update(repository)

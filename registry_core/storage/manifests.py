@@ -39,6 +39,7 @@ from .paging import MOST_DETAILED, Window, list_names
 from .protection import keep_needed
 from .references import References
 from .referrers import Referrers
+from .tag_rows import TagListing
 from .tags import SeenTag, Tags
 
 # How many tags are set at the same time.
@@ -178,14 +179,19 @@ class Manifests:
     async def _withdraw(self, repository: str, written: _Written, tags: Sequence[SeenTag]) -> None:
         """Delete a manifest that is incomplete, and the tags that this push has set.
 
-        Unless another push has written them since: that one has found everything.
+        Unless another push has written them since: that one has found everything. A manifest that
+        other tags lead to was there before, and was damaged by a deletion that can be undone.
         """
         digest, membership = written.manifest.digest, self.membership
 
         async def untag(tag: SeenTag) -> None:
-            await self.tags.withdraw(repository, tag, digest)
+            if tag.link.digest != digest:
+                await self.tags.withdraw(repository, tag, digest)
 
         await for_each(tags, untag, limit=_AT_ONCE)
+        rows = TagListing(membership.store, membership.layout)
+        if any(tag.current for tag in await rows.pointing_to(repository, digest)):
+            return
         path = membership.layout.revision_link(repository, digest)
         await delete_if(membership.store, path, if_match(written.etag))
         membership.manifests.forget((repository, digest))

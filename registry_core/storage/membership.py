@@ -203,7 +203,8 @@ class Membership:
         if not self.is_recent(observed):
             await self._observe_again(path, etag, digest, size)
         self.blobs.put((repository, digest), _Lookup(blob, generation))
-        self._note_content(digest, size)
+        if self.clock() - observed < MEMBERSHIP_SECONDS:  # else it is observed by the next push
+            self._note_content(digest, size)
         return blob.descriptor
 
     async def _observe_again(self, path: str, etag: str, digest: Digest, size: int) -> None:

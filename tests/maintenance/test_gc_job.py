@@ -75,6 +75,9 @@ async def test_a_tick_on_the_same_day_is_one_call(memory: MemoryStore) -> None:
         (timedelta(hours=24), "finished", True),
         (timedelta(hours=1), "failed", True),
         (timedelta(days=8), "running", True),
+        (-timedelta(hours=1), "finished", False),
+        (-timedelta(days=400), "finished", True),
+        (-timedelta(days=400), "running", True),
     ],
 )
 async def test_a_run_begins_a_day_after_the_last_one_began_or_if_that_failed(

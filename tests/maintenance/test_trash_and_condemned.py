@@ -9,7 +9,7 @@ from registry_core.maintenance.doctor import Problem
 from registry_core.object_store.interface import if_match
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.storage.condemnation import condemn
+from registry_core.storage.condemnation import condemn, is_condemned
 from registry_core.storage.layout import Layout
 from registry_core.storage.layout_parse import Kind
 from registry_core.storage.stored_registry import StoredRegistry
@@ -95,3 +95,18 @@ async def test_what_is_condemned_is_counted_and_is_no_problem(
         "content": {"number": 1, "bytes": len(LAYER)},
         "layer_links": {"number": 1, "bytes": 71},
     }
+
+
+async def test_a_manifest_that_is_linked_again_keeps_what_it_names(
+    memory: MemoryStore, registry: StoredRegistry
+) -> None:
+    """Nothing names its layers until then: a collection may be about to delete their links."""
+    await push_image(registry, "a/b", "v1", [LAYER])
+    await memory.delete(LAYOUT.revision_link("a/b", MANIFEST))
+    path = LAYOUT.blob_link("a/b", Digest.of(LAYER))
+    assert await condemn(memory, path, await memory.head(path), "a-run")
+
+    report = await examine_store(memory, repair=True)
+
+    assert report.repaired
+    assert not is_condemned(await memory.head(path))

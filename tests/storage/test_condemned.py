@@ -9,6 +9,7 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import BlobUnknown, ManifestBlobUnknown, Unavailable
+from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.condemnation import CONDEMNED, REASON, RELIED_ON, condemn, is_condemned
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
@@ -227,12 +228,28 @@ async def test_a_manifest_whose_layer_was_collected_during_its_push_is_withdrawn
     store = Slow(filled, clock, RELIED_ON + 1)
     store.slow, store.gone = slow, [LAYER, LAYER_LINK]
     registry = StoredRegistry(store, clock=clock, now=clock)
+    await registry.delete_tag("a", "v1")
     with pytest.raises(Unavailable, match="collected as garbage"):
         await push_manifest(registry, "a", "v2", IMAGE)
     assert LAYOUT.tag_link("a", "v2") not in filled.objects
     assert REVISION not in filled.objects
     with pytest.raises(ManifestBlobUnknown):
         await push_manifest(StoredRegistry(filled), "a", "v2", IMAGE)
+
+
+@pytest.mark.parametrize("slow", [f"revisions/sha256/{OF_IMAGE.hex}/link", "current/link"])
+async def test_a_manifest_that_was_tagged_before_a_late_push_stays(
+    filled: MemoryStore, clock: Clock, slow: str
+) -> None:
+    """Somebody deletes its layer meanwhile, which can be undone."""
+    store = Slow(filled, clock, RELIED_ON + 1)
+    store.slow, store.gone = slow, [LAYER_LINK]
+    registry = StoredRegistry(store, clock=clock, now=clock)
+    with pytest.raises(Unavailable):
+        await registry.push_manifest("a", parse_manifest(IMAGE), ["v1", "v2"])
+    assert LAYOUT.tag_link("a", "v1") in filled.objects
+    assert LAYOUT.tag_link("a", "v2") not in filled.objects
+    assert REVISION in filled.objects
 
 
 async def test_a_manifest_that_is_pushed_late_is_complete_in_the_end(
@@ -244,3 +261,16 @@ async def test_a_manifest_that_is_pushed_late_is_complete_in_the_end(
     await push_manifest(registry, "a", "v2", IMAGE)
     found = await StoredRegistry(filled).get_manifest("a", OF_IMAGE)
     assert found.content == IMAGE
+
+
+async def test_content_that_was_observed_long_before_its_link_is_observed_again(
+    filled: MemoryStore, clock: Clock
+) -> None:
+    """The two periods together would be longer than what a push may rely on."""
+    registry = StoredRegistry(filled, clock=clock, now=clock)
+    upload = await registry.append_upload(await registry.start_upload("a"), chunk(SMALL))
+    await sentence(filled, LAYER)
+    clock.pass_by(RELIED_ON - 1)
+    await registry.finish_upload(upload, Digest.of(SMALL), chunk())
+    await push_manifest(registry, "a", "v2", IMAGE)
+    assert await are_condemned(filled, LAYER) == [False]

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...aio import off_loop, together
+from ...aio import for_each, off_loop, together
 from ...object_store.errors import ConditionFailed, NotFound, TooLarge, WrongKind
 from ...object_store.interface import (
     IF_ABSENT,
@@ -32,13 +32,14 @@ from ...spec.errors import ManifestInvalid
 from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type, parse_manifest
 from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
+from ...spec.named_digests import named_digests
 from ...storage.catalog import Catalog
 from ...storage.condemnation import observe
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind, parse_path
 from ...storage.link_metadata import describe_referrer, referrer_link, revision_link, tag_link
 from ...storage.links import Link
-from .context import CheckContext
+from .context import CONCURRENCY, CheckContext
 
 REPLACEMENT_BATCH = 16
 """How many links one record names."""
@@ -103,11 +104,35 @@ async def observe_content(context: CheckContext, digest: Digest) -> bool:
 
 
 async def restore_link(context: CheckContext, kind: Kind, path: str, digest: Digest) -> str:
-    """Write a link that is missing."""
+    """Write a link that is missing. That of a manifest observes all that the manifest names."""
     if kind is not Kind.REFERRER and not await observe_content(context, digest):
         return ""
+    if kind is Kind.REVISION_LINK:
+        await _observe_named(context, parse_path(path).repository, digest)
     etag = await _create(context.store, path, await describe_link(context, kind, digest))
     return "linked" if etag else ""
+
+
+async def _observe_named(context: CheckContext, repository: str, digest: Digest) -> None:
+    """Observe the links to what a manifest names, as far as they are there. Two calls for each.
+
+    No manifest of the repository named it, so a collection may be about to delete them.
+    """
+    store, layout = context.store, context.layout
+    with suppress(NotFound, TooLarge, ManifestInvalid):
+        content = (await store.get(layout.content(digest), limit=MAX_MANIFEST_BYTES)).content
+        named = await off_loop(len(content), named_digests, content)
+        links = [
+            link(repository, each)
+            for each in named
+            for link in (layout.blob_link, layout.revision_link)
+        ]
+        await for_each(links, lambda path: _observe_link(store, path), limit=CONCURRENCY)
+
+
+async def _observe_link(store: ObjectStore, path: str) -> None:
+    with suppress(NotFound):
+        await observe(store, path)
 
 
 async def remove_blob_link(

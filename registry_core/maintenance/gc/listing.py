@@ -28,7 +28,7 @@ async def list_objects(
         page = await store.list_page(
             prefix,
             metadata=True,
-            start_from=after if is_first and after else None,
+            start_from=after if is_first and after.startswith(prefix) else None,
             continuation=continuation,
         )
         is_first, continuation = False, page.continuation

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...aio import for_each, off_loop, run_to_completion
+from ...object_store.errors import StoreRefused
 from ...registry import DeletedManifest
 from ...spec.digest import Digest
 from ...storage.layout import Layout
@@ -28,7 +29,10 @@ _JUDGED_BYTES = 256
 
 
 class Removals(Protocol):
-    """The deletions that a collection makes: see `storage.deletions.Deletions`."""
+    """The deletions that a collection makes: see `storage.deletions.Deletions`.
+
+    They raise `StoreRefused` where storage does not permit one.
+    """
 
     async def expire_tag(self, repository: str, tag: str, etag: str, reason: str) -> bool: ...
 
@@ -134,13 +138,17 @@ class ManifestCollection:
 
     async def _delete_tag(self, name: str, reason: str) -> None:
         acts, repository = self.acts, self.repository.name
+        path = self.layout.tag_link(repository, name)
         if not acts.options.dry_run:
             etag = self.repository.tags[name].etag
             deletion = self.removals.expire_tag(repository, name, etag, reason)
-            if not await run_to_completion(deletion):
+            try:
+                if not await run_to_completion(deletion):
+                    return
+            except StoreRefused:
+                acts.report.refuse(Part.TAGS, path)
                 return
         acts.report.parts[Part.TAGS].deleted += 1
-        path = self.layout.tag_link(repository, name)
         acts.report.add(Item(Part.TAGS, Action.DELETE, path, reason))
 
     async def _sweep(
@@ -178,7 +186,11 @@ class ManifestCollection:
         if not self.acts.options.dry_run:
             name, etag = self.repository.name, item.properties.etag
             deletion = self.removals.collect_manifest(name, digest, etag, why.reason)
-            if await run_to_completion(deletion) is None:
+            try:
+                if await run_to_completion(deletion) is None:
+                    return False
+            except StoreRefused:
+                self.acts.report.refuse(Part.MANIFESTS, item.path)
                 return False
         self.acts.note_deleted(Part.MANIFESTS, self._candidate(item, why))
         return True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...aio import for_each, in_slices, off_loop
 from ...object_store.errors import NotFound, StoreRefused, TooLarge
-from ...object_store.interface import ObjectStore
+from ...object_store.interface import ObjectStore, exists
 from ...spec.descriptor import text_map_field
 from ...spec.digest import Digest
 from ...spec.errors import ManifestInvalid
@@ -73,6 +73,32 @@ class RepositoryReader:
         text = f"{link.path} cannot be read: {why}"
         self.report.keep_content(text)
         return text
+
+    async def check_tags(self, started: float) -> None:
+        """Check that the repository has the manifests that its tags point to.
+
+        Deletions begin with the tags. So something was cut off, or another registry has left it so:
+        the tag can be pulled, and `doctor --repair` links the manifest again. A tag that was
+        written since the run began may belong to a push whose manifest was not listed yet. One call
+        for each manifest that is not there, none as a rule.
+
+        :raises Opaque: it lacks one that is in storage.
+        """
+        unlinked = {
+            tag.digest: name
+            for name, tag in self.repository.tags.items()
+            if tag.digest is not None
+            and tag.digest not in self.repository.revisions
+            and tag.modified < started
+        }
+
+        async def is_there(digest: Digest) -> bool:
+            return await exists(self.store, self.layout.content(self._address(digest)))
+
+        found = await for_each(unlinked, is_there, limit=AT_ONCE)
+        for (digest, name), there in zip(unlinked.items(), found, strict=True):
+            if there:
+                raise Opaque(f"tag {name} points to {digest}, which the repository does not have")
 
     async def read_manifests(self) -> None:
         """Read what each manifest names, and mark the layer links that one names.
@@ -151,11 +177,14 @@ async def _parse(digest: Digest, content: bytes) -> ManifestNames:
 
 
 async def _annotations(content: bytes) -> Mapping[str, str] | None:
-    """Return the annotations of a manifest in valid JSON; None if it has none that are texts."""
-    document = await off_loop(len(content), json.loads, content)
+    """Return the annotations of a manifest in valid JSON; None if it has none that are texts.
+
+    None, too, where another registry has taken what Python does not parse: numbers of 5,000 digits.
+    """
     try:
+        document = await off_loop(len(content), json.loads, content)
         return text_map_field(document, "annotations") if isinstance(document, dict) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

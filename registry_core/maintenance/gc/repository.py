@@ -43,12 +43,14 @@ class Tag:
     """A tag: what its current link says. Without one, ``newest`` is what its index says.
 
     ``etag`` is the current link's, empty if there is none; ``digest`` is None until the link is
-    read. ``newest``: the last entries of the index that the repository has, and their time.
+    read. ``pushed`` is when the tag was set, ``modified`` when storage last wrote the current link.
+    ``newest``: the last entries of the index that the repository has, and their time.
     """
 
     etag: str = ""
     digest: Digest | None = None
     pushed: float = 0.0
+    modified: float = 0.0
     newest: list[Digest] = field(default_factory=list)
     newest_time: float = 0.0
 
@@ -106,7 +108,8 @@ class ListedRepository:
         stated = self._note_named(item, tag if item.place.kind is Kind.TAG_LINK else "")
         if item.place.kind is Kind.TAG_LINK:
             pushed = pushed_at(properties).timestamp()
-            self.tags[tag] = Tag(properties.etag, stated, pushed)
+            modified = properties.last_modified.timestamp()
+            self.tags[tag] = Tag(properties.etag, stated, pushed, modified)
         elif digest is None:
             return
         elif item.place.kind is Kind.LAYER_LINK:
@@ -190,20 +193,26 @@ async def list_repositories(
     """Yield the repositories behind the path ``after``, each with all of its links.
 
     One call for 5,000 objects. A repository's objects are contiguous in a listing: no component of
-    a name begins with "_". Paths without a repository's folders are one by itself each.
+    a name begins with "_". Paths without a repository's folders are one by itself each. That of
+    ``after`` itself is not yielded again, although it may have new objects.
 
     :param named: gets a mark for each digest that a link names.
     :raises StoreUnavailable, ContinuationInvalid: the listing ends early.
     """
     prefix = layout.repository("")
+
+    def name_in(path: str) -> str:
+        return path.removeprefix(prefix).partition("/_")[0]
+
+    done = name_in(after) if after else None
     current: ListedRepository | None = None
     async for rows in list_objects(store, prefix, after=after):
         for item in rows:
-            name = item.path.removeprefix(prefix).partition("/_")[0]
+            name = name_in(item.path)
             if current is None or current.name != name:
-                if current is not None:
+                if current is not None and current.name != done:
                     yield current
                 current = ListedRepository(name, named)
             current.add(item)
-    if current is not None:
+    if current is not None and current.name != done:
         yield current

@@ -129,6 +129,7 @@ class Run:
                 return
             await collect_foreign_uploads(self.acts, repository)
             self._check_known(repository)
+            await reader.check_tags(self.acts.started.timestamp())
             await collect_history(self.acts, repository)
             await reader.read_manifests()
         except Opaque as error:

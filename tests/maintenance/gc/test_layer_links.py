@@ -85,6 +85,18 @@ async def test_whatever_names_a_blob_keeps_it(scene: Scene, document: bytes) -> 
     assert scene.has_content(BLOB, document)
 
 
+async def test_a_manifest_with_a_number_that_cannot_be_parsed_keeps_what_it_names(
+    scene: Scene,
+) -> None:
+    await push_blob(scene.registry, "a", BLOB)
+    fields = '"annotations": {"org.moorage.expires-after": "3d"}'
+    await link_manifest(scene, f'{{"x": "{DIGEST}", "y": {"9" * 5000}, {fields}}}'.encode())
+
+    await scene.collect_all()
+
+    assert PATH in scene.store.objects
+
+
 async def test_an_index_without_its_children_keeps_itself(scene: Scene) -> None:
     """A sparse index, which names manifests that the repository does not have."""
     index = image_index(image_manifest(b"elsewhere"))
@@ -156,6 +168,29 @@ async def test_a_repository_that_becomes_opaque_loses_nothing_that_is_condemned(
         await scene.collect()
 
     assert PATH in scene.store.objects
+
+
+async def test_what_a_tag_leads_to_stays_without_a_revision_link(scene: Scene) -> None:
+    """As another registry may leave it. The tag can be pulled, and doctor brings the link back."""
+    pushed = await push_image(scene.registry, "a", "v1", [BLOB])
+    await push_image(scene.registry, "a", "v2", [b"another"])
+    await scene.store.delete(LAYOUT.revision_link("a", pushed.digest))
+    before = scene.paths
+
+    await scene.collect_all()
+
+    assert scene.paths == before
+    assert "tag v1" in (await scene.collect()).opaque["a"]
+
+
+async def test_a_tag_whose_manifest_is_gone_for_good_keeps_nothing(scene: Scene) -> None:
+    pushed = await push_image(scene.registry, "a", "v1", [BLOB])
+    await scene.store.delete(LAYOUT.revision_link("a", pushed.digest))
+    await scene.store.delete(LAYOUT.content(pushed.digest))
+
+    await scene.collect_all()
+
+    assert not scene.has_any_content([BLOB, CONFIG])
 
 
 @pytest.mark.parametrize("name", ["revisions/sha384/00/link", "tags/v1/something", "odd"])

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from registry_core.maintenance.gc import collect
 from registry_core.maintenance.gc.references import ReferenceRecord, References
 from registry_core.spec.digest import Digest
+from tests.maintenance.examining import ignore_progress
 from tests.support.content import image_manifest, push_blob, push_image
 from tests.support.counting import CountingStore
 
@@ -152,3 +154,21 @@ def test_a_line_is_read_as_it_was_written(wish: timedelta | None) -> None:
 def test_a_line_that_something_else_wrote_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the reason does not matter
         References.of_line(line)
+
+
+async def test_a_repository_with_new_objects_between_slices_is_dealt_with_once(
+    scene: Scene,
+) -> None:
+    await fill(scene)
+    await scene.collect()
+    scene.pass_by()
+    first = await collect(
+        scene.store, LAYOUT, scene.options, on_progress=ignore_progress, deadline=lambda: True
+    )
+    assert not first.finished
+    await push_image(scene.registry, "a/b", "v9", [b"another"])
+
+    report = await collect(scene.store, LAYOUT, scene.options, on_progress=ignore_progress)
+
+    assert report.usage.manifests == NUMBER
+    assert PATH in scene.store.objects

@@ -209,8 +209,9 @@ async def test_passes_end_as_one_pass_does() -> None:
     assert (await usage_of(many)).to_json() == (await usage_of(one)).to_json()
 
 
-async def test_passes_may_be_cut_into_slices() -> None:
-    one, many = Scene(), Scene()
+@pytest.mark.parametrize("sparse", [False, True])
+async def test_passes_may_be_cut_into_slices(*, sparse: bool) -> None:
+    one, many = Scene(), Scene(ClockStore(sparse_pages=sparse))
     for scene in (one, many):
         await fill(scene)
     for _ in range(4):
