@@ -1,6 +1,8 @@
 """What tests of the trash share."""
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
@@ -8,9 +10,21 @@ from registry_core.spec.errors import ManifestUnknown
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from registry_core.storage.trash import TrashEntry, TrashRecord
+from tests.support.content import CONFIG, image_manifest
 
 LAYOUT = Layout()
 APP = "team/app"
+LAYER = b"a layer"
+MANIFEST = image_manifest(LAYER)
+DIGEST = Digest.of(MANIFEST)
+NAMED = frozenset({DIGEST, Digest.of(LAYER), Digest.of(CONFIG)})
+"""What the manifest names, itself among them."""
+WHEN = datetime(2026, 11, 28, 9, 42, 22, tzinfo=UTC)
+
+
+def registry_at(memory: MemoryStore, when: datetime = WHEN, **options: Any) -> StoredRegistry:
+    """Return a registry whose clock stands still."""
+    return StoredRegistry(memory, now=when.timestamp, **options)
 
 
 async def entries(registry: StoredRegistry) -> list[TrashEntry]:
