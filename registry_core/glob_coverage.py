@@ -114,6 +114,9 @@ def covers(wide: str, narrow: str, grammar: Grammar = REPOSITORIES) -> bool:
     if not beginning(narrow).startswith(beginning(wide)):
         return False
     machine, other = compile_glob(narrow), compile_glob(wide)
+    sample = narrow.replace("**", "a").replace("*", "a").replace("?", "a")
+    if grammar.is_valid(sample) and not other.match(sample):
+        return False
     for steps, (positions, others) in enumerate(_names(machine, other, grammar)):
         if steps > _MOST_STEPS or (machine.accepts(positions) and not other.accepts(others)):
             return False

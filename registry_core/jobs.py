@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .config import Settings
+from .config import GC_ENABLED, READ_ONLY, Settings
+from .object_store.errors import StoreError
 from .object_store.interface import ObjectStore
+from .spec.errors import RegistryError
 from .storage.layout import Layout
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ def jobs_for(settings: Settings, *, limit: timedelta | None = None) -> tuple[Job
     """
     if not settings.gc.enabled:
         return ()
+    if settings.read_only:
+        _log.warning(
+            "%s has no effect while %s is true: no garbage is collected", GC_ENABLED, READ_ONLY
+        )
+        return ()
 
     async def collect_garbage(context: JobContext) -> None:
         # Imported late: no request needs it, and imports are the cold start.
@@ -136,5 +143,8 @@ async def _repeat(job: Job, context: Callable[[], Awaitable[JobContext]]) -> Non
             await asyncio.sleep(min(remaining, _LONGEST_SLEEP))
         try:
             await job.run(await context())
+        except (StoreError, RegistryError) as error:
+            text = "the job %s failed; it runs again every %s: %s"
+            _log.error(text, job.name, job.interval, error)
         except Exception:  # noqa: BLE001 - whatever it is, the next run may succeed
             _log.exception("the job %s failed; it runs again every %s", job.name, job.interval)

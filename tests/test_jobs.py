@@ -15,6 +15,7 @@ from starlette.types import Message
 from registry_core.app import RegistryApp, asgi_from_environment
 from registry_core.config import read_settings
 from registry_core.jobs import Job, JobContext, jobs_for, run_jobs
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
 from registry_core.server.application import Application
 from registry_core.storage.layout import Layout
@@ -85,6 +86,16 @@ def test_the_jobs_of_the_registry_have_different_names_and_schedules_of_azure() 
 def test_a_registry_without_garbage_collection_has_no_job() -> None:
     """On Azure Functions it then has no timer, which would start an instance every hour."""
     assert jobs_for(read_settings(SETTINGS)) == ()
+
+
+def test_a_read_only_registry_has_no_job_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    read_only = {"REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED": "true"}
+    assert jobs_for(read_settings(SETTINGS | EVERY_JOB | read_only)) == ()
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "REGISTRY_GC_ENABLED has no effect while REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is "
+        "true: no garbage is collected"
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,6 +193,21 @@ async def test_a_failed_run_is_logged_and_the_next_one_takes_place(
         await other.reach(2)
     assert "the job sample failed" in caplog.text
     assert "this run fails" in caplog.text
+
+
+async def test_what_fails_because_of_storage_is_one_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def unavailable(_: JobContext) -> None:
+        raise StoreUnavailable("list_page: 503 ServerBusy")
+
+    other = Runs()
+    async with running(Job("sample", SOON, unavailable), Job("other", SOON, other)):
+        await other.reach(3)
+    record = caplog.records[0]
+    assert record.getMessage().startswith("the job sample failed; it runs again every 0:00:00.02")
+    assert record.getMessage().endswith(": list_page: 503 ServerBusy")
+    assert record.exc_info is None
 
 
 async def test_storage_that_cannot_be_opened_fails_one_run_only() -> None:

@@ -12,7 +12,14 @@ from ..storage.layout import Layout
 from .gc_report import has_problems, render
 from .options import Commands
 from .progress import show_progress
-from .storage_commands import DONE, PROBLEMS, STORAGE_EXIT_CODES, print_problem, run_command
+from .storage_commands import (
+    DONE,
+    PROBLEMS,
+    STORAGE_EXIT_CODES,
+    check_writable,
+    print_problem,
+    run_command,
+)
 
 GC = """\
 Collect garbage in the container that REGISTRY_STORAGE_AZURE_... in the environment names, with the
@@ -24,7 +31,8 @@ write in progress, and the next run goes on from there.
 EXIT_CODES = f"""\
 exit codes:
   0    complete
-  1    something stays that may be garbage; the report says what and why
+  1    something stays that may be garbage, or another collection goes on with the run: the report
+       says what and why. Or the registry is read-only, where only --dry-run is possible
 {STORAGE_EXIT_CODES}
 examples:
   python -m registry_core gc --dry-run
@@ -74,6 +82,8 @@ def _gc(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 async def _collect(
     settings: Settings, store: ObjectStore, layout: Layout, *, dry_run: bool, as_json: bool
 ) -> int:
+    if not dry_run:
+        check_writable(settings)
     # Imported late: options are checked, and help is printed, without it.
     from ..jobs import gc_options
     from ..maintenance.gc import collect
@@ -96,6 +106,7 @@ async def _collect(
 async def _pardon_all(
     settings: Settings, store: ObjectStore, layout: Layout, *, as_json: bool
 ) -> int:
+    check_writable(settings)
     from ..maintenance.gc import pardon_all
 
     with show_progress() as on_progress:

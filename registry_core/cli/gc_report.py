@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ..maintenance.gc.report import Action, GcReport, Item, Part, PartCount
+from .options import printable
 from .progress import format_minute, format_quantity
 
 MAX_SHOWN = 20
@@ -49,10 +50,12 @@ def render(
 
 
 def has_problems(report: GcReport, *, shared: bool = False) -> bool:
-    """Return whether something stays that would go if somebody did something about it.
+    """Return whether the run is incomplete, or something stays until somebody does something.
 
     :param shared: a setting says that other registries write: nothing is deleted, on purpose.
     """
+    if not report.finished:
+        return True
     unswept = report.unswept and not shared
     return bool(unswept or report.content_kept or report.opaque or total(report, "refused"))
 
@@ -149,7 +152,7 @@ def _item(item: Item, base: str) -> str:
 def _some(texts: Iterable[str], number: int) -> Iterator[str]:
     shown = [text for text, _ in zip(texts, range(MAX_SHOWN), strict=False)]
     for text in shown:
-        yield f"  {text}"
+        yield f"  {printable(text)}"
     if number > len(shown):
         yield f"  ... and {number - len(shown):,} more; --json lists them"
 

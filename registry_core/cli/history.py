@@ -12,7 +12,7 @@ from ..spec.digest import Digest
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown, RegistryError
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
 from ..spec.references import NamedReference
-from .options import Commands
+from .options import Commands, printable
 from .storage_commands import DONE, STORAGE_EXIT_CODES, CommandFailed, run_command
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _describe(manifest: ManifestInfo | None) -> str:
     """Return the platform of an image, or what else a manifest is."""
     if manifest is None:
         return ""
-    return _platform(manifest) or manifest.artifact_type or manifest.media_type or ""
+    return _platform(manifest) or printable(manifest.artifact_type or manifest.media_type or "")
 
 
 def _platform(manifest: ManifestInfo) -> str:

@@ -14,10 +14,14 @@ from .gc import add_gc
 from .history import add_history
 from .retention import add_retention
 from .serve import add_serve
+from .storage_commands import INTERRUPTED, print_problem
 from .trash import add_trash
 from .usage import add_usage
 
 CONSOLE_SCRIPT = "moorage"
+
+OUTPUT_CLOSED = 128 + 13
+"""The exit code where whatever reads the output has closed it, as `head` does: that of SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options, os.environ)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try to write the rest when it exits, and report that this failed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
+    except KeyboardInterrupt:  # before or after the work on storage
+        print_problem("interrupted")
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("registry_core"):
             raise

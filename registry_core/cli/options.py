@@ -1,9 +1,9 @@
-"""What the commands share in parsing their options."""
+"""What the commands share in parsing their options, and about their output."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
+from typing import TextIO, TypeAlias
 
 # argparse has no public name for the result of `add_subparsers`.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -14,3 +14,13 @@ def number(text: str, least: int, most: int) -> int:
     if not text.isdecimal() or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
     return int(text)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether an output is a terminal. It is None where the process was started without."""
+    return stream is not None and stream.isatty()
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey: whoever pushes chooses some of it."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

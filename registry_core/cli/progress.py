@@ -12,13 +12,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 
 from ..maintenance.walk import OnProgress, Progress
+from .options import is_terminal
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 def show_progress() -> AbstractContextManager[OnProgress]:
     """Return a context whose value shows the `Progress` it is called with."""
-    return _bars() if sys.stderr.isatty() else _lines()
+    return _bars() if is_terminal(sys.stderr) else _lines()
 
 
 def format_quantity(number: int, unit: str) -> str:

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from ..config import GC_ENABLED, GC_YOUNG, Settings
+from ..config import GC_ENABLED, GC_YOUNG, READ_ONLY, Settings
 from ..glob_coverage import repository_glob_problem
 from ..globs import RepositoryGlobs
 from ..maintenance.retention.preview import Decisions, NotingPolicy, RepositoryPreview
 from ..object_store.interface import ObjectStore
 from ..storage.layout import Layout
-from .options import Commands
+from .options import Commands, printable
 from .progress import show_progress
 from .storage_commands import DONE, PROBLEMS, STORAGE_EXIT_CODES, run_command
 
@@ -109,7 +109,9 @@ async def _look(settings: Settings, store: ObjectStore, layout: Layout) -> Previ
 
 
 def _how(settings: Settings) -> Iterator[str]:
-    if not settings.gc.enabled:
+    if settings.read_only:
+        yield f"{READ_ONLY} is true: nothing goes until it is removed"
+    elif not settings.gc.enabled:
         yield f"{GC_ENABLED} is not true: nothing goes until it is, or `gc` is run"
 
 
@@ -165,7 +167,8 @@ def render(found: Preview, *, kept: bool) -> Sequence[str]:
         if each.expires or (kept and (each.tags.kept or each.untagged.kept)):
             lines.append(f"{name}: {_summary(each)}")
             lines += _repository(each, kept=kept)
-    lines += [f"{name}: cannot be judged: {why}" for name, why in sorted(found.unjudged.items())]
+    unjudged = sorted(found.unjudged.items())
+    lines += [f"{name}: cannot be judged: {printable(why)}" for name, why in unjudged]
     tags = sum(len(each.tags.expired) for each in repositories.values())
     untagged = sum(len(each.untagged.expired) for each in repositories.values())
     lines.append(f"would go: tags {tags:,}, untagged manifests {untagged:,}")

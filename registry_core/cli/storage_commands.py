@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..config import ConfigError, Settings, read_storage_settings
-from ..object_store.errors import StoreRefused, StoreUnavailable
+from ..config import READ_ONLY, ConfigError, Settings, read_storage_settings
+from ..object_store.errors import StoreError, StoreRefused, StoreUnavailable
 from ..object_store.interface import ObjectStore
 from ..spec.errors import RegistryError
 from ..storage.layout import Layout
 from ..storage.root import PLAIN, RootAmbiguous
+from .options import printable
 from .storage_errors import explain
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ def run_on_storage(
         return Ended(asyncio.run(_work(settings, work)))
     except (asyncio.CancelledError, KeyboardInterrupt):
         return Ended(INTERRUPTED, "interrupted")
-    except (StoreUnavailable, StoreRefused) as error:
-        return Ended(NO_STORAGE, explain(str(error), settings.storage))
+    except StoreError as error:
+        return Ended(NO_STORAGE, _explain(error, settings))
     except RootAmbiguous as error:
         return Ended(MISCONFIGURED, str(error))
     except CommandFailed as error:
@@ -117,9 +118,21 @@ def run_on_storage(
         return Ended(PROBLEMS, str(error))
 
 
+def _explain(error: StoreError, settings: Settings) -> str:
+    if isinstance(error, StoreUnavailable | StoreRefused):
+        return explain(str(error), settings.storage)
+    return f"storage cannot be used ({error})"  # a listing that cannot be continued, for example
+
+
+def check_writable(settings: Settings) -> None:
+    """:raises CommandFailed: the registry is read-only."""
+    if settings.read_only:
+        raise CommandFailed(f"this registry is read-only at present ({READ_ONLY})")
+
+
 def print_problem(text: str) -> None:
     """Print a line on standard error."""
-    print(f"registry: {text}", file=sys.stderr)
+    print(f"registry: {printable(text)}", file=sys.stderr)
 
 
 async def _work(

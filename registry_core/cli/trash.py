@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..aio import run_to_completion
-from ..config.table import READ_ONLY
 from ..globs import RepositoryGlobs
 from ..spec.durations import parse_duration
 from ..spec.errors import ManifestInvalid, RegistryError
@@ -22,7 +21,7 @@ from ..storage.trash_record import (
     TrashUnreadable,
     is_trash_id,
 )
-from .options import Commands
+from .options import Commands, is_terminal, printable
 from .progress import format_quantity
 from .storage_commands import (
     DONE,
@@ -30,6 +29,7 @@ from .storage_commands import (
     PROBLEMS,
     STORAGE_EXIT_CODES,
     CommandFailed,
+    check_writable,
     print_problem,
     run_command,
 )
@@ -179,7 +179,7 @@ def _list(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
         ]
         if arguments.json:
             print(json.dumps([to_json(entry) for entry in found], indent=2))
-        elif sys.stdout.isatty():
+        elif is_terminal(sys.stdout):
             _print_table(found)
         else:
             print(render(found))
@@ -196,7 +196,7 @@ def _list(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def _restore(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     async def restore(settings: Settings, store: ObjectStore, _: Layout) -> int:
-        _check_writable(settings)
+        check_writable(settings)
         registry, code = _registry(settings, store), DONE
         for deletion in arguments.deletions:
             work = _restore_one(registry, deletion, with_referrers=not arguments.no_referrers)
@@ -239,7 +239,7 @@ def _purge(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int
         return MISCONFIGURED
 
     async def purge(settings: Settings, store: ObjectStore, _: Layout) -> int:
-        _check_writable(settings)
+        check_writable(settings)
         trash = _registry(settings, store).trash
         found = [entry async for entry in _chosen(trash, arguments)]
         if unknown := sorted(set(arguments.ids) - {entry.id for entry in found}):
@@ -265,12 +265,6 @@ async def _chosen(trash: Trash, arguments: argparse.Namespace) -> AsyncIterator[
     async for entry in trash.list():
         if arguments.all or entry.id in arguments.ids or (until and entry.deleted < until):
             yield entry
-
-
-def _check_writable(settings: Settings) -> None:
-    """:raises CommandFailed: the registry is read-only."""
-    if settings.read_only:
-        raise CommandFailed(f"this registry is read-only at present ({READ_ONLY})")
 
 
 def _registry(settings: Settings, store: ObjectStore) -> StoredRegistry:
@@ -302,7 +296,7 @@ def render(entries: Sequence[TrashEntry]) -> str:
     if not entries:
         return "the trash is empty"
     lines = (
-        f"{entry.id}  {_minute(entry.deleted)}  {entry.kind or 'damaged':8}  "
+        f"{printable(entry.id)}  {_minute(entry.deleted)}  {entry.kind or 'damaged':8}  "
         f"{_name(entry, short=False)}  {_why(entry)}"
         for entry in entries
     )
@@ -318,11 +312,15 @@ def _print_table(entries: Sequence[TrashEntry]) -> None:
     if not entries:
         print(render(entries))
         return
-    table = Table("deleted", "what", "why", "id", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("deleted", no_wrap=True)
+    for title in ("what", "why"):
+        table.add_column(title, overflow="fold")
+    table.add_column("id", no_wrap=True)
     for entry in entries:
         what = f"{entry.kind or 'damaged'} {_name(entry, short=True)}".rstrip()
-        cells = (_minute(entry.deleted), what, _why(entry))
-        table.add_row(*map(Text, cells), Text(entry.id, no_wrap=True))
+        cells = (_minute(entry.deleted), what, _why(entry), printable(entry.id))
+        table.add_row(*map(Text, cells))
     Console().print(table)
 
 
@@ -340,12 +338,7 @@ def _name(entry: TrashEntry, *, short: bool) -> str:
 
 def _why(entry: TrashEntry) -> str:
     by = f"by {entry.deleted_by}" if entry.deleted_by else ""
-    return _printable(": ".join(filter(None, (by, entry.reason))))
-
-
-def _printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return printable(": ".join(filter(None, (by, entry.reason))))
 
 
 def _minute(moment: datetime) -> str:

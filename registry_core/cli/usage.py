@@ -13,7 +13,7 @@ from ..config import GC_ENABLED, Settings
 from ..maintenance.gc.report import Amount, RepositoryUsage, Usage
 from ..object_store.interface import ObjectStore
 from ..storage.layout import Layout
-from .options import Commands
+from .options import Commands, is_terminal
 from .progress import format_age, format_minute, format_quantity
 from .storage_commands import DONE, STORAGE_EXIT_CODES, CommandFailed, run_command
 
@@ -89,7 +89,7 @@ def show_usage(
     print("\n".join(_head(usage, container, when, time.time())))
     rows = sorted(usage.repositories.items(), key=lambda row: (-row[1].bytes, row[0]))
     shown = rows[:most]
-    if shown and sys.stdout.isatty():
+    if shown and is_terminal(sys.stdout):
         _print_bars(shown)
     elif shown:
         print("\n".join(_table(shown)))

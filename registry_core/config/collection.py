@@ -16,7 +16,6 @@ from .table import (
     GC_UNTAGGED,
     GC_YOUNG,
     PULLS_RECORD,
-    READ_ONLY,
     RETENTION_RULES,
     UPLOAD_AGE,
 )
@@ -30,11 +29,8 @@ _log = logging.getLogger(__name__)
 _LEAST_UPLOAD_AGE = timedelta(hours=1)
 
 
-def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
-    """Return how garbage is collected.
-
-    :param read_only: whether the registry is.
-    """
+def read_gc(reader: SettingsReader) -> GcSettings:
+    """Return how garbage is collected."""
     gc = GcSettings(
         enabled=reader.flag(GC_ENABLED),
         grace=reader.duration(GC_GRACE, least=timedelta(seconds=LEAST_GRACE)),
@@ -45,11 +41,6 @@ def read_gc(reader: SettingsReader, *, read_only: bool) -> GcSettings:
         upload_age=reader.duration(UPLOAD_AGE, least=_LEAST_UPLOAD_AGE),
     )
     _check_known(reader, gc)
-    if gc.enabled and read_only:
-        reader.problems.append(
-            f"{GC_ENABLED} contradicts {READ_ONLY}: a read-only registry deletes nothing; remove "
-            "one of the two"
-        )
     for name, is_set in (
         (GC_UNTAGGED, gc.untagged is not None),
         (RETENTION_RULES, gc.retention is not None),

@@ -58,7 +58,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     auth = read_auth(reader)
     validated = not reader.flag(VALIDATION_DISABLED)
     read_only = reader.flag(READ_ONLY)
-    gc = read_gc(reader, read_only=read_only)
+    gc = read_gc(reader)
     settings = Settings(
         storage=read_storage(reader),
         http_secret=_secret(reader, auth),

@@ -146,7 +146,7 @@ OPEN = AuthSettings()
 class GcSettings:
     """When garbage is collected, and what counts as garbage.
 
-    :ivar enabled: whether the registry collects it by itself.
+    :ivar enabled: whether the registry collects it by itself, unless it is read-only.
     :ivar grace: how long garbage stays after it was condemned.
     :ivar young: the age up to which nothing is condemned.
     :ivar untagged: the age from which on untagged manifests are garbage; None: they never are.

@@ -96,7 +96,8 @@ DELETE_RETENTION = _CONTENT.add(
 )
 READ_ONLY = _CONTENT.add(
     "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
-    "Whether the registry is read-only; if it is, every write is answered with 405.",
+    "Whether the registry is read-only; if it is, every write is answered with 405, and no garbage "
+    "is collected.",
     Type.FLAG,
     default="false",
 )

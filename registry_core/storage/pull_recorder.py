@@ -1,9 +1,11 @@
 """The recorder of pulls: notes in memory what was pulled from an instance, and writes it at times.
 
 No request waits for a write. The first pull on a day of anything that its record does not have
-starts a task. That writes the whole record some seconds later, or 5 minutes after the last write,
-and ends when everything is written: an idle instance does nothing, and one that is killed loses 5
-minutes at most. Further pulls of the same on a day are not written. `pulls` merges the records.
+starts a task. That writes the whole record some seconds later, or some time after the last write,
+and ends when everything is written: an idle instance does nothing. That time grows with each write,
+up to 5 minutes. So an instance that is killed loses 5 minutes at most, and a short-lived one, as
+Azure Functions kills it when nobody needs it any more, no more than half of its life. Further pulls
+of the same on a day are not written. `pulls` merges the records.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ _log = logging.getLogger(__name__)
 MOST_REFERENCES = 50_000
 """The most references of a day that an instance has in memory: some 10 MB."""
 
-# Seconds from the first pull to the write, and from one write to the next.
+# Seconds from the first pull to the write, and from one write to the next: each time twice as many.
 _SOON = 5.0
 _INTERVAL = 300.0
 # Seconds for which the end of the process waits for the last write.
@@ -93,8 +95,8 @@ class PullRecorder:
         """Make a recorder, which starts with nothing.
 
         :param now: Unix time. Waits are measured on the event loop's clock.
-        :param most: how many references of a day are kept in memory. If more are pulled before
-            they can be written, the oldest are dropped.
+        :param most: how many references of a day are kept in memory. Half as many are written at
+            once. If more are pulled before that is done, the oldest are dropped.
         """
         self._store = store
         self._layout = layout
@@ -105,7 +107,9 @@ class PullRecorder:
         self._days: dict[int, _Day] = {}
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._is_urgent = asyncio.Event()
         self._written_at = -math.inf
+        self._interval = _SOON
         self._has_failed = False
 
     def record(self, repository: str, reference: Reference, digest: Digest) -> None:
@@ -145,10 +149,13 @@ class PullRecorder:
                     )
                 day.is_overfull = True
         pulls[pulled] = now
+        if len(pulls) > self._most // 2:
+            self._is_urgent.set()
 
     async def close(self) -> None:
         """Write what is not written yet, for some seconds at most. Nothing is recorded any more."""
         self._closing.set()
+        self._is_urgent.set()
         if self._task is None:
             return
         await asyncio.wait([self._task], timeout=_LAST)
@@ -169,15 +176,16 @@ class PullRecorder:
             self._task = None
 
     async def _wait(self) -> None:
-        """Wait until the next write is due, or this instance is stopped."""
+        """Wait until the next write is due, or memory is half full, or this instance is stopped."""
         elapsed = asyncio.get_running_loop().time() - self._written_at
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(_SOON, _INTERVAL - elapsed)):
-                await self._closing.wait()
+        await _passes(_SOON, unless=self._closing)
+        await _passes(self._interval - elapsed - _SOON, unless=self._is_urgent)
+        self._interval = min(2 * self._interval, _INTERVAL)
 
     async def _write_all(self) -> None:
         """Write the days that have something new. Failures are logged, the first of them only."""
         self._written_at = asyncio.get_running_loop().time()
+        self._is_urgent.clear()
         for day in list(self._days.values()):
             try:
                 if day.is_new:
@@ -217,6 +225,15 @@ class PullRecorder:
             return (await self._store.head(path)).etag
         except NotFound:
             return None
+
+
+async def _passes(seconds: float, *, unless: asyncio.Event) -> None:
+    """Wait for some time, or until something happens."""
+    if seconds <= 0:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()
 
 
 def _report(task: asyncio.Task[None]) -> None:

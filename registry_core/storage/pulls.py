@@ -190,7 +190,7 @@ class _Merge:
     async def _add(self, path: str, found: StoredObject) -> Mapping[str, object] | None:
         """Add what a record has, and return its header; None if it is damaged, which is noted.
 
-        Some of a damaged one may have been added: there is no harm in that.
+        Some of a damaged one may have been added, which does no harm.
         """
         try:
             return await off_loop(len(found.content) * 2, self._add_lines, found.content)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 LAYOUT = Layout()
 GARBAGE = b"nothing references it"
+READ_ONLY = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
 AT_ONCE = {"REGISTRY_GC_YOUNG": "0"}
 """Condemn garbage of any age."""
 
@@ -71,6 +72,19 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
     path = LAYOUT.content(Digest.of(GARBAGE)).removeprefix(LAYOUT.base)
     assert "would be condemned now, and deleted later: 1" in ran.stdout
     assert f"  {path} ({len(GARBAGE)} bytes): " in ran.stdout
+
+
+@pytest.mark.parametrize("option", [[], ["--pardon-all"]])
+async def test_a_read_only_registry_permits_a_dry_run_only(
+    azurite: Azurite, container_name: str, settings: dict[str, str], option: list[str]
+) -> None:
+    await fill(azurite, container_name)
+    read_only = {"REGISTRY_GC_ENABLED": "true", READ_ONLY: "true"}
+    ran = run(settings | AT_ONCE | read_only, "gc", *option)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == f"registry: this registry is read-only at present ({READ_ONLY})\n"
+    assert not condemned(azurite, container_name)
+    assert run(settings | AT_ONCE | read_only, "gc", "--dry-run").returncode == 0
 
 
 async def test_garbage_is_condemned_then_waits_and_can_be_pardoned(

@@ -137,6 +137,7 @@ def test_a_long_list_is_cut_short_and_says_so() -> None:
 def test_a_run_that_did_not_finish_says_so(stopped: str, verdict: str) -> None:
     of = report()
     of.finished, of.stopped = False, stopped
+    assert has_problems(of)
     assert lines(of)[-1] == verdict
 
 

@@ -17,7 +17,7 @@ from registry_core.serve.azurite import ACCOUNT, Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
-from tests.support.content import CONFIG, image_manifest, push_image
+from tests.support.content import CONFIG, image_manifest, push_image, push_manifest
 from tests.support.terminal import Terminal
 
 T = TypeVar("T")
@@ -74,6 +74,19 @@ def test_the_history_says_what_is_in_the_trash_and_what_is_gone(terminal: Termin
     terminal.on_storage(purge)
     _, out, _ = terminal.run("history", "a/b:v1")
     assert out.splitlines()[2].endswith(f"{FIRST}  gone")
+
+
+def test_what_a_manifest_says_of_itself_does_not_control_the_terminal(terminal: Terminal) -> None:
+    """Whoever may push chooses it."""
+    document = json.loads(image_manifest(b"a layer")) | {"artifactType": "a/\x1b[2J\u202eb\n"}
+    manifest = json.dumps(document).encode()
+
+    async def push(store: AzureBlobStore) -> None:
+        await push_manifest(StoredRegistry(store, require_blobs=False), "c", "v1", manifest)
+
+    terminal.on_storage(push)
+    _, out, _ = terminal.run("history", "c:v1")
+    assert out.splitlines()[1].endswith("  a/\ufffd[2J\ufffdb\ufffd")
 
 
 def test_the_history_is_a_document_for_scripts(terminal: Terminal) -> None:

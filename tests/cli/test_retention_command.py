@@ -67,6 +67,9 @@ async def test_what_goes_is_shown_with_the_rules_and_nothing_is_changed(
     ]
     assert "would go: tags 2, untagged manifests 0" in lines
     assert lines[-1] == "REGISTRY_GC_ENABLED is not true: nothing goes until it is, or `gc` is run"
+    read_only = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
+    ran = run(settings | AT_ONCE | {read_only: "true"}, "retention", "preview")
+    assert ran.stdout.endswith(f"\n{read_only} is true: nothing goes until it is removed\n")
 
 
 async def test_some_repositories_are_shown_as_a_document(

@@ -13,7 +13,7 @@ import pytest
 from registry_core.aio import run_to_completion
 from registry_core.cli.storage_commands import CommandFailed, run_command
 from registry_core.config import Settings
-from registry_core.object_store.errors import StoreRefused, StoreUnavailable
+from registry_core.object_store.errors import ContinuationInvalid, StoreRefused, StoreUnavailable
 from registry_core.object_store.interface import ObjectStore, exists
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.errors import ManifestUnknown
@@ -68,6 +68,7 @@ def test_the_command_chooses_its_exit_code(environment: dict[str, str]) -> None:
         (ManifestUnknown("a has no manifest x"), 1, "a has no manifest x"),
         (StoreRefused("put x: 409 BlobArchived (r)"), 3, "storage cannot be used (put x: 409"),
         (StoreUnavailable("put x: 403 Y (r)"), 3, "storage denies access: check the key in"),
+        (ContinuationInvalid("list x: it has expired"), 3, "storage cannot be used (list x: it"),
     ],
 )
 def test_what_stops_a_command_is_one_line_with_an_exit_code(

@@ -98,13 +98,8 @@ def test_a_bad_setting_is_one_line_that_says_what_would_be_right(
     assert "\n" not in found
 
 
-def test_a_read_only_registry_collects_no_garbage() -> None:
-    [problem] = problems({table.GC_ENABLED: "true", table.READ_ONLY: "true"})
-    assert problem == (
-        f"REGISTRY_GC_ENABLED contradicts {table.READ_ONLY}: a read-only registry deletes nothing; "
-        "remove one of the two"
-    )
-    assert not gc({table.GC_ENABLED: "false", table.READ_ONLY: "true"}).enabled
+def test_a_registry_that_collects_garbage_can_be_made_read_only_by_one_setting() -> None:
+    assert read_settings(VALID | {table.GC_ENABLED: "true", table.READ_ONLY: "true"}).read_only
 
 
 def test_where_other_registries_write_no_manifest_is_let_go() -> None:

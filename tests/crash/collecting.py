@@ -160,7 +160,7 @@ class CollectionChecker:
     found: list[str] = field(default_factory=list)
     runs: int = 0
     moments: int = 0
-    states: set[Hashable] = field(default_factory=set)
+    states: int = 0
     acknowledged: int = 0
     _looks: dict[Hashable, tuple[Facts, list[Problem]]] = field(default_factory=dict)
     _laters: dict[Hashable, State] = field(default_factory=dict)
@@ -250,11 +250,18 @@ class CollectionChecker:
             self._settled[state.key] = after
         return self._settled[state.key]
 
+    def forget(self) -> None:
+        """Free the memory of all states: what was found, and how much, stays."""
+        for known in (self._looks, self._laters, self._settled):
+            known.clear()
+        for name in ("garbage", "condemned", "incomplete", "linked_anew"):
+            self.__dict__.pop(name, None)
+
     def look(self, state: State) -> tuple[Facts, list[Problem]]:
         if state.key not in self._looks:
             look = Look(uncached(World.of(state)), state)
             self._looks[state.key] = (self.run(look.facts()), look.problems)
-            self.states.add(state.key)
+            self.states += 1
         return self._looks[state.key]
 
     def promise(self, start: State, operations: Sequence[Operation], number: int) -> Lives:
@@ -384,7 +391,7 @@ def _step(choice: tuple[tuple[int, str, str, int], str]) -> str:
 def summary(checkers: Sequence[CollectionChecker]) -> str:
     """Return how much was checked, as text."""
     moments = sum(checker.moments for checker in checkers)
-    states = sum(len(checker.states) for checker in checkers)
+    states = sum(checker.states for checker in checkers)
     runs = sum(checker.runs for checker in checkers)
     acknowledged = sum(checker.acknowledged for checker in checkers)
     return (

@@ -185,6 +185,7 @@ def beside(case: Case, cap: int) -> CollectionChecker:
             switches=case.switches,
             cap=cap,
         )
+        checker.forget()
     return checker
 
 
@@ -193,6 +194,7 @@ def cut_short(start: str, options: GcOptions, cap: int) -> CollectionChecker:
     with scene() as begin:
         checker = CollectionChecker(begin, options)
         checker.cut_short(getattr(checker, start), cap=cap)
+        checker.forget()
     return checker
 
 

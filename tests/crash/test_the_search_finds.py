@@ -112,7 +112,8 @@ class DeletesAnything(_Store):
 
 def without_announcement(store: ObjectStore) -> Registry:
     """Return a registry whose deletions do not say that they begin."""
-    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+    registry = uncached(store)
+    assert isinstance(registry, StoredRegistry)
 
     async def begin_generation(_: str) -> None:
         return
@@ -123,7 +124,8 @@ def without_announcement(store: ObjectStore) -> Registry:
 
 def without_keeping(store: ObjectStore) -> Registry:
     """Return a registry whose pushes only look whether their revision link is still there."""
-    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+    registry = uncached(store)
+    assert isinstance(registry, StoredRegistry)
     manifests = registry._manifests
 
     async def keep(repository: str, written: Any, *rest: Any) -> Any:
@@ -137,7 +139,8 @@ def without_keeping(store: ObjectStore) -> Registry:
 
 def without_announced_removal(store: ObjectStore) -> Registry:
     """Return a registry whose deletions remove a referrer's entry as they find it."""
-    registry = StoredRegistry(store, manifest_cache_bytes=0, membership_seconds=0)
+    registry = uncached(store)
+    assert isinstance(registry, StoredRegistry)
     referrers = registry._referrers
 
     async def announce_removal(repository: str, manifest: Manifest) -> str | None:

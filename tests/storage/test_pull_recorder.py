@@ -167,17 +167,20 @@ def test_what_is_in_the_record_of_the_day_is_not_written_again(start: Start) -> 
     assert instance.store.take() == ["put"]
 
 
-def test_a_new_reference_is_written_five_minutes_after_the_last_write(start: Start) -> None:
+def test_the_time_to_the_next_write_doubles_up_to_five_minutes(start: Start) -> None:
+    """Azure Functions kills an instance minutes after its last request, without a word.
+
+    What a nightly job pulls a minute after its beginning is recorded even so.
+    """
     instance = start()
-    instance.pull("v1")
-    instance.wait(SOON)
-    instance.pull("v2")
-    instance.wait(INTERVAL - 1)
-    assert instance.store.take() == ["put"]
-    instance.pull("v3")
-    instance.wait(1)
-    assert instance.store.take() == ["put"]
-    assert set(instance.recorded()["a/b"]) == {"v1", "v2", "v3", str(DIGEST)}
+    for number, seconds in enumerate((5, 10, 20, 40, 80, 160, 300, 300)):
+        instance.pull(f"v{number}")
+        instance.wait(seconds - 1)
+        assert instance.store.take() == []
+        instance.pull(f"w{number}")
+        instance.wait(1)
+        assert instance.store.take() == ["put"]
+    assert len(instance.recorded()["a/b"]) == 17
     assert instance.days() == ["2024-10-04"]
 
 
@@ -262,6 +265,22 @@ def test_more_than_fits_into_memory_goes_to_further_records(start: Start) -> Non
     assert set(instance.recorded()["a/b"]) == {*tags, str(DIGEST)}
     assert len(instance.days()) > 3
     assert sum(len(day.pulls) for day in instance.recorder._days.values()) <= 10
+
+
+def test_a_memory_that_fills_is_written_early(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So one caller who pulls a lot does not push out what others have pulled."""
+    instance = start(most=20)
+    instance.pull("v1")
+    instance.wait(20 * INTERVAL)
+    tags = [f"v{number}" for number in range(100)]
+    for tag in tags:
+        instance.pull(tag)
+        instance.wait(1)
+    instance.wait(INTERVAL)
+    assert set(instance.recorded()["a/b"]) == {*tags, str(DIGEST)}
+    assert caplog.records == []
 
 
 def test_of_too_many_pulls_between_two_writes_the_oldest_are_dropped_and_the_log_says_so(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...aio import for_each, run_to_completion
+from ...aio import for_each, off_loop, run_to_completion
 from ...registry import DeletedManifest
 from ...spec.digest import Digest
 from ...storage.layout import Layout
@@ -22,6 +22,9 @@ from .wanted import Garbage, Judgement, Pulls, RetentionJudge
 
 # How many manifests of one repository are deleted at once: each begins a new generation.
 _DELETIONS = 4
+
+# What judging a tag or a manifest counts as for `off_loop`: it takes some 30 microseconds.
+_JUDGED_BYTES = 256
 
 
 class Removals(Protocol):
@@ -62,7 +65,9 @@ class ManifestCollection:
         judge = RetentionJudge(
             self.repository, self._graph, self.acts.options, self.acts.started, self.pulls
         )
-        judgement = judge.judge()
+        # With many tags this takes seconds, and requests may be served beside it.
+        size = (len(revisions) + len(self.repository.tags)) * _JUDGED_BYTES
+        judgement = await off_loop(size, judge.judge)
         rows: dict[Digest, ListedObject] = {}
         if judgement.garbage or any(each.mark is not None for each in revisions.values()):
             rows = await self._list(judgement.garbage)

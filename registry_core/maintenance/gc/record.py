@@ -30,10 +30,13 @@ from ...object_store.interface import (
 from ...storage.layout import Layout
 from ..digest_table import BEGINNING, DigestTable
 from .options import GcOptions
-from .report import GcReport
+from .report import NOT_OURS, GcReport
 
 RESUMABLE = timedelta(days=7)
 """How long a run may take. An older one is not continued: too much has changed since."""
+
+# How far the clocks of those that collect may differ.
+_AHEAD = timedelta(hours=1)
 
 _VERSION = 1
 _MAX_RECORD_BYTES = 256 * 2**20
@@ -192,13 +195,18 @@ class LatestRun:
 
 
 async def latest_run(store: ObjectStore, layout: Layout) -> LatestRun | None:
-    """Return the latest run of a container, None if there was none. One call."""
-    latest: LatestRun | None = None
+    """Return the latest run of a container, None if there was none. One call.
+
+    One that a machine with a wrong clock began in the future does not count: it would be the latest
+    for years.
+    """
+    latest, future = None, datetime.now(UTC) + _AHEAD
     async for entry in list_all(store, layout.gc_runs, metadata=True):
         ident = entry.path.removeprefix(layout.gc_runs)
         if _ID.fullmatch(ident) and entry.properties is not None:
             began = datetime.strptime(ident[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-            latest = LatestRun(ident, began, _state(entry.properties), entry.properties.etag)
+            if began < future:
+                latest = LatestRun(ident, began, _state(entry.properties), entry.properties.etag)
     return latest
 
 
@@ -222,7 +230,7 @@ async def resume(store: ObjectStore, layout: Layout, options: GcOptions) -> RunR
         found = await store.get(path, limit=_MAX_RECORD_BYTES, condition=unchanged)
         document = await asyncio.to_thread(json.loads, found.content)
         return _parse(store, layout, options, document, latest)
-    except (NotFound, ConditionFailed, TooLarge, ValueError, KeyError, TypeError):
+    except (NotFound, ConditionFailed, TooLarge, *NOT_OURS):
         return None
 
 
@@ -233,7 +241,7 @@ def _parse(
     document: Mapping[str, Any],
     latest: LatestRun,
 ) -> RunRecord | None:
-    """Return the run that a record describes. :raises ValueError, KeyError, TypeError: none."""
+    """Return the run that a record describes. :raises Exception: one of `NOT_OURS`: none."""
     if document["version"] != _VERSION or document["options"] != options.fingerprint:
         return None
     cursor = document["cursor"]

@@ -72,7 +72,7 @@ class ReferenceRecord:
     repository: str
 
     async def load(self) -> list[References]:
-        """Return what the record says; nothing if there is none that can be used. One call."""
+        """Return what the record says; nothing if it is missing or unusable. One call."""
         try:
             found = await self.store.get(self._path, limit=_LIMIT)
         except (NotFound, TooLarge, StoreRefused):

@@ -16,6 +16,9 @@ MAX_ITEMS = 10_000
 
 MAX_NOTES = 1000
 
+NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a JSON document raises that something else wrote, or another version."""
+
 
 class Part(StrEnum):
     """The kinds of objects that a collection judges; the value is the name in reports."""
@@ -136,7 +139,7 @@ class Usage:
 
     @classmethod
     def of_json(cls, document: Mapping[str, Any]) -> Usage:
-        """Return what `to_json` wrote. :raises KeyError, TypeError: something else wrote it."""
+        """Return what `to_json` wrote. :raises Exception: one of `NOT_OURS`."""
         return cls(
             {name: RepositoryUsage(**each) for name, each in document["by_repository"].items()},
             *(Amount(**document[name]) for name in ("content", "garbage", "condemned", "trash")),
@@ -215,7 +218,7 @@ class GcReport:
     def of_json(cls, document: Mapping[str, Any]) -> GcReport:
         """Return what `to_json` wrote.
 
-        :raises KeyError, TypeError, ValueError: something else wrote it, or another version.
+        :raises Exception: one of `NOT_OURS`.
         """
         if document["version"] != 1:
             raise ValueError("a report of another version")

@@ -11,7 +11,7 @@ from datetime import datetime
 from ...object_store.errors import NotFound, TooLarge
 from ...object_store.interface import ObjectStore
 from ...storage.layout import Layout
-from .report import Usage
+from .report import NOT_OURS, Usage
 
 _VERSION = 1
 _MAX_BYTES = 256 * 2**20
@@ -52,5 +52,5 @@ async def read_summary(store: ObjectStore, layout: Layout) -> Summary | None:
             return None
         started = datetime.fromisoformat(document["started"])
         return Summary(document["run"], started, Usage.of_json(document))
-    except (NotFound, TooLarge, ValueError, KeyError, TypeError):
+    except (NotFound, TooLarge, *NOT_OURS):
         return None

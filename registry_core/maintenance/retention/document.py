@@ -11,7 +11,13 @@ from ...globs import RepositoryGlobs, TagNameGlobs
 from ...spec.durations import parse_duration
 from ...storage.pulls import DAY, KEPT_DAYS
 from ...toml_tables import Problems, Source, Table, parse_toml
-from .overlaps import Rule, ineffective_rules, redundant_rules, repeated_rules
+from .overlaps import (
+    Rule,
+    can_be_compared,
+    ineffective_rules,
+    redundant_rules,
+    repeated_rules,
+)
 from .rules import EVERY_TAG, Criterion, ExpireRule, KeepRule, Scope
 
 _CRITERIA = tuple(Criterion)
@@ -134,7 +140,7 @@ def _read_window(table: Table, key: str) -> float:
     before = len(table.source.problems.found)
     seconds = _read_duration(table, key).total_seconds()
     if not seconds and len(table.source.problems.found) == before:
-        table.problem(f"{key} is no time at all, so the rule keeps nothing", key)
+        table.problem(f"{key} is zero, so the rule keeps nothing", key)
     return seconds
 
 
@@ -168,6 +174,8 @@ def _check_overlaps(
         problems.add(
             rule.line, f"the rule repeats that at line {earlier.line}: remove one of the two"
         )
+    if not can_be_compared([*keeps, *expires]):
+        return
     for expire, keeping in ineffective_rules(expires, keeps):
         lines = " and ".join(str(keep.line) for keep in keeping)
         problems.add(

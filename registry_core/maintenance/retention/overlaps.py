@@ -10,6 +10,13 @@ from ...glob_coverage import REPOSITORIES, TAGS, Grammar, covers
 from .rules import Criterion, ExpireRule, KeepRule, Scope
 
 Rule: TypeAlias = KeepRule | ExpireRule
+
+MOST_COMPARED = 300
+"""Documents with more globs are not searched for overlaps: each is compared with each, at a start.
+
+A rule counts the product of its globs of repositories and of tags.
+"""
+
 RuleT = TypeVar("RuleT", KeepRule, ExpireRule)
 
 
@@ -26,6 +33,12 @@ def _meaning(rule: Rule) -> object:
     tags = rule.scope.tags
     what = rule.after if isinstance(rule, ExpireRule) else (rule.criterion, rule.amount)
     return frozenset(rule.scope.on.texts), frozenset(tags.texts) if tags else None, what
+
+
+def can_be_compared(rules: Sequence[Rule]) -> bool:
+    """Whether rules have few enough globs to look for `ineffective_rules` and `redundant_rules`."""
+    sizes = (len(rule.scope.on.texts) * len(_tags_of(rule.scope)) for rule in rules)
+    return sum(sizes) <= MOST_COMPARED
 
 
 def ineffective_rules(

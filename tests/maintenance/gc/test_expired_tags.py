@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from registry_core.globs import TagGlobs
 from registry_core.maintenance.gc.report import Part
+from registry_core.maintenance.gc.wanted import Judgement, RetentionJudge
 from registry_core.maintenance.retention.policy import NO_POLICY, RetentionPolicy
 from registry_core.spec.digest import Digest
 from registry_core.storage.condemnation import observe
@@ -153,3 +156,23 @@ async def test_what_is_pulled_stays(scene: Scene, pulled: str) -> None:
 
     assert LAYOUT.tag_link("a", "pr-1") in scene.paths
     assert LAYOUT.tag_link("a", "pr-2") not in scene.paths
+
+
+@pytest.mark.parametrize("tags, in_thread", [(10, False), (1000, True)])
+async def test_many_tags_are_judged_beside_the_event_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tags: int, *, in_thread: bool
+) -> None:
+    """A local server, and an instance on Azure Functions, serve requests meanwhile."""
+    image = await push_image(scene, 1)
+    for number in range(tags):
+        await scene.push(image, f"v{number}")
+    threads: list[threading.Thread] = []
+    judge = RetentionJudge.judge
+
+    def noting(self: RetentionJudge) -> Judgement:
+        threads.append(threading.current_thread())
+        return judge(self)
+
+    monkeypatch.setattr(RetentionJudge, "judge", noting)
+    await scene.collect(policy=EXPIRING)
+    assert [each is not threading.main_thread() for each in threads] == [in_thread]

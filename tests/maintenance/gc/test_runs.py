@@ -95,7 +95,7 @@ async def run_in_slices(scene: Scene, **options: Any) -> tuple[GcReport, int]:
         )
         if report.finished:
             return report, number
-    raise AssertionError("there is no end")
+    raise AssertionError("the run does not end")
 
 
 async def test_slices_end_as_one_run_does() -> None:
@@ -145,7 +145,7 @@ async def test_what_was_pushed_between_slices_stays(scene: Scene) -> None:
     assert scene.has_content(image_manifest(b"garbage"), b"garbage", CONFIG)
 
 
-@pytest.mark.parametrize("damage", ["marks", "checksum", "record", "options", "old"])
+@pytest.mark.parametrize("damage", ["marks", "checksum", "record", "json", "options", "old"])
 async def test_a_run_that_cannot_be_continued_begins_anew(scene: Scene, damage: str) -> None:
     await fill(scene)
     scene.pass_by()
@@ -159,9 +159,10 @@ async def test_a_run_that_cannot_be_continued_begins_anew(scene: Scene, damage: 
     elif damage == "checksum":
         found = scene.store.objects[marks]
         scene.store.objects[marks] = replace(found, blocks={"": b"12345678"})
-    elif damage == "record":
-        found = scene.store.objects[record]
-        scene.store.objects[record] = replace(found, blocks={"": b'{"version": 1}'})
+    elif damage in ("record", "json"):
+        found, text = scene.store.objects[record], b'{"version": 1}'
+        blocks = {"": text if damage == "record" else b"[" * 100_000}
+        scene.store.objects[record] = replace(found, blocks=blocks)
     elif damage == "options":
         options = replace(OPTIONS, grace=DAY)
     else:
@@ -369,6 +370,10 @@ async def test_the_summary_says_what_the_container_holds(scene: Scene) -> None:
 
 async def test_without_a_finished_run_there_is_no_summary(scene: Scene) -> None:
     assert await read_summary(scene.store, LAYOUT) is None
+    started = b'{"version": 1, "run": "1", "started": "2026-01-01", "by_repository": []}'
+    for damaged in (b"[" * 100_000, started, b"[]"):
+        await scene.store.put(LAYOUT.gc_summary, damaged)
+        assert await read_summary(scene.store, LAYOUT) is None
 
 
 # Pardon

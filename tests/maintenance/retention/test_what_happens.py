@@ -215,7 +215,7 @@ async def test_an_index_expires_by_its_annotation_or_with_its_images(
 
 
 async def test_an_image_does_not_expire_with_what_its_annotations_name(scene: Scene) -> None:
-    """Only an index has images: the base of another image is no part of it."""
+    """Only an index has images: the base of another image is not part of it."""
     base = await push(scene, "a", config_of({QUAYS: "3d"}), "base")
     annotations = {"org.opencontainers.image.base.digest": str(Digest.of(base))}
     await push(scene, "a", config_of({}), "v1", annotations=annotations)
