@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -32,6 +34,25 @@ def run(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedPro
         text=True,
         check=False,
     )
+
+
+def run_on_terminal(settings: Mapping[str, str], *arguments: str) -> tuple[str, str]:
+    """Run a command whose standard error is a terminal. Return what it printed and what it drew."""
+    terminal, end = pty.openpty()
+    ran = subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+        stderr=end,
+        text=True,
+        check=True,
+    )
+    os.close(end)
+    drawn = b""
+    with contextlib.closing(os.fdopen(terminal, "rb", 0)) as reader, contextlib.suppress(OSError):
+        while piece := reader.read(4096):
+            drawn += piece
+    return ran.stdout, drawn.decode()
 
 
 def by_key(container: str, url: str) -> dict[str, str]:

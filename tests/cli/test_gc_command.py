@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +17,7 @@ from tests.support.azurite import container_client, opened
 from tests.support.content import image_manifest, push_image
 from tests.support.eventually import eventually
 
-from .commands import COMMAND, CONTAINER, environment, run
+from .commands import CONTAINER, run, run_on_terminal
 
 pytestmark = pytest.mark.anyio
 
@@ -135,21 +131,9 @@ async def test_progress_bars_are_shown_on_a_terminal(
 ) -> None:
     """On standard error, so that the report can be piped."""
     await fill(azurite, container_name)
-    terminal, end = pty.openpty()
-    ran = subprocess.run(
-        [*COMMAND, "gc", "--json"],
-        env=environment(settings),
-        stdout=subprocess.PIPE,
-        stderr=end,
-        check=True,
-    )
-    os.close(end)
-    drawn = b""
-    with contextlib.closing(os.fdopen(terminal, "rb", 0)) as reader, contextlib.suppress(OSError):
-        while piece := reader.read(4096):
-            drawn += piece
-    assert b"repositories" in drawn
-    assert json.loads(ran.stdout)["finished"]
+    printed, drawn = run_on_terminal(settings, "gc", "--json")
+    assert "repositories" in drawn
+    assert json.loads(printed)["finished"]
 
 
 async def test_usage_is_what_the_last_run_has_found(

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Registry
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
@@ -18,7 +17,8 @@ from registry_core.storage.layout import Layout
 from registry_core.storage.link_metadata import is_attestation, read_expiry
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
-    chunk,
+    WAYS_TO_PUSH,
+    PushBlob,
     descriptor,
     image_index,
     image_manifest,
@@ -68,26 +68,11 @@ async def test_an_annotation_of_the_manifest_has_precedence_over_a_label(
     assert (await metadata_of(memory, manifest))["expiresafter"] == expiry
 
 
-async def _by_put(registry: Registry) -> None:
-    await push_blob(registry, "a", CONFIG)
-
-
-async def _by_patch(registry: Registry) -> None:
-    upload = await registry.append_upload(await registry.start_upload("a"), chunk(CONFIG))
-    await registry.finish_upload(upload, Digest.of(CONFIG), chunk())
-
-
-async def _by_mount(registry: Registry) -> None:
-    await push_blob(registry, "source", CONFIG)
-    await registry.mount_blob("a", Digest.of(CONFIG), "source")
-
-
-@pytest.mark.parametrize("push_config", [_by_put, _by_patch, _by_mount])
+@pytest.mark.parametrize("push", WAYS_TO_PUSH)
 async def test_a_label_is_known_to_the_instance_that_takes_the_manifest(
-    memory: MemoryStore, push_config: object
+    memory: MemoryStore, push: PushBlob
 ) -> None:
-    assert callable(push_config)
-    await push_config(StoredRegistry(memory))
+    await push(StoredRegistry(memory), "a", CONFIG)
     manifest = manifest_of()
     await push_manifest(StoredRegistry(memory), "a", "v1", manifest)
     assert (await metadata_of(memory, manifest))["expiresafter"] == "2w"

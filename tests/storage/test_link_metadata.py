@@ -27,6 +27,8 @@ from registry_core.storage.link_metadata import parse_referrer, to_text
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
     LAYER,
+    WAYS_TO_PUSH,
+    PushBlob,
     chunk,
     descriptor,
     image_index,
@@ -124,25 +126,11 @@ async def test_a_listing_shows_it_again_in_one_call(store: ObjectStore) -> None:
     )
 
 
-async def _by_put(registry: Registry) -> None:
-    await push_blob(registry, "a", CONFIG)
-
-
-async def _by_patch(registry: Registry) -> None:
-    upload = await registry.append_upload(await registry.start_upload("a"), chunk(CONFIG))
-    await registry.finish_upload(upload, Digest.of(CONFIG), chunk())
-
-
-async def _by_mount(registry: Registry) -> None:
-    await push_blob(registry, "source", CONFIG)
-    await registry.mount_blob("a", Digest.of(CONFIG), "source")
-
-
-@pytest.mark.parametrize("push_config", [_by_put, _by_patch, _by_mount])
+@pytest.mark.parametrize("push", WAYS_TO_PUSH)
 async def test_any_instance_knows_the_config_that_was_pushed_to_any(
-    memory: MemoryStore, push_config: Any
+    memory: MemoryStore, push: PushBlob
 ) -> None:
-    await push_config(registry_of(memory))
+    await push(registry_of(memory), "a", CONFIG)
     await push_blob(registry_of(memory), "a", BLOB)
     await push_manifest(registry_of(memory), "a", "v1", MANIFEST)
     [info] = (await registry_of(memory).list_manifests("a", ALL)).entries

@@ -12,12 +12,10 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.endpoints import ALL
-from registry_core.spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, Unavailable
-from registry_core.spec.references import NamedReference
+from registry_core.spec.errors import BlobUnknown, ManifestUnknown, Unavailable
 from registry_core.storage.condemnation import condemn, is_condemned
-from registry_core.storage.restoring import CannotRestore, Restoration
 from registry_core.storage.stored_registry import StoredRegistry
-from registry_core.storage.trash import TrashKind, TrashUnknown
+from registry_core.storage.trash import TrashKind
 from tests.support.content import (
     CONFIG,
     descriptor,
@@ -29,16 +27,28 @@ from tests.support.content import (
     read_blob,
 )
 
-from .trashing import APP, LAYOUT, entries, forget_layers, restore_only, target
+from .trashing import (
+    APP,
+    CHILD,
+    DIGEST,
+    INDEX,
+    LAYER,
+    LAYOUT,
+    MANIFEST,
+    OF_CHILD,
+    OF_INDEX,
+    OTHER_LAYER,
+    entries,
+    forget_layers,
+    push_index,
+    restore,
+    restore_only,
+    target,
+    uncached,
+)
 
 pytestmark = pytest.mark.anyio
 
-LAYER, OTHER_LAYER = b"a layer", b"another layer"
-MANIFEST = image_manifest(LAYER)
-DIGEST = Digest.of(MANIFEST)
-CHILD = image_manifest(OTHER_LAYER)
-INDEX = image_index(MANIFEST, CHILD)
-OF_CHILD, OF_INDEX = Digest.of(CHILD), Digest.of(INDEX)
 SIGNATURE = image_manifest(
     LAYER,
     artifactType="application/vnd.example.signature",
@@ -59,16 +69,6 @@ def registry(memory: MemoryStore) -> StoredRegistry:
     return uncached(memory)
 
 
-def uncached(memory: MemoryStore, **options: Any) -> StoredRegistry:
-    return StoredRegistry(memory, membership_seconds=0, manifest_cache_bytes=0, **options)
-
-
-async def restore(registry: StoredRegistry, reference: str, **options: bool) -> Restoration:
-    """Undo the newest deletion of a tag or manifest of `APP`."""
-    entry = await registry.trash.find(NamedReference.parse(f"{APP}{reference}"))
-    return await registry.restoring.restore(entry.id, **options)
-
-
 async def pulls(registry: StoredRegistry, reference: str | Digest) -> bool:
     """Return whether the manifest, what it lists, and all of their blobs can be pulled."""
     try:
@@ -84,12 +84,6 @@ async def pulls(registry: StoredRegistry, reference: str | Digest) -> bool:
 async def referrers(registry: StoredRegistry, subject: Digest) -> list[Digest]:
     found = await registry.list_referrers(APP, subject, None, ALL)
     return [each.digest for each in found.entries]
-
-
-async def push_index(registry: StoredRegistry, *tags: str) -> None:
-    await push_image(registry, APP, DIGEST, [LAYER])
-    await push_image(registry, APP, OF_CHILD, [OTHER_LAYER])
-    await push_manifest(registry, APP, OF_INDEX, INDEX, tags=tags)
 
 
 async def test_a_deleted_manifest_comes_back_with_its_tags_and_its_repository(
@@ -319,77 +313,6 @@ async def test_a_restoration_can_be_repeated(
     assert await entries(registry) == []
 
 
-GONE = {
-    "a layer": (Digest.of(LAYER), f"the content of the blob {Digest.of(LAYER)}"),
-    "the config": (Digest.of(CONFIG), f"the content of the blob {Digest.of(CONFIG)}"),
-    "the manifest": (DIGEST, f"the content of the manifest {DIGEST}"),
-}
-
-
-@pytest.mark.parametrize("what", GONE)
-async def test_what_is_gone_is_named_and_nothing_is_written(
-    memory: MemoryStore, registry: StoredRegistry, what: str
-) -> None:
-    digest, named = GONE[what]
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_manifest(APP, DIGEST)
-    await forget_layers(memory)
-    await memory.delete(LAYOUT.content(digest))
-    before = set(memory.objects)
-    with pytest.raises(CannotRestore, match=f"cannot be restored: gone: {named}$"):
-        await restore_only(registry)
-    assert set(memory.objects) == before
-
-
-async def test_an_index_whose_child_is_gone_names_it_and_writes_nothing(
-    memory: MemoryStore, registry: StoredRegistry
-) -> None:
-    await push_index(registry, "multi")
-    await registry.delete_manifest(APP, OF_INDEX)
-    await registry.delete_manifest(APP, OF_CHILD)
-    await registry.delete_manifest(APP, DIGEST)
-    child = await registry.trash.find(NamedReference(APP, digest=OF_CHILD))
-    await registry.trash.purge([child])
-    before = set(memory.objects)
-    gone = f"the manifest {OF_CHILD}, of which the trash has no record"
-    with pytest.raises(CannotRestore, match=gone):
-        await restore(registry, ":multi")
-    assert set(memory.objects) == before
-
-
-async def test_a_tag_whose_manifest_is_gone_without_a_record_names_it(
-    registry: StoredRegistry,
-) -> None:
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    await registry.delete_manifest(APP, DIGEST)
-    manifest = await registry.trash.find(NamedReference(APP, digest=DIGEST))
-    await registry.trash.purge([manifest])
-    with pytest.raises(CannotRestore, match=f"the manifest {DIGEST}, of which"):
-        await restore(registry, ":v1")
-
-
-async def test_an_error_names_a_few_of_many_digests(
-    memory: MemoryStore, registry: StoredRegistry
-) -> None:
-    layers = [bytes([number]) for number in range(8)]
-    await push_image(registry, APP, "v1", layers)
-    await registry.delete_manifest(APP, Digest.of(image_manifest(*layers)))
-    for layer in layers:
-        await memory.delete(LAYOUT.content(Digest.of(layer)))
-    with pytest.raises(CannotRestore, match=r"; and 3 more$"):
-        await restore_only(registry)
-
-
-async def test_a_record_that_was_purged_is_unknown(registry: StoredRegistry) -> None:
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    (entry,) = await entries(registry)
-    await registry.trash.purge([entry])
-    with pytest.raises(TrashUnknown, match=entry.id):
-        await registry.restoring.restore(entry.id)
-
-
 async def condemn_all(memory: MemoryStore) -> Sequence[str]:
     """Condemn all content and links, as a collection of garbage does. Return their paths."""
     paths = [path for path in memory.objects if path.endswith(("/data", "/link"))]
@@ -463,36 +386,3 @@ async def test_a_sparse_index_comes_back_without_what_it_lacked(memory: MemorySt
     await sparse.delete_manifest(APP, OF_INDEX)
     await restore_only(sparse)
     assert await target(sparse, "multi") == OF_INDEX
-
-
-async def test_a_manifest_that_settings_do_not_accept_any_more_is_refused_and_nothing_is_written(
-    memory: MemoryStore,
-) -> None:
-    """A layer may not be fetched from elsewhere any more."""
-    layer = descriptor(LAYER, "application/vnd.oci.image.layer.v1.tar") | {
-        "urls": ["https://example.com/layer"]
-    }
-    content = image_manifest(layers=[layer])
-    before = uncached(memory, foreign_urls=None)
-    await push_image(before, APP, "v1", [LAYER])
-    await push_manifest(before, APP, "v2", content)
-    await before.delete_manifest(APP, Digest.of(content))
-    await forget_layers(memory)
-    paths = set(memory.objects)
-    with pytest.raises(ManifestInvalid, match="this registry does not accept it"):
-        await restore_only(uncached(memory))
-    assert set(memory.objects) == paths
-
-
-async def test_a_manifest_that_a_push_would_not_accept_is_refused_and_stays_in_the_trash(
-    memory: MemoryStore, registry: StoredRegistry
-) -> None:
-    """Docker's schema 1, which CNCF distribution 2 took."""
-    content = json.dumps({"schemaVersion": 1, "fsLayers": []}).encode()
-    digest = Digest.of(content)
-    await memory.put(LAYOUT.content(digest), content)
-    await memory.put(LAYOUT.revision_link(APP, digest), str(digest).encode())
-    await registry.delete_manifest(APP, digest)
-    with pytest.raises(ManifestInvalid, match="schemaVersion is 1"):
-        await restore_only(registry)
-    assert len(await entries(registry)) == 1

@@ -2,48 +2,46 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from registry_core.globs import TagGlobs
-from registry_core.object_store.errors import StoreError, StoreRefused, StoreUnavailable
+from registry_core.object_store.errors import StoreRefused, StoreUnavailable
 from registry_core.object_store.interface import StoredObject, check_metadata
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec import media_types
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import Denied, Unavailable
 from registry_core.spec.preconditions import ETags, Precondition, PreconditionFailed
-from registry_core.spec.references import NamedReference
 from registry_core.storage import recording
-from registry_core.storage.condemnation import condemn
 from registry_core.storage.stored_registry import StoredRegistry
 from registry_core.storage.trash import (
     TrashEntry,
     TrashKind,
     TrashRecord,
-    TrashUnknown,
-    TrashUnreadable,
 )
 from registry_core.storage.trash_record import MAX_RECORD_BYTES, MOST_TAGS, trash_id
-from tests.support.content import CONFIG, descriptor, image_manifest, push_image, push_manifest
+from tests.support.content import descriptor, image_manifest, push_image, push_manifest
 from tests.support.counting import CountingStore
 
-from .trashing import APP, LAYOUT, body_of, entries, only_record, restore_only, target
+from .trashing import (
+    APP,
+    DIGEST,
+    LAYER,
+    LAYOUT,
+    MANIFEST,
+    NAMED,
+    WHEN,
+    entries,
+    only_record,
+    registry_at,
+    restore_only,
+    target,
+)
 
 pytestmark = pytest.mark.anyio
-
-LAYER = b"a layer"
-MANIFEST = image_manifest(LAYER)
-DIGEST = Digest.of(MANIFEST)
-NAMED = frozenset({DIGEST, Digest.of(LAYER), Digest.of(CONFIG)})
-WHEN = datetime(2026, 11, 28, 9, 42, 22, tzinfo=UTC)
-
-
-def registry_at(memory: MemoryStore, when: datetime = WHEN, **options: Any) -> StoredRegistry:
-    return StoredRegistry(memory, now=when.timestamp, **options)
 
 
 async def test_a_deleted_manifest_is_recorded_with_its_tags_and_all_that_it_names(
@@ -331,285 +329,3 @@ async def test_the_longest_texts_leave_room_in_the_metadata_for_all_of_them() ->
     entry = TrashEntry.of_metadata(record.id, "", metadata)
     assert (entry.deleted_by, entry.reason) == (texts[:150], texts[:150])
     assert TrashRecord.of_json(record.id, record.to_json()).reason == texts
-
-
-async def test_a_listing_takes_one_call(memory: MemoryStore, store: CountingStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.for_caller("bob & Ålice").delete_manifest(APP, DIGEST)
-    (entry,) = [entry async for entry in StoredRegistry(store).trash.list()]
-    assert store.take() == ["list_page"]
-    assert entry == TrashEntry(
-        entry.id,
-        entry.etag,
-        WHEN,
-        TrashKind.MANIFEST,
-        APP,
-        DIGEST,
-        media_types.OCI_MANIFEST,
-        len(MANIFEST),
-        ("v1",),
-        1,
-        deleted_by="bob & Ålice",
-    )
-
-
-async def test_a_record_without_metadata_is_read(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    (before,) = await entries(registry)
-    etag = await memory.set_metadata(LAYOUT.trashed(before.id), {})
-    assert await entries(registry) == [replace(before, etag=etag)]
-
-
-DAMAGED = {
-    "empty": b"",
-    "not JSON": b"\xff",
-    "another document": b"[]",
-    "deeply nested": b"[" * 100_000,
-    "too large": b" " * (MAX_RECORD_BYTES + 1),
-}
-
-
-def changed(memory: MemoryStore, ident: str, **fields: object) -> bytes:
-    return json.dumps({**body_of(memory, ident), **fields}).encode()
-
-
-@pytest.mark.parametrize("damage", DAMAGED)
-async def test_a_damaged_record_is_reported_and_listed_as_such(
-    memory: MemoryStore, damage: str
-) -> None:
-    registry = registry_at(memory)
-    ident = trash_id(WHEN, "0" * 16)
-    await memory.put(LAYOUT.trashed(ident), DAMAGED[damage])
-    with pytest.raises(TrashUnreadable, match="is not the record of a deletion"):
-        await registry.trash.read(ident)
-    with pytest.raises(TrashUnreadable):
-        await registry.restoring.restore(ident)
-    (entry,) = await entries(registry)
-    assert (entry.id, entry.kind, entry.repository) == (ident, None, "")
-    assert await registry.trash.purge([entry]) == 1
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"version": 2},
-        {"kind": "repository"},
-        {"repository": "../other"},
-        {"digest": "sha256:1"},
-        {"digest": None},
-        {"tags": ["a/../../b"]},
-        {"tags": ["v1."]},
-        {"tags": "v1"},
-        {"digests": [1]},
-        {"digests": ["sha256:1"]},
-        {"aliases": {"a": "b"}},
-        {"subject": "x"},
-        {"size": -1},
-        {"size": "1"},
-        {"deleted": 10**20},
-        {"deletedBy": 1},
-    ],
-    ids=str,
-)
-async def test_a_record_with_a_wrong_field_is_damaged(
-    memory: MemoryStore, fields: dict[str, object]
-) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    (entry,) = await entries(registry)
-    await memory.put(LAYOUT.trashed(entry.id), changed(memory, entry.id, **fields))
-    with pytest.raises(TrashUnreadable):
-        await registry.trash.read(entry.id)
-
-
-async def test_the_newest_deletion_of_a_tag_or_manifest_is_found_by_its_name(
-    memory: MemoryStore,
-) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    registry = registry_at(memory, WHEN + timedelta(days=1))
-    await push_manifest(registry, APP, "v1", MANIFEST)
-    await registry.delete_manifest(APP, DIGEST)
-    by_tag, by_manifest = await entries(registry)
-    assert by_tag.kind is TrashKind.TAG
-
-    async def found(text: str) -> str:
-        return (await registry.trash.find(NamedReference.parse(text))).id
-
-    assert await found(f"{APP}:v1") == await found(f"{APP}@{DIGEST}") == by_manifest.id
-    assert await found(f"{APP}:v1@{DIGEST}") == by_manifest.id
-    for text in (f"{APP}:v2", "other:v1", f"{APP}:v1@{Digest.of(b'another')}"):
-        with pytest.raises(TrashUnknown, match=text):
-            await found(text)
-
-
-async def test_a_tag_is_found_among_more_tags_than_a_listing_shows(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    tags = [f"{number:0128}" for number in range(20)]
-    await push_manifest(registry, APP, DIGEST, MANIFEST, tags=tags)
-    await registry.delete_manifest(APP, DIGEST)
-    (entry,) = await entries(registry)
-    assert (len(entry.tags), entry.number_of_tags) == (7, 21)
-    assert (await registry.trash.find(NamedReference(APP, "v1"))).id == entry.id
-    with pytest.raises(TrashUnknown):
-        await registry.trash.find(NamedReference(APP, "v3"))
-
-
-async def test_a_purge_leaves_what_is_being_restored(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    seen = await entries(registry)
-    await registry.trash.touch(seen[0].id)
-    assert await registry.trash.purge(seen) == 0
-    assert await registry.trash.purge(await entries(registry)) == 1
-    with pytest.raises(TrashUnknown, match=seen[0].id):
-        await registry.trash.touch(seen[0].id)
-
-
-async def test_a_purge_takes_one_call_for_each_256_records(
-    memory: MemoryStore, store: CountingStore
-) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    await registry.delete_tag(APP, "v1")
-    record = await only_record(registry)
-    for number in range(299):
-        await registry.trash.put(replace(record, id=trash_id(WHEN, f"{number:016x}")))
-    seen = await entries(registry)
-    assert await StoredRegistry(store).trash.purge(seen) == 300
-    assert store.take() == ["delete_batch", "delete_batch"]
-    assert await entries(registry) == []
-
-
-async def revision(memory: MemoryStore) -> str:
-    """Return the ETag of a condemned revision link."""
-    path = LAYOUT.revision_link(APP, DIGEST)
-    assert await condemn(memory, path, await memory.head(path), "a-run")
-    return (await memory.head(path)).etag
-
-
-IMMUTABLE = pytest.mark.parametrize("immutable", ["", "**:release"])
-"""With write-once tags, deletions announce themselves in the links."""
-
-
-def immutable_tags(text: str) -> TagGlobs:
-    return TagGlobs.parse(text)
-
-
-@IMMUTABLE
-async def test_a_collected_manifest_is_recorded_with_the_reason(
-    memory: MemoryStore, immutable: str
-) -> None:
-    registry = registry_at(memory, immutable_tags=immutable_tags(immutable))
-    await push_image(registry, APP, DIGEST, [LAYER])
-    etag = await revision(memory)
-    went = await registry.deletions.collect_manifest(APP, DIGEST, etag, "untagged for 7d")
-    assert went is not None
-    assert (went.digest, went.tags) == (DIGEST, ())
-    assert LAYOUT.revision_link(APP, DIGEST) not in memory.objects
-    record = await only_record(registry)
-    assert (record.deleted_by, record.reason) == ("garbage collection", "untagged for 7d")
-    assert (record.kind, record.digests) == (TrashKind.MANIFEST, NAMED)
-
-
-@IMMUTABLE
-async def test_a_manifest_that_was_seen_otherwise_is_not_collected(
-    memory: MemoryStore, immutable: str
-) -> None:
-    """Pushed again, or observed, since it was condemned; or gone."""
-    registry = registry_at(memory, immutable_tags=immutable_tags(immutable))
-    await push_image(registry, APP, DIGEST, [LAYER])
-    etag = await revision(memory)
-    await push_manifest(registry, APP, DIGEST, MANIFEST)
-    assert await registry.deletions.collect_manifest(APP, DIGEST, etag, "") is None
-    assert (await registry.get_manifest(APP, DIGEST)).content == MANIFEST
-    etag = await revision(memory)
-    await registry.delete_manifest(APP, DIGEST)
-    await registry.trash.purge(await entries(registry))
-    assert await registry.deletions.collect_manifest(APP, DIGEST, etag, "") is None
-    assert await entries(registry) == []
-
-
-@IMMUTABLE
-async def test_a_manifest_that_is_pushed_while_it_is_collected_stays(
-    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch, immutable: str
-) -> None:
-    registry = registry_at(memory, immutable_tags=immutable_tags(immutable))
-    await push_image(registry, APP, DIGEST, [LAYER])
-    etag = await revision(memory)
-    inner = memory.delete
-
-    async def push_first(at: str, **options: Any) -> None:
-        if at == LAYOUT.revision_link(APP, DIGEST):
-            monkeypatch.setattr(memory, "delete", inner)
-            await push_manifest(StoredRegistry(memory), APP, "v1", MANIFEST)
-        await inner(at, **options)
-
-    monkeypatch.setattr(memory, "delete", push_first)
-    assert await registry.deletions.collect_manifest(APP, DIGEST, etag, "") is None
-    assert await target(registry, "v1") == DIGEST
-    assert await entries(registry) == []
-
-
-async def test_a_manifest_that_has_a_tag_is_not_collected(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    etag = await revision(memory)
-    assert await registry.deletions.collect_manifest(APP, DIGEST, etag, "") is None
-    assert await target(registry, "v1") == DIGEST
-    assert await entries(registry) == []
-
-
-@pytest.mark.parametrize("error", [StoreRefused, StoreUnavailable])
-async def test_a_collection_says_what_storage_does_not_permit(
-    memory: MemoryStore, monkeypatch: pytest.MonkeyPatch, error: type[StoreError]
-) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, DIGEST, [LAYER])
-    etag = await revision(memory)
-
-    async def fail(*_: object, **__: object) -> None:
-        raise error("storage fails")
-
-    monkeypatch.setattr(memory, "delete", fail)
-    with pytest.raises(error, match="storage fails"):
-        await registry.deletions.collect_manifest(APP, DIGEST, etag, "")
-
-
-async def test_an_expired_tag_is_recorded_with_the_rule(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    etag = (await memory.head(LAYOUT.tag_link(APP, "v1"))).etag
-    rule = "[[expire]] at line 7: after 14d"
-    assert await registry.deletions.expire_tag(APP, "v1", etag, rule)
-    assert await target(registry, "v1") is None
-    assert (await registry.get_manifest(APP, DIGEST)).content == MANIFEST
-    record = await only_record(registry)
-    assert (record.kind, record.tags, record.digests) == (TrashKind.TAG, ("v1",), NAMED)
-    assert (record.deleted_by, record.reason) == ("retention", rule)
-
-
-async def test_a_tag_that_was_moved_since_does_not_expire(memory: MemoryStore) -> None:
-    registry = registry_at(memory)
-    await push_image(registry, APP, "v1", [LAYER])
-    etag = (await memory.head(LAYOUT.tag_link(APP, "v1"))).etag
-    await push_manifest(registry, APP, "v1", MANIFEST)
-    assert not await registry.deletions.expire_tag(APP, "v1", etag, "")
-    assert await target(registry, "v1") == DIGEST
-    assert not await registry.deletions.expire_tag(APP, "v2", etag, "")
-    assert await entries(registry) == []
-
-
-async def test_a_write_once_tag_does_not_expire(memory: MemoryStore) -> None:
-    registry = registry_at(memory, immutable_tags=TagGlobs.parse("**:v1"))
-    await push_image(registry, APP, "v1", [LAYER])
-    etag = (await memory.head(LAYOUT.tag_link(APP, "v1"))).etag
-    assert not await registry.deletions.expire_tag(APP, "v1", etag, "")
-    assert await target(registry, "v1") == DIGEST

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from registry_core.registry import Chunk, PushedManifest, Registry
 from registry_core.spec import media_types
@@ -34,6 +34,22 @@ async def push_blob(registry: Registry, repository: str, content: bytes) -> Desc
     """Push a blob by one PUT."""
     upload = await registry.start_upload(repository)
     return await registry.finish_upload(upload, Digest.of(content), chunk(content))
+
+
+async def push_blob_in_parts(registry: Registry, repository: str, content: bytes) -> None:
+    """Push a blob by one PATCH and a PUT without a body."""
+    upload = await registry.append_upload(await registry.start_upload(repository), chunk(content))
+    await registry.finish_upload(upload, Digest.of(content), chunk())
+
+
+async def mount_pushed_blob(registry: Registry, repository: str, content: bytes) -> None:
+    """Push a blob to another repository, and mount it from there."""
+    await push_blob(registry, "source", content)
+    await registry.mount_blob(repository, Digest.of(content), "source")
+
+
+PushBlob = Callable[[Registry, str, bytes], Awaitable[object]]
+WAYS_TO_PUSH: Sequence[PushBlob] = (push_blob, push_blob_in_parts, mount_pushed_blob)
 
 
 def descriptor(content: bytes, media_type: str = media_types.OCTET_STREAM) -> dict[str, object]:

@@ -157,7 +157,7 @@ class Acts:
                 self.report.refuse(part, path)
                 return
         self.report.parts[part].pardoned += 1
-        self._note(part, Action.PARDON, Candidate(path, found, "it is referenced"), None)
+        self._note(part, Action.PARDON, Candidate(path, found, "it is not garbage any more"), None)
 
     def is_older(self, found: Properties, age: timedelta) -> bool:
         """Return whether an object was left alone for so long."""

@@ -261,6 +261,7 @@ async def test_a_manifest_that_is_wanted_again_is_pardoned(scene: Scene) -> None
 
     assert not scene.condemned
     assert report.parts[Part.MANIFESTS].pardoned == 1
+    assert [item.reason for item in report.items] == ["it is not garbage any more"]
     assert scene.has_content(image)
 
 

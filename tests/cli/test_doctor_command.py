@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
 import signal
 import socket
 import subprocess
-import sys
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,45 +14,24 @@ import pytest
 from registry_core.cli.progress import format_quantity
 from registry_core.cli.storage_errors import explain
 from registry_core.config import AzureStorage
-from registry_core.serve.azurite import ACCOUNT, Azurite
+from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azurite import container_client, everything_in, opened, write_append_blob
 from tests.support.content import image_manifest, push_image
-from tests.support.host import PROJECT
 from tests.support.refusing_storage import RefusingStorage
+
+from .commands import COMMAND, by_key, environment, run, run_on_terminal, url_of
 
 pytestmark = pytest.mark.anyio
 
 LAYER = b"a layer"
 MANIFEST = Digest.of(image_manifest(LAYER))
-COMMAND = [sys.executable, "-m", "registry_core", "doctor"]
-WRONG_KEY = b64encode(bytes(64)).decode()
-
-
-@pytest.fixture
-def settings(azurite: Azurite, container_name: str) -> dict[str, str]:
-    """Settings of storage alone, without a secret."""
-    return {
-        "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING": azurite.connection_string,
-        "REGISTRY_STORAGE_AZURE_CONTAINER": container_name,
-    }
-
-
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
-    return {**inherited, "PYTHONPATH": str(PROJECT), "TERM": "xterm", **settings}
 
 
 def run_doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run(settings, "doctor", *arguments)
 
 
 def report_of(settings: Mapping[str, str], *arguments: str) -> dict[str, Any]:
@@ -248,22 +222,10 @@ async def test_progress_bars_are_shown_on_a_terminal(
 ) -> None:
     """On standard error, so that the report can be piped."""
     await fill(azurite, container_name)
-    terminal, end = pty.openpty()
-    ran = subprocess.run(
-        [*COMMAND, "--verify", "--json"],
-        env=environment(settings),
-        stdout=subprocess.PIPE,
-        stderr=end,
-        check=True,
-    )
-    os.close(end)
-    drawn = b""
-    with contextlib.closing(os.fdopen(terminal, "rb", 0)) as reader, contextlib.suppress(OSError):
-        while piece := reader.read(4096):
-            drawn += piece
-    assert b"listing" in drawn
-    assert b"verifying" in drawn
-    assert json.loads(ran.stdout)["healthy"]
+    printed, drawn = run_on_terminal(settings, "doctor", "--verify", "--json")
+    assert "listing" in drawn
+    assert "verifying" in drawn
+    assert json.loads(printed)["healthy"]
 
 
 async def test_a_missing_container_is_one_line(settings: dict[str, str]) -> None:
@@ -321,7 +283,7 @@ async def test_ctrl_c_ends_it_with_a_report_of_what_is_known_so_far() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
         process = subprocess.Popen(
-            [*COMMAND, "--json"],
+            [*COMMAND, "doctor", "--json"],
             env=environment(by_key("registry", url_of(server))),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -374,16 +336,3 @@ def test_a_storage_error_names_the_setting_to_check_or_what_storage_says(
 )
 def test_quantities_are_readable(number: int, unit: str, text: str) -> None:
     assert format_quantity(number, unit) == text
-
-
-def by_key(container: str, url: str) -> dict[str, str]:
-    return {
-        "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": ACCOUNT,
-        "REGISTRY_STORAGE_AZURE_ACCOUNTKEY": WRONG_KEY,
-        "REGISTRY_STORAGE_AZURE_SERVICEURL": url,
-        "REGISTRY_STORAGE_AZURE_CONTAINER": container,
-    }
-
-
-def url_of(server: socket.socket) -> str:
-    return f"http://127.0.0.1:{server.getsockname()[1]}/{ACCOUNT}"
