@@ -36,7 +36,7 @@ from .catalog import Catalog
 from .content import Content
 from .links import Link, announce_removal
 from .membership import Membership
-from .protection import check_not_needed
+from .protection import check_not_needed, keep_needed
 from .recording import Recorded, Recorder
 from .referrers import Referrers
 from .tag_rows import TagListing, TagRows
@@ -411,6 +411,7 @@ class Deletions:
         with suppress(NotFound):  # nothing to lead to
             await self.membership.observe_content(target.link.digest)
             if target.manifest is not None:  # before the link: its list must not lead nowhere
+                await keep_needed(self.content, repository, target.manifest)
                 await self.referrers.add(repository, target.manifest)
             await self.membership.link_manifest(repository, target.link)
         await self.catalog.mark(repository)
