@@ -60,6 +60,21 @@ class Graph:
         """The tags that name a subject, with what they point to."""
         return {name: targets(tag) for name, tag in self.tags.items() if attached_to(name)}
 
+    @cached_property
+    def holds_subjects(self) -> bool:
+        """Whether a tag names a subject that is here, or names one and is about to go with it.
+
+        Otherwise signatures may have a repository of their own, and all subjects lie elsewhere.
+        """
+        return any(
+            self._named_by(name) or any(self._is_marked(target) for target in targets)
+            for name, targets in self.attached.items()
+        )
+
+    def _is_marked(self, digest: Digest) -> bool:
+        revision = self.revisions.get(digest)
+        return revision is not None and revision.mark is not None
+
     def attached_tags(self, digest: Digest) -> list[str]:
         """Return the tags that name a subject and point to a manifest by their current link."""
         return [name for name in self.attached if self.tags[name].digest == digest]

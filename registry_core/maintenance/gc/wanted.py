@@ -66,7 +66,7 @@ class RetentionJudge:
         live = self.graph.closure(
             target
             for name, tag in tags.items()
-            if name not in expired_tags and (self._is_fixed(name, tag) or not attached_to(name))
+            if name not in expired_tags and (self._is_fixed(name, tag) or not self._follows(name))
             for target in targets(tag)
         )
         marked = (digest for digest, each in revisions.items() if each.mark == EXPIRED)
@@ -79,6 +79,10 @@ class RetentionJudge:
             for each in self.graph.closure([digest]) - wanted:
                 garbage.setdefault(each, Garbage(f"no tag leads to it; {expiry.rule}"))
         return Judgement(expired_tags, garbage)
+
+    def _follows(self, name: str) -> bool:
+        """Return whether a tag lives and dies with the manifest that it names."""
+        return self.graph.holds_subjects and name in self.graph.attached
 
     def _is_fixed(self, name: str, tag: Tag) -> bool:
         """Return whether a tag is kept whatever the policy says: write-once, or being moved."""

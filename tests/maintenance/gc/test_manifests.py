@@ -217,15 +217,29 @@ async def test_tags_that_name_a_subject_live_and_die_with_it(scene: Scene, suffi
     assert LAYOUT.tag_link("a", attached(image, suffix)) not in scene.store.objects
 
 
-async def test_tags_that_name_a_subject_elsewhere_are_like_no_tag(scene: Scene) -> None:
-    signature = await push_image(scene, 1, attached(b"elsewhere"))
+async def test_a_tag_that_names_a_subject_which_is_gone_is_like_no_tag(scene: Scene) -> None:
+    image = await push_image(scene, 1, "v1")
+    of_image = await push_image(scene, 2, attached(image))
+    of_another = await push_image(scene, 3, attached(b"deleted before"))
     await scene.collect_all()
-    without = scene.has_content(signature)
+    without = scene.has_content(of_another)
 
     await scene.collect_all(untagged=UNTAGGED)
 
     assert without
-    assert not scene.paths
+    assert scene.has_content(image, of_image)
+    assert not scene.has_any_content([of_another])
+
+
+async def test_signatures_in_a_repository_of_their_own_stay(scene: Scene) -> None:
+    """As cosign puts them with ``COSIGN_REPOSITORY``: no subject is here."""
+    await push_image(scene, 1, attached(b"elsewhere"))
+    await push_image(scene, 2, attached(b"elsewhere as well", ".att"))
+    before = scene.paths
+
+    await scene.collect_all(untagged=UNTAGGED)
+
+    assert scene.paths == before
 
 
 async def test_the_list_of_referrers_that_a_tag_stands_in_for_keeps_them(scene: Scene) -> None:

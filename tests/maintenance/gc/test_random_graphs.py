@@ -7,6 +7,7 @@ computes what must stay by repeating simple rules until nothing changes.
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -62,7 +63,7 @@ class Reference:
         """Return the manifests that stay when all is old."""
         manifests, tags = self.manifests[name], self.tags[name]
         by_digest = {str(Digest.of(each)): each for each in manifests}
-        attached = {tag: each for tag, each in tags.items() if tag.startswith("sha256-")}
+        attached = attached_tags(tags, by_digest)
         lost = {each for tag, each in tags.items() if expires and tag.startswith("pr-")}
         stay = {
             each
@@ -113,6 +114,13 @@ class Reference:
             for blob in self.blobs[name]
             if any(str(Digest.of(blob)).encode() in each for each in manifests)
         }
+
+
+def attached_tags(tags: Mapping[str, bytes], by_digest: Container[str]) -> dict[str, bytes]:
+    """Return the tags that go with their subject; none in a repository of signatures alone."""
+    attached = {tag: each for tag, each in tags.items() if tag.startswith("sha256-")}
+    subjects = [tag.replace("-", ":", 1).removesuffix(".sig") for tag in attached]
+    return attached if any(subject in by_digest for subject in subjects) else {}
 
 
 def rest_of(manifest: bytes) -> bytes:
