@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..caches import Cache, boot_time
 from ..globs import NO_TAGS, TagGlobs
@@ -33,17 +34,19 @@ from .catalog import Catalog
 from .condemnation import RELIED_ON
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
-from .history import History
 from .layout import Layout
 from .manifests import Manifests
 from .membership import MEMBERSHIP_SECONDS, Membership
 from .recording import Recorder
 from .references import MAX_REFERENCES, References
 from .referrers import Referrers
-from .restoring import Restoring
 from .tags import Tags
 from .trash import DELETE_RETENTION, Trash
 from .uploads import Uploads
+
+if TYPE_CHECKING:
+    from .history import History
+    from .restoring import Restoring
 
 
 class StoredRegistry:
@@ -53,7 +56,7 @@ class StoredRegistry:
     container.
 
     :ivar deletions: its deletions, with those that are conditional on what was seen.
-    :ivar trash: the records of deletions. :ivar restoring: undoes them.
+    :ivar trash: the records of deletions.
     """
 
     def __init__(
@@ -137,8 +140,6 @@ class StoredRegistry:
             now=now,
         )
         self.trash = Trash(store, layout, now)
-        self.restoring = Restoring(self._manifests, self.trash)
-        self.history = History(self._manifests, self.trash)
         self.deletions = Deletions(
             membership,
             content,
@@ -147,6 +148,21 @@ class StoredRegistry:
             self._referrers,
             Recorder(membership, content, self.trash if delete_retention else None),
         )
+
+    @property
+    def restoring(self) -> Restoring:
+        """What undoes deletions."""
+        # Imported late, as history: no request needs it, and imports are the cold start.
+        from .restoring import Restoring
+
+        return Restoring(self._manifests, self.trash)
+
+    @property
+    def history(self) -> History:
+        """What tags have pointed to."""
+        from .history import History
+
+        return History(self._manifests, self.trash)
 
     def for_caller(self, caller: str) -> StoredRegistry:
         """See `Registry`. The name is recorded with what the caller pushes and deletes."""

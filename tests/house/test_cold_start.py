@@ -42,7 +42,9 @@ NEVER = (
     "registry_core.maintenance.retention",
     "registry_core.object_store.memory",
     "registry_core.storage.pull_recorder",
+    "registry_core.storage.history",
     "registry_core.storage.pulls",
+    "registry_core.storage.restoring",
 )
 """What neither the start nor the first request needs, in any mode of authentication."""
 
