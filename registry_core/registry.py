@@ -7,8 +7,8 @@ raises, and may raise `Unavailable` besides.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from .spec.errors import RangeInvalid
 from .spec.image_config import ImageConfig
 from .spec.manifest import Manifest
 from .spec.preconditions import Precondition
+from .spec.staging import Staging
 
 Body = AsyncIterator[bytes]
 """Content in pieces of any size, in order."""
@@ -77,6 +78,18 @@ class UploadOutOfOrder(RangeInvalid):
     def __init__(self, upload: Upload) -> None:
         super().__init__(f"the upload has {upload.offset} bytes; the next piece starts there")
         self.upload = upload
+
+
+@dataclass(frozen=True)
+class DirectUpload:
+    """An upload whose whole content a client puts to ``url``, in storage, with one request.
+
+    The registry does not see that request. Whoever began the upload claims it, by its digest.
+    ``url`` is a secret: its bearer can write this upload's data, and nothing else.
+    """
+
+    upload: Upload
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -242,6 +255,50 @@ class Writer(Protocol):
         """
 
 
+class Stager(Protocol):
+    """Blobs whose bytes go from the client straight to storage, and not through the registry."""
+
+    async def open_staging(self, upload: Upload) -> Staging | None:
+        """Return where the client can stage the blocks of an upload, and how.
+
+        None where clients cannot write to storage by themselves: they append to the upload then.
+        To call this again extends the time; what has been staged stays.
+
+        :raises BlobUploadInvalid: the state is not one that this registry returned, or the upload
+            has content already.
+        """
+
+    async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
+        """Make the staged blocks, from the first to number ``blocks``, a blob of the repository.
+
+        The registry reads what was staged, to hash it. For a large one that may take several calls.
+
+        :raises TooManyRequests: the content is not hashed yet; the same call again goes on.
+        :raises DigestInvalid: the content does not hash to the digest; the upload is cancelled.
+        :raises SizeInvalid: ``blocks`` is not a valid number.
+        :raises BlobUploadUnknown: blocks are missing, or the upload was finished or cancelled.
+        """
+
+    async def start_direct_upload(self, repository: str) -> DirectUpload | None:
+        """Return a new direct upload; None where clients cannot write to storage by themselves.
+
+        :raises NameInvalid: the repository's name is not valid.
+        """
+
+    async def claim_direct_uploads(
+        self, repository: str, wanted: Mapping[Digest, int | None]
+    ) -> Collection[Digest]:
+        """Make blobs of those of the caller's direct uploads that have one of the wanted digests.
+
+        The registry reads them, to hash them. Returns the digests that were found. Uploads of other
+        callers are never looked at (`Registry.for_caller`).
+
+        :param wanted: the sizes of the blobs by digest; None: not known.
+        :raises TooManyRequests: uploads that may be wanted are not hashed yet; the same call again
+            goes on.
+        """
+
+
 class Deleter(Protocol):
     """Blobs, manifests and tags, deleted."""
 
@@ -322,7 +379,7 @@ class Lister(Protocol):
         """
 
 
-class Registry(Reader, Writer, Deleter, Lister, Protocol):
+class Registry(Reader, Writer, Stager, Deleter, Lister, Protocol):
     """A whole registry."""
 
     def for_caller(self, caller: str) -> Registry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import NoReturn, Self
@@ -11,6 +11,7 @@ from .registry import (
     Blob,
     Chunk,
     DeletedManifest,
+    DirectUpload,
     Listing,
     ManifestInfo,
     PushedManifest,
@@ -24,6 +25,7 @@ from .spec.endpoints import PageQuery, Reference
 from .spec.errors import Unsupported
 from .spec.manifest import Manifest
 from .spec.preconditions import Precondition
+from .spec.staging import Staging
 
 
 @dataclass
@@ -75,6 +77,20 @@ class Delegating:
         precondition: Precondition | None = None,
     ) -> PushedManifest:
         return await self.inner.push_manifest(repository, manifest, tags, precondition)
+
+    async def open_staging(self, upload: Upload) -> Staging | None:
+        return await self.inner.open_staging(upload)
+
+    async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
+        return await self.inner.finish_staged_upload(upload, digest, blocks)
+
+    async def start_direct_upload(self, repository: str) -> DirectUpload | None:
+        return await self.inner.start_direct_upload(repository)
+
+    async def claim_direct_uploads(
+        self, repository: str, wanted: Mapping[Digest, int | None]
+    ) -> Collection[Digest]:
+        return await self.inner.claim_direct_uploads(repository, wanted)
 
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         await self.inner.delete_blob(repository, digest)
@@ -138,6 +154,20 @@ class ReadOnly(WithoutDeletion):
         self._refuse()
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
+        self._refuse()
+
+    async def open_staging(self, upload: Upload) -> Staging | None:
+        self._refuse()
+
+    async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
+        self._refuse()
+
+    async def start_direct_upload(self, repository: str) -> DirectUpload | None:
+        self._refuse()
+
+    async def claim_direct_uploads(
+        self, repository: str, wanted: Mapping[Digest, int | None]
+    ) -> Collection[Digest]:
         self._refuse()
 
     async def push_manifest(

@@ -373,6 +373,13 @@ class ObjectStore(Protocol):
         No call with an account key; with an identity one a day, for the signing key.
         """
 
+    async def staging_url(self, path: str, *, seconds: int) -> str | None:
+        """Return a URL that lets its bearer stage blocks of the object until it expires.
+
+        Its query lacks only ``blockid``: the id of the block, in base64. The URL suffices to write
+        the object and its metadata in other ways, too, but not to read it. As for `signed_url`.
+        """
+
     async def close(self) -> None:
         """Close all connections."""
 

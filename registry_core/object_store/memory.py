@@ -242,6 +242,9 @@ class MemoryStore:
     async def signed_url(self, path: str, *, seconds: int) -> None:
         return None
 
+    async def staging_url(self, path: str, *, seconds: int) -> None:
+        return None
+
     async def close(self) -> None:
         return None
 

@@ -15,10 +15,11 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from .digest import SHA256, SHA512, Digest
-from .errors import DigestInvalid, PaginationNumberInvalid, Unsupported
+from .errors import DigestInvalid, PaginationNumberInvalid, SizeInvalid, Unsupported
 from .names import is_name, parse_name, parse_tag
 from .references import parse_deleted_reference, parse_new_reference, parse_reference
 from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
+from .staging import MAX_BLOCKS
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
@@ -326,11 +327,21 @@ class UploadEndpoint(_RepositoryEndpoint):
         return _query(_state=self.state or None)
 
 
+@dataclass(frozen=True)
 class GetUpload(UploadEndpoint):
-    """end-13."""
+    """end-13; with ``staging``, an extension of ours, where blocks can be staged: see `staging`."""
 
     method = "GET"
     actions = (PULL,)
+    staging: bool = False
+
+    @classmethod
+    def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
+        return super().parse_query(parameters) | {"staging": parameters.last("staging") == "1"}
+
+    @property
+    def query(self) -> Query:
+        return (*super().query, *_query(staging="1" if self.staging else None))
 
 
 class AppendUpload(UploadEndpoint):
@@ -349,19 +360,36 @@ class CancelUpload(UploadEndpoint):
 
 @dataclass(frozen=True)
 class FinishUpload(UploadEndpoint):
-    """end-6. ``digest`` is None if the query lacks it, which the specification does not allow."""
+    """end-6. ``digest`` is None if the query lacks it, which the specification does not allow.
+
+    ``blocks``, an extension of ours: the content is what the client has staged in so many blocks,
+    and the request has no body (see `staging`).
+    """
 
     method = "PUT"
     actions = (PULL, PUSH)
     digest: Digest | None = None
+    blocks: int | None = None
 
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
-        return {**super().parse_query(parameters), "digest": parameters.digest("digest")}
+        return super().parse_query(parameters) | {
+            "digest": parameters.digest("digest"),
+            "blocks": _block_count(parameters.last("blocks")),
+        }
 
     @property
     def query(self) -> Query:
-        return (*super().query, *_query(digest=self.digest))
+        return (*super().query, *_query(digest=self.digest, blocks=self.blocks))
+
+
+def _block_count(text: str | None) -> int | None:
+    """:raises SizeInvalid: the text is not a number of blocks."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_BLOCKS and len(text) < 9:
+        return int(text)
+    raise SizeInvalid(f"blocks={text[:40]!r} is not a number from 1 to {MAX_BLOCKS}")
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,17 @@ class Layout:
         """
         return f"{self.uploads}{name}/{upload_id}/done"
 
+    def staged_upload(self, name: str, upload_id: str) -> str:
+        """Return the path of what a client stages by itself.
+
+        Not that of `upload`: whoever can stage can also write metadata, and those are relied on.
+        """
+        return f"{self.uploads}{name}/{upload_id}/staged"
+
+    def hash_record(self, name: str, upload_id: str) -> str:
+        """Return the path of the record of how far `staged_upload` is hashed."""
+        return f"{self.uploads}{name}/{upload_id}/hashed"
+
     def referrers(self, name: str, subject: Digest) -> str:
         """Return the prefix of all manifests that name ``subject``."""
         return f"{self.repository(name)}/_referrers/{subject.algorithm}/{subject.hex}/"

@@ -67,7 +67,7 @@ _KINDS = {
     "referrer": Kind.REFERRER,
     "upload": Kind.UPLOAD,
 }
-_UPLOAD = re.compile(r"(?P<repository>.+)/(?P<upload>[^/]+)/(?:data|done)")
+_UPLOAD = re.compile(r"(?P<repository>.+)/(?P<upload>[^/]+)/(?:data|done|staged|hashed)")
 _CONTENT = re.compile(r"(?P<algorithm>[a-z0-9]+)/(?P<start>[a-f0-9]{2})/(?P<hex>(?P=start).+)/data")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from ..registry import (
     Blob,
     Chunk,
     DeletedManifest,
+    DirectUpload,
     Listing,
     ManifestInfo,
     PushedManifest,
@@ -25,10 +26,12 @@ from ..registry import (
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
+from ..spec.errors import BlobUploadUnknown
 from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.manifest import Manifest
 from ..spec.names import parse_name, parse_tag
 from ..spec.preconditions import Precondition
+from ..spec.staging import Staging
 from .blobs import REDIRECT_MIN_SIZE, Blobs
 from .catalog import Catalog
 from .condemnation import RELIED_ON
@@ -201,6 +204,20 @@ class StoredRegistry:
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
         return await self._blobs.mount_blob(parse_name(repository), digest, source)
+
+    async def open_staging(self, upload: Upload) -> Staging | None:
+        return None
+
+    async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
+        raise BlobUploadUnknown("nothing has been staged")
+
+    async def start_direct_upload(self, repository: str) -> DirectUpload | None:
+        return None
+
+    async def claim_direct_uploads(
+        self, repository: str, wanted: Mapping[Digest, int | None]
+    ) -> Collection[Digest]:
+        return ()
 
     async def push_manifest(
         self,

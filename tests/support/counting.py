@@ -153,5 +153,8 @@ class CountingStore:
     async def signed_url(self, path: str, *, seconds: int) -> str | None:
         return await self.inner.signed_url(path, seconds=seconds)
 
+    async def staging_url(self, path: str, *, seconds: int) -> str | None:
+        return await self.inner.staging_url(path, seconds=seconds)
+
     async def close(self) -> None:
         await self.inner.close()

@@ -70,9 +70,9 @@ class Container:
         """Return the query parameter that limits the time of a small write in storage."""
         return {"timeout": str(self.client.limits.small_write)}
 
-    async def sign(self, path: str, seconds: float) -> Signature:
-        """Return a signature that lets its bearer read a blob for ``seconds``."""
-        return await self.signer.sign(self.name, path, seconds=seconds)
+    async def sign(self, path: str, seconds: float, permissions: str = "r") -> Signature:
+        """Return a signature that lets its bearer read, or else use, a blob for ``seconds``."""
+        return await self.signer.sign(self.name, path, seconds=seconds, permissions=permissions)
 
     def signed_url(self, path: str, signature: Signature) -> str:
         """Return the URL of a blob with a signature."""

@@ -35,7 +35,7 @@ _KEY_RESERVE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Signature:
-    """``query`` lets its bearer read one blob; ``key`` made it, None if the account key did."""
+    """``query`` lets its bearer use one blob; ``key`` made it, None if the account key did."""
 
     query: str = field(repr=False)
     key: DelegationKey | None = field(default=None, repr=False)
@@ -44,8 +44,13 @@ class Signature:
 class Signer(Protocol):
     """Signs URLs of blobs."""
 
-    async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
-        """Return a signature valid from now on, for ``seconds``."""
+    async def sign(
+        self, container: str, path: str, *, seconds: float, permissions: str = "r"
+    ) -> Signature:
+        """Return a signature valid from now on, for ``seconds``.
+
+        :param permissions: as for `service_sas`.
+        """
 
     def discard(self, signature: Signature) -> bool:
         """Discard the key of a rejected signature. Returns whether `sign` now uses another."""
@@ -79,7 +84,9 @@ class KeySigner:
         self._version = check_version(version)
         self._clock = clock
 
-    async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
+    async def sign(
+        self, container: str, path: str, *, seconds: float, permissions: str = "r"
+    ) -> Signature:
         query = service_sas(
             self._account,
             self._key,
@@ -87,6 +94,7 @@ class KeySigner:
             path,
             version=self._version,
             expiry=datetime.fromtimestamp(self._clock() + seconds, UTC),
+            permissions=permissions,
             protocol=self._protocol,
         )
         return Signature(query)
@@ -123,7 +131,9 @@ class DelegatedSigner:
             "the signing key", self._fetch, clock=clock
         )
 
-    async def sign(self, container: str, path: str, *, seconds: float) -> Signature:
+    async def sign(
+        self, container: str, path: str, *, seconds: float, permissions: str = "r"
+    ) -> Signature:
         key = await self._keys.get()
         query = user_delegation_sas(
             self._account,
@@ -132,6 +142,7 @@ class DelegatedSigner:
             path,
             version=self._version,
             expiry=min(self._now() + timedelta(seconds=seconds), key.expires_at),
+            permissions=permissions,
             protocol=self._protocol,
         )
         return Signature(query, key)

@@ -433,6 +433,11 @@ class AzureBlobStore:
         signature = await self._container.sign(path, seconds)
         return self._container.signed_url(path, signature)
 
+    async def staging_url(self, path: str, *, seconds: int) -> str:
+        """See `ObjectStore`. REST: put-block. The calls of `signed_url`."""
+        signature = await self._container.sign(path, seconds, permissions="w")
+        return f"{self._container.signed_url(path, signature)}&comp=block"
+
     async def close(self) -> None:
         """See `ObjectStore`."""
         await self._container.close()

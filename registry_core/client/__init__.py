@@ -1,0 +1,1 @@
+"""A registry over HTTP: the interface of `registry`, spoken to any OCI registry."""

@@ -1,0 +1,1 @@
+"""Copies of manifests, with everything they need, between registries, layouts and archives."""
