@@ -20,7 +20,8 @@ from ..spec.endpoints import PageQuery
 from ..spec.errors import ManifestInvalid, ManifestUnknown, NameUnknown
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
-from ..spec.referrers import describe_referrer, fallback_tag
+from ..spec.references import fallback_tag
+from ..spec.referrers import describe_referrer
 from .errors import SourceManifestInvalid
 from .manifests import SourceManifests
 from .place import Place, ReferrersLister, Source, Target
