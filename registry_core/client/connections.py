@@ -14,6 +14,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientHandlerType,
+    ClientHttpProxyError,
     ClientOSError,
     ClientRequest,
     ClientResponse,
@@ -25,6 +26,7 @@ from aiohttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .answers import Answer
@@ -62,17 +64,24 @@ class Connections:
     """Sends requests, each once, over connections that are kept."""
 
     def __init__(
-        self, options: ClientOptions, destinations: Destinations, contexts: Contexts
+        self,
+        options: ClientOptions,
+        destinations: Destinations,
+        contexts: Contexts,
+        resolver: AbstractResolver | None = None,
     ) -> None:
+        """Open no connection yet. Needs a running event loop.
+
+        :param resolver: what resolves host names, by default aiohttp's own.
+        """
         self._options = options
         self._registry = options.origin
         self._contexts = contexts
-        resolver = CheckedResolver(destinations, options.proxies)
-        self._resolver = resolver
+        self._resolver = CheckedResolver(destinations, options.proxies, resolver)
         limits = options.timeouts
         self._session = ClientSession(
             # What is open at the same time is bounded by `Session` and by whoever streams.
-            connector=TCPConnector(limit=0, resolver=resolver, keepalive_timeout=_KEEP_ALIVE),
+            connector=TCPConnector(limit=0, resolver=self._resolver, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -155,7 +164,12 @@ def _failed(origin: Origin, error: Exception, proxy: Proxy | None) -> Exception:
     """Return the error of an attempt: one that another attempt may not meet, if possible."""
     cause = error.__cause__ if isinstance(error, _Broken) else error
     described = describe_failure(origin, cause if isinstance(cause, Exception) else error, proxy)
-    if isinstance(error, ClientSSLError):
-        return described  # a certificate does not become valid by trying again
-    unsent = isinstance(error, ClientConnectorError | ConnectionTimeoutError)
+    if isinstance(error, ClientSSLError) or _is_refused(error):
+        return described  # neither a certificate nor a rule changes by trying again
+    unsent = isinstance(error, ClientConnectorError | ConnectionTimeoutError | ClientHttpProxyError)
     return AttemptFailed(described, sent=not unsent, is_slow=isinstance(error, TimeoutError))
+
+
+def _is_refused(error: Exception) -> bool:
+    """Return whether a proxy does not allow the connection."""
+    return isinstance(error, ClientHttpProxyError) and error.status < 500
