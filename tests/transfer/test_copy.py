@@ -269,7 +269,8 @@ async def test_progress_counts_every_blob_to_its_end() -> None:
     seen: list[CopyProgress] = []
     await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], progress=seen.append)
     last = {each.digest: each for each in seen}
-    assert all(each.done == each.size for each in last.values())
+    assert all(each.is_finished and each.done == each.size for each in last.values())
+    assert len([each for each in seen if each.is_finished]) == 3
     assert seen[-1].total_done == seen[-1].total_size == len(CONFIG) + 200_003
     assert [each.total_done for each in seen] == sorted(each.total_done for each in seen)
 

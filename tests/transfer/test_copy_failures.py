@@ -17,6 +17,8 @@ from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import (
     BlobUnknown,
     Denied,
+    DigestInvalid,
+    ErrorDetail,
     ManifestUnknown,
     RegistryError,
     TooManyRequests,
@@ -249,10 +251,13 @@ class Failing(Watched):
 
     failures: list[tuple[str, Exception]] = field(default_factory=list)
     answers_lost: bool = False
+    spared: int = 0
+    """How many of these calls succeed first."""
 
     async def perform(self, name: str, about: object, call: Coroutine[Any, Any, T]) -> T:
         due = next((each for each in self.failures if each[0] == name), None)
-        if due is None:
+        self.spared -= due is not None
+        if due is None or self.spared >= 0:
             return await super().perform(name, about, call)
         self.failures.remove(due)
         if self.answers_lost:
@@ -275,6 +280,30 @@ async def test_a_call_that_fails_for_once_is_repeated(call: str, *, answers_lost
     assert waits == [1.0]
     assert len(shelf.target.called("finish_upload")) == 2
     assert await left_behind(shelf.kept) == []
+
+
+@pytest.mark.parametrize("pushes_before", [0, 1])
+async def test_a_manifest_is_pushed_again_where_the_target_missed_what_it_references(
+    pushes_before: int,
+) -> None:
+    """As distribution does while a manifest of an index is pushed again at the same time."""
+    missed = DigestInvalid(
+        received=(
+            ErrorDetail("DIGEST_INVALID", "provided digest did not match uploaded content"),
+            ErrorDetail("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+        )
+    )
+    target = Failing(stored())
+    shelf = Shelf(target=target)
+    manifest = await push_image_of(shelf.source, b"one")
+    target.failures = [("push_manifest", missed)]
+    target.spared = pushes_before
+    run, waits = patient_run()
+    options = CopyOptions(referrers=True)
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], options, run=run)
+    assert await has_manifest(shelf.target, manifest)
+    assert await tags_of(shelf.target) == ["v1"]
+    assert waits == [1.0]
 
 
 async def test_a_target_that_asks_to_wait_is_waited_for() -> None:
