@@ -19,7 +19,12 @@ from ..spec.media_types import INDEXES
 from ..spec.references import fallback_tag
 from .blobs import BlobCopier
 from .closure import Part, parts
-from .errors import SourceManifestInvalid, SourceManifestMissing, SparseIndexRefused
+from .errors import (
+    SourceContentInvalid,
+    SourceManifestInvalid,
+    SourceManifestMissing,
+    SparseIndexRefused,
+)
 from .manifests import SourceManifests
 from .options import CopyOptions
 from .place import Place, Source, Target
@@ -182,6 +187,11 @@ class ManifestCopier:
         reached: list[Descriptor] = []
         if not (is_there and self._is_whole(wanted, chosen)):
             manifest = await self._manifests.get(wanted)
+            if depth and len(manifest.content) != wanted.size:  # clients would refuse the index
+                raise SourceContentInvalid(
+                    f"the manifest {wanted.digest} of {self._source} has {len(manifest.content)} "
+                    f"bytes; the index that lists it says {wanted.size}"
+                )
             reached = await self._copy_parts(manifest, chosen, depth)
             if not is_there:
                 await self._push(manifest, tags, chosen)

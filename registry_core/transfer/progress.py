@@ -46,8 +46,7 @@ class Meter:
 
     def found(self, blob: Descriptor) -> None:
         """Count a blob that is needed."""
-        if blob.digest not in self._done:  # else it failed before
-            self._total_size += blob.size
+        self._total_size += blob.size
         self._set(blob, 0)
 
     def fetched(self, blob: Descriptor, size: int) -> None:
@@ -66,6 +65,12 @@ class Meter:
     def finish(self, blob: Descriptor) -> None:
         """Count a blob as arrived."""
         self._set(blob, blob.size, is_finished=True)
+        del self._done[blob.digest]
+
+    def abandon(self, blob: Descriptor) -> None:
+        """Forget a blob that could not be copied."""
+        self._total_size -= blob.size
+        self._set(blob, 0)
         del self._done[blob.digest]
 
     def _set(self, blob: Descriptor, done: int, *, is_finished: bool = False) -> None:
