@@ -103,9 +103,8 @@ class CopyRun:
         self._has.setdefault((place.authority, digest), place.repository)
 
     def repository_with(self, place: Place[Target], digest: Digest) -> str | None:
-        """Return another repository of the same registry that has the blob; None: not known."""
-        found = self._has.get((place.authority, digest))
-        return found if found != place.repository else None
+        """Return a repository of the same registry that has the blob; None: not known."""
+        return self._has.get((place.authority, digest))
 
     async def attempt(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Call a coroutine function, and again if it fails in a way that may pass.

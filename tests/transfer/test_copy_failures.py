@@ -387,3 +387,16 @@ async def test_an_index_with_a_child_that_the_source_lacks_is_not_pushed() -> No
     with pytest.raises(RegistryError, match=r"source\.example/app does not have the manifest"):
         await copy_manifest(shelf.here, "lacking", shelf.there, ["lacking"])
     assert not await has_manifest(shelf.target, lacking)
+
+
+async def test_what_lacks_a_manifest_is_not_copied_as_a_blob_instead() -> None:
+    """The source has the inner index as a blob, too, and lacks what the index lists."""
+    shelf = Shelf(Watched(stored(require_children=False)))
+    inner = image_index(missing := image_manifest(b"nowhere"))
+    await push_layers(shelf.source, inner)
+    await push_manifest(shelf.source, "app", "inner", inner)
+    outer = image_index(manifests=[descriptor(inner, media_types.OCI_INDEX)])
+    await push_manifest(shelf.source, "app", "outer", outer)
+    with pytest.raises(RegistryError, match=str(Digest.of(missing))):
+        await copy_manifest(shelf.here, "outer", shelf.there, ["outer"])
+    assert not await has_manifest(shelf.target, outer)
