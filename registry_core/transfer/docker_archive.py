@@ -36,7 +36,7 @@ from ..spec.endpoints import PageQuery, Reference
 from ..spec.errors import BlobUnknown, DigestInvalid, ManifestUnknown
 from ..spec.manifest import Manifest, parse_manifest
 from .compression import GZIP, ZSTD, PackedLayer, compression_of, digest_of, packed
-from .layout_index import Selection, listed, load_document, load_object, spellings, tag_of
+from .layout_index import Selection, full_name, listed, load_document, load_object, tag_of
 from .local_blobs import LocalBlob, page_of
 from .local_files import FilesError, StoredFile
 from .tar_files import TarFiles
@@ -170,12 +170,11 @@ class DockerArchive:
         raise ManifestUnknown(f"{self._where} has no image whose manifest is {digest}")
 
     def _find_name(self, name: str) -> int:
-        wanted = spellings(name) | {name}
-        for names_of in (spellings, lambda known: {tag_of(known)}):
+        for key_of, wanted in ((full_name, full_name(name)), (tag_of, name)):
             found = [
                 number
                 for number, image in enumerate(self.images)
-                if any(wanted & names_of(known) for known in image.names)
+                if wanted in map(key_of, image.names)
             ]
             if len(found) > 1:
                 raise ManifestUnknown(
