@@ -153,8 +153,8 @@ def test_other_fields_of_the_index_are_kept() -> None:
 
 
 def test_a_tag_is_replaced_and_all_other_entries_stay() -> None:
-    platform = {"platform": {"os": "linux", "architecture": "arm64"}}
-    kept = [entry(ONE, "v1", **platform), entry(TWO), entry(TWO, "v3")]
+    platform = {"os": "linux", "architecture": "arm64"}
+    kept = [entry(ONE, "v1", platform=platform), entry(TWO), entry(TWO, "v3")]
 
     changed = index(*kept, entry(TWO, "v2")).with_manifest(MANIFEST, [Name("v2")])
 
