@@ -12,8 +12,9 @@ from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
+from registry_core.spec.referrers import fallback_tag
 from registry_core.storage.links import MAX_LINK_BYTES, Link
-from registry_core.storage.referrers import Referrers, fallback_tag
+from registry_core.storage.referrers import Referrers
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
 from tests.support.referrers import (
