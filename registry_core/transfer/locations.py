@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ..spec.digest import Digest
+from ..spec.endpoints import Reference
 from ..spec.errors import RegistryError
 from ..spec.names import is_tag, parse_name
 
@@ -254,3 +255,48 @@ def _name(repository: str, text: str) -> str:
         return parse_name(repository)
     except RegistryError as error:
         raise LocationInvalid(f"{text!r}: {error}") from None
+
+
+def source_reference(source: Location) -> Reference | None:
+    """Return what a location names in its repository, layout or archive.
+
+    None where it names nothing and that does not mean a tag: the only image of a layout.
+    """
+    if source.digest is not None:
+        return source.digest
+    if isinstance(source, RegistryLocation):
+        return source.tag or LATEST
+    return source.reference
+
+
+def target_tags(source: Location, target: Location) -> tuple[str, ...]:
+    """Return the tag that a copy sets: the target's own or, without one, the source's.
+
+    An archive of docker names images by repository and tag, so there the source is named with both.
+
+    :return: nothing where neither has a tag.
+    """
+    if isinstance(target, FileLocation):
+        named = target.reference or _name_of(source, target.transport)
+    else:
+        named = target.tag or _tag_of(source)
+    return (named,) if named else ()
+
+
+def _name_of(source: Location, transport: Transport) -> str | None:
+    if transport is not Transport.DOCKER_ARCHIVE:
+        return _tag_of(source)
+    if isinstance(source, FileLocation):
+        return source.reference
+    tag = _tag_of(source)
+    return f"{source.host}/{source.repository}:{tag}" if tag else None
+
+
+def _tag_of(source: Location) -> str | None:
+    """Return the tag of a source; of the name of an image, as layouts have it, the tag in it."""
+    if isinstance(source, RegistryLocation):
+        return source.tag or (LATEST if source.digest is None else None)
+    if source.reference is None or is_tag(source.reference):
+        return source.reference
+    tag = source.reference.rpartition("/")[2].partition(":")[2]
+    return tag if is_tag(tag) else None

@@ -157,10 +157,12 @@ def _read_registry(table: Table) -> SyncRegistry:
 
 def _read_images(table: Table) -> SyncImage | SyncTags:
     table.expect_only((*_COMMON, "repositories", "tags", "exclude"))
-    nothing = RegistryLocation("", "")
-    source = _parsed(table, "source", parse_location) or nothing
-    target = _parsed(table, "target", parse_location) or nothing
-    if isinstance(target, RegistryLocation) and target.digest:
+    source = _parsed(table, "source", parse_location)
+    target = _parsed(table, "target", parse_location)
+    if source is None or target is None:  # there is a problem, so what is returned is not used
+        nothing = RegistryLocation("", "")
+        return SyncImage(nothing, nothing)
+    if target.digest:
         table.problem("target must not have a digest: it is the source's", "target")
     if source.is_whole:
         if not target.is_whole:
@@ -224,8 +226,8 @@ def _parsed(table: Table, key: str, parse: Callable[[str], _Parsed]) -> _Parsed 
 def _check_targets(entries: tuple[SyncEntry, ...], problems: Problems) -> None:
     """Add a problem for each image that two entries write, and for each that is its own source."""
     written: dict[Location, int] = {}
-    for entry in entries:
-        if str(entry.what.source) == str(entry.what.target) != "/":
+    for entry in entries if not problems.found else ():
+        if str(entry.what.source) == str(entry.what.target):
             problems.add(entry.line, "source and target are the same")
         if isinstance(entry.what, SyncImage) and not entry.what.target.is_whole:
             line = written.setdefault(entry.what.target, entry.line)

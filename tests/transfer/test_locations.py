@@ -18,6 +18,8 @@ from registry_core.transfer.locations import (
     canonical_host,
     parse_location,
     parse_registry_root,
+    source_reference,
+    target_tags,
 )
 
 DIGEST = Digest.of(b"content")
@@ -148,3 +150,48 @@ def test_hosts_have_one_form() -> None:
     assert canonical_host("Index.Docker.io") == "docker.io"
     with pytest.raises(LocationInvalid, match="is not a registry"):
         canonical_host("app")
+
+
+@pytest.mark.parametrize(
+    "text, reference",
+    [
+        ("r.example/app", "latest"),
+        ("r.example/app:v1", "v1"),
+        (f"r.example/app:v1@{DIGEST}", DIGEST),
+        ("oci:images", None),
+        ("oci:images:v1", "v1"),
+        (f"oci:images@{DIGEST}", DIGEST),
+        ("docker-archive:a.tar:@0", "@0"),
+    ],
+)
+def test_what_a_source_names(text: str, reference: object) -> None:
+    assert source_reference(parse_location(text)) == reference
+
+
+@pytest.mark.parametrize(
+    "source, target, tag",
+    [
+        ("r.example/app:v1", "o.example/app:v2", "v2"),
+        ("r.example/app:v1", "o.example/app", "v1"),
+        ("r.example/app", "o.example/app", "latest"),
+        (f"r.example/app:v1@{DIGEST}", "o.example/app", "v1"),
+        (f"r.example/app@{DIGEST}", "o.example/app", None),
+        (f"r.example/app@{DIGEST}", "o.example/app:v1", "v1"),
+        ("oci:images:v1", "o.example/app", "v1"),
+        ("oci:images:r.example:5000/app:v1", "o.example/app", "v1"),
+        ("oci:images:r.example:5000/app", "o.example/app", None),
+        ("oci:images", "o.example/app", None),
+        ("docker-archive:a.tar:@0", "o.example/app", None),
+        ("r.example/app:v1", "oci:images", "v1"),
+        ("r.example/app:v1", "oci-archive:images.tar:v2", "v2"),
+        ("r.example/app:v1", "docker-archive:a.tar", "r.example/app:v1"),
+        (f"r.example/app:v1@{DIGEST}", "docker-archive:a.tar", "r.example/app:v1"),
+        (f"r.example/app@{DIGEST}", "docker-archive:a.tar", None),
+        ("docker-archive:b.tar:app:v1", "docker-archive:a.tar", "app:v1"),
+    ],
+)
+def test_the_tag_is_the_targets_or_else_the_sources(
+    source: str, target: str, tag: str | None
+) -> None:
+    expected = () if tag is None else (tag,)
+    assert target_tags(parse_location(source), parse_location(target)) == expected
