@@ -50,6 +50,9 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         "tag",
         "trash",
         "usage",
+        "copy",
+        "sync",
+        "import",
         "auth",
     ]
 

@@ -122,6 +122,14 @@ class FileLocation:
         return replace(self, reference=None, digest=None)
 
 
+@dataclass(frozen=True)
+class Selected:
+    """What a source names: a tag or a digest, and the tag that it has there, if any."""
+
+    reference: Reference
+    tag: str | None = None
+
+
 Location: TypeAlias = RegistryLocation | FileLocation
 
 
@@ -257,46 +265,33 @@ def _name(repository: str, text: str) -> str:
         raise LocationInvalid(f"{text!r}: {error}") from None
 
 
-def source_reference(source: Location) -> Reference | None:
-    """Return what a location names in its repository, layout or archive.
 
-    None where it names nothing and that does not mean a tag: the only image of a layout.
-    """
+def selected_in_registry(source: RegistryLocation) -> Selected:
+    """Return what a location names in its repository. Without tag and digest it is ``latest``."""
     if source.digest is not None:
-        return source.digest
-    if isinstance(source, RegistryLocation):
-        return source.tag or LATEST
-    return source.reference
+        return Selected(source.digest, source.tag)
+    tag = source.tag or LATEST
+    return Selected(tag, tag)
 
 
-def target_tags(source: Location, target: Location) -> tuple[str, ...]:
+def target_tags(source: Location, tag: str | None, target: Location) -> tuple[str, ...]:
     """Return the tag that a copy sets: the target's own or, without one, the source's.
 
     An archive of docker names images by repository and tag, so there the source is named with both.
 
+    :param tag: that of what is copied.
     :return: nothing where neither has a tag.
     """
-    if isinstance(target, FileLocation):
-        named = target.reference or _name_of(source, target.transport)
+    if isinstance(target, RegistryLocation):
+        named = target.tag or tag
+    elif target.transport is Transport.DOCKER_ARCHIVE:
+        named = target.reference or _name_of(source, tag)
     else:
-        named = target.tag or _tag_of(source)
+        named = target.reference or tag
     return (named,) if named else ()
 
 
-def _name_of(source: Location, transport: Transport) -> str | None:
-    if transport is not Transport.DOCKER_ARCHIVE:
-        return _tag_of(source)
+def _name_of(source: Location, tag: str | None) -> str | None:
     if isinstance(source, FileLocation):
-        return source.reference
-    tag = _tag_of(source)
+        return source.reference if source.reference and ":" in source.reference else None
     return f"{source.host}/{source.repository}:{tag}" if tag else None
-
-
-def _tag_of(source: Location) -> str | None:
-    """Return the tag of a source; of the name of an image, as layouts have it, the tag in it."""
-    if isinstance(source, RegistryLocation):
-        return source.tag or (LATEST if source.digest is None else None)
-    if source.reference is None or is_tag(source.reference):
-        return source.reference
-    tag = source.reference.rpartition("/")[2].partition(":")[2]
-    return tag if is_tag(tag) else None

@@ -14,11 +14,12 @@ from registry_core.transfer.locations import (
     LocationInvalid,
     RegistryLocation,
     RegistryRoot,
+    Selected,
     Transport,
     canonical_host,
     parse_location,
     parse_registry_root,
-    source_reference,
+    selected_in_registry,
     target_tags,
 )
 
@@ -153,45 +154,41 @@ def test_hosts_have_one_form() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, reference",
+    "text, reference, tag",
     [
-        ("r.example/app", "latest"),
-        ("r.example/app:v1", "v1"),
-        (f"r.example/app:v1@{DIGEST}", DIGEST),
-        ("oci:images", None),
-        ("oci:images:v1", "v1"),
-        (f"oci:images@{DIGEST}", DIGEST),
-        ("docker-archive:a.tar:@0", "@0"),
+        ("r.example/app", "latest", "latest"),
+        ("r.example/app:v1", "v1", "v1"),
+        (f"r.example/app:v1@{DIGEST}", DIGEST, "v1"),
+        (f"r.example/app@{DIGEST}", DIGEST, None),
     ],
 )
-def test_what_a_source_names(text: str, reference: object) -> None:
-    assert source_reference(parse_location(text)) == reference
+def test_what_a_location_names_in_a_registry(
+    text: str, reference: Digest | str, tag: str | None
+) -> None:
+    location = parse_location(text)
+    assert isinstance(location, RegistryLocation)
+    assert selected_in_registry(location) == Selected(reference, tag)
 
 
 @pytest.mark.parametrize(
-    "source, target, tag",
+    "source, tag, target, named",
     [
-        ("r.example/app:v1", "o.example/app:v2", "v2"),
-        ("r.example/app:v1", "o.example/app", "v1"),
-        ("r.example/app", "o.example/app", "latest"),
-        (f"r.example/app:v1@{DIGEST}", "o.example/app", "v1"),
-        (f"r.example/app@{DIGEST}", "o.example/app", None),
-        (f"r.example/app@{DIGEST}", "o.example/app:v1", "v1"),
-        ("oci:images:v1", "o.example/app", "v1"),
-        ("oci:images:r.example:5000/app:v1", "o.example/app", "v1"),
-        ("oci:images:r.example:5000/app", "o.example/app", None),
-        ("oci:images", "o.example/app", None),
-        ("docker-archive:a.tar:@0", "o.example/app", None),
-        ("r.example/app:v1", "oci:images", "v1"),
-        ("r.example/app:v1", "oci-archive:images.tar:v2", "v2"),
-        ("r.example/app:v1", "docker-archive:a.tar", "r.example/app:v1"),
-        (f"r.example/app:v1@{DIGEST}", "docker-archive:a.tar", "r.example/app:v1"),
-        (f"r.example/app@{DIGEST}", "docker-archive:a.tar", None),
-        ("docker-archive:b.tar:app:v1", "docker-archive:a.tar", "app:v1"),
+        ("r.example/app:v1", "v1", "o.example/app:v2", "v2"),
+        ("r.example/app:v1", "v1", "o.example/app", "v1"),
+        ("oci:images", "v1", "o.example/app", "v1"),
+        (f"r.example/app@{DIGEST}", None, "o.example/app", None),
+        (f"r.example/app@{DIGEST}", None, "o.example/app:v1", "v1"),
+        ("r.example/app:v1", "v1", "oci:images", "v1"),
+        ("r.example/app:v1", "v1", "oci-archive:images.tar:v2", "v2"),
+        ("r.example/app:v1", "v1", "docker-archive:a.tar", "r.example/app:v1"),
+        (f"r.example/app@{DIGEST}", None, "docker-archive:a.tar", None),
+        ("docker-archive:b.tar:app:v1", "v1", "docker-archive:a.tar", "app:v1"),
+        ("oci:images:v1", "v1", "docker-archive:a.tar", None),
+        ("oci:images:v1", "v1", "docker-archive:a.tar:app:v2", "app:v2"),
     ],
 )
 def test_the_tag_is_the_targets_or_else_the_sources(
-    source: str, target: str, tag: str | None
+    source: str, tag: str | None, target: str, named: str | None
 ) -> None:
-    expected = () if tag is None else (tag,)
-    assert target_tags(parse_location(source), parse_location(target)) == expected
+    expected = () if named is None else (named,)
+    assert target_tags(parse_location(source), tag, parse_location(target)) == expected

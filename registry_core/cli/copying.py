@@ -1,0 +1,88 @@
+"""The work of the commands that copy: places are opened, and copied between."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+
+from ..globs import TagNameGlobs
+from ..transfer.copy import copy_manifest, copy_tags
+from ..transfer.locations import target_tags
+from ..transfer.options import CopyOptions
+from ..transfer.place import Place, Source, Target
+from ..transfer.progress import OnProgress
+from ..transfer.report import CopyReport
+from ..transfer.run import CopyRun
+from ..transfer.sync import matching_tags
+from .copy_report import show_copies
+from .places import Places
+from .registry_access import Access
+from .storage_commands import CommandFailed
+
+_EVERY_TAG = TagNameGlobs(("*",))
+_NO_TAG = TagNameGlobs()
+
+
+async def copy_as_described(
+    arguments: argparse.Namespace,
+    source_access: Access,
+    target_access: Access,
+    environment: Mapping[str, str],
+) -> CopyReport:
+    """Copy what the arguments of `copy` or `import` describe.
+
+    :raises RegistryError: it cannot be copied.
+    :raises CommandFailed: a location cannot be accessed as the options say.
+    """
+    async with Places.open(environment, recheck=arguments.recheck) as places:
+        source = await places.source(arguments.source, source_access)
+        target = await places.target(arguments.target, target_access)
+        run = places.copy_run(
+            arguments.parallel,
+            [target_access],
+            imports=arguments.imports,
+            must_fetch=arguments.no_stream,
+        )
+        with show_copies(quiet=arguments.quiet) as show:
+            on_progress = partial(show, str(arguments.source))
+            if arguments.all_tags:
+                return await _copy_all(arguments, source, target, run, on_progress)
+            return await _copy_one(arguments, places, source, target, run, on_progress)
+
+
+async def _copy_all(
+    arguments: argparse.Namespace,
+    source: Place[Source],
+    target: Place[Target],
+    run: CopyRun,
+    on_progress: OnProgress,
+) -> CopyReport:
+    tags = await matching_tags(source, _EVERY_TAG, _NO_TAG)
+    if not tags:
+        raise CommandFailed(f"{arguments.source} has no tags")
+    return await copy_tags(source, tags, target, _options(arguments), on_progress, run=run)
+
+
+async def _copy_one(
+    arguments: argparse.Namespace,
+    places: Places,
+    source: Place[Source],
+    target: Place[Target],
+    run: CopyRun,
+    on_progress: OnProgress,
+) -> CopyReport:
+    selected = await places.select(source, arguments.source)
+    tags = target_tags(arguments.source, selected.tag, arguments.target)
+    return await copy_manifest(
+        source, selected.reference, target, tags, _options(arguments), on_progress, run=run
+    )
+
+
+def _options(arguments: argparse.Namespace) -> CopyOptions:
+    return CopyOptions(
+        platforms=tuple(arguments.platform),
+        referrers=arguments.referrers,
+        parallel=arguments.parallel,
+        dry_run=arguments.dry_run,
+    )
