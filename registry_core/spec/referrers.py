@@ -1,18 +1,12 @@
-"""Referrers: how a manifest is described in its subject's list, and the tag that can hold a list.
+"""Referrers: how a manifest is described in its subject's list.
 
-Source: OCI distribution-spec, "Listing Referrers" and "Referrers Tag Schema".
+Source: OCI distribution-spec, "Listing Referrers".
 """
 
 from __future__ import annotations
 
 from .descriptor import Descriptor
-from .digest import Digest
 from .manifest import Manifest
-
-
-def fallback_tag(subject: Digest) -> str:
-    """Return the tag of the index that clients keep themselves: "Referrers Tag Schema"."""
-    return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
 
 
 def describe_referrer(manifest: Manifest) -> Descriptor:

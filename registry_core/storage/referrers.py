@@ -26,7 +26,8 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
-from ..spec.referrers import describe_referrer, fallback_tag
+from ..spec.references import fallback_tag
+from ..spec.referrers import describe_referrer
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import (

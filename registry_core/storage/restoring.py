@@ -27,7 +27,7 @@ from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.media_types import MANIFESTS
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
-from ..spec.referrers import fallback_tag
+from ..spec.references import fallback_tag
 from .links import Link, put_link
 from .manifests import Manifests
 from .tag_rows import TagListing

@@ -11,14 +11,16 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 
 
-class _ReferrersLister(Protocol):
+class ReferrersLister(Protocol):
+    """Lists referrers."""
+
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
     ) -> Listing[Descriptor]:
         """See `registry.Lister`."""
 
 
-class Source(Reader, _ReferrersLister, Protocol):
+class Source(Reader, ReferrersLister, Protocol):
     """What is copied from: a `Reader` that lists tags and referrers."""
 
     async def list_tags(
@@ -27,7 +29,7 @@ class Source(Reader, _ReferrersLister, Protocol):
         """See `registry.Lister`."""
 
 
-class Target(Reader, Writer, Stager, _ReferrersLister, Protocol):
+class Target(Reader, Writer, Stager, ReferrersLister, Protocol):
     """What is copied to: a `Reader`, to find what is there, and a `Writer`.
 
     Where ``push_manifest`` returns None as the subject of a manifest that names one, the target
@@ -36,7 +38,7 @@ class Target(Reader, Writer, Stager, _ReferrersLister, Protocol):
     """
 
 
-Registry_co = TypeVar("Registry_co", bound=Reader, covariant=True)
+Registry_co = TypeVar("Registry_co", covariant=True)
 
 
 @dataclass(frozen=True)

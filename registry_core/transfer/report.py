@@ -107,15 +107,13 @@ class Tally:
     tags: dict[str, Digest] = field(default_factory=dict)
     present_tags: dict[str, Digest] = field(default_factory=dict)
     failures: dict[str, RegistryError] = field(default_factory=dict)
-    bytes_read: int = 0
-
     def count_manifest(self, outcome: Outcome, size: int) -> None:
         self.manifests[outcome] += Amount(1, size)
 
     def count_blob(self, outcome: Outcome, size: int) -> None:
         self.blobs[outcome] += Amount(1, size)
 
-    def report(self) -> CopyReport:
+    def report(self, bytes_read: int) -> CopyReport:
         """Return what was counted so far."""
         return CopyReport(
             self.source,
@@ -126,5 +124,5 @@ class Tally:
             dict(sorted(self.tags.items())),
             dict(sorted(self.present_tags.items())),
             dict(sorted(self.failures.items())),
-            self.bytes_read,
+            bytes_read,
         )
