@@ -1,0 +1,248 @@
+"""Uploads to a registry over HTTP: begun, continued where they stopped, finished and cancelled.
+
+The state of an upload is its ``Location``. Bodies are sent in chunks of a bounded size to registries
+that say how large those may be, so that they pass the limits of a Functions host and can be sent
+again; and in one piece to the others.
+
+Source: OCI distribution-spec, "Pushing a blob monolithically", "Pushing a blob in chunks".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
+
+from ..registry import Chunk, Upload, UploadOutOfOrder
+from ..spec.descriptor import Descriptor
+from ..spec.digest import SHA256, Digest
+from ..spec.endpoints import AppendUpload, CancelUpload, GetUpload, StartUpload
+from ..spec.errors import (
+    BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    DigestInvalid,
+    NameUnknown,
+    RangeInvalid,
+    RegistryError,
+)
+from ..spec.media_types import OCTET_STREAM
+from ..spec.names import parse_name
+from ..spec.ranges import ByteRange, parse_content_range
+from .blobs import Blobs
+from .bodies import MakeBody, OneShot, whole
+from .chunks import ChunkedBody, ChunkLimits
+from .meanings import about, is_passing, malformed
+from .session import Answer, Session
+
+_log = logging.getLogger(__name__)
+
+# Bytes. What is no larger is sent with the PUT that ends the upload, by every client and registry.
+SENT_WITH_PUT = 2**20
+
+# How often a chunk of which nothing arrives is sent again, and the seconds before; they double.
+_MOST_RESUMED = 5
+_FIRST_DELAY = 0.5
+
+# Seconds that the end of a failed push may be delayed by the attempt to cancel it.
+_CANCELLING = 5.0
+
+_OCTETS: Mapping[str, str] = {"Content-Type": OCTET_STREAM}
+
+
+@dataclass
+class Uploads:
+    """`Writer`'s methods for uploads. ``limits``: what the registry last said about chunks."""
+
+    session: Session
+    blobs: Blobs
+    limits: ChunkLimits = field(default_factory=ChunkLimits)
+
+    async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+        """See `Writer`. One POST."""
+        other = None if algorithm == SHA256 else algorithm
+        endpoint = StartUpload(parse_name(repository), algorithm=other)
+        accepted = (HTTPStatus.ACCEPTED,)
+        with about(self.session, repository, NameUnknown):
+            async with self.session.request("POST", endpoint, body=b"", ok=accepted) as answer:
+                return self.begun(answer, repository)
+
+    def begun(self, answer: Answer, repository: str) -> Upload:
+        """Return the upload that an answer to a POST has begun."""
+        self.limits = ChunkLimits(
+            _length(answer, "OCI-Chunk-Min-Length"), _length(answer, "OCI-Chunk-Max-Length")
+        )
+        state = _location(answer)
+        if state is None:
+            raise malformed("the upload has no Location")
+        name = urlsplit(state).path.rstrip("/").rpartition("/")[2]
+        return Upload(repository, answer.headers.get("Docker-Upload-UUID") or name, 0, state)
+
+    async def get_upload(self, upload: Upload) -> Upload:
+        """See `Writer`. One GET."""
+        _check_state(upload)
+        known = (HTTPStatus.NO_CONTENT, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        with about(self.session, upload.repository, BlobUploadUnknown):
+XX
+
+    async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
+        """See `Writer`. One PATCH, or one for each of the chunks that the registry takes.
+
+        After an exception, a part of the piece may have arrived; `get_upload` says how much.
+        """
+        upload = await self.at(upload, chunk.start)
+        body = ChunkedBody(chunk)
+        length = self.limits.length
+        if length is None:
+            return await self._stream(upload, body)
+        while not body.has_ended:
+            data = await body.take(length)
+            upload = await self._deliver(upload, data) if data else upload
+        return upload
+
+    async def finish(self, upload: Upload, digest: Digest, body: ChunkedBody) -> Descriptor:
+        """Append a body, and make the whole a blob: one PUT, after PATCHes of what is not small."""
+        length = self.limits.length
+        last = await body.take(length or SENT_WITH_PUT)
+        while length is not None and not body.has_ended:
+            upload = await self._deliver(upload, last)
+            last = await body.take(length)
+        if not body.has_ended:
+            body.put_back(last)
+            upload, last = await self._stream(upload, body), b""
+        done = await self._deliver(upload, last, digest)
+        return Descriptor(OCTET_STREAM, digest, done.offset)
+
+    async def cancel_upload(self, upload: Upload) -> None:
+        """See `Writer`. One DELETE."""
+        _check_state(upload)
+        cancelled = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.OK)
+        with about(self.session, upload.repository, BlobUploadUnknown):
+            scopes = CancelUpload(upload.repository, upload.id).scopes
+            async with self.session.request("DELETE", upload.state, ok=cancelled, scopes=scopes):
+                return
+
+    async def discard(self, upload: Upload) -> None:
+        """Cancel an upload that has failed, if the registry lets itself be reached."""
+        try:
+            async with asyncio.timeout(_CANCELLING):
+                await self.cancel_upload(upload)
+        except (RegistryError, TimeoutError) as error:
+            _log.debug("upload %s of %s is left behind: %s", upload.id, upload.repository, error)
+
+    async def at(self, upload: Upload, start: int | None) -> Upload:
+        """Return the upload at the offset ``start``; None: at its own.
+
+        :raises UploadOutOfOrder: it is at another one.
+        """
+        _check_state(upload)
+        if start is None or start == upload.offset:
+            return upload
+        current = await self.get_upload(upload)
+        if current.offset != start:
+            raise UploadOutOfOrder(current)
+        return current
+
+    async def _stream(self, upload: Upload, body: ChunkedBody) -> Upload:
+        """Append all of a body with one PATCH, which cannot be sent again."""
+        body.put_back(await body.take(1))
+        if body.has_ended:
+            return upload  # there is nothing to send
+        before = body.received - body.buffered
+        try:
+            done = await self._patch(upload, OneShot(body.rest()), None)
+        except RegistryError:
+            if body.failure is not None:
+                raise body.failure from None
+            raise
+        end = upload.offset + body.received - before
+        return _arrived(done or replace(upload, offset=end), end)
+
+    async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
+        """Append a chunk; with a digest, finish the upload with it.
+
+        It is sent again, from where the registry says that it stopped.
+
+        :raises UploadOutOfOrder: another request has continued the upload.
+        """
+        start, failures = upload.offset, 0
+        end = start + len(data)
+        while True:
+            try:
+                return await self._attempt(upload, data[upload.offset - start :], digest)
+            except RegistryError as error:
+                failures += 1
+                current = await self._look(error, upload, digest, failures)
+            if current is None:
+                return replace(upload, offset=end)
+            if not start <= current.offset <= end:
+                raise UploadOutOfOrder(current)
+            if current.offset > upload.offset:
+                failures = 1
+            upload = current
+
+    async def _attempt(self, upload: Upload, data: bytes, digest: Digest | None) -> Upload:
+        end = upload.offset + len(data)
+        if digest is not None:
+            await self._put(upload, digest, data)
+            return replace(upload, offset=end)
+        if not data:
+            return upload
+        position = ByteRange(upload.offset, end - 1)
+        done = await self._patch(upload, lambda: whole(data), position)
+        return _arrived(done, end)
+
+    async def _look(
+        self, error: RegistryError, upload: Upload, digest: Digest | None, failures: int
+    ) -> Upload | None:
+        """Return where an upload stands after a failed request; None if it is finished.
+
+        :raises RegistryError: it is not worth another attempt.
+        :raises UploadOutOfOrder: the registry expects another chunk, though none has failed before.
+        """
+        out_of_order = isinstance(error, RangeInvalid)
+        if out_of_order and failures == 1:
+            raise UploadOutOfOrder(await self.get_upload(upload)) from error
+        if failures > _MOST_RESUMED or not (out_of_order or is_passing(error)):
+            raise error
+        await asyncio.sleep(_FIRST_DELAY * 2 ** (failures - 1))
+        try:
+            # ``Range: 0-0`` is an empty upload, or one of a byte: one that refuses its first byte.
+            return await self.get_upload(replace(upload, offset=max(upload.offset, out_of_order)))
+        except (BlobUploadUnknown, BlobUploadInvalid):
+            if digest is not None and await self._has(upload.repository, digest):
+                return None
+            raise error from None
+
+    async def _has(self, repository: str, digest: Digest) -> bool:
+        try:
+            await self.blobs.resolve_blob(repository, digest)
+        except BlobUnknown:
+            return False
+        return True
+
+    async def _patch(self, upload: Upload, body: MakeBody, position: ByteRange | None) -> Upload:
+        """Send a PATCH and return the upload as the answer says.
+
+        :param position: where the body belongs; None if its length is not known yet.
+        """
+        headers = {"Content-Type": OCTET_STREAM}
+        if position is not None:
+            headers["Content-Range"] = f"{position.start}-{position.end}"
+        async with self._request(
+            "PATCH", upload, upload.state, (HTTPStatus.ACCEPTED,), body, headers
+        ) as answer:
+            return _progress(answer, upload, position.end + 1 if position else None)
+
+    async def _put(self, upload: Upload, digest: Digest, data: bytes) -> None:
+        headers = {"Content-Type": OCTET_STREAM}
+        url = with_query(upload.state, digest=digest)
+        body = data if len(data) <= SENT_WITH_PUT else lambda: whole(data)
+        created = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+        async with self._request("PUT", upload, url, created, body, headers) as answer:
+            stated = answer.headers.get("Docker-Content-Digest")
+        if stated and stated != str(digest):
+            raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
