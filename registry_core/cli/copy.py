@@ -148,10 +148,11 @@ def _run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 async def _copy(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     _check(arguments)
+    source_access, target_access = read_access(arguments)
     # Imported late: options are checked, and help is printed, without the client.
     from .copying import copy_as_described
 
-    report = await copy_as_described(arguments, *read_access(arguments), environment)
+    report = await copy_as_described(arguments, source_access, target_access, environment)
     _print(arguments, report)
     return PROBLEMS if report.failures else DONE
 
