@@ -6,22 +6,17 @@ import argparse
 from collections.abc import Mapping
 from functools import partial
 
-from ..globs import TagNameGlobs
-from ..transfer.copy import copy_manifest, copy_tags
+from ..transfer.copy import copy_manifest, copy_tags, list_tags
 from ..transfer.locations import target_tags
 from ..transfer.options import CopyOptions
 from ..transfer.place import Place, Source, Target
 from ..transfer.progress import OnProgress
 from ..transfer.report import CopyReport
 from ..transfer.run import CopyRun
-from ..transfer.sync import matching_tags
 from .copy_report import show_copies
 from .places import Places
 from .registry_access import Access
 from .storage_commands import CommandFailed
-
-_EVERY_TAG = TagNameGlobs(("*",))
-_NO_TAG = TagNameGlobs()
 
 
 async def copy_as_described(
@@ -48,7 +43,9 @@ async def copy_as_described(
             on_progress = partial(show, str(arguments.source))
             if arguments.all_tags:
                 return await _copy_all(arguments, source, target, run, on_progress)
-            return await _copy_one(arguments, places, source, target, run, on_progress)
+            return await _copy_one(
+                arguments, places, source, target, run=run, on_progress=on_progress
+            )
 
 
 async def _copy_all(
@@ -58,7 +55,7 @@ async def _copy_all(
     run: CopyRun,
     on_progress: OnProgress,
 ) -> CopyReport:
-    tags = await matching_tags(source, _EVERY_TAG, _NO_TAG)
+    tags = await list_tags(source)
     if not tags:
         raise CommandFailed(f"{arguments.source} has no tags")
     return await copy_tags(source, tags, target, _options(arguments), on_progress, run=run)
@@ -69,6 +66,7 @@ async def _copy_one(
     places: Places,
     source: Place[Source],
     target: Place[Target],
+    *,
     run: CopyRun,
     on_progress: OnProgress,
 ) -> CopyReport:

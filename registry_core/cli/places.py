@@ -201,8 +201,8 @@ def _tls(access: Access) -> Tls:
     }
     if not (found[".crt"] or found[".cert"]):
         raise CommandFailed(
-            f"the folder {access.cert_dir} has no certificates: *.crt of authorities, or *.cert and "
-            "*.key of the client",
+            f"the folder {access.cert_dir} has no certificates: *.crt of authorities, or *.cert "
+            "and *.key of the client",
             MISCONFIGURED,
         )
     certificate = found[".cert"][0] if found[".cert"] else None

@@ -127,7 +127,7 @@ async def _copy(
                 opener,
                 options,
                 run,
-                lambda entry, progress: show(str(entry), progress),
-                done,
+                on_progress=lambda entry, progress: show(str(entry), progress),
+                on_entry=done,
             )
     return reports

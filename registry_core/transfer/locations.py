@@ -265,7 +265,6 @@ def _name(repository: str, text: str) -> str:
         raise LocationInvalid(f"{text!r}: {error}") from None
 
 
-
 def selected_in_registry(source: RegistryLocation) -> Selected:
     """Return what a location names in its repository. Without tag and digest it is ``latest``."""
     if source.digest is not None:

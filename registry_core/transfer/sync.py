@@ -1,4 +1,4 @@
-"""What a document of `sync_document` lists is copied, entry by entry; one that fails stops no other."""
+"""Copies what a document lists, entry by entry; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from ..globs import TagNameGlobs
 from ..registry import Listing
 from ..spec.endpoints import PageQuery
 from ..spec.errors import RegistryError
-from .copy import copy_manifest, copy_tags
+from .copy import copy_manifest, copy_tags, list_tags
 from .locations import Location, RegistryRoot, Selected, target_tags
 from .options import CopyOptions
 from .place import Place, Source, Target
@@ -71,6 +70,7 @@ async def sync(
     opener: Opener,
     options: CopyOptions,
     run: CopyRun,
+    *,
     on_progress: Callable[[SyncEntry, CopyProgress], None],
     on_entry: Callable[[EntryReport], None],
 ) -> None:
@@ -117,9 +117,7 @@ class _EntrySync:
                 await self._registry(what)
         except RegistryError as error:
             self._failures[str(what.source)] = error
-        return EntryReport(
-            self._entry, tuple(self._copies), self._failures, tuple(self._unmatched)
-        )
+        return EntryReport(self._entry, tuple(self._copies), self._failures, tuple(self._unmatched))
 
     async def _image(self, image: SyncImage) -> None:
         source = await self._opener.source(image.source)
@@ -141,7 +139,7 @@ class _EntrySync:
     async def _tags(self, tags: SyncTags) -> None:
         source = await self._opener.source(tags.source)
         target = await self._opener.target(tags.target)
-        matching = await matching_tags(source, tags.tags, tags.exclude)
+        matching = await list_tags(source, tags.tags, tags.exclude)
         if not matching:
             self._unmatched.append(str(tags.source))
             return
@@ -164,22 +162,6 @@ class _EntrySync:
                 self._failures[str(source)] = error
         if not found:
             self._unmatched.append(str(what.source))
-
-
-async def matching_tags(
-    source: Place[Source], tags: TagNameGlobs, exclude: TagNameGlobs
-) -> tuple[str, ...]:
-    """Return the tags of a place that match ``tags`` and not ``exclude``.
-
-    :raises NameUnknown: the repository does not exist.
-    """
-    found: list[str] = []
-    page: PageQuery | None = PageQuery()
-    while page is not None:
-        listing = await source.registry.list_tags(source.repository, page)
-        found += [tag.name for tag in listing.entries]
-        page = listing.next
-    return tuple(tag for tag in found if tags.match(tag) and not exclude.match(tag))
 
 
 async def _repositories(catalog: Catalog, what: SyncRegistry) -> AsyncIterator[str]:

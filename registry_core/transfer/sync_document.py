@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from ..glob_coverage import repository_glob_problem, tag_glob_problem
 from ..globs import RepositoryGlobs, TagNameGlobs
-from ..toml_tables import Problems, Source, Table, parse_toml
+from ..toml_tables import Problems, Table, parse_toml
 from .locations import (
     Location,
     LocationInvalid,
@@ -120,8 +120,8 @@ def parse_document(text: str, file: str) -> SyncDocument:
     if file.endswith((".yml", ".yaml")) or _is_yaml(text):
         problems.add(
             1,
-            "this is YAML, as of regsync or skopeo; a document of moorage sync is TOML: docs/sync.md "
-            "has a table that translates the keys",
+            "this is YAML, as of regsync or skopeo; a document of moorage sync is TOML: "
+            "docs/sync.md has a table that translates the keys",
         )
     problems.raise_any()
     content, source = parse_toml(text, problems)
@@ -260,8 +260,8 @@ def _read_access(table: Table) -> RegistryAccess:
     for key in ("password", "token"):
         if key in table.content:
             table.problem(
-                f"a {key} does not belong in a document: use password_env, the name of a variable of "
-                "the environment, or password_file",
+                f"a {key} does not belong in a document: use password_env, the name of a variable "
+                "of the environment, or password_file",
                 key,
             )
     table.expect_only((*keys, "password", "token"))

@@ -134,7 +134,10 @@ REGISTRY = '[registries."r.example"]\n'
         (f'{SYNC}\n[registries."app"]', "4: 'app' is not a registry"),
         (f"{SYNC}\n[registries]\na = 1", '5: a must be written as [registries."a"]'),
         (f'{SYNC}\n{REGISTRY}password = "x"', "5: a password does not belong in a document"),
-        (f'{SYNC}\n{REGISTRY}username = "x"', "4: the registry has a username; it lacks password_e"),
+        (
+            f'{SYNC}\n{REGISTRY}username = "x"',
+            "4: the registry has a username; it lacks",
+        ),
         (f'{SYNC}\n{REGISTRY}password_env = "X"', "5: the registry lacks username"),
         (
             f'{SYNC}\n{REGISTRY}username = "x"\npassword_env = "$X"',
