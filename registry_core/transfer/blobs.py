@@ -24,10 +24,10 @@ class BlobCopier:
     tally: Tally
     meter: Meter
 
-    async def copy(self, blob: Descriptor, *, required: bool = True) -> None:
+    async def copy(self, blob: Descriptor, *, required: bool = True) -> bool:
         """Make a blob of the source one of the target, unless it is.
 
-        :param required: False: the source need not have it.
+        :param required: False: the source need not have it. Then returns whether it has.
         :raises BlobUnknown: the source does not have it.
         :raises SourceContentInvalid: what the source has is something else.
         :raises NotFetched: storage cannot fetch it, and its bytes must not pass through here.
@@ -36,6 +36,7 @@ class BlobCopier:
         if outcome is Outcome.ABSENT and required:
             self.forget(blob.digest)
             raise BlobUnknown(f"{self.source} does not have the blob {blob.digest}")
+        return outcome is not Outcome.ABSENT
 
     def forget(self, digest: Digest) -> None:
         """Look for a blob at the target again, the next time it is needed."""

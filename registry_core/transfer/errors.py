@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from ..spec.endpoints import Reference
 from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown
+
+
+class SourceManifestMissing(ManifestUnknown):
+    """The source does not have a manifest; ``reference`` says which one."""
+
+    def __init__(self, place: object, reference: Reference) -> None:
+        super().__init__(f"{place} does not have the manifest {reference}")
+        self.reference = reference
 
 
 class SourceContentInvalid(DigestInvalid):

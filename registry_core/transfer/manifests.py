@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..aio import off_loop
+from ..caches import Cache
 from ..registry import Reader
 from ..spec import media_types
 from ..spec.descriptor import Descriptor
@@ -13,7 +14,7 @@ from ..spec.endpoints import Reference
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, NameUnknown
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ..spec.manifest import Manifest
-from .errors import SourceContentInvalid, SourceManifestInvalid
+from .errors import SourceContentInvalid, SourceManifestInvalid, SourceManifestMissing
 from .place import Place
 
 _SCHEMA_1 = (media_types.DOCKER_SCHEMA_1, media_types.DOCKER_SCHEMA_1_SIGNED)
@@ -24,39 +25,55 @@ class SourceManifests:
     """Reads manifests from a place, and believes only what their digests confirm."""
 
     place: Place[Reader]
+    fetched: Cache[Digest, Manifest]
 
     async def resolve(self, reference: Reference) -> Descriptor:
         """Return the descriptor of a manifest.
 
-        :raises ManifestUnknown: the source does not have it.
+        :raises SourceManifestMissing:
         :raises SourceManifestInvalid: it is of Docker's schema 1.
         """
         try:
             found = await self.place.registry.resolve_manifest(self.place.repository, reference)
         except (ManifestUnknown, NameUnknown) as error:
-            raise self._unknown(reference) from error
+            raise SourceManifestMissing(self.place, reference) from error
         self._refuse_schema_1(found.media_type, reference)
         return found
 
     async def get(self, wanted: Descriptor) -> Manifest:
         """Return a manifest, verified and parsed.
 
-        :raises ManifestUnknown: the source does not have it.
+        :raises SourceManifestMissing:
         :raises SourceContentInvalid: what it has does not have that digest, or that size.
         :raises SourceManifestInvalid: the manifest is not valid, or is of Docker's schema 1.
         """
         self._refuse_schema_1(wanted.media_type, wanted.digest)
+        found = self.fetched.get(wanted.digest) or await self._fetch(wanted.digest)
+        if len(found.content) != wanted.size:
+            raise SourceContentInvalid(
+                f"the manifest {wanted.digest} of {self.place} has {len(found.content)} bytes; "
+                f"what refers to it says {wanted.size}"
+            )
+        return found
+
+    async def _fetch(self, digest: Digest) -> Manifest:
         try:
-            found = await self.place.registry.get_manifest(self.place.repository, wanted.digest)
+            found = await self.place.registry.get_manifest(self.place.repository, digest)
         except (ManifestUnknown, NameUnknown) as error:
-            raise self._unknown(wanted.digest) from error
-        await self._verify(found, wanted)
+            raise SourceManifestMissing(self.place, digest) from error
+        actual = await off_loop(len(found.content), Digest.of, found.content, digest.algorithm)
+        if actual != digest:
+            raise SourceContentInvalid(
+                f"{self.place} answers content with the digest {actual} for the manifest "
+                f"{digest}; the source is damaged: push the manifest there again"
+            )
         try:
             await off_loop(len(found.content), lambda: found.document)
         except ManifestInvalid as error:
             raise SourceManifestInvalid(
-                f"the manifest {wanted.digest} of {self.place} cannot be copied: {error}"
+                f"the manifest {digest} of {self.place} cannot be copied: {error}"
             ) from error
+        self.fetched.put(digest, found)
         return found
 
     async def platform_config(self, image: Manifest) -> ImageConfig | None:
@@ -76,26 +93,9 @@ class SourceManifests:
                 return None
         return parse_image_config(content)
 
-    async def _verify(self, found: Manifest, wanted: Descriptor) -> None:
-        size, algorithm = len(found.content), wanted.digest.algorithm
-        actual = await off_loop(size, Digest.of, found.content, algorithm)
-        if actual != wanted.digest:
-            raise SourceContentInvalid(
-                f"{self.place} answers content with the digest {actual} for the manifest "
-                f"{wanted.digest}; the source is damaged: push the manifest there again"
-            )
-        if size != wanted.size:
-            raise SourceContentInvalid(
-                f"the manifest {wanted.digest} of {self.place} has {size} bytes; what refers to it "
-                f"says {wanted.size}"
-            )
-
     def _refuse_schema_1(self, media_type: str, reference: Reference) -> None:
         if media_type in _SCHEMA_1:
             raise SourceManifestInvalid(
                 f"the manifest {reference} of {self.place} is of Docker's schema 1, which is not "
                 "supported; pull the image with an old docker, and push it again"
             )
-
-    def _unknown(self, reference: Reference) -> ManifestUnknown:
-        return ManifestUnknown(f"{self.place} does not have the manifest {reference}")

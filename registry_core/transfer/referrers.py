@@ -17,12 +17,12 @@ from ..spec import media_types
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
-from ..spec.errors import ManifestInvalid, ManifestUnknown, NameUnknown
+from ..spec.errors import ManifestUnknown, NameUnknown
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
 from ..spec.references import fallback_tag
 from ..spec.referrers import describe_referrer
-from .errors import SourceManifestInvalid
+from .errors import SourceManifestInvalid, SourceManifestMissing
 from .manifests import SourceManifests
 from .place import Place, ReferrersLister, Source, Target
 from .run import CopyRun, Filled
@@ -61,10 +61,15 @@ async def list_referrers(place: Place[ReferrersLister], subject: Digest) -> list
 
 @dataclass(frozen=True)
 class Attachment:
-    """A manifest that belongs to another one, and the tags by which it does, if any."""
+    """A manifest that belongs to another one: as a referrer, or by a tag of cosign's."""
 
     descriptor: Descriptor
     tags: tuple[str, ...] = ()
+
+    @property
+    def is_referrer(self) -> bool:
+        """Whether its subject says what it belongs to."""
+        return not self.tags
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class SourceAttachments:
     """Finds what is attached to the manifests of a source."""
 
     source: Place[Source]
+    manifests: SourceManifests
 
     async def find(self, subject: Digest) -> list[Attachment]:
         """Return what is attached to a manifest.
@@ -79,27 +85,31 @@ class SourceAttachments:
         A list of referrers may be out of date: entries that the source does not have, and those
         that name another subject, are left out.
         """
+
+        async def referrer(listed: Descriptor) -> Attachment | None:
+            manifest = await self.referrer(listed)
+            named = manifest.document.subject if manifest else None
+            if manifest is None or named is None or named.digest != subject:
+                return None
+            return Attachment(manifest.descriptor)
+
         listed = await list_referrers(self.source, subject)
-        referrers = await for_each(listed, lambda each: self._check(each, subject), limit=_AT_ONCE)
+        referrers = await for_each(listed, referrer, limit=_AT_ONCE)
         signatures = await for_each(_COSIGN, lambda end: self._tagged(subject, end), limit=_AT_ONCE)
         return [each for each in (*referrers, *signatures) if each is not None]
 
-    async def _check(self, listed: Descriptor, subject: Digest) -> Attachment | None:
-        """Return a referrer if it is there, and is one."""
+    async def referrer(self, listed: Descriptor) -> Manifest | None:
+        """Return a manifest that a list has; None if the source does not have it any more."""
         try:
-            manifest = await SourceManifests(self.source).get(listed)
-        except ManifestUnknown:
+            return await self.manifests.get(listed)
+        except SourceManifestMissing:
             return None
-        named = manifest.document.subject
-        if named is None or named.digest != subject:
-            return None
-        return Attachment(manifest.descriptor)
 
     async def _tagged(self, subject: Digest, ending: str) -> Attachment | None:
         tag = f"{subject.algorithm}-{subject.hex}{ending}"
         try:
-            found = await SourceManifests(self.source).resolve(tag)
-        except ManifestUnknown:
+            found = await self.manifests.resolve(tag)
+        except SourceManifestMissing:
             return None
         return Attachment(found, (tag,))
 
@@ -142,9 +152,7 @@ class FallbackLists:
             else Precondition(if_none_match=ETags(any=True))
         )
         index = parse_manifest(content)
-        await self.target.registry.push_manifest(
-            self.target.repository, index, (tag,), unchanged
-        )
+        await self.target.registry.push_manifest(self.target.repository, index, (tag,), unchanged)
 
     async def _get(self, tag: str) -> Manifest | None:
         try:

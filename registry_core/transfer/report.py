@@ -107,6 +107,7 @@ class Tally:
     tags: dict[str, Digest] = field(default_factory=dict)
     present_tags: dict[str, Digest] = field(default_factory=dict)
     failures: dict[str, RegistryError] = field(default_factory=dict)
+
     def count_manifest(self, outcome: Outcome, size: int) -> None:
         self.manifests[outcome] += Amount(1, size)
 

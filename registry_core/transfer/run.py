@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from ..caches import Cache
 from ..registry import UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -17,10 +18,14 @@ from ..spec.errors import (
     TooManyRequests,
     Unavailable,
 )
+from ..spec.manifest import Manifest
 from .options import BlobFetcher, CopyOptions, StagedSender
 from .place import Place, Target
 from .report import Outcome
 from .single_flight import SingleFlight
+
+# Manifests that were read lately, such as those of referrers, which are read to check them first.
+_MANIFEST_BYTES = 32 * 2**20
 
 T = TypeVar("T")
 
@@ -82,9 +87,13 @@ class CopyRun:
         self.fetcher = fetcher
         self.must_fetch = must_fetch
         self.sleep = sleep
+        self.fetched = Cache[Digest, Manifest](
+            capacity=_MANIFEST_BYTES, size_of=lambda manifest: len(manifest.content)
+        )
         self.blobs = SingleFlight[Filled, Outcome]()
         self.manifests = SingleFlight[Filled, tuple[Descriptor, ...]]()
         self.attachments = SingleFlight[Filled, tuple[Descriptor, ...]]()
+        self.tagged: dict[tuple[str, str, str], Digest] = {}
         self.fallback_locks: dict[Filled, asyncio.Lock] = {}
         self._has: dict[tuple[str, Digest], str] = {}
 

@@ -120,9 +120,7 @@ class _Tree:
         """Return an entry with the platform of its image, where the index does not say it."""
         if entry.platform is not None:
             return entry
-        return IndexEntry(
-            entry.descriptor, await _image_platform(self._source, entry.descriptor)
-        )
+        return IndexEntry(entry.descriptor, await _image_platform(self._source, entry.descriptor))
 
     def find(self, platform: Platform) -> tuple[IndexEntry, ...]:
         """Return what serves a platform best.
@@ -140,7 +138,7 @@ class _Tree:
         )
 
     def choose(self, images: Sequence[IndexEntry]) -> Chosen:
-        """Return what to copy of each index: the images, their attestations, and what lists them."""
+        """Return what to copy of each index: images, their attestations, and what lists these."""
         chosen: dict[Digest, set[Digest]] = {digest: set() for digest in self._indexes}
         wanted = {entry.descriptor.digest for entry in images}
         for digest in tuple(wanted):
