@@ -20,12 +20,15 @@ from ..spec.digest import Digest
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
 from ..spec.errors import BlobUnknown, RangeInvalid, Unavailable
 from ..spec.media_types import OCTET_STREAM
+from .answers import Answer
 from .meanings import about, malformed
-from .session import Answer, Session
+from .session import Session
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:(\d{1,19})|\*)", re.ASCII)
 
 _READ: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+
+Pieces = AsyncGenerator[bytes, None]
 
 # How often a read is resumed that has not brought a single byte since it was resumed before.
 _MOST_RESUMED = 5
@@ -45,7 +48,7 @@ class Blobs:
 
     async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
         """See `Reader`. One HEAD; a GET of one byte besides if the answer has no length."""
-        with about(self.session, repository, BlobUnknown):
+        with about(self.session, repository, BlobUnknown, f"blob {digest}"):
             endpoint = HeadBlob(repository, digest)
             async with self.session.request("HEAD", endpoint) as answer:
                 _check_digest(answer, digest)
@@ -53,6 +56,14 @@ class Blobs:
             if not size.isdecimal():
                 return Descriptor(OCTET_STREAM, digest, await self._size(repository, digest))
             return Descriptor(OCTET_STREAM, digest, int(size))
+
+    async def has(self, repository: str, digest: Digest) -> bool:
+        """Return whether the repository has a blob. One HEAD."""
+        try:
+            await self.resolve_blob(repository, digest)
+        except BlobUnknown:
+            return False
+        return True
 
     async def _size(self, repository: str, digest: Digest) -> int:
         headers = {"Range": "bytes=0-0"}
@@ -67,7 +78,7 @@ class Blobs:
     async def delete_blob(self, repository: str, digest: Digest) -> None:
         """See `Deleter`."""
         deleted = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-        with about(self.session, repository, BlobUnknown):
+        with about(self.session, repository, BlobUnknown, f"blob {digest}"):
             async with self.session.request("DELETE", DeleteBlob(repository, digest), ok=deleted):
                 return
 
@@ -90,7 +101,7 @@ class RemoteBlob:
 
     async def url(self) -> str | None:
         """See `Blob`: where a GET is redirected to. One GET, which is not followed."""
-        with about(self.session, self.repository, BlobUnknown):
+        with about(self.session, self.repository, BlobUnknown, f"blob {self._descriptor.digest}"):
             return await self.session.resolve_redirect(self._endpoint)
 
     async def read(self, offset: int, length: int) -> Body:
@@ -106,7 +117,7 @@ class RemoteBlob:
     def _endpoint(self) -> GetBlob:
         return GetBlob(self.repository, self._descriptor.digest)
 
-    async def _read(self, offset: int, length: int) -> AsyncGenerator[bytes, None]:
+    async def _read(self, offset: int, length: int) -> Pieces:
         """Yield an empty piece when the first answer has begun, and then the content."""
         position, end, failures, has_begun = offset, offset + length, 0, False
         while position < end or not has_begun:
@@ -119,23 +130,23 @@ class RemoteBlob:
                     async for piece in pieces:
                         position += len(piece)
                         yield piece
-                if position < end:
-                    raise Unavailable(f"blob {self._descriptor.digest} ended early at {position}")
-            except Unavailable as error:
+            except Unavailable:
                 failures = 0 if position > before else failures + 1
                 if not has_begun or failures > _MOST_RESUMED:
                     raise
                 await asyncio.sleep(_FIRST_DELAY * 2**failures)
 
     @asynccontextmanager
-    async def _get(self, start: int, length: int) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
+    async def _get(
+        self, start: int, length: int
+    ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
         """Request a part of the blob, and return its pieces: no more than ``length`` bytes.
 
         :raises BlobUnknown: the content is gone, or has another size.
         """
         whole = (start, length) == (0, self._descriptor.size)
         headers = {} if whole else {"Range": f"bytes={start}-{start + length - 1}"}
-        with about(self.session, self.repository, BlobUnknown):
+        with about(self.session, self.repository, BlobUnknown, f"blob {self._descriptor.digest}"):
             try:
                 request = self.session.request("GET", self._endpoint, headers=headers, ok=_READ)
                 async with request as answer:
@@ -168,10 +179,11 @@ class RemoteBlob:
         return BlobUnknown(f"the content of blob {self._descriptor.digest} is damaged: {reason}")
 
 
-async def _part(
-    pieces: AsyncGenerator[bytes, None], skipped: int, length: int
-) -> AsyncGenerator[bytes, None]:
-    """Yield ``length`` bytes after the first ``skipped`` ones, or as many as there are."""
+async def _part(pieces: Pieces, skipped: int, length: int) -> Pieces:
+    """Yield ``length`` bytes after the first ``skipped`` ones.
+
+    :raises Unavailable: there are fewer.
+    """
     async with aclosing(pieces):
         async for piece in pieces:
             part = piece[skipped : skipped + length] if skipped or len(piece) > length else piece
@@ -181,6 +193,7 @@ async def _part(
                 yield part
             if not length:
                 return
+    raise malformed(f"it ends {length} bytes before its end")
 
 
 def _check_digest(answer: Answer, digest: Digest) -> None:

@@ -49,15 +49,16 @@ class ChunkedBody:
         self._pieces = aiter(chunk.body)
         self._announced = chunk.length
         self._buffer = bytearray()
-        self._received = 0
+        self.received = 0
+        """How many bytes have arrived; if any, the body cannot be sent again."""
         self._has_ended = False
         self.failure: BaseException | None = None
         """What reading the body has raised."""
 
     @property
-    def received(self) -> int:
-        """How many bytes have arrived; more than 0 means that the body cannot be sent again."""
-        return self._received
+    def taken(self) -> int:
+        """How many bytes have been taken."""
+        return self.received - len(self._buffer)
 
     @property
     def has_ended(self) -> bool:
@@ -96,7 +97,7 @@ class ChunkedBody:
         """Return the next piece; empty at the end."""
         try:
             piece = await anext(self._pieces, None)
-            self._received += len(piece or b"")
+            self.received += len(piece or b"")
             self._has_ended = piece is None
             self._check()
         except BaseException as error:
@@ -105,7 +106,7 @@ class ChunkedBody:
         return piece or b""
 
     def _check(self) -> None:
-        announced, received = self._announced, self._received
+        announced, received = self._announced, self.received
         if announced is None:
             return
         if received > announced or (self._has_ended and received < announced):
@@ -113,4 +114,3 @@ class ChunkedBody:
                 f"the body has {'more' if received > announced else 'fewer'} bytes than the "
                 f"{announced} that were announced"
             )
-

@@ -32,8 +32,9 @@ from ..spec.errors import (
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type
 from ..spec.names import parse_name, parse_tag
 from ..spec.preconditions import Precondition
+from .answers import Answer
 from .meanings import about, malformed
-from .session import Answer, Session
+from .session import Session
 
 ACCEPT: Final[Mapping[str, str]] = {
     "Accept": ", ".join(
@@ -61,7 +62,7 @@ class Manifests:
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
         """See `Reader`. One HEAD; a GET besides where the answer lacks a part of the descriptor."""
-        with about(self.session, repository, ManifestUnknown):
+        with about(self.session, repository, ManifestUnknown, f"manifest {reference}"):
             endpoint = HeadManifest(repository, reference)
             async with self.session.request("HEAD", endpoint, headers=ACCEPT) as answer:
                 descriptor = _descriptor(answer, reference)
@@ -71,7 +72,7 @@ class Manifests:
 
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
         """See `Reader`. What does not hash to the digest it should have counts as damaged."""
-        with about(self.session, repository, ManifestUnknown):
+        with about(self.session, repository, ManifestUnknown, f"manifest {reference}"):
             endpoint = GetManifest(repository, reference)
             async with self.session.request("GET", endpoint, headers=ACCEPT) as answer:
                 content = await answer.read(MAX_MANIFEST_BYTES)
@@ -163,7 +164,7 @@ class Manifests:
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         """See `Deleter`. The answer does not say what was deleted besides the digest."""
-        with about(self.session, repository, ManifestUnknown):
+        with about(self.session, repository, ManifestUnknown, f"manifest {digest}"):
             await self._delete(DeleteManifest(repository, digest), None)
         return DeletedManifest(digest)
 
@@ -175,7 +176,7 @@ class Manifests:
         current = await self._current(repository, tag)
         if precondition is not None and current is not None:
             precondition.check(current)
-        with about(self.session, repository, ManifestUnknown):
+        with about(self.session, repository, ManifestUnknown, f"tag {tag}"):
             await self._delete(DeleteManifest(repository, tag), precondition)
         return current
 
@@ -263,4 +264,6 @@ async def _media_type(answer: Answer, content: bytes) -> str:
     try:
         return await off_loop(len(content), detect_media_type, content)
     except ManifestInvalid as error:
-        raise ManifestUnknown(f"the registry answered with what is not a manifest: {error}") from error
+        raise ManifestUnknown(
+            f"the registry answered with what is not a manifest: {error}"
+        ) from error

@@ -28,13 +28,17 @@ _ADVICE: Final[Mapping[type[RegistryError], str]] = {
 
 @contextmanager
 def about(
-    session: Session, repository: str, unknown: type[RegistryError] = RegistryError
+    session: Session,
+    repository: str,
+    unknown: type[RegistryError] = RegistryError,
+    what: object = "",
 ) -> Iterator[None]:
     """Say in the errors of the block which registry and repository they are about.
 
     :param repository: empty: none.
     :param unknown: what 404 means here, where the answer does not say it: answers to HEAD have no
         body, and registries differ in whether the repository or the thing in it is unknown.
+    :param what: what that is, in words.
     """
     try:
         yield
@@ -42,7 +46,7 @@ def about(
         raise  # it names its peer
     except RegistryError as error:
         host = session.options.origin.authority
-        raise _explained(_specific(error, unknown), host, repository) from error
+        raise _explained(_specific(error, unknown, what), host, repository) from error
 
 
 def is_passing(error: RegistryError) -> bool:
@@ -60,13 +64,15 @@ def malformed(what: str) -> Unavailable:
     return Unavailable(text, public=text)
 
 
-def _specific(error: RegistryError, unknown: type[RegistryError]) -> RegistryError:
+def _specific(error: RegistryError, unknown: type[RegistryError], what: object) -> RegistryError:
     """Return the error of the class that its status stands for where it was answered."""
     status = error.http_status
     if status == HTTPStatus.PRECONDITION_FAILED and not isinstance(error, PreconditionFailed):
         return PreconditionFailed(error.message, error.detail)
     if status == HTTPStatus.NOT_FOUND and type(error) in (RegistryError, NameUnknown):
-        return unknown(error.message, error.detail, HTTPStatus.NOT_FOUND)
+        said = f": {error.message}" if error.received else ""
+        text = f"{what} is unknown{said}" if what else error.message
+        return unknown(text, error.detail, HTTPStatus.NOT_FOUND)
     return error
 
 

@@ -1,27 +1,28 @@
-"""Uploads to a registry over HTTP: begun, continued where they stopped, finished and cancelled.
+"""Uploads to a registry over HTTP: begun, continued from where they stopped, finished, cancelled.
 
-The state of an upload is its ``Location``. Bodies are sent in chunks of a bounded size to registries
-that say how large those may be, so that they pass the limits of a Functions host and can be sent
-again; and in one piece to the others.
+The state of an upload is its ``Location``. A registry that says how large chunks may be gets
+chunks, which pass the limits of a Functions host and can be sent again; the others get a body as a
+whole.
 
-Source: OCI distribution-spec, "Pushing a blob monolithically", "Pushing a blob in chunks".
+Source: OCI distribution-spec, "Pushing a blob monolithically" and "Pushing a blob in chunks".
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from typing import Final
+from urllib.parse import quote, urljoin, urlsplit
 
 from ..registry import Chunk, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
-from ..spec.endpoints import AppendUpload, CancelUpload, GetUpload, StartUpload
+from ..spec.endpoints import StartUpload
 from ..spec.errors import (
-    BlobUnknown,
     BlobUploadInvalid,
     BlobUploadUnknown,
     DigestInvalid,
@@ -32,25 +33,28 @@ from ..spec.errors import (
 from ..spec.media_types import OCTET_STREAM
 from ..spec.names import parse_name
 from ..spec.ranges import ByteRange, parse_content_range
+from .answers import Answer
 from .blobs import Blobs
 from .bodies import MakeBody, OneShot, whole
 from .chunks import ChunkedBody, ChunkLimits
 from .meanings import about, is_passing, malformed
-from .session import Answer, Session
+from .session import Session
 
 _log = logging.getLogger(__name__)
 
-# Bytes. What is no larger is sent with the PUT that ends the upload, by every client and registry.
-SENT_WITH_PUT = 2**20
+SENT_WITH_PUT: Final = 2**20
+"""Bytes. What is no larger is sent with the PUT that ends the upload, as many clients do."""
 
 # How often a chunk of which nothing arrives is sent again, and the seconds before; they double.
 _MOST_RESUMED = 5
 _FIRST_DELAY = 0.5
 
-# Seconds that the end of a failed push may be delayed by the attempt to cancel it.
+# Seconds by which the attempt to cancel an upload may delay the end of a failed push.
 _CANCELLING = 5.0
 
-_OCTETS: Mapping[str, str] = {"Content-Type": OCTET_STREAM}
+_NAMED = "the upload"
+
+_KNOWN = (HTTPStatus.NO_CONTENT, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Uploads:
         other = None if algorithm == SHA256 else algorithm
         endpoint = StartUpload(parse_name(repository), algorithm=other)
         accepted = (HTTPStatus.ACCEPTED,)
-        with about(self.session, repository, NameUnknown):
+        with about(self.session, repository, NameUnknown, "the repository"):
             async with self.session.request("POST", endpoint, body=b"", ok=accepted) as answer:
                 return self.begun(answer, repository)
 
@@ -84,9 +88,9 @@ class Uploads:
     async def get_upload(self, upload: Upload) -> Upload:
         """See `Writer`. One GET."""
         _check_state(upload)
-        known = (HTTPStatus.NO_CONTENT, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-        with about(self.session, upload.repository, BlobUploadUnknown):
-XX
+        with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
+            async with self.request("GET", upload, upload.state, ok=_KNOWN) as answer:
+                return _progress(answer, upload, upload.offset)
 
     async def append_upload(self, upload: Upload, chunk: Chunk) -> Upload:
         """See `Writer`. One PATCH, or one for each of the chunks that the registry takes.
@@ -119,14 +123,12 @@ XX
     async def cancel_upload(self, upload: Upload) -> None:
         """See `Writer`. One DELETE."""
         _check_state(upload)
-        cancelled = (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED, HTTPStatus.OK)
-        with about(self.session, upload.repository, BlobUploadUnknown):
-            scopes = CancelUpload(upload.repository, upload.id).scopes
-            async with self.session.request("DELETE", upload.state, ok=cancelled, scopes=scopes):
+        with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
+            async with self.request("DELETE", upload, upload.state, ok=_KNOWN):
                 return
 
     async def discard(self, upload: Upload) -> None:
-        """Cancel an upload that has failed, if the registry lets itself be reached."""
+        """Cancel an upload that has failed, if the registry can be reached."""
         try:
             async with asyncio.timeout(_CANCELLING):
                 await self.cancel_upload(upload)
@@ -146,20 +148,44 @@ XX
             raise UploadOutOfOrder(current)
         return current
 
+    def request(
+        self,
+        method: str,
+        upload: Upload,
+        url: str,
+        *,
+        ok: Collection[int],
+        body: MakeBody | bytes | None = None,
+        position: ByteRange | None = None,
+        retry: bool | None = None,
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send a request about an upload; see `Session.request`."""
+        headers = {} if body is None else {"Content-Type": OCTET_STREAM}
+        if position is not None:
+            headers["Content-Range"] = f"{position.start}-{position.end}"
+        return self.session.request(
+            method,
+            url,
+            headers=headers,
+            body=body,
+            ok=ok,
+            redirects=False,
+            scopes=StartUpload(upload.repository).scopes,  # one token for the whole push
+            retry=retry,
+        )
+
     async def _stream(self, upload: Upload, body: ChunkedBody) -> Upload:
-        """Append all of a body with one PATCH, which cannot be sent again."""
+        """Append what is left of a body with one PATCH, which cannot be sent again."""
         body.put_back(await body.take(1))
         if body.has_ended:
             return upload  # there is nothing to send
-        before = body.received - body.buffered
+        start = upload.offset - body.taken
         try:
-            done = await self._patch(upload, OneShot(body.rest()), None)
+            return await self._patch(upload, OneShot(body.rest()), None, lambda: start + body.taken)
         except RegistryError:
             if body.failure is not None:
                 raise body.failure from None
             raise
-        end = upload.offset + body.received - before
-        return _arrived(done or replace(upload, offset=end), end)
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
         """Append a chunk; with a digest, finish the upload with it.
@@ -192,15 +218,14 @@ XX
         if not data:
             return upload
         position = ByteRange(upload.offset, end - 1)
-        done = await self._patch(upload, lambda: whole(data), position)
-        return _arrived(done, end)
+        return await self._patch(upload, lambda: whole(data), position, lambda: end)
 
     async def _look(
         self, error: RegistryError, upload: Upload, digest: Digest | None, failures: int
     ) -> Upload | None:
-        """Return where an upload stands after a failed request; None if it is finished.
+        """Return where an upload stands after a request that failed; None if it is finished.
 
-        :raises RegistryError: it is not worth another attempt.
+        :raises RegistryError: the request is not worth another attempt.
         :raises UploadOutOfOrder: the registry expects another chunk, though none has failed before.
         """
         out_of_order = isinstance(error, RangeInvalid)
@@ -210,39 +235,93 @@ XX
             raise error
         await asyncio.sleep(_FIRST_DELAY * 2 ** (failures - 1))
         try:
-            # ``Range: 0-0`` is an empty upload, or one of a byte: one that refuses its first byte.
+            # ``Range: 0-0`` is an empty upload, or one of a byte, which refuses a first byte.
             return await self.get_upload(replace(upload, offset=max(upload.offset, out_of_order)))
         except (BlobUploadUnknown, BlobUploadInvalid):
-            if digest is not None and await self._has(upload.repository, digest):
+            if digest is not None and await self.blobs.has(upload.repository, digest):
                 return None
             raise error from None
 
-    async def _has(self, repository: str, digest: Digest) -> bool:
-        try:
-            await self.blobs.resolve_blob(repository, digest)
-        except BlobUnknown:
-            return False
-        return True
-
-    async def _patch(self, upload: Upload, body: MakeBody, position: ByteRange | None) -> Upload:
-        """Send a PATCH and return the upload as the answer says.
+    async def _patch(
+        self,
+        upload: Upload,
+        body: MakeBody,
+        position: ByteRange | None,
+        end: Callable[[], int],
+    ) -> Upload:
+        """Send a PATCH and return the upload as it is after it.
 
         :param position: where the body belongs; None if its length is not known yet.
+        :param end: the offset that the upload must have then.
+        :raises Unavailable: it has another one.
         """
-        headers = {"Content-Type": OCTET_STREAM}
-        if position is not None:
-            headers["Content-Range"] = f"{position.start}-{position.end}"
-        async with self._request(
-            "PATCH", upload, upload.state, (HTTPStatus.ACCEPTED,), body, headers
-        ) as answer:
-            return _progress(answer, upload, position.end + 1 if position else None)
+        accepted = (HTTPStatus.ACCEPTED,)
+        with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
+            async with self.request(
+                *("PATCH", upload, upload.state),
+                body=body,
+                position=position,
+                ok=accepted,
+                retry=False,
+            ) as answer:
+                done = _progress(answer, upload, end())
+                if done.offset != end():
+                    raise malformed(f"the upload has {done.offset} bytes; {end()} were sent")
+                return done
 
     async def _put(self, upload: Upload, digest: Digest, data: bytes) -> None:
-        headers = {"Content-Type": OCTET_STREAM}
         url = with_query(upload.state, digest=digest)
         body = data if len(data) <= SENT_WITH_PUT else lambda: whole(data)
         created = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
-        async with self._request("PUT", upload, url, created, body, headers) as answer:
-            stated = answer.headers.get("Docker-Content-Digest")
-        if stated and stated != str(digest):
-            raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
+        with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
+            async with self.request(
+                "PUT", upload, url, body=body, ok=created, retry=False
+            ) as answer:
+                stated = answer.headers.get("Docker-Content-Digest")
+            if stated and stated != str(digest):
+                raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
+
+
+def with_query(url: str, **values: object) -> str:
+    """Return a URL that the registry gave, whose query is opaque, with parameters added to it."""
+    added = "&".join(f"{name}={quote(str(value), safe=':')}" for name, value in values.items())
+    return f"{url}{'&' if urlsplit(url).query else '?'}{added}"
+
+
+def _check_state(upload: Upload) -> None:
+    if urlsplit(upload.state).scheme not in ("http", "https"):
+        raise BlobUploadInvalid(
+            f"the state of upload {upload.id[:160]!r} is not the Location of an upload"
+        )
+
+
+def _location(answer: Answer) -> str | None:
+    """Return ``Location``, absolute; None without it."""
+    location = answer.headers.get("Location")
+    return urljoin(answer.url, location) if location else None
+
+
+def _progress(answer: Answer, upload: Upload, expected: int) -> Upload:
+    """Return an upload as an answer says that it is.
+
+    :param expected: the offset that it should have.
+    :raises Unavailable: the answer's ``Range`` is malformed.
+    """
+    state = _location(answer) or upload.state
+    try:
+        arrived = parse_content_range(answer.headers.get("Range"))
+    except RangeInvalid as error:
+        raise malformed(f"the upload's Range: {error}") from error
+    if arrived is None:
+        offset = expected
+    elif arrived.end == 0:
+        offset = min(expected, 1)  # an empty upload has 0-0 as well: see `upload_range`
+    else:
+        offset = arrived.end + 1
+    return replace(upload, offset=offset, state=state)
+
+
+def _length(answer: Answer, name: str) -> int | None:
+    """Return a header that is a number of bytes; None if it is absent, or not one."""
+    text = answer.headers.get(name, "")
+    return int(text) or None if text.isdecimal() and len(text) < 19 else None
