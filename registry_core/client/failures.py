@@ -5,15 +5,15 @@ from __future__ import annotations
 import ssl
 
 from aiohttp import (
-    ClientConnectorCertificateError,
     ClientConnectorDNSError,
-    ClientConnectorSSLError,
+    ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
     ClientOSError,
     ClientPayloadError,
     ClientProxyConnectionError,
     ClientResponseError,
+    ClientSSLError,
     ConnectionTimeoutError,
     ServerDisconnectedError,
 )
@@ -37,6 +37,7 @@ _TEXTS: tuple[tuple[type[Exception], str], ...] = (
     (ClientPayloadError, "the answer of {origin} broke off"),
     (ClientResponseError, "the answer of {origin} is not HTTP as it should be: {cause}"),
     (ServerDisconnectedError, "{origin} closed the connection without an answer"),
+    (ClientConnectorError, "{origin} cannot be reached: {cause}"),
     (ClientOSError, "the connection with {origin} broke: {cause}"),
     (ValueError, "{origin} sent {cause}"),
 )
@@ -50,7 +51,7 @@ def describe_failure(
 
     :param proxy: that of the request, whose text has no password.
     """
-    if isinstance(error, ClientConnectorCertificateError | ClientConnectorSSLError):
+    if isinstance(error, ClientSSLError):
         template, private = _tls(error), ""
     else:
         template = next(
