@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -169,13 +170,16 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _print(arguments: argparse.Namespace, report: CopyReport) -> None:
     from .copy_report import failures, line_of_bytes, render
+    from .places import STANDARD_STREAM
 
     if arguments.json:
-        print(json.dumps(report.to_json(), indent=2))
+        text = json.dumps(report.to_json(), indent=2)
     else:
-        print(render(report, arguments.target))
-        if arguments.imports:
-            print(line_of_bytes(report))
+        text = render(report, arguments.target)
+        text += f"\n{line_of_bytes(report)}" if arguments.imports else ""
+    # The archive itself may have gone to standard output.
+    is_taken = getattr(arguments.target, "path", "") == STANDARD_STREAM
+    print(text, file=sys.stderr if is_taken else sys.stdout)
     for line in failures(report, arguments.target):
         print_problem(line)
 

@@ -70,7 +70,7 @@ async def _copy_one(
     run: CopyRun,
     on_progress: OnProgress,
 ) -> CopyReport:
-    selected = await places.select(source, arguments.source)
+    selected = await places.select(arguments.source)
     tags = target_tags(arguments.source, selected.tag, arguments.target)
     return await copy_manifest(
         source, selected.reference, target, tags, _options(arguments), on_progress, run=run

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import Self
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self, TextIO
 
-from ..client import ClientOptions, HttpRegistry, docker_credentials
-from ..client.credentials import Basic, Credentials, Fixed
-from ..client.origins import Origin, is_loopback_host
-from ..client.proxies import Proxies
+from ..client import HttpRegistry
 from ..client.storage_fetch import StorageFetcher
 from ..client.storage_sessions import BlockSender, StorageSessions
-from ..client.tls import Tls
+from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
     Location,
@@ -25,19 +22,25 @@ from ..transfer.locations import (
     Selected,
     selected_in_registry,
 )
+from ..transfer.oci_layout_target import OciLayoutTarget
 from ..transfer.place import Place, Source, Target
 from ..transfer.run import CopyRun
 from ..transfer.sync import Catalog
+from .client_options import client_options, storage_options
 from .registry_access import Access
 from .storage_commands import MISCONFIGURED, CommandFailed
 
-_PROBE_SECONDS = 5.0
-_STORAGE = "https://storage.invalid"  # never requested: each session has a URL of its own
+STANDARD_STREAM = "-"
+"""The path of an archive that is standard input or output."""
+
 _DEFAULT = Access()
 
 
 class Places:
-    """Opens places, and keeps what they need open for as long as its context."""
+    """Opens places, and keeps what they need open for as long as its context.
+
+    Archives are written when the context ends.
+    """
 
     def __init__(
         self, environment: Mapping[str, str], stack: AsyncExitStack, *, recheck: bool
@@ -46,6 +49,8 @@ class Places:
         self._stack = stack
         self._recheck = recheck
         self._clients: dict[tuple[str, str | None, Access], HttpRegistry] = {}
+        self._sources: dict[FileLocation, LocalSource] = {}
+        self._targets: dict[FileLocation, OciLayoutTarget] = {}
         self._opening = asyncio.Lock()
 
     @classmethod
@@ -55,7 +60,7 @@ class Places:
     ) -> AsyncGenerator[Self]:
         """Open nothing yet.
 
-        :param environment: where proxies and the configuration of docker are named.
+        :param environment: names proxies, and where docker keeps logins and certificates.
         :param recheck: whether a target is not trusted to have what its manifests reference.
         """
         async with AsyncExitStack() as stack:
@@ -65,28 +70,52 @@ class Places:
         """Open what is copied from.
 
         :raises CommandFailed: it cannot be accessed as the options say.
+        :raises RegistryError: a layout or an archive is missing, or not what it should be.
         """
-        if isinstance(location, FileLocation):
-            return await self._stack.enter_async_context(open_file_source(location))
-        return await self._registry_place(location, access)
+        if isinstance(location, RegistryLocation):
+            return await self._in_registry(location, access)
+        return Place(await self._local_source(location), "", str(location.whole()))
 
     async def target(self, location: Location, access: Access) -> Place[Target]:
         """Open what is copied to.
 
-        :raises CommandFailed: it cannot be accessed as the options say.
+        :raises CommandFailed, RegistryError: as for `source`.
         """
-        if isinstance(location, FileLocation):
-            return await self._stack.enter_async_context(open_file_target(location))
-        return await self._registry_place(location, access)
+        if isinstance(location, RegistryLocation):
+            return await self._in_registry(location, access)
+        whole = location.whole()
+        async with self._opening:
+            if whole not in self._targets:
+                opening = open_target(whole.transport, _path(whole, sys.stdout))
+                self._targets[whole] = await self._stack.enter_async_context(opening)
+            return Place(self._targets[whole], "", str(whole))
 
-    async def select(self, source: Place[Source], location: Location) -> Selected:
-        """Return what a location names at its place.
+    async def select(self, location: Location) -> Selected:
+        """Return what the location of a source names.
 
-        :raises ManifestUnknown: it does not name one manifest of a layout.
+        :raises ManifestUnknown: it does not name one manifest of a layout or an archive.
         """
         if isinstance(location, RegistryLocation):
             return selected_in_registry(location)
-        return await select_in_file(source, location)
+        text = location.reference or str(location.digest or "")
+        found = await (await self._local_source(location)).select(text)
+        return Selected(found.digest, found.tag)
+
+    async def client(self, where: RegistryLocation | RegistryRoot, access: Access) -> HttpRegistry:
+        """Return the client of a registry; there is one for each way to access it.
+
+        :raises CommandFailed: it cannot be accessed as the options say.
+        """
+        key = (where.host, where.scheme, access)
+        async with self._opening:
+            if key not in self._clients:
+                options = await client_options(where, access, self._environment)
+                try:
+                    client = await self._stack.enter_async_context(HttpRegistry.open(options))
+                except ValueError as error:  # a certificate or a key cannot be read
+                    raise CommandFailed(str(error), MISCONFIGURED) from None
+                self._clients[key] = client
+            return self._clients[key]
 
     def copy_run(
         self,
@@ -98,14 +127,12 @@ class Places:
     ) -> CopyRun:
         """Begin a run, whose large blobs go straight to the storage of targets that have that.
 
-        :param targets: how the targets are accessed: their storage may have the same authorities.
+        :param targets: how the targets are accessed.
         :param imports: whether storage fetches what it can by itself.
         :param must_fetch: whether what it cannot fetch is not to be copied.
+        :raises CommandFailed: the environment names a proxy that cannot be used.
         """
-        authorities = [_tls(target).authorities for target in targets]
-        tls = Tls(tuple(dict.fromkeys(chain(*authorities))))
-        options = ClientOptions(_STORAGE, tls=tls, proxies=self._proxies())
-        sessions = StorageSessions(options)
+        sessions = StorageSessions(storage_options(targets, self._environment))
         self._stack.push_async_exit(sessions)
         return CopyRun(
             parallel,
@@ -114,55 +141,17 @@ class Places:
             must_fetch=must_fetch,
         )
 
-    async def client(self, where: RegistryLocation | RegistryRoot, access: Access) -> HttpRegistry:
-        """Return the client of a registry; there is one for each way to access it.
-
-        :raises CommandFailed: it cannot be accessed as the options say.
-        """
-        key = (where.host, where.scheme, access)
-        async with self._opening:
-            if key not in self._clients:
-                options = await self._options(where.host, where.scheme, access)
-                try:
-                    client = await self._stack.enter_async_context(HttpRegistry.open(options))
-                except ValueError as error:  # a certificate or a key cannot be read
-                    raise CommandFailed(str(error), MISCONFIGURED) from None
-                self._clients[key] = client
-            return self._clients[key]
-
-    async def _registry_place(
-        self, location: RegistryLocation, access: Access
-    ) -> Place[HttpRegistry]:
+    async def _in_registry(self, location: RegistryLocation, access: Access) -> Place[HttpRegistry]:
         client = await self.client(location, access)
         return Place(client, location.repository, location.host, keeps_whole=not self._recheck)
 
-    async def _options(self, host: str, scheme: str | None, access: Access) -> ClientOptions:
-        api_host = RegistryLocation(host, "").api_host
-        scheme = scheme or await _find_scheme(api_host, access)
-        try:
-            options = ClientOptions(
-                f"{scheme}://{api_host}",
-                credentials=self._credentials(access),
-                tls=_tls(access),
-                insecure=not access.tls_verify,
-                proxies=self._proxies(),
-            )
-        except ValueError as error:
-            raise CommandFailed(str(error), MISCONFIGURED) from None
-        return replace(options, parallel=access.parallel) if access.parallel else options
-
-    def _proxies(self) -> Proxies:
-        try:
-            return Proxies.from_environment(self._environment)
-        except ValueError as error:
-            raise CommandFailed(str(error), MISCONFIGURED) from None
-
-    def _credentials(self, access: Access) -> Credentials | None:
-        if access.anonymous:
-            return None
-        if access.login is not None:
-            return Fixed(Basic(access.login.username, access.login.password))
-        return docker_credentials(self._environment)
+    async def _local_source(self, location: FileLocation) -> LocalSource:
+        whole = location.whole()
+        async with self._opening:
+            if whole not in self._sources:
+                opening = open_source(whole.transport, _path(whole, sys.stdin))
+                self._sources[whole] = await self._stack.enter_async_context(opening)
+            return self._sources[whole]
 
 
 @dataclass(frozen=True)
@@ -178,8 +167,8 @@ class OpenerByHost:
     async def target(self, location: Location) -> Place[Target]:
         return await self.places.target(location, self._access(location))
 
-    async def select(self, source: Place[Source], location: Location) -> Selected:
-        return await self.places.select(source, location)
+    async def select(self, location: Location) -> Selected:
+        return await self.places.select(location)
 
     async def catalog(self, root: RegistryRoot) -> Catalog:
         return await self.places.client(root, self.accesses.get(root.host, _DEFAULT))
@@ -190,43 +179,6 @@ class OpenerByHost:
         return self.accesses.get(location.host, _DEFAULT)
 
 
-def _tls(access: Access) -> Tls:
-    authorities = (access.ca,) if access.ca else ()
-    if access.cert_dir is None:
-        return Tls(authorities, verify=access.tls_verify)
-    if not access.cert_dir.is_dir():
-        raise CommandFailed(f"{access.cert_dir} is not a folder", MISCONFIGURED)
-    found = {
-        suffix: sorted(access.cert_dir.glob(f"*{suffix}")) for suffix in (".crt", ".cert", ".key")
-    }
-    if not (found[".crt"] or found[".cert"]):
-        raise CommandFailed(
-            f"the folder {access.cert_dir} has no certificates: *.crt of authorities, or *.cert "
-            "and *.key of the client",
-            MISCONFIGURED,
-        )
-    certificate = found[".cert"][0] if found[".cert"] else None
-    key = certificate.with_suffix(".key") if certificate else None
-    return Tls((*authorities, *found[".crt"]), certificate, key, access.tls_verify)
-
-
-async def _find_scheme(api_host: str, access: Access) -> str:
-    """Return ``https``; or ``http`` where that is allowed and the registry has no TLS.
-
-    It is allowed on loopback, and for registries whose certificates are not to be verified.
-    """
-    origin = Origin.of_registry(f"https://{api_host}")
-    if access.tls_verify and not is_loopback_host(origin.host):
-        return "https"
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        async with asyncio.timeout(_PROBE_SECONDS):
-            _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=context)
-    except (OSError, TimeoutError):  # of which ssl.SSLError is one
-        return "http"
-    writer.close()
-    with suppress(OSError, TimeoutError):
-        await writer.wait_closed()
-    return "https"
+def _path(location: FileLocation, stream: TextIO) -> Path | BinaryIO:
+    """Return where a layout or an archive is: its path, or for ``-`` a standard stream."""
+    return stream.buffer if location.path == STANDARD_STREAM else Path(location.path)

@@ -36,8 +36,8 @@ class Opener(Protocol):
     async def target(self, location: Location) -> Place[Target]:
         """Open what is copied to."""
 
-    async def select(self, source: Place[Source], location: Location) -> Selected:
-        """Return what a location names at its place.
+    async def select(self, location: Location) -> Selected:
+        """Return what the location of a source names.
 
         :raises ManifestUnknown: it does not name one manifest.
         """
@@ -122,7 +122,7 @@ class _EntrySync:
     async def _image(self, image: SyncImage) -> None:
         source = await self._opener.source(image.source)
         target = await self._opener.target(image.target)
-        selected = await self._opener.select(source, image.source)
+        selected = await self._opener.select(image.source)
         tags = target_tags(image.source, selected.tag, image.target)
         self._copies.append(
             await copy_manifest(

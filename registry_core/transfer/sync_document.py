@@ -19,10 +19,12 @@ from ..glob_coverage import repository_glob_problem, tag_glob_problem
 from ..globs import RepositoryGlobs, TagNameGlobs
 from ..toml_tables import Problems, Table, parse_toml
 from .locations import (
+    FileLocation,
     Location,
     LocationInvalid,
     RegistryLocation,
     RegistryRoot,
+    Transport,
     canonical_host,
     parse_location,
     parse_registry_root,
@@ -162,6 +164,8 @@ def _read_images(table: Table) -> SyncImage | SyncTags:
     if source is None or target is None:  # there is a problem, so what is returned is not used
         nothing = RegistryLocation("", "")
         return SyncImage(nothing, nothing)
+    if isinstance(target, FileLocation) and target.transport is not Transport.OCI:
+        table.problem("target: an archive cannot be kept in sync; use oci:FOLDER", "target")
     if target.digest:
         table.problem("target must not have a digest: it is the source's", "target")
     if source.is_whole:

@@ -93,7 +93,7 @@ class Registries:
     async def target(self, location: Location) -> Place[Target]:
         return self._place(location)
 
-    async def select(self, source: Place[Source], location: Location) -> Selected:
+    async def select(self, location: Location) -> Selected:
         assert isinstance(location, RegistryLocation)
         return selected_in_registry(location)
 

@@ -104,6 +104,7 @@ REGISTRY = '[registries."r.example"]\n'
         (sync(SOURCE, TARGET, "tag = 1"), '4: unknown key "tag" in sync; did you mean "tags"?'),
         (sync('source = "r.example/App:v1"', TARGET), "2: source: 'r.example/App:v1': 'App' is"),
         (sync(SOURCE, 'target = "dir:x"'), "3: target: 'dir:x': dir: is not supported; use oci:"),
+        (sync(SOURCE, 'target = "oci-archive:x"'), "3: target: an archive cannot be kept in sync"),
         (ALL, '1: the sync lacks tags, such as tags = ["v1.*", "latest"], or ["*"] for all'),
         (f'{ALL}\ntags = ["a/b"]', "4: 'a/b' is not a glob of tags"),
         (f'{ALL}\ntags = ["*"]\nexclude = ["/"]', "5: '/' is not a glob of tags"),
