@@ -19,7 +19,8 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.errors import BlobUnknown, ManifestInvalid, ManifestUnknown
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type
-from ..spec.referrers import describe_referrer, fallback_tag
+from ..spec.references import fallback_tag
+from ..spec.referrers import describe_referrer
 from .layout_index import MAX_INDEX_BYTES, LayoutIndex, Selection, load_object
 from .local_blobs import LocalBlob, page_of
 from .local_files import Files, FilesError, StoredFile
