@@ -93,10 +93,14 @@ class ManifestCopier:
 
     async def _copy(self, root: Descriptor, tags: Sequence[str], chosen: Chosen) -> None:
         stale = await self._stale(root.digest, tags)
-        if not self._options.referrers:
-            await self._ensure(root, chosen, stale)
-        else:
-            reached = await self._ensure(root, chosen)
+        has_attachments = self._options.referrers
+        reached = await self._ensure(
+            root,
+            chosen,
+            () if has_attachments else stale,
+            is_there=len(stale) < len(set(tags)),
+        )
+        if has_attachments:
             await self._copy_attachments(reached)
         await self._set_tags(root, stale)
         self._note_tags(root, tags, stale)
@@ -125,12 +129,20 @@ class ManifestCopier:
         return found.digest
 
     async def _ensure(
-        self, wanted: Descriptor, chosen: Chosen, tags: Sequence[str] = (), depth: int = 0
+        self,
+        wanted: Descriptor,
+        chosen: Chosen,
+        tags: Sequence[str] = (),
+        *,
+        depth: int = 0,
+        is_there: bool = False,
     ) -> tuple[Descriptor, ...]:
         """Make a manifest, with all that it needs, one of the target, unless it is.
 
         Returns the manifests that it leads to, itself first. Each is copied once in a run; the
         tags are set by whoever copies it, and by nobody if it has been copied.
+
+        :param is_there: the target is known to have it; False: that is not known.
         """
         scope = (
             frozenset(chosen.items()) if wanted.digest in chosen else None,
@@ -138,17 +150,22 @@ class ManifestCopier:
         )
         return await self._run.manifests.get(
             Filled.of(self._target, wanted.digest, scope),
-            lambda: self._copy_once(wanted, chosen, tags, depth),
+            lambda: self._copy_once(wanted, chosen, tags, depth, is_there),
         )
 
     async def _copy_once(
-        self, wanted: Descriptor, chosen: Chosen, tags: Sequence[str], depth: int
+        self,
+        wanted: Descriptor,
+        chosen: Chosen,
+        tags: Sequence[str],
+        depth: int,
+        is_there: bool,  # noqa: FBT001 - one caller
     ) -> tuple[Descriptor, ...]:
         if depth > MAX_DEPTH:
             raise SourceManifestInvalid(
                 f"{self._source} has indexes more than {MAX_DEPTH} deep in one another"
             )
-        is_there = await self._resolve(wanted.digest) is not None
+        is_there = is_there or await self._resolve(wanted.digest) is not None
         outcome = Outcome.PRESENT if is_there else Outcome.COPIED
         reached: list[Descriptor] = []
         if not (is_there and self._is_whole(wanted, chosen)):
