@@ -24,7 +24,7 @@ from .storage_commands import (
 )
 
 if TYPE_CHECKING:
-    from ..transfer.report import CopyReport
+    from .copying import Copied
 
 COPY = """\
 Copy an image, or anything else with a manifest, with everything that it needs: between registries,
@@ -153,9 +153,9 @@ async def _copy(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     # Imported late: options are checked, and help is printed, without the client.
     from .copying import copy_as_described
 
-    report = await copy_as_described(arguments, source_access, target_access, environment)
-    _print(arguments, report)
-    return PROBLEMS if report.failures else DONE
+    copied = await copy_as_described(arguments, source_access, target_access, environment)
+    _print(arguments, copied)
+    return PROBLEMS if copied.report.failures else DONE
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -168,14 +168,15 @@ def _check(arguments: argparse.Namespace) -> None:
         raise CommandFailed("source and target are the same", MISCONFIGURED)
 
 
-def _print(arguments: argparse.Namespace, report: CopyReport) -> None:
+def _print(arguments: argparse.Namespace, copied: Copied) -> None:
     from .copy_report import failures, line_of_bytes, render
     from .places import STANDARD_STREAM
 
+    report = copied.report
     if arguments.json:
         text = json.dumps(report.to_json(), indent=2)
     else:
-        text = render(report, arguments.target)
+        text = render(report, arguments.target, copied.digest)
         text += f"\n{line_of_bytes(report)}" if arguments.imports else ""
     # The archive itself may have gone to standard output.
     is_taken = getattr(arguments.target, "path", "") == STANDARD_STREAM

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ..maintenance.walk import Progress
+from ..spec.digest import Digest
 from ..transfer.locations import Location
 from ..transfer.progress import CopyProgress, ignore_progress
 from ..transfer.report import NOTHING, Amount, CopyReport, Outcome
@@ -39,18 +40,23 @@ def show_copies(*, quiet: bool) -> Iterator[Callable[[str, CopyProgress], None]]
         yield show_copy
 
 
-def render(report: CopyReport, target: Location) -> str:
-    """Return a report as text: a line for each tag, and a summary."""
-    return "\n".join([*_tags(report, target), summarize([report])])
+def render(report: CopyReport, target: Location, digest: Digest | None = None) -> str:
+    """Return a report as text: a line for each tag, and a summary.
+
+    :param digest: what was copied, if it was named so: it is shown where no tag was set.
+    """
+    return "\n".join([*_tags(report, target, digest), summarize([report])])
 
 
-def _tags(report: CopyReport, target: Location) -> Iterator[str]:
+def _tags(report: CopyReport, target: Location, digest: Digest | None) -> Iterator[str]:
     where = target.whole()
+    if digest and not report.tags and not report.present_tags:
+        yield f"{where}@{digest}"
     will = "would point to" if report.dry_run else "points to"
-    for tag, digest in report.tags.items():
-        yield printable(f"{where}:{tag} {will} {digest}")
-    for tag, digest in report.present_tags.items():
-        yield printable(f"{where}:{tag} points to {digest}, as before")
+    for tag, found in report.tags.items():
+        yield printable(f"{where}:{tag} {will} {found}")
+    for tag, found in report.present_tags.items():
+        yield printable(f"{where}:{tag} points to {found}, as before")
 
 
 def summarize(reports: Sequence[CopyReport]) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
+from ..spec.digest import Digest
 from ..transfer.copy import copy_manifest, copy_tags, list_tags
 from ..transfer.locations import target_tags
 from ..transfer.options import CopyOptions
@@ -19,12 +21,20 @@ from .registry_access import Access
 from .storage_commands import CommandFailed
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What a command has copied. ``digest``: of one manifest that was named by it."""
+
+    report: CopyReport
+    digest: Digest | None = None
+
+
 async def copy_as_described(
     arguments: argparse.Namespace,
     source_access: Access,
     target_access: Access,
     environment: Mapping[str, str],
-) -> CopyReport:
+) -> Copied:
     """Copy what the arguments of `copy` or `import` describe.
 
     :raises RegistryError: it cannot be copied.
@@ -42,7 +52,8 @@ async def copy_as_described(
         with show_copies(quiet=arguments.quiet) as show:
             on_progress = partial(show, str(arguments.source))
             if arguments.all_tags:
-                return await _copy_all(arguments, source, target, run, on_progress)
+                report = await _copy_all(arguments, source, target, run, on_progress)
+                return Copied(report)
             return await _copy_one(
                 arguments, places, source, target, run=run, on_progress=on_progress
             )
@@ -69,12 +80,14 @@ async def _copy_one(
     *,
     run: CopyRun,
     on_progress: OnProgress,
-) -> CopyReport:
+) -> Copied:
     selected = await places.select(arguments.source)
+    reference = selected.reference
     tags = target_tags(arguments.source, selected.tag, arguments.target)
-    return await copy_manifest(
-        source, selected.reference, target, tags, _options(arguments), on_progress, run=run
+    report = await copy_manifest(
+        source, reference, target, tags, _options(arguments), on_progress, run=run
     )
+    return Copied(report, reference if isinstance(reference, Digest) else None)
 
 
 def _options(arguments: argparse.Namespace) -> CopyOptions:

@@ -54,7 +54,7 @@ def exit_code(error: RegistryError) -> int:
 
 def describe(error: RegistryError) -> str:
     """Return what went wrong, for whoever runs the command: all that is known about it."""
-    return error.private or "; ".join(entry.message for entry in error.errors)
+    return error.private or error.message or "; ".join(each.message for each in error.errors)
 
 
 async def _cancellable(work: Callable[[], Awaitable[int]]) -> int:
