@@ -87,6 +87,8 @@ class CopyRun:
         self.fetcher = fetcher
         self.must_fetch = must_fetch
         self.sleep = sleep
+        self.without_staging: set[str] = set()
+        """The authorities of registries whose uploads cannot be staged, or not from here."""
         self.fetched = Cache[Digest, Manifest](
             capacity=_MANIFEST_BYTES, size_of=lambda manifest: len(manifest.content)
         )

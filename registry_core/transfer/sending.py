@@ -13,16 +13,18 @@ from ..registry import Blob, Chunk, Upload
 from ..spec.descriptor import Descriptor
 from ..spec.errors import (
     BlobUnknown,
+    Denied,
     DigestInvalid,
     NameUnknown,
     RegistryError,
     TooManyRequests,
+    Unauthorized,
     Unavailable,
 )
 from ..spec.staging import Staging
 from .bodies import VerifiedBody
 from .errors import NotFetched, SourceContentInvalid
-from .options import BlobFetcher, Renew
+from .options import BlobFetcher, Renew, StagedSender
 from .place import Place, Source, Target
 from .progress import Meter
 from .report import Outcome
@@ -66,33 +68,32 @@ class BlobSender:
         :raises BlobUnknown, SourceContentInvalid: as for `open`, and for wrong content.
         :raises NotFetched: storage cannot fetch the blob, and its bytes must not pass through here.
         """
-        self.meter.restart(blob)
         opened = await self.open(blob)
-        fetcher = self.run.fetcher
+        can_stage = self.target.authority not in self.run.without_staging
+        fetcher, sender = self.run.fetcher, self.run.sender
         if fetcher is not None and blob.size >= FETCH_FROM:
-            if await self._fetch(fetcher, opened, blob):
+            if can_stage and await self._fetch(fetcher, opened, blob):
                 return Outcome.FETCHED
             if self.run.must_fetch:
                 raise NotFetched(
                     f"the storage of {self.target} cannot fetch the blob {blob.digest} from "
                     f"{self.source} by itself; allow that its bytes pass through this machine"
                 )
-            self.meter.restart(blob)
-        async with self._new_upload(blob) as upload:
-            body = VerifiedBody(str(self.source), opened, blob, partial(self.meter.read, blob))
-            try:
-                await self._send(upload, blob, body)
-            except RegistryError:
-                body.check()  # if the source is at fault, that is the reason
-                raise
-            finally:
-                await body.close()
+        is_staged = (
+            sender is not None
+            and blob.size >= STAGE_FROM
+            and can_stage
+            and await self._stage(sender, opened, blob)
+        )
+        if not is_staged:
+            await self._stream(opened, blob)
         return Outcome.COPIED
 
     async def _fetch(self, fetcher: BlobFetcher, opened: Blob, blob: Descriptor) -> bool:
         """Have storage fetch a blob; return whether it has."""
+        self.meter.restart(blob)
         async with self._new_upload(blob) as upload:
-            staging = await self.target.registry.open_staging(upload)
+            staging = await self._open_staging(upload)
             if staging is not None:
                 count = partial(self.meter.fetched, blob)
                 blocks = await fetcher.fetch(opened, staging, self._renew(upload), count)
@@ -102,16 +103,49 @@ class BlobSender:
             await self._cancel(upload)
             return False
 
-    async def _send(self, upload: Upload, blob: Descriptor, body: VerifiedBody) -> None:
-        sender, registry = self.run.sender, self.target.registry
-        if sender is not None and blob.size >= STAGE_FROM:
-            staging = await registry.open_staging(upload)
+    async def _stage(self, sender: StagedSender, opened: Blob, blob: Descriptor) -> bool:
+        """Send a blob straight to storage; return whether it could be."""
+        async with self._new_upload(blob) as upload, self._read(opened, blob) as body:
+            staging = await self._open_staging(upload)
+            blocks = None
             if staging is not None:
-                blocks = await sender.send(body, blob.size, staging, self._renew(upload))
-                body.check()
-                await self._finish_staged(upload, blob, blocks)
-                return
-        await registry.finish_upload(upload, blob.digest, Chunk(body, length=blob.size))
+                try:
+                    blocks = await sender.send(body, blob.size, staging, self._renew(upload))
+                except (Denied, Unauthorized):  # such as by a firewall of the storage
+                    body.check()
+                    self.run.without_staging.add(self.target.authority)
+            if blocks is None:
+                await self._cancel(upload)
+                return False
+            body.check()
+            await self._finish_staged(upload, blob, blocks)
+            return True
+
+    async def _stream(self, opened: Blob, blob: Descriptor) -> None:
+        """Send a blob to the registry."""
+        async with self._new_upload(blob) as upload, self._read(opened, blob) as body:
+            await self.target.registry.finish_upload(
+                upload, blob.digest, Chunk(body, length=blob.size)
+            )
+
+    @asynccontextmanager
+    async def _read(self, opened: Blob, blob: Descriptor) -> AsyncIterator[VerifiedBody]:
+        """Read a blob. If the source is at fault, that is the error, whatever the target says."""
+        self.meter.restart(blob)
+        body = VerifiedBody(str(self.source), opened, blob, partial(self.meter.read, blob))
+        try:
+            yield body
+        except RegistryError:
+            body.check()
+            raise
+        finally:
+            await body.close()
+
+    async def _open_staging(self, upload: Upload) -> Staging | None:
+        staging = await self.target.registry.open_staging(upload)
+        if staging is None:
+            self.run.without_staging.add(self.target.authority)
+        return staging
 
     @asynccontextmanager
     async def _new_upload(self, blob: Descriptor) -> AsyncIterator[Upload]:

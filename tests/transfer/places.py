@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from registry_core.object_store.interface import list_all
 from registry_core.object_store.memory import MemoryStore
@@ -30,6 +30,8 @@ from tests.support.content import (
     push_manifest,
 )
 
+T = TypeVar("T")
+
 SOURCE, TARGET = "source.example", "target.example"
 
 WRITES = {"start_upload", "finish_upload", "mount_blob", "push_manifest", "cancel_upload"}
@@ -53,6 +55,11 @@ class Watched(Delegating):
     inner: Registry
     calls: list[tuple[str, object]] = field(default_factory=list)
 
+    async def perform(self, name: str, about: object, call: Coroutine[Any, Any, T]) -> T:
+        """Pass a call on. Overridden, it fails before the call is performed, or after."""
+        self.calls.append((name, about))
+        return await call
+
     def called(self, *names: str) -> list[object]:
         """Return what the calls of these methods were about, in order."""
         return [about for name, about in self.calls if name in names]
@@ -62,42 +69,47 @@ class Watched(Delegating):
         return [call for call in self.calls if call[0] in WRITES]
 
     async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
-        self.calls.append(("resolve_blob", digest))
-        return await super().resolve_blob(repository, digest)
+        return await self.perform("resolve_blob", digest, super().resolve_blob(repository, digest))
 
     async def open_blob(self, repository: str, digest: Digest) -> Any:
-        self.calls.append(("open_blob", digest))
-        return await super().open_blob(repository, digest)
+        return await self.perform("open_blob", digest, super().open_blob(repository, digest))
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
-        self.calls.append(("resolve_manifest", reference))
-        return await super().resolve_manifest(repository, reference)
+        return await self.perform(
+            "resolve_manifest", reference, super().resolve_manifest(repository, reference)
+        )
 
     async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
-        self.calls.append(("get_manifest", reference))
-        return await super().get_manifest(repository, reference)
+        return await self.perform(
+            "get_manifest", reference, super().get_manifest(repository, reference)
+        )
 
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
     ) -> Listing[Descriptor]:
-        self.calls.append(("list_referrers", subject))
-        return await super().list_referrers(repository, subject, artifact_type, page)
+        return await self.perform(
+            "list_referrers",
+            subject,
+            super().list_referrers(repository, subject, artifact_type, page),
+        )
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
-        self.calls.append(("start_upload", repository))
-        return await super().start_upload(repository, algorithm)
+        return await self.perform(
+            "start_upload", repository, super().start_upload(repository, algorithm)
+        )
 
     async def cancel_upload(self, upload: Upload) -> None:
-        self.calls.append(("cancel_upload", upload.repository))
-        await super().cancel_upload(upload)
+        await self.perform("cancel_upload", upload.repository, super().cancel_upload(upload))
 
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
-        self.calls.append(("finish_upload", digest))
-        return await super().finish_upload(upload, digest, chunk)
+        return await self.perform(
+            "finish_upload", digest, super().finish_upload(upload, digest, chunk)
+        )
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
-        self.calls.append(("mount_blob", (digest, source)))
-        return await super().mount_blob(repository, digest, source)
+        return await self.perform(
+            "mount_blob", (digest, source), super().mount_blob(repository, digest, source)
+        )
 
     async def push_manifest(
         self,
@@ -106,8 +118,11 @@ class Watched(Delegating):
         tags: Sequence[str] = (),
         precondition: Precondition | None = None,
     ) -> PushedManifest:
-        self.calls.append(("push_manifest", (manifest.digest, tuple(tags))))
-        return await super().push_manifest(repository, manifest, tags, precondition)
+        return await self.perform(
+            "push_manifest",
+            (manifest.digest, tuple(tags)),
+            super().push_manifest(repository, manifest, tags, precondition),
+        )
 
 
 class WithoutReferrers(Watched):
@@ -126,7 +141,6 @@ class WithoutReferrers(Watched):
     async def list_referrers(
         self, repository: str, subject: Digest, artifact_type: str | None, page: PageQuery
     ) -> Listing[Descriptor]:
-        self.calls.append(("list_referrers", subject))
         try:
             index = await self.inner.get_manifest(repository, fallback_tag(subject))
         except ManifestUnknown:

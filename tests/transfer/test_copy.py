@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 
 from registry_core.globs import TagNameGlobs
+from registry_core.registry import Listing, TagInfo
 from registry_core.spec import media_types
 from registry_core.spec.digest import SHA512, Digest
+from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.manifest import parse_manifest
 from registry_core.transfer.copy import copy_manifest, copy_tags, list_tags
 from registry_core.transfer.options import CopyOptions
@@ -40,6 +45,8 @@ from tests.transfer.places import (
     push_layers,
     stored,
 )
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
 
@@ -271,11 +278,13 @@ async def test_no_more_blobs_are_under_way_than_allowed() -> None:
     class Counting(Watched):
         now = most = 0
 
-        async def finish_upload(self, upload, digest, chunk):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+        async def perform(self, name: str, about: object, call: Coroutine[Any, Any, T]) -> T:
+            if name != "finish_upload":
+                return await super().perform(name, about, call)
             self.now += 1
             self.most = max(self.most, self.now)
             try:
-                return await super().finish_upload(upload, digest, chunk)
+                return await super().perform(name, about, call)
             finally:
                 self.now -= 1
 
@@ -337,9 +346,9 @@ async def test_tags_are_chosen_by_globs() -> None:
 
 async def test_tags_are_listed_page_by_page() -> None:
     class ShortPages(Watched):
-        async def list_tags(self, repository, page, *, details=False):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-            from dataclasses import replace
-
+        async def list_tags(
+            self, repository: str, page: PageQuery, *, details: bool = False
+        ) -> Listing[TagInfo]:
             return await super().list_tags(repository, replace(page, n=2), details=details)
 
     shelf = Shelf(ShortPages(stored()))
@@ -385,11 +394,11 @@ async def test_a_blob_that_the_target_lost_during_the_copy_is_copied_again() -> 
     class Losing(Watched):
         has_lost = False
 
-        async def push_manifest(self, repository, manifest, tags=(), precondition=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-            if not self.has_lost:
+        async def perform(self, name: str, about: object, call: Coroutine[Any, Any, T]) -> T:
+            if name == "push_manifest" and not self.has_lost:
                 self.has_lost = True
-                await self.inner.delete_blob(repository, Digest.of(b"lost"))
-            return await super().push_manifest(repository, manifest, tags, precondition)
+                await self.inner.delete_blob("copy/app", Digest.of(b"lost"))
+            return await super().perform(name, about, call)
 
     shelf = Shelf(target=Losing(stored()))
     manifest = await push_image_of(shelf.source, b"kept", b"lost")
