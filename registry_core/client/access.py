@@ -37,14 +37,12 @@ class Access:
     def parse(cls, text: str) -> Access:
         """Return what the parameter ``scope`` of a challenge names.
 
-        Some registries use scopes that are not Docker's, such as ``aws``.
+        Some registries have actions that Docker's specification does not allow, such as
+        ``metadata_read``, or scopes of another form, such as ``aws``.
         """
         access = cls()
         for word in text.split():
-            try:
-                access |= cls.of([Scope.parse(word)])
-            except ValueError:
-                access |= cls((Grant(None, word),))
+            access |= _parse_word(word)
         return access
 
     @property
@@ -70,3 +68,14 @@ class Access:
 
     def __or__(self, other: Access) -> Access:
         return Access(tuple(dict.fromkeys((*self.grants, *other.grants))))
+
+
+def _parse_word(word: str) -> Access:
+    try:
+        return Access.of([Scope.parse(word)])
+    except ValueError:
+        head, _, actions = word.rpartition(":")
+        kind, colon, name = head.partition(":")
+    if not colon:
+        return Access((Grant(None, word),))
+    return Access.of([Scope(Resource(kind, name), tuple(actions.split(",")))])

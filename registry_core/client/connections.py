@@ -25,6 +25,7 @@ from aiohttp import (
     ServerDisconnectedError,
     TCPConnector,
 )
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .answers import Answer
@@ -62,17 +63,24 @@ class Connections:
     """Sends requests, each once, over connections that are kept."""
 
     def __init__(
-        self, options: ClientOptions, destinations: Destinations, contexts: Contexts
+        self,
+        options: ClientOptions,
+        destinations: Destinations,
+        contexts: Contexts,
+        resolver: AbstractResolver | None = None,
     ) -> None:
+        """Open no connection yet. Needs a running event loop.
+
+        :param resolver: what resolves host names, by default aiohttp's own.
+        """
         self._options = options
         self._registry = options.origin
         self._contexts = contexts
-        resolver = CheckedResolver(destinations, options.proxies)
-        self._resolver = resolver
+        self._resolver = CheckedResolver(destinations, options.proxies, resolver)
         limits = options.timeouts
         self._session = ClientSession(
             # What is open at the same time is bounded by `Session` and by whoever streams.
-            connector=TCPConnector(limit=0, resolver=resolver, keepalive_timeout=_KEEP_ALIVE),
+            connector=TCPConnector(limit=0, resolver=self._resolver, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),

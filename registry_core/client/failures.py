@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 
 from aiohttp import (
@@ -84,5 +86,8 @@ def _cause(error: Exception) -> str:
         # Its own text has the URL, which may be signed, or be that of a proxy with a password.
         return one_line(f"{error.status} {error.message}")
     inner = _ssl_error(error)
-    text = getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or str(inner)
+    if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError | socket.gaierror):
+        text = os.strerror(inner.errno) if inner.errno else str(inner)
+    else:
+        text = getattr(inner, "verify_message", "") or getattr(inner, "strerror", "") or str(inner)
     return one_line(text) or type(inner).__name__
