@@ -15,13 +15,14 @@ from ..spec.digest import SHA256, Digest
 from .local_files import FilesError, StoredFile
 
 GZIP = "gzip"
+ZSTD = "zstd"
 
 PIECE = 2**20
 """Bytes that are read at a time."""
 
 _MAGIC = {
     b"\x1f\x8b": GZIP,
-    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x28\xb5\x2f\xfd": ZSTD,
     b"\xfd7zXZ\x00": "xz",
     b"BZh": "bzip2",
 }

@@ -1,10 +1,13 @@
 """A docker archive (``docker save``, ``podman save``) as a source of copies.
 
 Such an archive holds configs and layers, and ``manifest.json``, which says what belongs to which
-image, but no manifests. Each image gets one of Docker's schema 2, of its config as it is and of its
-layers compressed by gzip: registries store a third, and the same archive gives the same digests,
-wherever zlib is the same. Layers that the archive has in gzip stay as they are. Uncompressed layers
-are compressed to temporary files first, because the manifest names their digests.
+image, but no manifests. Each image gets an OCI manifest, of its config as it is and of its layers
+compressed by gzip: registries store a third, and the same archive gives the same digests wherever
+zlib is the same. Compressed layers stay as they are. The uncompressed ones are compressed to
+temporary files first, because the manifest names their digests.
+
+The manifest is not one of Docker's schema 2 because not every tool finds such a manifest in an OCI
+layout (umoci, older skopeo), while all of them, and Docker, take OCI manifests from a registry.
 
 Newer archives (Docker 25 and later) are OCI image layouts as well: `oci_layout` reads those.
 
@@ -32,15 +35,16 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery, Reference
 from ..spec.errors import BlobUnknown, DigestInvalid, ManifestUnknown
 from ..spec.manifest import Manifest, parse_manifest
-from .compression import GZIP, PackedLayer, compression_of, digest_of, packed
-from .layout_index import Selection, listed, load_document, load_object, spellings, tag_of
+from .compression import GZIP, ZSTD, PackedLayer, compression_of, digest_of, packed
+from .layout_index import Selection, full_name, listed, load_document, load_object, tag_of
 from .local_blobs import LocalBlob, page_of
 from .local_files import FilesError, StoredFile
 from .tar_files import TarFiles
 
 MANIFEST = "manifest.json"
 
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_LAYERS = {GZIP: f"{_LAYER}+gzip", ZSTD: f"{_LAYER}+zstd"}
 _MAX_BYTES = 8 * 2**20
 _MAX_LAYERS = 1000
 _PACKED_AT_ONCE = 2
@@ -166,12 +170,11 @@ class DockerArchive:
         raise ManifestUnknown(f"{self._where} has no image whose manifest is {digest}")
 
     def _find_name(self, name: str) -> int:
-        wanted = spellings(name) | {name}
-        for names_of in (spellings, lambda known: {tag_of(known)}):
+        for key_of, wanted in ((full_name, full_name(name)), (tag_of, name)):
             found = [
                 number
                 for number, image in enumerate(self.images)
-                if any(wanted & names_of(known) for known in image.names)
+                if wanted in map(key_of, image.names)
             ]
             if len(found) > 1:
                 raise ManifestUnknown(
@@ -198,8 +201,8 @@ class DockerArchive:
         self._blobs[digest] = config
         document = {
             "schemaVersion": 2,
-            "mediaType": media_types.DOCKER_MANIFEST,
-            "config": Descriptor(media_types.DOCKER_CONFIG, digest, config.size).to_json(),
+            "mediaType": media_types.OCI_MANIFEST,
+            "config": Descriptor(media_types.OCI_CONFIG, digest, config.size).to_json(),
             "layers": [layer.descriptor.to_json() for layer in layers],
         }
         return parse_manifest(json.dumps(document, separators=(",", ":")).encode())
@@ -225,17 +228,17 @@ class DockerArchive:
     async def _compress(self, file: StoredFile) -> _Layer:
         async with self._turns:
             compression = await asyncio.to_thread(compression_of, file)
-            if compression not in (None, GZIP):
+            if compression not in (None, *_LAYERS):
                 raise FilesError(
-                    f"{file.where} is compressed with {compression}; Docker's manifests know "
-                    "uncompressed layers and gzip only"
+                    f"{file.where} is compressed with {compression}; layers are uncompressed, or "
+                    f"compressed with {' or '.join(_LAYERS)}"
                 )
-            if compression == GZIP:
+            if compression is not None:
                 digest = await asyncio.to_thread(digest_of, file)
-                return _Layer(Descriptor(_LAYER, digest, file.size), file)
+                return _Layer(Descriptor(_LAYERS[compression], digest, file.size), file)
             layer = await run_to_completion(asyncio.to_thread(self._pack, file))
         content = layer.stored(file.where)
-        return _Layer(Descriptor(_LAYER, layer.digest, layer.size), content, layer)
+        return _Layer(Descriptor(_LAYERS[GZIP], layer.digest, layer.size), content, layer)
 
     def _pack(self, file: StoredFile) -> PackedLayer:
         layer = packed(file)

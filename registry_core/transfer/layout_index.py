@@ -167,8 +167,8 @@ class LayoutIndex:
 
         :raises ManifestUnknown: there is none, or several different ones.
         """
-        for names_of in (_as_written, _familiar, _tags):
-            found = [entry for entry in self._valid if name in names_of(entry)]
+        for is_named in (_as_written, _in_full, _by_tag):
+            found = [entry for entry in self._valid if is_named(entry, name)]
             if found:
                 return self._only(found, f"{name[:160]!r} is not the name of one manifest only")
         known = listed(self.tags) or "it has no tags"
@@ -279,19 +279,16 @@ def load_document(content: bytes, where: str) -> object:
     return document
 
 
-def familiar(name: str) -> str:
-    """Return an image's name without what Docker leaves out: ``docker.io/``, ``library/``."""
-    for prefix in ("docker.io/", "library/"):
-        name = name.removeprefix(prefix)
-    return name
-
-
 def full_name(name: str) -> str:
-    """Return an image's name, without a tag, in full: the inverse of `familiar`."""
+    """Return an image's name with what Docker lets people leave out.
+
+    ``docker.io/library/alpine:3`` for ``alpine:3``.
+    """
     host, slash, _ = name.partition("/")
-    if slash and (host == "localhost" or "." in host or ":" in host):
+    if slash and host != "docker.io" and (host == "localhost" or "." in host or ":" in host):
         return name
-    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+    short = name.removeprefix("docker.io/")
+    return f"docker.io/{short}" if "/" in short else f"docker.io/library/{short}"
 
 
 def tag_of(name: str) -> str | None:
@@ -302,24 +299,17 @@ def tag_of(name: str) -> str | None:
     return tag if colon and repository and is_tag(tag) else None
 
 
-def _as_written(entry: LayoutEntry) -> Collection[str]:
-    return entry.names
+def _as_written(entry: LayoutEntry, name: str) -> bool:
+    return name in entry.names
 
 
-def _familiar(entry: LayoutEntry) -> Collection[str]:
-    return {spelling for name in entry.names for spelling in spellings(name)}
+def _in_full(entry: LayoutEntry, name: str) -> bool:
+    wanted = full_name(name)
+    return any(full_name(known) == wanted for known in entry.names if not is_tag(known))
 
 
-def spellings(name: str) -> frozenset[str]:
-    """Return the spellings of a full name; for tags, none."""
-    if is_tag(name):
-        return frozenset()
-    short = familiar(name)
-    return frozenset({name, short, f"docker.io/{short}", f"docker.io/library/{short}"})
-
-
-def _tags(entry: LayoutEntry) -> Collection[str]:
-    return () if entry.tag is None else (entry.tag,)
+def _by_tag(entry: LayoutEntry, name: str) -> bool:
+    return entry.tag == name
 
 
 def _is(entry: LayoutEntry, digest: Digest) -> bool:

@@ -125,6 +125,7 @@ class Folder:
         self.close()
 
     def close(self) -> None:
+        """Close the folder; do so once only, and use it no more."""
         os.close(self._fd)
 
     def open(self, path: str) -> StoredFile:
