@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
 
 from registry_core.cli.main import main
@@ -257,6 +258,21 @@ def test_all_tags_are_copied_and_one_that_fails_stops_no_other(
     assert f"{copy}:v1 points to {DIGEST}\n{copy}:v2 points to {DIGEST}\n" in out
     assert err.startswith(f"registry: {copy}:broken was not copied: ")
     assert err.count("\n") == 1
+
+
+def test_what_a_manifest_of_the_target_lacks_is_found_with_recheck(
+    source: Running, target: Running, repository: str, shell: Shell
+) -> None:
+    image = f"{source.push(repository, 'v1')}:v1"
+    copy = f"{target.authority}/{repository}"
+    shell.run("copy", image, copy)
+    layer = f"http://{target.authority}/v2/{repository}/blobs/{Digest.of(LAYER)}"
+    httpx.delete(layer).raise_for_status()
+    assert "copied" not in shell.run("copy", image, copy)
+    assert "blobs 1 copied (7 bytes), 1 already there" in shell.run(
+        "copy", "--recheck", image, copy
+    )
+    httpx.head(layer).raise_for_status()
 
 
 def test_through_a_layout_and_an_archive_the_digest_stays(

@@ -198,7 +198,8 @@ async def test_an_entry_that_fails_stops_no_other() -> None:
     assert [report.failed for report in reports] == [True, True, True, False]
     assert list(reports[0].failures) == ["from.example/app:lost"]
     assert list(reports[1].failures) == ["gone.example/app"]
-    assert await registries.digest(TO, "copies/app", "v1")
+    copied = await registries.digest(TO, "copies/app", "v1")
+    assert copied == await registries.digest(FROM, "app", "v1")
 
 
 async def test_a_repository_that_fails_stops_no_other() -> None:
@@ -206,7 +207,8 @@ async def test_a_repository_that_fails_stops_no_other() -> None:
     await registries.fill(("team/a", "v1"), ("team/b", "v1"))
     [report] = await registries.sync(ALL)
     assert list(report.failures) == ["from.example/team/a"]
-    assert await registries.digest(TO, "copies/b", "v1")
+    copied = await registries.digest(TO, "copies/b", "v1")
+    assert copied == await registries.digest(FROM, "team/b", "v1")
 
 
 @pytest.mark.parametrize(

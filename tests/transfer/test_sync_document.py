@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from registry_core.globs import RepositoryGlobs, TagNameGlobs
@@ -16,6 +18,7 @@ from registry_core.transfer.sync_document import (
     SyncTags,
     parse_document,
 )
+from tests.support.host import PROJECT
 
 DOCUMENT = """
 [registries."docker.io"]
@@ -77,6 +80,14 @@ def test_a_document_lists_images_tags_and_registries() -> None:
         SyncEntry(23, registry),
     )
     assert str(found.entries[1]) == "quay.io/team/app -> registry.example.com/app"
+
+
+def test_the_example_in_the_documentation_is_valid() -> None:
+    page = (PROJECT / "docs/sync.md").read_text()
+    [example] = re.findall(r"(?ms)^```toml\n(.*?)^```", page)
+    found = parse_document(example, "sync.toml")
+    assert [type(entry.what) for entry in found.entries] == [SyncTags, SyncImage, SyncRegistry]
+    assert found.registries["docker.io"].username == "ci"
 
 
 def sync(*lines: str) -> str:
