@@ -91,9 +91,7 @@ async def peer(answer: Handler, trust: Trust | None = None) -> AsyncIterator[Pee
 
 
 @asynccontextmanager
-async def raw_peer(
-    answer: RawHandler,
-) -> AsyncIterator[Peer]:
+async def raw_peer(answer: RawHandler, port: int = 0) -> AsyncIterator[Peer]:
     """Run a server that a test writes byte by byte; ``connections`` counts."""
     running = Peer()
     tasks = set()
@@ -110,7 +108,7 @@ async def raw_peer(
             writer.close()
             tasks.discard(task)
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", port)
     running.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield running
