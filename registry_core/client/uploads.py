@@ -87,7 +87,6 @@ class Uploads:
 
     async def get_upload(self, upload: Upload) -> Upload:
         """See `Writer`. One GET."""
-        _check_state(upload)
         with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
             async with self.request("GET", upload, upload.state, ok=_KNOWN) as answer:
                 return _progress(answer, upload, upload.offset)
@@ -122,7 +121,6 @@ class Uploads:
 
     async def cancel_upload(self, upload: Upload) -> None:
         """See `Writer`. One DELETE."""
-        _check_state(upload)
         with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
             async with self.request("DELETE", upload, upload.state, ok=_KNOWN):
                 return
@@ -159,7 +157,11 @@ class Uploads:
         position: ByteRange | None = None,
         retry: bool | None = None,
     ) -> AbstractAsyncContextManager[Answer]:
-        """Send a request about an upload; see `Session.request`."""
+        """Send a request about an upload; see `Session.request`.
+
+        :raises BlobUploadInvalid: its state is not the Location of an upload.
+        """
+        _check_state(upload)
         headers = {} if body is None else {"Content-Type": OCTET_STREAM}
         if position is not None:
             headers["Content-Range"] = f"{position.start}-{position.end}"
@@ -182,9 +184,11 @@ class Uploads:
         start = upload.offset - body.taken
         try:
             return await self._patch(upload, OneShot(body.rest()), None, lambda: start + body.taken)
-        except RegistryError:
+        except RegistryError as error:
             if body.failure is not None:
                 raise body.failure from None
+            if isinstance(error, RangeInvalid):
+                raise UploadOutOfOrder(await self.get_upload(upload)) from error
             raise
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
