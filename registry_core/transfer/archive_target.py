@@ -110,7 +110,7 @@ class DockerArchiveTarget(OciLayoutTarget):
 
 
 class ArchiveFile:
-    """The archive that a layout becomes: a file, or a stream that is written once.
+    """The archive that a layout becomes: a file, a pipe such as ``/dev/stdout``, or a stream.
 
     All methods block.
     """
@@ -122,9 +122,11 @@ class ArchiveFile:
         :raises FilesError: it exists, or the folder cannot be created.
         """
         self._path = path
-        beside = path.parent if isinstance(path, Path) else None
-        if isinstance(path, Path) and not replace and path.exists():
-            raise FilesError(f"{path} exists already; delete it first, or choose another name")
+        self._is_file = isinstance(path, Path) and (path.is_file() or not path.exists())
+        if isinstance(path, Path):
+            _check_path(path, replace=replace)
+        # Beside the archive there is space for it, and it can be renamed.
+        beside = path.parent if isinstance(path, Path) and self._is_file else None
         try:
             self._temporary = Path(tempfile.mkdtemp(prefix=".moorage-", dir=beside))
         except OSError as error:
@@ -144,11 +146,14 @@ class ArchiveFile:
         try:
             if manifest is not None:
                 (self.folder / MANIFEST).write_bytes(manifest)
-            if isinstance(self._path, Path):
-                self._write_file(self._path)
-            else:
+            if not isinstance(self._path, Path):
                 self._write_members(self._path)
                 self._path.flush()
+            elif self._is_file:
+                self._write_file(self._path)
+            else:
+                with self._path.open("wb") as pipe:
+                    self._write_members(pipe)
         except OSError as error:
             raise FilesError(f"the archive cannot be written: {error.strerror}") from error
 
@@ -180,3 +185,10 @@ class ArchiveFile:
         with path.open("rb") as file:
             archive.addfile(member, file)
         path.unlink()
+
+
+def _check_path(path: Path, *, replace: bool) -> None:
+    if path.is_dir():
+        raise FilesError(f"{path} is a folder; an archive is a file")
+    if path.is_file() and not replace:
+        raise FilesError(f"{path} exists already; delete it first, or choose another name")

@@ -45,13 +45,13 @@ class TarFiles:
 
     @classmethod
     def of(cls, archive: Path | BinaryIO) -> Self:
-        """Open an archive, as it is or compressed by gzip; of a stream, a temporary copy.
+        """Open an archive, as it is or compressed by gzip; of a stream or a pipe, a temporary copy.
 
         :raises FilesError: it cannot be read, or is compressed in another format.
         """
         where = str(archive) if isinstance(archive, Path) else "the archive"
         try:
-            file = archive.open("rb") if isinstance(archive, Path) else _spooled(archive)
+            file = _opened(archive) if isinstance(archive, Path) else _spooled(archive)
         except OSError as error:
             raise FilesError(f"{where}: {error.strerror}") from error
         try:
@@ -161,6 +161,14 @@ def _inside(folder: str, name: str) -> str | None:
     """Return the path of a name in a folder of the archive; None if it leads out of it."""
     path = posixpath.normpath(posixpath.join(folder, name))
     return None if path.startswith(("/", "../")) or path in {".", ".."} else path
+
+
+def _opened(path: Path) -> BinaryIO:
+    file = path.open("rb")
+    if file.seekable():
+        return file
+    with file:  # such as /dev/stdin, or what a shell makes of <(docker save app)
+        return _spooled(file)
 
 
 def _spooled(stream: BinaryIO) -> BinaryIO:
