@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..transfer.locations import FileLocation, Location, LocationInvalid, parse_location
 from ..transfer.platforms import Platform
 from ..transfer.sync_document import MAX_PARALLEL
 from .options import Commands, number
-from .registry_access import add_access_options, read_access
+from .registry_access import Access, add_access_options, read_access
 from .registry_commands import REGISTRY_EXIT_CODES, run_on_registries
 from .storage_commands import (
     DONE,
@@ -144,12 +143,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    return run_on_registries(partial(_copy, arguments, environment))
+    def prepare() -> Coroutine[Any, Any, int]:
+        _check(arguments)
+        return _copy(arguments, *read_access(arguments), environment)
+
+    return run_on_registries(prepare)
 
 
-async def _copy(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    _check(arguments)
-    source_access, target_access = read_access(arguments)
+async def _copy(
+    arguments: argparse.Namespace,
+    source_access: Access,
+    target_access: Access,
+    environment: Mapping[str, str],
+) -> int:
     # Imported late: options are checked, and help is printed, without the client.
     from .copying import copy_as_described
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Any
 
 from ..spec.errors import Denied, RegistryError, TooManyRequests, Unauthorized, Unavailable
 from .storage_commands import (
@@ -25,14 +26,16 @@ REGISTRY_EXIT_CODES = """\
 """The part of a command's help that is the same for all of them."""
 
 
-def run_on_registries(work: Callable[[], Awaitable[int]]) -> int:
+def run_on_registries(prepare: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Do work on registries and return its exit code, or that of what stopped it.
 
     One line on standard error says what that was. Ctrl-C cancels the work; a second Ctrl-C ends the
     process.
+
+    :param prepare: returns the work. It may wait for the terminal: Ctrl-C interrupts that as well.
     """
     try:
-        return asyncio.run(_cancellable(work))
+        return asyncio.run(_cancellable(prepare()))
     except (asyncio.CancelledError, KeyboardInterrupt):
         print_problem("interrupted")
         return INTERRUPTED
@@ -57,6 +60,6 @@ def describe(error: RegistryError) -> str:
     return error.private or error.message or "; ".join(each.message for each in error.errors)
 
 
-async def _cancellable(work: Callable[[], Awaitable[int]]) -> int:
+async def _cancellable(work: Coroutine[Any, Any, int]) -> int:
     with cancelled_by_ctrl_c():
-        return await work()
+        return await work

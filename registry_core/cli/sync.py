@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .copy import add_copying_options
 from .options import Commands
@@ -52,15 +51,23 @@ def add_sync(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    return run_on_registries(partial(_sync, arguments, environment))
+    def prepare() -> Coroutine[Any, Any, int]:
+        document = _read(arguments.file)
+        accesses = {
+            host: access_of_document(access, environment)
+            for host, access in document.registries.items()
+        }
+        return _sync(arguments, document, accesses, environment)
+
+    return run_on_registries(prepare)
 
 
-async def _sync(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    document = _read(arguments.file)
-    accesses = {
-        host: access_of_document(access, environment)
-        for host, access in document.registries.items()
-    }
+async def _sync(
+    arguments: argparse.Namespace,
+    document: SyncDocument,
+    accesses: Mapping[str, Access],
+    environment: Mapping[str, str],
+) -> int:
     reports = await _copy(arguments, document, accesses, environment)
     from .copy_report import entry_to_json
 

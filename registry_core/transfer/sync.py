@@ -165,12 +165,15 @@ class _EntrySync:
 
 
 async def _repositories(catalog: Catalog, what: SyncRegistry) -> AsyncIterator[str]:
-    """Yield the names that match, without the prefix."""
+    """Yield the names that match, without the prefix; none of what earlier runs have copied."""
+    copies = what.target.prefix if what.is_within_itself else None
     page: PageQuery | None = PageQuery()
     while page is not None:
         listing = await catalog.list_repositories(page)
         for name in listing.entries:
             below = name.removeprefix(what.source.prefix)
+            if copies is not None and name.startswith(copies):
+                continue
             if name.startswith(what.source.prefix) and what.repositories.match(below):
                 yield below
         page = listing.next

@@ -70,6 +70,16 @@ class SyncRegistry:
     tags: TagNameGlobs
     exclude: TagNameGlobs
 
+    @property
+    def is_within_itself(self) -> bool:
+        """Whether the target is a part of the source: what it has is not to be copied again."""
+        source, target = self.source, self.target
+        return (
+            source.host == target.host
+            and source.prefix != target.prefix
+            and target.prefix.startswith(source.prefix)
+        )
+
 
 What: TypeAlias = SyncImage | SyncTags | SyncRegistry
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -75,6 +77,16 @@ class Running:
                 return None
 
         return self.on_storage(digest)
+
+    @contextmanager
+    def requests(self) -> Iterator[list[str]]:
+        """Return the operations of the requests that arrive during the block, after it."""
+        operations: list[str] = []
+        before = len(self.host.log())
+        yield operations
+        operations += re.findall(
+            r"registry_core\.requests: operation=(\w+)", self.host.log()[before:]
+        )
 
     def uploads(self) -> list[str]:
         """Return what there is of uploads, staged blocks included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -94,6 +95,22 @@ def test_all_problems_of_a_document_are_shown_with_their_lines(
     assert fails(capsys, "sync", str(file)) == (
         f"registry: {file}:1: the sync lacks target\nregistry: {file}:3: the sync lacks source\n"
     )
+
+
+def test_ctrl_c_at_the_prompt_for_a_password_ends_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is asked for on a terminal, before anything is connected."""
+
+    def interrupted(prompt: str) -> str:
+        assert prompt == "Password of alice: "
+        assert asyncio._get_running_loop() is None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", interrupted)
+    assert main(["copy", "--src-creds", "alice", SOURCE, TARGET]) == 130
+    assert capsys.readouterr().err == "registry: interrupted\n"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,20 @@ def test_a_document_is_carried_out_and_a_second_run_copies_nothing(
     assert [entry["line"] for entry in document["entries"]] == [1, 5]
 
 
+def test_a_tag_that_is_the_same_costs_a_request_on_each_side(
+    source: Running, target: Running, repository: str, shell: Shell, tmp_path: Path
+) -> None:
+    location = source.push(repository, "v1", "v2")
+    copy = f"{target.authority}/{repository}"
+    file = tmp_path / "sync.toml"
+    file.write_text(f'[[sync]]\nsource = "{location}"\ntarget = "{copy}"\ntags = ["*"]\n')
+    shell.run("sync", str(file))
+    with source.requests() as of_source, target.requests() as of_target:
+        shell.run("sync", str(file))
+    assert of_source == ["ListTags", "HeadManifest", "HeadManifest"]
+    assert of_target == ["HeadManifest", "HeadManifest"]
+
+
 def test_an_entry_that_fails_is_reported_and_the_others_are_copied(
     source: Running, target: Running, repository: str, shell: Shell, tmp_path: Path
 ) -> None:

@@ -165,6 +165,18 @@ async def test_the_repositories_of_a_registry_that_match_are_copied_below_a_pref
         assert await registries.digest(TO, f"copies/{name}", "v1") == digest
 
 
+async def test_copies_within_a_registry_are_not_copied_again() -> None:
+    """Otherwise each run would copy the copies of the last one, below the prefix once more."""
+    within = (
+        ALL.replace("from.example/team", FROM).replace(TO, FROM).replace('["*"]\n', '["**"]\n', 1)
+    )
+    registries = Registries.of()
+    await registries.fill(("team/a", "v1"))
+    for _ in range(2):
+        [report] = await registries.sync(within)
+        assert [copy.target for copy in report.copies] == ["from.example/copies/team/a"]
+
+
 async def test_a_second_run_copies_nothing_and_a_third_only_what_has_changed() -> None:
     registries = Registries.of()
     await registries.fill(("app", "v1"), ("app", "v2"))
