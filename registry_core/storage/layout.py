@@ -15,6 +15,9 @@
                                                             lifecycle rules can delete old ones
                                            /<id>/done       the blob that it became; ours, only if
                                                             its owner's token had expired
+                                           /<id>/staged     what a client stages by itself; ours
+                                           /<id>/hashed     how far that is hashed, so that the
+                                                            next request goes on; ours
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours
@@ -105,6 +108,10 @@ class Layout:
         Old ones are deleted with the uploads.
         """
         return f"{self.uploads}{name}/{upload_id}/done"
+
+    def upload_folder(self, name: str, beginning: str) -> str:
+        """Return the prefix of the repository's uploads whose ids begin with ``beginning``."""
+        return f"{self.uploads}{name}/{beginning}"
 
     def staged_upload(self, name: str, upload_id: str) -> str:
         """Return the path of what a client stages by itself.
