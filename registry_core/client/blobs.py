@@ -18,7 +18,7 @@ from ..registry import Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
-from ..spec.errors import BlobUnknown, RangeInvalid, Unavailable
+from ..spec.errors import BlobUnknown, RangeInvalid, RegistryError, Unavailable
 from ..spec.media_types import OCTET_STREAM
 from .answers import Answer
 from .meanings import about, malformed
@@ -51,7 +51,7 @@ class Blobs:
         with about(self.session, repository, BlobUnknown, f"blob {digest}"):
             endpoint = HeadBlob(repository, digest)
             async with self.session.request("HEAD", endpoint) as answer:
-                _check_digest(answer, digest)
+                check_digest(answer, digest)
                 size = answer.headers.get("Content-Length", "")
             if not size.isdecimal():
                 return Descriptor(OCTET_STREAM, digest, await self._size(repository, digest))
@@ -161,7 +161,7 @@ class RemoteBlob:
 
         :raises BlobUnknown: the content has another size.
         """
-        _check_digest(answer, self._descriptor.digest)
+        check_digest(answer, self._descriptor.digest)
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
             if match is None or int(match[1]) != start:
@@ -196,11 +196,13 @@ async def _part(pieces: Pieces, skipped: int, length: int) -> Pieces:
     raise malformed(f"it ends {length} bytes before its end")
 
 
-def _check_digest(answer: Answer, digest: Digest) -> None:
-    """Check ``Docker-Content-Digest``, where it is there and of the same algorithm.
+def check_digest(answer: Answer, digest: Digest, error: type[RegistryError] = BlobUnknown) -> None:
+    """Check ``Docker-Content-Digest``, where it is there.
 
-    :raises BlobUnknown: it is another one.
+    It may be of another algorithm than was requested: distribution returns the sha256.
+
+    :raises RegistryError: it is another one; ``error`` is the class.
     """
     stated = answer.headers.get("Docker-Content-Digest", "")
     if stated.startswith(f"{digest.algorithm}:") and stated != str(digest):
-        raise BlobUnknown(f"the registry answered with blob {stated[:160]}, not {digest}")
+        raise error(f"the registry answered with blob {stated[:160]}, not {digest}")

@@ -34,7 +34,7 @@ from ..spec.media_types import OCTET_STREAM
 from ..spec.names import parse_name
 from ..spec.ranges import ByteRange, parse_content_range
 from .answers import Answer
-from .blobs import Blobs
+from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
 from .chunks import ChunkedBody, ChunkLimits
 from .meanings import about, is_passing, malformed
@@ -281,9 +281,7 @@ class Uploads:
             async with self.request(
                 "PUT", upload, url, body=body, ok=created, retry=False
             ) as answer:
-                stated = answer.headers.get("Docker-Content-Digest")
-            if stated and stated != str(digest):
-                raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
+                check_digest(answer, digest, DigestInvalid)
 
 
 def with_query(url: str, **values: object) -> str:
