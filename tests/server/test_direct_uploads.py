@@ -311,14 +311,17 @@ SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, which is long e
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [{"direct_upload": False}, {"redirect": False}, {"require_blobs": False}],
+    "settings",
+    [
+        replace(SETTINGS, direct_upload=False),
+        replace(SETTINGS, redirect=False),
+        replace(SETTINGS, require_blobs=False),
+    ],
     ids=["off", "without redirects", "without validation"],
 )
-async def test_where_it_is_off_all_bytes_go_to_the_registry(changed: dict[str, bool]) -> None:
+async def test_where_it_is_off_all_bytes_go_to_the_registry(settings: Settings) -> None:
     """Staging is off as well, and a missing blob costs nothing more."""
     store = CountingStore(StagingMemory())
-    settings = replace(SETTINGS, **changed)
     async with client_of(build_application(settings, build_registry(settings, store))) as client:
         scene = Scene(Wire(client, "a", set), Storage(), store)
         location = (await scene.begin()).headers["Location"]
