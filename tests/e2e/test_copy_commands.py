@@ -16,6 +16,7 @@ from tests.e2e.clients import ImageClient
 from tests.e2e.images import LayoutImage, noise_image
 from tests.e2e.takeover.contents import head, sign
 from tests.e2e.takeover.distribution import Distribution
+from tests.support.hosts import best_host, registry_under
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> LayoutImage:
     """A small image that no other test pushes."""
-    return noise_image(tmp_path_factory.mktemp("images") / "noise", 100_000, 50_000)
+    return noise_image(tmp_path_factory.mktemp("images") / "noise", 2**20, 2 * 2**20)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +126,20 @@ def test_one_platform_of_an_index_can_be_pulled(
     report_of("copy", "--platform=linux/arm64", source, target)
     pulled = client_named("skopeo").pull(target, "linux/arm64")
     assert pulled.identity == two_platforms.identity_for("linux/arm64")
+
+
+def test_layers_of_an_import_are_fetched_by_storage(
+    prefix: str,
+    storage: dict[str, str],
+    image: LayoutImage,
+    client_named: Callable[[str], ImageClient],
+) -> None:
+    """Another host of the same registry is a foreign one by its name: nothing can be mounted."""
+    client_named("skopeo").push(image, f"{prefix}/source:v1")
+    secret = {"REGISTRY_HTTP_SECRET": "a secret of its own, which is long enough"}
+    with registry_under(best_host(), storage | secret) as host:
+        target = f"127.0.0.1:{host.port}/{prefix.split('/')[1]}/target"
+        report = report_of("import", "--no-stream", f"{prefix}/source:v1", target)
+        assert digest(target, "v1") == image.digest
+    sizes = [layer["size"] for layer in image.manifest["layers"]]
+    assert report["blobs"]["fetched"] == {"number": 2, "bytes": sum(sizes)}
