@@ -237,7 +237,8 @@ class Uploads:
         await asyncio.sleep(retries.delay(failures))
         try:
             # ``Range: 0-0`` is an empty upload, or one of a byte, which refuses a first byte.
-            return await self.get_upload(replace(upload, offset=max(upload.offset, out_of_order)))
+            least = max(upload.offset, int(out_of_order))
+            return await self.get_upload(replace(upload, offset=least))
         except (BlobUploadUnknown, BlobUploadInvalid):
             if digest is not None and await self.blobs.has(upload.repository, digest):
                 return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import pytest
 from aiohttp import web
@@ -59,8 +60,17 @@ def manifest_answer(
     return web.Response(body=content, headers=headers, status=status)
 
 
+def describing(
+    content: bytes = MANIFEST,
+    content_type: str | None = OCI,
+    digest: Digest | str | None = DIGEST,
+) -> Handler:
+    """Return a registry that answers with a manifest, whatever it is asked."""
+    return lambda _: manifest_answer(content, content_type, digest)
+
+
 async def test_all_types_of_manifests_are_accepted() -> None:
-    async with registry_that(lambda _: manifest_answer()) as (registry, served):
+    async with registry_that(describing()) as (registry, served):
         await registry.get_manifest("a", "v1")
         await registry.resolve_manifest("a", "v1")
     for request in served.received:
@@ -72,38 +82,38 @@ async def test_a_manifest_that_does_not_hash_to_its_digest_is_damaged() -> None:
     """Whatever the registry says that its digest is."""
     other = Digest.of(b"other")
     for stated in (other, DIGEST, None):
-        async with registry_that(lambda _, s=stated: manifest_answer(digest=s)) as (registry, _):  # type: ignore[misc]
+        async with registry_that(describing(digest=stated)) as (registry, _):
             with pytest.raises(ManifestUnknown, match=f"its digest is {DIGEST}, not {other}"):
                 await registry.get_manifest("a", other)
 
 
 async def test_a_manifest_by_tag_that_is_not_what_the_registry_says_is_damaged() -> None:
     other = Digest.of(b"other")
-    async with registry_that(lambda _: manifest_answer(digest=other)) as (registry, _):
+    async with registry_that(describing(digest=other)) as (registry, _):
         with pytest.raises(ManifestUnknown, match=f"its digest is {DIGEST}, not {other}"):
             await registry.get_manifest("a", "v1")
 
 
 async def test_the_digest_of_a_manifest_by_tag_is_computed() -> None:
-    async with registry_that(lambda _: manifest_answer(digest=None)) as (registry, _):
+    async with registry_that(describing(digest=None)) as (registry, _):
         assert (await registry.get_manifest("a", "v1")).descriptor == DESCRIBED
 
 
 @pytest.mark.parametrize(
-    "missing", [{"digest": None}, {"content_type": "text/plain"}, {"digest": "", "status": 200}]
+    "missing", [{"digest": None}, {"digest": ""}, {"content_type": "text/plain"}]
 )
 async def test_a_head_that_does_not_describe_the_manifest_is_followed_by_a_get(
     missing: dict[str, str | None],
 ) -> None:
     """Older registries have no Docker-Content-Digest."""
-    async with registry_that(lambda _: manifest_answer(**missing)) as (registry, served):  # type: ignore[arg-type]
+    async with registry_that(describing(**missing)) as (registry, served):  # type: ignore[arg-type]
         assert await registry.resolve_manifest("a", "v1") == DESCRIBED
     assert served.targets == ["HEAD /v2/a/manifests/v1", "GET /v2/a/manifests/v1"]
 
 
 async def test_a_head_of_another_manifest_is_refused() -> None:
     other = Digest.of(b"other")
-    async with registry_that(lambda _: manifest_answer()) as (registry, _):
+    async with registry_that(describing()) as (registry, _):
         with pytest.raises(ManifestUnknown, match=f"answered with manifest {DIGEST}, not {other}"):
             await registry.resolve_manifest("a", other)
 
@@ -111,7 +121,7 @@ async def test_a_head_of_another_manifest_is_refused() -> None:
 async def test_a_registry_may_state_a_digest_of_another_algorithm() -> None:
     """The bytes decide."""
     long = Digest.of(MANIFEST, "sha512")
-    async with registry_that(lambda _: manifest_answer()) as (registry, served):
+    async with registry_that(describing()) as (registry, served):
         assert (await registry.resolve_manifest("a", long)).digest == long
     assert len(served.received) == 2
 
@@ -130,27 +140,27 @@ async def test_a_registry_may_state_a_digest_of_another_algorithm() -> None:
 async def test_the_media_type_is_the_answers_or_if_that_says_nothing_the_manifests(
     stated: str | None, known: str
 ) -> None:
-    async with registry_that(lambda _: manifest_answer(content_type=stated)) as (registry, _):
+    async with registry_that(describing(content_type=stated)) as (registry, _):
         assert (await registry.get_manifest("a", "v1")).media_type == known
 
 
 async def test_what_is_no_manifest_is_refused() -> None:
     page = b"<html>log in here</html>"
-    answer = manifest_answer(page, "application/octet-stream", None)
-    async with registry_that(lambda _: answer) as (registry, _):
+    answers = describing(page, "application/octet-stream", None)
+    async with registry_that(answers) as (registry, _):
         with pytest.raises(ManifestUnknown, match="not valid JSON"):
             await registry.get_manifest("a", "v1")
 
 
 async def test_a_manifest_that_is_too_large_is_not_read() -> None:
-    large = manifest_answer(b" " * (MAX_MANIFEST_BYTES + 1), digest=None)
-    async with registry_that(lambda _: large) as (registry, _):
+    large = describing(b" " * (MAX_MANIFEST_BYTES + 1), digest=None)
+    async with registry_that(large) as (registry, _):
         with pytest.raises(Unavailable, match=f"more than {MAX_MANIFEST_BYTES} bytes"):
             await registry.get_manifest("a", "v1")
 
 
 async def test_a_malformed_digest_is_the_registrys_fault() -> None:
-    async with registry_that(lambda _: manifest_answer(digest="sha256:short")) as (registry, _):
+    async with registry_that(describing(digest="sha256:short")) as (registry, _):
         with pytest.raises(Unavailable, match="Docker-Content-Digest: 'sha256:short'"):
             await registry.get_manifest("a", "v1")
 
@@ -181,8 +191,9 @@ async def test_an_error_names_the_registry_and_the_repository_and_what_to_do(
     assert type(raised.value) is error
 
 
-def pushed_answer(request: Received, headers: Mapping[str, str]) -> web.Response:
-    return web.Response(status=201, headers=headers)
+def pushing(headers: Mapping[str, str] = MappingProxyType({})) -> Handler:
+    """Return a registry that takes every manifest."""
+    return lambda _: web.Response(status=201, headers=headers)
 
 
 async def push(registry: HttpRegistry, *tags: str, long: bool = False) -> None:
@@ -202,7 +213,7 @@ async def test_our_registry_sets_all_tags_in_one_request(server: Served) -> None
 
 
 async def test_a_registry_that_ignores_the_parameter_gets_a_put_for_each_tag() -> None:
-    async with registry_that(lambda request: pushed_answer(request, {})) as (registry, served):
+    async with registry_that(pushing()) as (registry, served):
         await push(registry, "v1", "v2")
     assert served.targets == [
         f"PUT /v2/a/manifests/{DIGEST}?tag=v1&tag=v2",
@@ -215,20 +226,20 @@ async def test_a_registry_that_ignores_the_parameter_gets_a_put_for_each_tag() -
 
 async def test_only_the_tags_that_were_not_set_are_pushed_again() -> None:
     headers = {"OCI-Tag": "v1,  v3"}
-    async with registry_that(lambda request: pushed_answer(request, headers)) as (registry, served):
+    async with registry_that(pushing(headers)) as (registry, served):
         await push(registry, "v1", "v2", "v3")
     assert served.targets[1:] == ["PUT /v2/a/manifests/v2"]
 
 
 async def test_a_sha512_is_not_replaced_by_another_digest_for_the_sake_of_a_tag() -> None:
-    async with registry_that(lambda request: pushed_answer(request, {})) as (registry, _):
+    async with registry_that(pushing()) as (registry, _):
         with pytest.raises(Unsupported, match="cannot set tag v1 to sha512:"):
             await push(registry, "v1", long=True)
 
 
 async def test_a_manifest_that_was_stored_under_another_digest_is_not_acknowledged() -> None:
     headers = {"Docker-Content-Digest": str(Digest.of(b"other"))}
-    async with registry_that(lambda request: pushed_answer(request, headers)) as (registry, _):
+    async with registry_that(pushing(headers)) as (registry, _):
         with pytest.raises(DigestInvalid, match="has stored the manifest"):
             await push(registry, "v1")
 
@@ -236,8 +247,7 @@ async def test_a_manifest_that_was_stored_under_another_digest_is_not_acknowledg
 async def test_a_registry_that_knows_the_subject_says_so_and_another_does_not() -> None:
     manifest = parse_manifest(MANIFEST)
     for headers, subject in (({"OCI-Subject": str(DIGEST)}, DIGEST), ({}, None)):
-        answer = pushed_answer
-        async with registry_that(lambda r, h=headers: answer(r, h)) as (registry, _):  # type: ignore[misc]
+        async with registry_that(pushing(headers)) as (registry, _):
             assert (await registry.push_manifest("a", manifest)).subject == subject
 
 
@@ -254,7 +264,7 @@ async def test_a_precondition_is_sent_and_where_it_is_ignored_looked_at_before()
         assert served.targets == ["HEAD /v2/a/manifests/v1"]
 
     def missing(request: Received) -> web.Response:
-        return pushed_answer(request, {}) if request.method == "PUT" else error_answer(404)
+        return error_answer(201 if request.method == "PUT" else 404)
 
     async with registry_that(missing) as (registry, served):
         await registry.push_manifest("a", parse_manifest(MANIFEST), ["v1"], NEW)
