@@ -30,11 +30,6 @@ _READ: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 
 Pieces = AsyncGenerator[bytes, None]
 
-# How often a read is resumed that has not brought a single byte since it was resumed before.
-_MOST_RESUMED = 5
-# Seconds before the first of these; they double.
-_FIRST_DELAY = 0.2
-
 
 @dataclass(frozen=True)
 class Blobs:
@@ -131,15 +126,14 @@ class RemoteBlob:
                         position += len(piece)
                         yield piece
             except Unavailable:
-                failures = 0 if position > before else failures + 1
-                if not has_begun or failures > _MOST_RESUMED:
+                failures = 1 if position > before else failures + 1
+                retries = self.session.options.retries
+                if not has_begun or failures >= retries.attempts:
                     raise
-                await asyncio.sleep(_FIRST_DELAY * 2**failures)
+                await asyncio.sleep(retries.delay(failures))
 
     @asynccontextmanager
-    async def _get(
-        self, start: int, length: int
-    ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
+    async def _get(self, start: int, length: int) -> AsyncGenerator[Pieces, None]:
         """Request a part of the blob, and return its pieces: no more than ``length`` bytes.
 
         :raises BlobUnknown: the content is gone, or has another size.

@@ -90,8 +90,8 @@ LACKING = {
     "test_a_manifest_can_be_pushed_by_its_sha512": "its manifests have a sha256",
     "test_a_manifest_whose_references_are_missing_is_refused_with_nothing_written": "it writes the "
     "digest as the detail of the error",
-    "test_a_repository_without_tags_has_an_empty_list_and_an_unknown_one_is_refused": "without tags "
-    "a repository is unknown",
+    "test_a_repository_without_tags_has_an_empty_list_and_an_unknown_one_is_refused": "it knows no "
+    "repository without tags",
     "test_the_pages_of_the_catalog_are_all_repositories_in_lexical_order": "its order is that of "
     "folders: a/b before a-b",
     "test_a_token_of_another_listing_is_refused": "it lists all tags on one page",
@@ -105,9 +105,7 @@ for _name in LACKING:
 
 async def test_a_tag_cannot_be_deleted_and_the_error_says_what_can(registry: Registry) -> None:
     await push_image(registry, "a", "v1", [LAYER])
-    with pytest.raises(
-        Unsupported, match="does not delete tags.*delete the manifest by its digest"
-    ):
+    with pytest.raises(Unsupported, match="delete the manifest by its digest, with all tags"):
         await registry.delete_tag("a", "v1")
     await registry.delete_manifest("a", DIGEST)
     with pytest.raises(ManifestUnknown):
