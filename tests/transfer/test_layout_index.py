@@ -105,6 +105,13 @@ def test_an_unclear_selection_names_what_there_is(
         index(*entries).select(text)
 
 
+def test_messages_list_ten_names() -> None:
+    entries = [entry(Digest.of(b"%d" % number), f"v{number}") for number in range(13)]
+
+    with pytest.raises(ManifestUnknown, match=r"one of v0, .*v9 and 3 more$"):
+        index(*entries).select("")
+
+
 def test_names_in_messages_do_not_control_the_terminal() -> None:
     with pytest.raises(ManifestUnknown) as error:
         index(entry(ONE, "\x1b[2Jone"), entry(TWO, "two")).select("")

@@ -173,6 +173,16 @@ async def test_a_referrer_is_listed_and_found_by_its_subject(target: OciLayoutTa
     assert (await target.select("")).digest == IMAGE.digest
 
 
+async def test_a_referrer_stays_listed_though_an_index_has_it(
+    target: OciLayoutTarget, folder: Path
+) -> None:
+    await target.push_manifest("", SIGNATURE)
+    index = parse_manifest(image_index(SIGNATURE.content))
+    await target.push_manifest("", index, ["v1"])
+
+    assert names_in(folder) == [(None, str(SIGNATURE.digest)), ("v1", str(index.digest))]
+
+
 async def test_a_manifest_whose_blobs_are_missing_is_refused(
     target: OciLayoutTarget, folder: Path
 ) -> None:
@@ -226,6 +236,21 @@ async def test_content_that_does_not_hash_to_its_digest_is_discarded(
     assert files_in(folder) == before
     with pytest.raises(BlobUploadUnknown):
         await target.get_upload(upload)
+
+
+async def test_an_upload_is_finished_once(target: OciLayoutTarget) -> None:
+    upload = await target.append_upload(await target.start_upload(""), chunk(LAYER))
+    digest = Digest.of(LAYER + b"end")
+
+    results = await asyncio.gather(
+        *(target.finish_upload(upload, digest, chunk(b"end")) for _ in range(2)),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(result).__name__ for result in results) == [
+        "BlobUploadUnknown",
+        "Descriptor",
+    ]
 
 
 async def test_a_damaged_blob_is_replaced(target: OciLayoutTarget, folder: Path) -> None:
