@@ -171,13 +171,22 @@ class Manifests:
     async def delete_tag(
         self, repository: str, tag: str, precondition: Precondition | None = None
     ) -> Digest | None:
-        """See `Deleter`. Two requests: the answer does not say what the tag pointed to."""
+        """See `Deleter`. Two requests: the answer does not say what the tag pointed to.
+
+        :raises Unsupported: the registry deletes manifests by digest only.
+        """
         parse_tag(tag)
         current = await self._current(repository, tag)
         if precondition is not None and current is not None:
             precondition.check(current)
         with about(self.session, repository, ManifestUnknown, f"tag {tag}"):
-            await self._delete(DeleteManifest(repository, tag), precondition)
+            try:
+                await self._delete(DeleteManifest(repository, tag), precondition)
+            except (DigestInvalid, Unsupported) as error:
+                raise Unsupported(
+                    f"the registry does not delete tags ({error.message}); delete the manifest by "
+                    "its digest, with all tags that point to it"
+                ) from error
         return current
 
     async def _delete(self, endpoint: DeleteManifest, precondition: Precondition | None) -> None:

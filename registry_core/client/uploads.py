@@ -34,7 +34,7 @@ from ..spec.media_types import OCTET_STREAM
 from ..spec.names import parse_name
 from ..spec.ranges import ByteRange, parse_content_range
 from .answers import Answer
-from .blobs import Blobs
+from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
 from .chunks import ChunkedBody, ChunkLimits
 from .meanings import about, is_passing, malformed
@@ -44,10 +44,6 @@ _log = logging.getLogger(__name__)
 
 SENT_WITH_PUT: Final = 2**20
 """Bytes. What is no larger is sent with the PUT that ends the upload, as many clients do."""
-
-# How often a chunk of which nothing arrives is sent again, and the seconds before; they double.
-_MOST_RESUMED = 5
-_FIRST_DELAY = 0.5
 
 # Seconds by which the attempt to cancel an upload may delay the end of a failed push.
 _CANCELLING = 5.0
@@ -235,12 +231,14 @@ class Uploads:
         out_of_order = isinstance(error, RangeInvalid)
         if out_of_order and failures == 1:
             raise UploadOutOfOrder(await self.get_upload(upload)) from error
-        if failures > _MOST_RESUMED or not (out_of_order or is_passing(error)):
+        retries = self.session.options.retries
+        if failures >= retries.attempts or not (out_of_order or is_passing(error)):
             raise error
-        await asyncio.sleep(_FIRST_DELAY * 2 ** (failures - 1))
+        await asyncio.sleep(retries.delay(failures))
         try:
             # ``Range: 0-0`` is an empty upload, or one of a byte, which refuses a first byte.
-            return await self.get_upload(replace(upload, offset=max(upload.offset, out_of_order)))
+            least = max(upload.offset, int(out_of_order))
+            return await self.get_upload(replace(upload, offset=least))
         except (BlobUploadUnknown, BlobUploadInvalid):
             if digest is not None and await self.blobs.has(upload.repository, digest):
                 return None
@@ -281,9 +279,7 @@ class Uploads:
             async with self.request(
                 "PUT", upload, url, body=body, ok=created, retry=False
             ) as answer:
-                stated = answer.headers.get("Docker-Content-Digest")
-            if stated and stated != str(digest):
-                raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
+                check_digest(answer, digest, DigestInvalid)
 
 
 def with_query(url: str, **values: object) -> str:
