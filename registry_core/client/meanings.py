@@ -85,6 +85,8 @@ def _specific(error: RegistryError, unknown: type[RegistryError], what: object) 
 def _explained(error: RegistryError, host: str, repository: str) -> RegistryError:
     """Return the error, with the place and what to do in its texts."""
     place = f"{host}/{repository}" if repository else host
+    if str(error).startswith(f"{place}: "):
+        return error  # it has been explained where it was raised
     advice = _ADVICE.get(type(error))
     end = f"; {advice.format(host=host)}" if advice else ""
     if error.private:
