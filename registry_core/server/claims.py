@@ -22,6 +22,9 @@ from ..spec.scopes import PULL, PUSH, repository_scope
 from ..wrappers import Delegating
 from .direct_clients import may_upload_directly
 
+Claimed = Callable[[str, Collection[Digest]], None]
+"""Called with a repository, and the digests of the blobs that were made there of uploads."""
+
 # How many blobs are looked up at the same time.
 _AT_ONCE = 8
 
@@ -31,7 +34,7 @@ def with_claims(
     endpoint: Endpoint,
     caller: Caller,
     agent: str,
-    claimed: Callable[[Collection[Digest]], None],
+    claimed: Claimed,
 ) -> Registry:
     """Return the registry for one request: one that claims, where that can find anything.
 
@@ -39,7 +42,7 @@ def with_claims(
     claim writes.
 
     :param agent: the header ``User-Agent``.
-    :param claimed: called with the digests of the blobs that the request has made of uploads.
+    :param claimed: called for what the request has made of uploads.
     """
     if not isinstance(endpoint, (HeadBlob, GetBlob, PushManifest)):
         return registry
@@ -55,10 +58,10 @@ class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
     Each method raises `TooManyRequests` besides: the uploads are not hashed yet, and the same call
-    again goes on. ``claimed`` is called with the digests of the blobs that were made.
+    again goes on.
     """
 
-    claimed: Callable[[Collection[Digest]], None]
+    claimed: Claimed
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         try:
@@ -117,14 +120,10 @@ class Claiming(Delegating):
             found = await self.inner.claim_direct_uploads(repository, wanted)
         except TooManyRequests:
             # Some may be blobs by now, although not all are hashed.
-            self._report(await self._present(repository, wanted))
+            self.claimed(repository, await self._present(repository, wanted))
             raise
-        self._report(found)
+        self.claimed(repository, found)
         return found
-
-    def _report(self, found: Collection[Digest]) -> None:
-        if found:
-            self.claimed(found)
 
     async def _present(self, repository: str, digests: Collection[Digest]) -> set[Digest]:
         """Return those of the digests that the repository has. One call for each."""
