@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from ..aio import for_each
 from ..auth.caller import Caller
-from ..registry import Blob, PushedManifest, Registry
+from ..registry import Blob, ClaimUnfinished, PushedManifest, Registry
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import Endpoint, GetBlob, HeadBlob, PushManifest
-from ..spec.errors import BlobUnknown, ManifestBlobUnknown, TooManyRequests
+from ..spec.errors import BlobUnknown, ManifestBlobUnknown
 from ..spec.manifest import Manifest
 from ..spec.preconditions import Precondition
 from ..spec.scopes import PULL, PUSH, repository_scope
@@ -57,8 +57,7 @@ def with_claims(
 class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
-    Each method raises `TooManyRequests` besides: the uploads are not hashed yet, and the same call
-    again goes on.
+    Each method raises `ClaimUnfinished` besides, and the same call again goes on.
     """
 
     claimed: Claimed
@@ -116,14 +115,17 @@ class Claiming(Delegating):
     async def _claim(
         self, repository: str, wanted: Mapping[Digest, int | None]
     ) -> Collection[Digest]:
+        """Return the wanted digests that were found.
+
+        :raises ClaimUnfinished:
+        """
         try:
             found = await self.inner.claim_direct_uploads(repository, wanted)
-        except TooManyRequests:
-            # Some may be blobs by now, although not all are hashed.
-            self.claimed(repository, await self._present(repository, wanted))
+        except ClaimUnfinished as error:
+            self.claimed(repository, error.claimed)
             raise
         self.claimed(repository, found)
-        return found
+        return wanted.keys() & set(found)
 
     async def _present(self, repository: str, digests: Collection[Digest]) -> set[Digest]:
         """Return those of the digests that the repository has. One call for each."""
