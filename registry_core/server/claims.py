@@ -58,7 +58,7 @@ def with_claims(
 class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
-    Each method raises `ClaimUnfinished` besides, and the same call again goes on.
+    `open_blob` and `push_manifest` raise `ClaimUnfinished` besides: the same call again goes on.
     """
 
     claimed: Claimed
@@ -72,10 +72,19 @@ class Claiming(Delegating):
         return await self.inner.open_blob(repository, digest)
 
     async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
+        """See `Reader`. A blob that is not found in the time of one request is missing.
+
+        Clients look for a blob before they upload it: they give up after a few answers that it is
+        not known yet, and would end a push that needs none of what takes so long.
+        """
         try:
             return await self.inner.resolve_blob(repository, digest)
-        except BlobUnknown:
-            if not await self._claim(repository, {digest: None}):
+        except BlobUnknown as error:
+            try:
+                found = await self._claim(repository, {digest: None})
+            except ClaimUnfinished:
+                raise error from None
+            if not found:
                 raise
         return await self.inner.resolve_blob(repository, digest)
 
