@@ -35,6 +35,12 @@ class HashRecord:
     digest: Digest | None = None
     version: str | None = None
 
+    def of_algorithm(self, algorithm: str) -> HashRecord:
+        """Return the record if it is of this algorithm; else a new one of the same content."""
+        if self.algorithm == algorithm:
+            return self
+        return HashRecord(self.etag, self.size, algorithm, version=self.version)
+
     def resume(self) -> tuple[Hasher, int]:
         """Return a hasher, and how many bytes it has seen: none if the state is of no use here."""
         hasher = resume_hasher(self.algorithm, self.state) if self.state else None

@@ -1,0 +1,109 @@
+"""The claim of direct uploads: which of them have the digests that are wanted, and make blobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..aio import for_each
+from ..object_store.errors import ConditionFailed, NotFound, StoreRefused
+from ..spec.digest import Digest
+from ..spec.errors import TooManyRequests
+from ..spec.staging import staged_block_id
+from .hash_record import HashRecord
+from .staged_content import HashedContent, StagedUpload, unfinished
+from .staged_uploads import StagedUploads
+
+_log = logging.getLogger(__name__)
+
+# How many uploads are hashed at the same time.
+_HASHES = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An upload that may be wanted, and its size in bytes."""
+
+    upload: StagedUpload
+    size: int
+
+
+@dataclass
+class Claim:
+    """A claim for one repository. ``missing``: the digests that have not been found, and sizes."""
+
+    staged_uploads: StagedUploads
+    repository: str
+    missing: dict[Digest, int | None]
+    _has_vanished: bool = False
+    _is_unfinished: bool = False
+
+    def __post_init__(self) -> None:
+        self._staged = self.staged_uploads.staged
+        self._deadline = self._staged.deadline()
+
+    async def run(self, candidates: Sequence[Candidate]) -> None:
+        """Make blobs of the candidates that are wanted.
+
+        :raises TooManyRequests: the time was not enough to hash them all, and some may be wanted.
+        """
+        await for_each(candidates, self._try, limit=_HASHES)
+        if self._has_vanished:
+            await self._look_again()
+        if self.missing and self._is_unfinished:
+            raise unfinished()
+
+    async def _try(self, candidate: Candidate) -> None:
+        """Publish a candidate if its digest is wanted; else record the digest, for later claims."""
+        if not self._algorithms(candidate.size):
+            return
+        upload = candidate.upload
+        try:
+            record = await self._staged.commit(upload, [staged_block_id(upload.prefix, 0)])
+            for algorithm in self._algorithms(record.size):
+                hashed = await self._staged.hash(upload, record, algorithm, self._deadline)
+                if hashed.digest in self.missing:
+                    await self._publish(upload, hashed)
+                    return
+                record = await self._record(upload, record, hashed.record)
+        except TooManyRequests:
+            self._is_unfinished = True
+        except (NotFound, ConditionFailed):
+            self._has_vanished = True  # another request claims it, or its owner has replaced it
+        except StoreRefused as error:
+            _log.warning("%s cannot be claimed: %s", upload.path, error)
+
+    def _algorithms(self, size: int) -> Sequence[str]:
+        """Return the algorithms of the missing digests that content of this size may have."""
+        fitting = (d for d, known in self.missing.items() if known is None or known == size)
+        return sorted({digest.algorithm for digest in fitting})
+
+    async def _record(
+        self, upload: StagedUpload, before: HashRecord, record: HashRecord
+    ) -> HashRecord:
+        return before if record == before else await self._staged.record(upload, record)
+
+    async def _publish(self, upload: StagedUpload, hashed: HashedContent) -> None:
+        """Make a blob of an upload."""
+        membership = self.staged_uploads.uploads.membership
+        observed = membership.clock()
+        await self._staged.publish(upload, hashed)
+        await membership.link_blob(
+            self.repository, hashed.digest, hashed.record.size, hashed.image, observed=observed
+        )
+        self.missing.pop(hashed.digest, None)
+        await self._staged.discard(upload, hashed.record)
+
+    async def _look_again(self) -> None:
+        """Look whether what is missing is in the repository by now."""
+        membership = self.staged_uploads.uploads.membership
+
+        async def look(digest: Digest) -> None:
+            try:
+                await membership.verify_blob(self.repository, digest, generation="")
+            except NotFound:
+                return
+            self.missing.pop(digest, None)
+
+        await for_each(list(self.missing), look, limit=_HASHES)
