@@ -45,6 +45,7 @@ class Release:
     between them, and ``Retry-After`` is not read. ``answer_seconds``: how long it waits for an
     answer after the request was sent. ``retries_lost``: whether it sends the request again when
     none came. ``needs_digest``: it fails unless a push is answered with the blob's digest.
+    ``names_registry``: it adds the registry's host to the queries of requests to other hosts.
     """
 
     version: str
@@ -52,14 +53,17 @@ class Release:
     answer_seconds: float | None = 30.0
     retries_lost: bool = True
     needs_digest: bool = False
+    names_registry: bool = True
 
     @property
     def user_agent(self) -> str:
         return f"containerd/{self.version}"
 
 
-CONTAINERD_2_1 = Release("2.1.0", 6, None, retries_lost=False, needs_digest=True)
-CONTAINERD_2_2 = Release("2.2.0", 6, None, retries_lost=False)
+CONTAINERD_2_1 = Release(
+    "2.1.0", 6, None, retries_lost=False, needs_digest=True, names_registry=False
+)
+CONTAINERD_2_2 = Release("2.2.0", 6, None, retries_lost=False, names_registry=False)
 CONTAINERD_2_3_0 = Release("2.3.0", 6, 30.0, retries_lost=False)
 CONTAINERD_2_4 = Release("2.4.0-beta.0")
 
@@ -249,10 +253,14 @@ class Pusher:
         else:
             url = urlsplit(f"{urlsplit(self._origin).scheme}://{location}")
         origin = f"{url.scheme}://{url.netloc}"
+        query = [("digest", content.digest)]
+        registry = urlsplit(self._origin).netloc
+        if self._release.names_registry and url.netloc != registry:
+            query.append(("ns", registry))
         return _Request(
             "PUT",
             origin,
-            _with_digest(url, content.digest),
+            _with_query(url, query),
             self._scopes,
             {"Content-Type": media_types.OCTET_STREAM},
             content,
@@ -364,9 +372,9 @@ def _blobs(image: Image) -> Iterator[Content]:
     yield from {blob.digest: blob for blob in (image.config, *image.layers)}.values()
 
 
-def _with_digest(url: SplitResult, digest: str) -> str:
+def _with_query(url: SplitResult, added: Sequence[tuple[str, str]]) -> str:
     """Return the path of a `Location`, decoded, and its query, decoded, sorted and encoded anew."""
-    query = [*parse_qsl(url.query, keep_blank_values=True), ("digest", digest)]
+    query = [*parse_qsl(url.query, keep_blank_values=True), *added]
     query.sort(key=lambda pair: pair[0])
     encoded = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in query)
     return f"{quote(unquote(url.path), safe=_IN_PATHS)}?{encoded}"
