@@ -1,4 +1,4 @@
-"""`python -m tests.support.short_requests serve ...`: the local server, whose requests hash briefly.
+"""`python -m tests.support.short_requests serve ...`: the local server; its requests hash briefly.
 
 `TESTS_HASH_SECONDS` is for how long one hashes what a client has written to storage.
 """
