@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..aio import for_each
-from ..object_store.errors import ConditionFailed, NotFound, StoreRefused
+from ..object_store.errors import NotFound, StoreRefused
 from ..spec.digest import Digest
 from ..spec.errors import TooManyRequests
 from ..spec.staging import staged_block_id
-from .hash_record import HashRecord
-from .staged_content import HashedContent, StagedUpload, unfinished
+from .staged_commit import StagedUpload, unfinished
 from .staged_uploads import StagedUploads
 
 _log = logging.getLogger(__name__)
@@ -23,10 +22,10 @@ _HASHES = 2
 
 @dataclass(frozen=True)
 class Candidate:
-    """An upload that may be wanted, and its size in bytes."""
+    """An upload that may be wanted, and its size in bytes; None: it has vanished."""
 
     upload: StagedUpload
-    size: int
+    size: int | None
 
 
 @dataclass
@@ -55,45 +54,47 @@ class Claim:
             raise unfinished()
 
     async def _try(self, candidate: Candidate) -> None:
-        """Publish a candidate if its digest is wanted; else record the digest, for later claims."""
-        if not self._algorithms(candidate.size):
-            return
+        """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
         upload = candidate.upload
+        if candidate.size is None:
+            self._has_vanished = True
+            return
         try:
-            record = await self._staged.commit(upload, [staged_block_id(upload.prefix, 0)])
-            for algorithm in self._algorithms(record.size):
-                hashed = await self._staged.hash(upload, record, algorithm, self._deadline)
-                if hashed.digest in self.missing:
-                    await self._publish(upload, hashed)
-                    return
-                record = await self._record(upload, record, hashed.record)
+            for algorithm in self._algorithms(candidate.size):
+                if await self._take(upload, algorithm):
+                    break
         except TooManyRequests:
             self._is_unfinished = True
-        except (NotFound, ConditionFailed):
-            self._has_vanished = True  # another request claims it, or its owner has replaced it
+        except NotFound:
+            self._has_vanished = True  # another request claims it
         except StoreRefused as error:
             _log.warning("%s cannot be claimed: %s", upload.path, error)
 
-    def _algorithms(self, size: int) -> Sequence[str]:
-        """Return the algorithms of the missing digests that content of this size may have."""
-        fitting = (d for d, known in self.missing.items() if known is None or known == size)
-        return sorted({digest.algorithm for digest in fitting})
-
-    async def _record(
-        self, upload: StagedUpload, before: HashRecord, record: HashRecord
-    ) -> HashRecord:
-        return before if record == before else await self._staged.record(upload, record)
-
-    async def _publish(self, upload: StagedUpload, hashed: HashedContent) -> None:
-        """Make a blob of an upload."""
+    async def _take(self, upload: StagedUpload, algorithm: str) -> bool:
+        """Make a blob of an upload if its digest of this algorithm is wanted."""
         membership = self.staged_uploads.uploads.membership
         observed = membership.clock()
-        await self._staged.publish(upload, hashed)
+        hashed = await self._staged.take(
+            upload,
+            [staged_block_id(upload.prefix, 0)],
+            algorithm,
+            self.missing.__contains__,
+            self._deadline,
+        )
+        if hashed.digest not in self.missing:
+            await self._staged.record(upload, hashed.record)
+            return False
         await membership.link_blob(
             self.repository, hashed.digest, hashed.record.size, hashed.image, observed=observed
         )
         self.missing.pop(hashed.digest, None)
         await self._staged.discard(upload, hashed.record)
+        return True
+
+    def _algorithms(self, size: int) -> Sequence[str]:
+        """Return the algorithms of the missing digests that content of this size may have."""
+        fitting = (d for d, known in self.missing.items() if known is None or known == size)
+        return sorted({digest.algorithm for digest in fitting})
 
     async def _look_again(self) -> None:
         """Look whether what is missing is in the repository by now."""

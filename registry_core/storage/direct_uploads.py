@@ -23,7 +23,7 @@ from ..object_store.interface import Entry
 from ..registry import DirectUpload, Upload
 from ..spec.digest import Digest
 from .claims import Candidate, Claim
-from .staged_content import StagedUpload
+from .staged_commit import StagedUpload
 from .staged_uploads import StagedUploads
 
 LIFETIME_SECONDS = 24 * 60 * 60.0
@@ -37,7 +37,7 @@ _PAGES = 10
 # How many uploads are looked at at the same time.
 _LOOKS = 8
 
-_MILLISECONDS = 1 << 44  # until the year 2527
+_MILLISECONDS = (1 << 44) - 1  # until the year 2527
 _ID = re.compile(r"_direct-(?P<owner>[0-9a-f]{32})-(?P<before>[0-9a-f]{11})-[0-9a-f]{16}")
 
 
@@ -101,11 +101,13 @@ class DirectUploads:
         """Return the owner's uploads that have one of the sizes; None: any."""
 
         async def look(row: Entry) -> Candidate | None:
-            size = await self._size(row)
-            if size is None or not ({None, size} & set(sizes)):
-                return None
-            upload_id = row.path.split("/")[-2]
-            return Candidate(StagedUpload.of(self._layout, repository, upload_id), size)
+            upload = StagedUpload.of(self._layout, repository, row.path.split("/")[-2])
+            try:
+                size = await self._size(row)
+            except NotFound:
+                return Candidate(upload, None)
+            is_fitting = size is not None and (None in sizes or size in sizes)
+            return Candidate(upload, size) if is_fitting else None
 
         found = await for_each(await self._list(repository), look, limit=_LOOKS)
         return list(filter(None, found))
@@ -131,12 +133,18 @@ class DirectUploads:
         return name == "staged" and time is not None and self.now() - time < LIFETIME_SECONDS
 
     async def _size(self, row: Entry) -> int | None:
-        """Return the size of what is staged or committed there; None if it is of no use."""
-        if row.properties is not None:
-            is_usable = not row.properties.is_append and not row.properties.archived
-            return row.properties.size if is_usable else None
-        try:
-            staged = await self._store.uncommitted_blocks(row.path)
-        except (NotFound, WrongKind):
-            return None
-        return staged.size if staged.number == 1 else None
+        """Return the size of what is staged or committed there; None if it is of no use.
+
+        :raises NotFound: it is gone.
+        """
+        properties = row.properties
+        if properties is None:
+            try:
+                staged = await self._store.uncommitted_blocks(row.path)
+            except WrongKind:
+                return None
+            if staged.number:
+                return staged.size if staged.number == 1 else None
+            properties = await self._store.head(row.path)  # committed since it was listed
+        is_usable = not properties.is_append and not properties.archived
+        return properties.size if is_usable else None

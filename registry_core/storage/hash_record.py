@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..object_store.errors import NotFound, TooLarge
+from ..object_store.errors import ConditionFailed, NotFound, TooLarge
 from ..object_store.interface import IF_ABSENT, Condition, ObjectStore, if_match
 from ..spec.digest import SHA256, Digest, Hasher, new_hasher, resume_hasher
 from ..spec.errors import DigestInvalid
@@ -90,3 +90,12 @@ async def read_hash_record(store: ObjectStore, path: str) -> HashRecord | None:
     except (NotFound, TooLarge):
         return None
     return _decode(found.content, found.properties.etag)
+
+
+async def write_hash_record(store: ObjectStore, path: str, record: HashRecord) -> HashRecord | None:
+    """Write a record and return it; None if another request has written one. One call."""
+    try:
+        version = await store.put(path, record.encode(), condition=record.condition)
+    except ConditionFailed:
+        return None
+    return replace(record, version=version)

@@ -9,29 +9,20 @@ REST "Put Block List": properties that the request does not set are cleared.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Self
 
 from ..aio import off_loop
-from ..object_store.errors import (
-    BlockListInvalid,
-    ConditionFailed,
-    NotFound,
-    WrongKind,
-    contended,
-)
-from ..object_store.interface import IF_ABSENT, ObjectStore, if_match
+from ..object_store.errors import ConditionFailed
+from ..object_store.interface import ObjectStore, if_match
 from ..spec.digest import Digest, Hasher
-from ..spec.errors import TooManyRequests
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from .content import Content
-from .hash_record import HashRecord, read_hash_record
-from .layout import Layout
+from .hash_record import HashRecord, write_hash_record
 from .ranged_reads import read_pieces
+from .staged_commit import StagedCommit, StagedUpload, unfinished
 
 HASH_SECONDS = 150.0
 """For how long one request hashes; the front end of Azure Functions waits for 230 s.
@@ -43,25 +34,6 @@ learn.microsoft.com/azure/azure-functions/functions-scale, "HTTP timeout"
 _RECORDED_AFTER = 2**30
 
 _TRIES = 4
-
-
-@dataclass(frozen=True)
-class StagedUpload:
-    """Where the content of one upload is that a client stages, and the record of its hash."""
-
-    path: str
-    record: str
-    prefix: str
-    """What the ids of its blocks begin with."""
-
-    @classmethod
-    def of(cls, layout: Layout, repository: str, upload_id: str) -> Self:
-        """Return where that of an upload is."""
-        return cls(
-            layout.staged_upload(repository, upload_id),
-            layout.hash_record(repository, upload_id),
-            hashlib.sha256(upload_id.encode()).hexdigest()[:16],
-        )
 
 
 @dataclass(frozen=True)
@@ -92,35 +64,33 @@ class StagedContent:
         """Return when a request that begins now stops hashing."""
         return self.monotonic() + self.seconds
 
-    async def commit(self, upload: StagedUpload, block_ids: Sequence[str]) -> HashRecord:
-        """Commit the blocks, unless that was done before; return how far they are hashed.
+    async def take(
+        self,
+        upload: StagedUpload,
+        block_ids: Sequence[str],
+        algorithm: str,
+        is_wanted: Callable[[Digest], bool],
+        deadline: float,
+    ) -> HashedContent:
+        """Commit the blocks, hash them and, if the digest is wanted, publish them.
 
-        Two calls; up to five if something was committed before.
-
+        :param deadline: see `_hash`.
+        :raises TooManyRequests: it has passed, or another request is about to do all this.
         :raises NotFound: a block is missing, or something else is there.
         """
-        condition, version = IF_ABSENT, None
+        commit = StagedCommit(self.store, upload, block_ids)
         for _ in range(_TRIES):
+            record = await commit.record()
             try:
-                etag = await self.store.commit(upload.path, block_ids, condition=condition)
-            except (BlockListInvalid, WrongKind) as error:
-                raise NotFound(f"{upload.path} lacks staged blocks") from error
-            except ConditionFailed:
-                etag = ""
-            try:
-                found = await self.store.head(upload.path)
-            except NotFound:
-                condition = IF_ABSENT
+                hashed = await self._hash(upload, record, algorithm, deadline)
+                if is_wanted(hashed.digest):
+                    await self._publish(upload, hashed)
+            except ConditionFailed:  # another request has committed the blocks, too
                 continue
-            if found.etag == etag:
-                return HashRecord(etag, found.size, version=version)
-            record = await read_hash_record(self.store, upload.record)
-            if record and record.etag == found.etag:
-                return record
-            condition, version = if_match(found.etag), record.version if record else None
-        raise contended(upload.path)
+            return hashed
+        raise unfinished()
 
-    async def hash(
+    async def _hash(
         self, upload: StagedUpload, record: HashRecord, algorithm: str, deadline: float
     ) -> HashedContent:
         """Hash what is left. One call for each 8 MiB, and one to record each GiB.
@@ -184,34 +154,20 @@ class StagedContent:
 
     async def record(self, upload: StagedUpload, record: HashRecord) -> HashRecord:
         """Store a record, unless another request has stored one meanwhile. One call."""
-        try:
-            version = await self.store.put(
-                upload.record, record.encode(), condition=record.condition
-            )
-        except ConditionFailed:
-            return record
-        return replace(record, version=version)
+        return await write_hash_record(self.store, upload.record, record) or record
 
-    async def publish(self, upload: StagedUpload, hashed: HashedContent) -> None:
+    async def _publish(self, upload: StagedUpload, hashed: HashedContent) -> None:
         """Copy the content to its address.
 
         :raises NotFound: it is gone.
-        :raises StoreUnavailable: it has changed.
+        :raises ConditionFailed: it has changed.
         """
         record = hashed.record
         if not await self.content.copy(hashed.digest, upload.path, record.size, record.etag):
-            raise contended(upload.path)
+            raise ConditionFailed(upload.path)
 
     async def discard(self, upload: StagedUpload, record: HashRecord) -> None:
         """Delete the content, if it is still this version, and its record. One call or two."""
         await self.content.discard(upload.path, record.etag)
         if record.version is not None:
             await self.content.discard(upload.record, record.version)
-
-
-def unfinished() -> TooManyRequests:
-    """Return the error of a request that cannot hash all in its time; the same one goes on."""
-    return TooManyRequests(
-        "the content is still being checked; send the same request again",
-        headers={"Retry-After": "1"},
-    )

@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ..object_store.errors import ConditionFailed, NotFound, contended
+from ..object_store.errors import NotFound
 from ..registry import Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown, DigestInvalid, SizeInvalid
 from ..spec.staging import MAX_BLOCKS, Staging, staged_block_id
 from .layout import Layout
-from .staged_content import StagedContent, StagedUpload
+from .staged_commit import StagedUpload
+from .staged_content import StagedContent
 from .upload_state import UploadState
 from .uploads import Uploads
 
@@ -57,22 +58,19 @@ class StagedUploads:
         """See `Stager`. Five calls, and those of `StagedContent.hash` and `Content.copy`."""
         if not 1 <= blocks <= MAX_BLOCKS:
             raise SizeInvalid(f"an upload has 1 to {MAX_BLOCKS} blocks, not {blocks}")
-        deadline = self.staged.deadline()
         UploadState.of(upload)
         staged = StagedUpload.of(self.layout, upload.repository, upload.id)
         block_ids = [staged_block_id(staged.prefix, index) for index in range(blocks)]
+        observed = self.uploads.membership.clock()
         try:
-            record = await self.staged.commit(staged, block_ids)
-            hashed = await self.staged.hash(staged, record, digest.algorithm, deadline)
-            if hashed.digest != digest:
-                await self.staged.discard(staged, hashed.record)
-                raise DigestInvalid(f"the content's digest is {hashed.digest}, not {digest}")
-            observed = self.uploads.membership.clock()
-            await self.staged.publish(staged, hashed)
-        except ConditionFailed:
-            raise contended(staged.path) from None
+            hashed = await self.staged.take(
+                staged, block_ids, digest.algorithm, digest.__eq__, self.staged.deadline()
+            )
         except NotFound:
             return await self._finished_before(upload, digest)
+        if hashed.digest != digest:
+            await self.staged.discard(staged, hashed.record)
+            raise DigestInvalid(f"the content's digest is {hashed.digest}, not {digest}")
         blob = await self.uploads.link(
             upload, digest, hashed.record.size, hashed.image, observed=observed
         )

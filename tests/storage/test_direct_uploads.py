@@ -9,7 +9,7 @@ import pytest
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import BlobUnknown, TooManyRequests
-from registry_core.storage import direct_uploads, ranged_reads
+from registry_core.storage import direct_uploads, ranged_reads, staged_commit
 from registry_core.storage.direct_uploads import LIFETIME_SECONDS, began, new_upload_id
 from registry_core.storage.layout import Layout
 from registry_core.storage.layout_parse import Kind, parse_path
@@ -22,6 +22,11 @@ pytestmark = pytest.mark.anyio
 
 ONE, OTHER = b"one layer of some bytes", b"another of equal length"
 assert len(ONE) == len(OTHER)
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staged_commit, "REREAD_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from registry_core.spec.errors import (
     SizeInvalid,
     TooManyRequests,
 )
-from registry_core.storage import ranged_reads, staged_content
+from registry_core.storage import ranged_reads, staged_commit, staged_content
 from registry_core.storage.layout import Layout
 from registry_core.storage.staged_uploads import URL_SECONDS
 from registry_core.storage.stored_registry import StoredRegistry
@@ -30,6 +30,11 @@ pytestmark = pytest.mark.anyio
 BLOCKS = [b"first block", b"second block", b"third"]
 CONTENT = b"".join(BLOCKS)
 DIGEST = Digest.of(CONTENT)
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staged_commit, "REREAD_DELAYS", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from registry_core.storage.stored_registry import StoredRegistry
 class StagingMemory(MemoryStore):
     """A memory store to which clients can write, if they use `put_block`."""
 
-    async def staging_url(self, path: str, *, seconds: int) -> str:  # type: ignore[override]
+    async def staging_url(self, path: str, *, seconds: int) -> str:
         return f"memory:/{path}?comp=block&sig=secret"
 
 
