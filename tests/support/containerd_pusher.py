@@ -87,6 +87,15 @@ class Content:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         return cls(media_type, digest, len(content), lambda: [content])
 
+    def mountable_from(self, repository: str) -> Content:
+        """Return the same, as pulled from a repository of the same registry."""
+        return replace(self, mounted_from=repository)
+
+    def claiming_to_be(self, other: Content) -> Content:
+        """Return these bytes with the digest of others, which are equally many."""
+        assert self.size == other.size
+        return replace(self, digest=other.digest)
+
     @property
     def descriptor(self) -> dict[str, object]:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
@@ -206,6 +215,14 @@ class Pusher:
         started = self._start(content)
         if started.status != HTTPStatus.CREATED:  # mounted
             self._put(self._upload(content, started))
+
+    def send_and_hang_up(self, manifest: Content, tag: str) -> None:
+        """Send a manifest, and close the connection without reading the answer."""
+        url = urlsplit(f"{self._origin}/v2/{self.repository}/manifests/{tag}")
+        connection = self._connect(url)
+        headers = {"User-Agent": self._user_agent, "Content-Type": manifest.media_type}
+        connection.request("PUT", url.path, b"".join(manifest.pieces()), headers)
+        connection.close()
 
     def _exists(self, content: Content, tag: str) -> bool:
         path = f"blobs/{content.digest}"
