@@ -293,7 +293,8 @@ class Stager(Protocol):
         The registry reads them, to hash them. Returns the digests that were found. Uploads of other
         callers are never looked at (`Registry.for_caller`).
 
-        :param wanted: the sizes of the blobs by digest; None: not known.
+        :param wanted: the sizes of the blobs by digest; None: not known. Then the blob is found
+            only among uploads that an earlier call has hashed.
         :raises TooManyRequests: uploads that may be wanted are not hashed yet; the same call again
             goes on.
         """

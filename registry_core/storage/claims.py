@@ -30,7 +30,11 @@ class Candidate:
 
 @dataclass
 class Claim:
-    """A claim for one repository. ``missing``: the digests that have not been found, and sizes."""
+    """A claim for one repository. ``missing``: the digests that have not been found, and sizes.
+
+    A digest without a size is not worth hashing all uploads for: clients ask for each blob that
+    they are about to upload. It is found where an earlier claim has hashed the content.
+    """
 
     staged_uploads: StagedUploads
     repository: str
@@ -60,7 +64,7 @@ class Claim:
             self._has_vanished = True
             return
         try:
-            for algorithm in self._algorithms(candidate.size):
+            for algorithm in await self._algorithms(candidate):
                 if await self._take(upload, algorithm):
                     break
         except TooManyRequests:
@@ -91,10 +95,13 @@ class Claim:
         await self._staged.discard(upload, hashed.record)
         return True
 
-    def _algorithms(self, size: int) -> Sequence[str]:
-        """Return the algorithms of the missing digests that content of this size may have."""
-        fitting = (d for d, known in self.missing.items() if known is None or known == size)
-        return sorted({digest.algorithm for digest in fitting})
+    async def _algorithms(self, candidate: Candidate) -> Sequence[str]:
+        """Return the algorithms of the missing digests that the candidate may have."""
+        fitting = {d.algorithm for d, size in self.missing.items() if size == candidate.size}
+        if not fitting and None in self.missing.values():
+            digest = await self._staged.known_digest(candidate.upload)
+            fitting = {digest.algorithm} if digest in self.missing else set()
+        return sorted(fitting)
 
     async def _look_again(self) -> None:
         """Look whether what is missing is in the repository by now."""

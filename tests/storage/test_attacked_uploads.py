@@ -22,7 +22,7 @@ from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import DirectUpload
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import BlobUnknown, Unavailable
+from registry_core.spec.errors import BlobUnknown, TooManyRequests, Unavailable
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.azurite import container_client, opened
@@ -184,7 +184,7 @@ class Scene:
 
     async def claim(self) -> None:
         """Claim the content, and assert that it is a blob as the registry writes it, or none."""
-        with suppress(Unavailable):
+        with suppress(Unavailable, TooManyRequests):
             await self.registry.claim_direct_uploads(REPOSITORY, WANTED)
         stored = self._stored()
         assert (stored is not None) == await self.is_pushed()
