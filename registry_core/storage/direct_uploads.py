@@ -87,23 +87,20 @@ class DirectUploads:
         """See `Stager`. One call to list the uploads, one for each that is not committed yet.
 
         Each one that has a wanted size takes two more, those to hash and to copy it, and two to
-        link it and to delete it; three or four where it was looked at before. For digests without
-        a size, one call for each upload that is committed.
+        link it and to delete it; three or four where it was looked at before.
         """
         if not self.staged_uploads.enabled:
             return frozenset()
         claim = Claim(self.staged_uploads, repository, dict(wanted))
         await claim.run(await self._candidates(repository, frozenset(wanted.values())))
-        return frozenset(wanted.keys() - claim.missing.keys())
+        return frozenset(wanted.keys() - claim.missing.keys() | claim.made)
 
     async def _candidates(
         self, repository: str, sizes: Collection[int | None]
     ) -> Sequence[Candidate]:
-        """Return the owner's uploads that have one of the sizes; None: any that is committed."""
+        """Return the owner's uploads that have one of the sizes; None: any."""
 
         async def look(row: Entry) -> Candidate | None:
-            if row.properties is None and {None}.issuperset(sizes):
-                return None  # nobody has hashed it
             upload = StagedUpload.of(self._layout, repository, row.path.split("/")[-2])
             try:
                 size = await self._size(row)

@@ -20,7 +20,7 @@ from ..object_store.interface import ObjectStore, if_match
 from ..spec.digest import Digest, Hasher
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from .content import Content
-from .hash_record import HashRecord, read_hash_record, write_hash_record
+from .hash_record import HashRecord, write_hash_record
 from .ranged_reads import read_pieces
 from .staged_commit import StagedCommit, StagedUpload, unfinished
 
@@ -33,6 +33,9 @@ containerd waits 30 s for an answer since version 2.3 (core/remotes/docker/regis
 
 # In bytes. Progress is recorded after so many: a request may be cut off at any time.
 _RECORDED_AFTER = 2**30
+
+# In bytes. What is larger is not copied by one call, but in pieces: see `Content.copy`.
+_SLOW_TO_COPY = 2**28
 
 _TRIES = 4
 
@@ -95,11 +98,12 @@ class StagedContent:
     async def _leave_time_to_copy(
         self, upload: StagedUpload, before: HashRecord, hashed: HashedContent, deadline: float
     ) -> None:
-        """Leave the copy to the next request if hashing has taken the time of this one.
+        """Leave a long copy to the next request if hashing has taken the time of this one.
 
         :raises TooManyRequests: it has.
         """
-        if before.digest != hashed.digest and self.monotonic() >= deadline:
+        is_slow = before.digest is None and hashed.record.size > _SLOW_TO_COPY
+        if is_slow and self.monotonic() >= deadline:
             await self.record(upload, hashed.record)
             raise unfinished()
 
@@ -164,14 +168,6 @@ class StagedContent:
         if is_late:
             raise unfinished()
         return record
-
-    async def known_digest(self, upload: StagedUpload) -> Digest | None:
-        """Return the digest of what was hashed there; None if it was not, or not all. One call.
-
-        Only `take` shows whether it is still the content's.
-        """
-        record = await read_hash_record(self.store, upload.record)
-        return record.digest if record else None
 
     async def record(self, upload: StagedUpload, record: HashRecord) -> HashRecord:
         """Store a record, unless another request has stored one meanwhile. One call."""
