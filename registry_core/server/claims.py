@@ -58,7 +58,9 @@ def with_claims(
 class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
-    `open_blob` and `push_manifest` raise `ClaimUnfinished` besides: the same call again goes on.
+    `push_manifest` raises `ClaimUnfinished` besides, and the same call again goes on. Whoever only
+    looks for a blob finds it missing then: clients look for each blob before they upload it, and
+    would give up after some answers of that kind.
     """
 
     claimed: Claimed
@@ -67,26 +69,24 @@ class Claiming(Delegating):
         try:
             return await self.inner.open_blob(repository, digest)
         except BlobUnknown:
-            if not await self._claim(repository, {digest: None}):
+            if not await self._finds(repository, digest):
                 raise
         return await self.inner.open_blob(repository, digest)
 
     async def resolve_blob(self, repository: str, digest: Digest) -> Descriptor:
-        """See `Reader`. A blob that is not found in the time of one request is missing.
-
-        Clients look for a blob before they upload it: they give up after a few answers that it is
-        not known yet, and would end a push that needs none of what takes so long.
-        """
         try:
             return await self.inner.resolve_blob(repository, digest)
-        except BlobUnknown as error:
-            try:
-                found = await self._claim(repository, {digest: None})
-            except ClaimUnfinished:
-                raise error from None
-            if not found:
+        except BlobUnknown:
+            if not await self._finds(repository, digest):
                 raise
         return await self.inner.resolve_blob(repository, digest)
+
+    async def _finds(self, repository: str, digest: Digest) -> bool:
+        """Return whether a blob was claimed, as far as there was time to look for it."""
+        try:
+            return digest in await self._claim(repository, {digest: None})
+        except ClaimUnfinished:
+            return False
 
     async def push_manifest(
         self,
