@@ -40,7 +40,9 @@ async def copy_as_described(
     :raises RegistryError: it cannot be copied.
     :raises CommandFailed: a location cannot be accessed as the options say.
     """
-    async with Places.open(environment, recheck=arguments.recheck) as places:
+    async with Places.open(
+        environment, recheck=arguments.recheck, dry_run=arguments.dry_run
+    ) as places:
         source = await places.source(arguments.source, source_access)
         target = await places.target(arguments.target, target_access)
         run = places.copy_run(

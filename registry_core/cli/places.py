@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
@@ -20,6 +21,7 @@ from ..transfer.locations import (
     RegistryLocation,
     RegistryRoot,
     Selected,
+    Transport,
     selected_in_registry,
 )
 from ..transfer.oci_layout_target import OciLayoutTarget
@@ -43,11 +45,17 @@ class Places:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], stack: AsyncExitStack, *, recheck: bool
+        self,
+        environment: Mapping[str, str],
+        stack: AsyncExitStack,
+        *,
+        recheck: bool,
+        dry_run: bool,
     ) -> None:
         self._environment = environment
         self._stack = stack
         self._recheck = recheck
+        self._dry_run = dry_run
         self._clients: dict[tuple[str, str | None, Access], HttpRegistry] = {}
         self._sources: dict[FileLocation, LocalSource] = {}
         self._targets: dict[FileLocation, OciLayoutTarget] = {}
@@ -56,15 +64,16 @@ class Places:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, environment: Mapping[str, str], *, recheck: bool = False
+        cls, environment: Mapping[str, str], *, recheck: bool, dry_run: bool
     ) -> AsyncGenerator[Self]:
         """Open nothing yet.
 
         :param environment: names proxies, and where docker keeps logins and certificates.
         :param recheck: whether a target is not trusted to have what its manifests reference.
+        :param dry_run: whether nothing will be written, so that no target is created.
         """
         async with AsyncExitStack() as stack:
-            yield cls(environment, stack, recheck=recheck)
+            yield cls(environment, stack, recheck=recheck, dry_run=dry_run)
 
     async def source(self, location: Location, access: Access) -> Place[Source]:
         """Open what is copied from.
@@ -86,9 +95,20 @@ class Places:
         whole = location.whole()
         async with self._opening:
             if whole not in self._targets:
-                opening = open_target(whole.transport, _path(whole, sys.stdout))
+                opening = self._open_target(whole)
                 self._targets[whole] = await self._stack.enter_async_context(opening)
             return Place(self._targets[whole], "", str(whole))
+
+    def _open_target(self, whole: FileLocation) -> AbstractAsyncContextManager[OciLayoutTarget]:
+        path = _path(whole, sys.stdout)
+        is_new = whole.transport is not Transport.OCI or not (
+            isinstance(path, Path) and path.exists()
+        )
+        if self._dry_run and is_new:
+            # Nothing is there, and nothing is to be created: something else that is empty will do.
+            folder = self._stack.enter_context(TemporaryDirectory())
+            return open_target(Transport.OCI, Path(folder))
+        return open_target(whole.transport, path)
 
     async def select(self, location: Location) -> Selected:
         """Return what the location of a source names.

@@ -125,7 +125,9 @@ async def _copy(
             print_problem(line)
 
     options = CopyOptions(parallel=arguments.parallel, dry_run=arguments.dry_run)
-    async with Places.open(environment, recheck=arguments.recheck) as places:
+    async with Places.open(
+        environment, recheck=arguments.recheck, dry_run=arguments.dry_run
+    ) as places:
         run = places.copy_run(arguments.parallel, accesses.values())
         opener = OpenerByHost(places, accesses)
         with show_copies(quiet=arguments.quiet) as show:
