@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUnknown, Denied, NameUnknown, Unauthorized, Unsupported
+from .errors import SourceBlobMissing
 from .place import Place, Source, Target
 from .progress import Meter
 from .report import Outcome, Tally
@@ -28,15 +29,18 @@ class BlobCopier:
         """Make a blob of the source one of the target, unless it is.
 
         :param required: False: the source need not have it. Then returns whether it has.
-        :raises BlobUnknown: the source does not have it.
+        :raises SourceBlobMissing:
         :raises SourceContentInvalid: what the source has is something else.
         :raises NotFetched: storage cannot fetch it, and its bytes must not pass through here.
         """
-        outcome = await self.run.blobs.get(self._key(blob.digest), lambda: self._copy(blob))
-        if outcome is Outcome.ABSENT and required:
-            self.forget(blob.digest)
-            raise BlobUnknown(f"{self.source} does not have the blob {blob.digest}")
-        return outcome is not Outcome.ABSENT
+        try:
+            await self.run.blobs.get(self._key(blob.digest), lambda: self._copy(blob))
+        except SourceBlobMissing:
+            if required:
+                raise
+            self.tally.count_blob(Outcome.ABSENT, blob.size)
+            return False
+        return True
 
     def forget(self, digest: Digest) -> None:
         """Look for a blob at the target again, the next time it is needed."""
@@ -45,15 +49,18 @@ class BlobCopier:
     def _key(self, digest: Digest) -> Filled:
         return Filled.of(self.target, digest)
 
-    async def _copy(self, blob: Descriptor) -> Outcome:
+    async def _copy(self, blob: Descriptor) -> None:
         self.meter.found(blob)
-        async with self.run.slots:
-            outcome = await self._bring(blob)
+        try:
+            async with self.run.slots:
+                outcome = await self._bring(blob)
+        except BaseException:
+            self.meter.abandon(blob)
+            raise
         self.meter.finish(blob)
         self.tally.count_blob(outcome, blob.size)
-        if outcome is not Outcome.ABSENT and not self.tally.dry_run:
+        if not self.tally.dry_run:
             self.run.note_blob(self.target, blob.digest)
-        return outcome
 
     async def _bring(self, blob: Descriptor) -> Outcome:
         if await self._is_there(blob.digest):
@@ -61,10 +68,7 @@ class BlobCopier:
         for origin in self._origins(blob.digest):
             if self.tally.dry_run or await self._mount(blob.digest, origin):
                 return Outcome.MOUNTED
-        try:
-            return await self._send(blob)
-        except BlobUnknown:
-            return Outcome.ABSENT
+        return await self._send(blob)
 
     async def _is_there(self, digest: Digest) -> bool:
         try:
@@ -81,8 +85,9 @@ class BlobCopier:
         return sorted(name for name in found if name and name != self.target.repository)
 
     async def _mount(self, digest: Digest, origin: str) -> bool:
+        registry, repository = self.target.registry, self.target.repository
         try:
-            await self.target.registry.mount_blob(self.target.repository, digest, origin)
+            await self.run.attempt(lambda: registry.mount_blob(repository, digest, origin))
         except (BlobUnknown, NameUnknown, Denied, Unauthorized, Unsupported):
             return False  # it was deleted there, or may not be read: its bytes are sent
         return True

@@ -13,26 +13,43 @@ from ..aio import for_each, off_loop
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import Reference
-from ..spec.errors import ManifestBlobUnknown, ManifestUnknown, NameUnknown
+from ..spec.errors import ErrorCode, ManifestUnknown, NameUnknown, RegistryError
 from ..spec.manifest import Manifest
 from ..spec.media_types import INDEXES
 from ..spec.references import fallback_tag
 from .blobs import BlobCopier
 from .closure import Part, parts
-from .errors import SourceManifestInvalid, SourceManifestMissing, SparseIndexRefused
+from .errors import (
+    SourceContentInvalid,
+    SourceManifestInvalid,
+    SourceManifestMissing,
+    SparseIndexRefused,
+)
 from .manifests import SourceManifests
 from .options import CopyOptions
 from .place import Place, Source, Target
 from .progress import Meter
 from .referrers import Attachment, FallbackLists, SourceAttachments, list_referrers
 from .report import Outcome, Tally
-from .run import CopyRun, Filled
+from .run import ATTEMPTS, CopyRun, Filled
 from .selection import MAX_DEPTH, Chosen, select
 
 MAX_MANIFESTS = 10_000
 """The most manifests that one manifest may lead to, with all that is attached to them."""
 
 _NOTHING_CHOSEN: Chosen = {}
+
+
+# The codes by which a registry says that it lacks what a manifest references. distribution puts
+# others before them if a manifest that is referenced is pushed again at the same time.
+_INCOMPLETE = frozenset(
+    {ErrorCode.MANIFEST_BLOB_UNKNOWN, ErrorCode.MANIFEST_UNKNOWN, ErrorCode.BLOB_UNKNOWN}
+)
+
+
+def _is_incomplete(error: RegistryError) -> bool:
+    """Return whether a target refuses a manifest because it lacks what that references."""
+    return any(entry.code in _INCOMPLETE for entry in error.errors)
 
 
 class ManifestCopier:
@@ -102,7 +119,7 @@ class ManifestCopier:
         )
         if has_attachments:
             await self._copy_attachments(reached)
-        await self._set_tags(root, stale)
+        await self._set_tags(root, stale, chosen)
         self._note_tags(root, tags, stale)
 
     def _note_tags(self, root: Descriptor, tags: Iterable[str], stale: Collection[str]) -> None:
@@ -170,9 +187,14 @@ class ManifestCopier:
         reached: list[Descriptor] = []
         if not (is_there and self._is_whole(wanted, chosen)):
             manifest = await self._manifests.get(wanted)
+            if depth and len(manifest.content) != wanted.size:  # clients would refuse the index
+                raise SourceContentInvalid(
+                    f"the manifest {wanted.digest} of {self._source} has {len(manifest.content)} "
+                    f"bytes; the index that lists it says {wanted.size}"
+                )
             reached = await self._copy_parts(manifest, chosen, depth)
             if not is_there:
-                await self._push_again(manifest, tags, chosen, depth)
+                await self._push(manifest, tags, chosen)
         self._tally.count_manifest(outcome, wanted.size)
         return (wanted, *reached)
 
@@ -207,25 +229,30 @@ class ManifestCopier:
                 return ()
             raise
 
-    async def _push_again(
-        self, manifest: Manifest, tags: Sequence[str], chosen: Chosen, depth: int
+    async def _push(
+        self, manifest: Manifest, tags: Sequence[str], chosen: Chosen = _NOTHING_CHOSEN
     ) -> None:
-        """Push a manifest. What the target lost meanwhile is copied once more.
+        """Push a manifest. What the target lacks all the same is copied again.
 
         :raises SparseIndexRefused:
         """
-        try:
-            await self._push(manifest, tags)
-        except ManifestBlobUnknown as error:
-            if manifest.digest in chosen:
-                raise SparseIndexRefused(
-                    f"{self._target} does not accept an index of which only some platforms are "
-                    "copied; copy one platform, or all of them, or have the registry accept such "
-                    "indexes (Moorage: REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none)"
-                ) from error
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._push_once(manifest, tags)
+            except RegistryError as error:
+                if not _is_incomplete(error):
+                    raise
+                if manifest.digest in chosen:
+                    raise SparseIndexRefused(
+                        f"{self._target} does not accept an index of which only some platforms are "
+                        "copied; copy one platform, or all of them, or have the registry accept "
+                        "such indexes (Moorage: "
+                        "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS=none)"
+                    ) from error
+            await self._run.sleep(float(attempt))
             self._forget(manifest)
-            await self._copy_parts(manifest, chosen, depth)
-            await self._push(manifest, tags)
+            await self._copy_parts(manifest, chosen, 0)
+        return await self._push_once(manifest, tags)
 
     def _forget(self, manifest: Manifest) -> None:
         for part in parts(manifest):
@@ -233,7 +260,7 @@ class ManifestCopier:
             scope = (None, self._options.referrers)
             self._run.manifests.forget(Filled.of(self._target, part.descriptor.digest, scope))
 
-    async def _push(self, manifest: Manifest, tags: Sequence[str]) -> None:
+    async def _push_once(self, manifest: Manifest, tags: Sequence[str]) -> None:
         target = self._target
         if self._tally.dry_run:
             return
@@ -245,12 +272,14 @@ class ManifestCopier:
         if manifest.document.subject is not None and pushed.subject is None:
             await self._fallback_lists.add(manifest)
 
-    async def _set_tags(self, root: Descriptor, tags: Sequence[str]) -> None:
+    async def _set_tags(
+        self, root: Descriptor, tags: Sequence[str], chosen: Chosen = _NOTHING_CHOSEN
+    ) -> None:
         """Set those of the tags that were not set when the manifest was pushed."""
         where = (self._target.authority, self._target.repository)
         left = [tag for tag in tags if self._run.tagged.get((*where, tag)) != root.digest]
         if left:
-            await self._push(await self._manifests.get(root), left)
+            await self._push(await self._manifests.get(root), left, chosen)
 
     async def _copy_attachments(self, subjects: Collection[Descriptor]) -> None:
         """Copy what is attached to manifests, and what is attached to that, and so on."""

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from ..spec.digest import Digest
 from ..spec.endpoints import Reference
-from ..spec.errors import DigestInvalid, ManifestBlobUnknown, ManifestInvalid, ManifestUnknown
+from ..spec.errors import (
+    BlobUnknown,
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+    RegistryError,
+)
 
 
 class SourceManifestMissing(ManifestUnknown):
     """The source does not have a manifest; ``reference`` says which one."""
 
-    def __init__(self, place: object, reference: Reference) -> None:
-        super().__init__(f"{place} does not have the manifest {reference}")
+    def __init__(self, place: object, reference: Reference, cause: RegistryError) -> None:
+        super().__init__(f"{place} does not have the manifest {reference}{_because(cause)}")
         self.reference = reference
+
+
+class SourceBlobMissing(BlobUnknown):
+    """The source does not have a blob."""
+
+    def __init__(self, place: object, digest: Digest, cause: RegistryError) -> None:
+        super().__init__(f"{place} does not have the blob {digest}{_because(cause)}")
+
+
+def _because(cause: RegistryError) -> str:
+    """Return what the source says about it, in brackets: it may be there, and damaged."""
+    return f" ({cause.message})" if cause.message else ""
 
 
 class SourceContentInvalid(DigestInvalid):

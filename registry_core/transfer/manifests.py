@@ -36,31 +36,25 @@ class SourceManifests:
         try:
             found = await self.place.registry.resolve_manifest(self.place.repository, reference)
         except (ManifestUnknown, NameUnknown) as error:
-            raise SourceManifestMissing(self.place, reference) from error
+            raise SourceManifestMissing(self.place, reference, error) from error
         self._refuse_schema_1(found.media_type, reference)
         return found
 
     async def get(self, wanted: Descriptor) -> Manifest:
-        """Return a manifest, verified and parsed.
+        """Return a manifest, verified and parsed. Its size may be another than ``wanted`` says.
 
         :raises SourceManifestMissing:
-        :raises SourceContentInvalid: what it has does not have that digest, or that size.
+        :raises SourceContentInvalid: what it has does not have that digest.
         :raises SourceManifestInvalid: the manifest is not valid, or is of Docker's schema 1.
         """
         self._refuse_schema_1(wanted.media_type, wanted.digest)
-        found = self.fetched.get(wanted.digest) or await self._fetch(wanted.digest)
-        if len(found.content) != wanted.size:
-            raise SourceContentInvalid(
-                f"the manifest {wanted.digest} of {self.place} has {len(found.content)} bytes; "
-                f"what refers to it says {wanted.size}"
-            )
-        return found
+        return self.fetched.get(wanted.digest) or await self._fetch(wanted.digest)
 
     async def _fetch(self, digest: Digest) -> Manifest:
         try:
             found = await self.place.registry.get_manifest(self.place.repository, digest)
         except (ManifestUnknown, NameUnknown) as error:
-            raise SourceManifestMissing(self.place, digest) from error
+            raise SourceManifestMissing(self.place, digest, error) from error
         actual = await off_loop(len(found.content), Digest.of, found.content, digest.algorithm)
         if actual != digest:
             raise SourceContentInvalid(

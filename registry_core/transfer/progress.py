@@ -14,8 +14,9 @@ class CopyProgress:
     """How far a copy is: one blob, and everything that was found so far.
 
     ``digest`` and ``size`` are those of a blob of which ``done`` bytes have arrived at the target,
-    by whatever way; all of them at once where it was there already. ``total_size`` and
-    ``total_done`` are the same of all blobs that were found to be needed so far.
+    by whatever way, or are on their way there; all of them at once where it was there already.
+    ``total_size`` and ``total_done`` are the same of all blobs that were found to be needed so far.
+    ``is_finished``: the target has the blob.
     """
 
     digest: Digest
@@ -23,6 +24,7 @@ class CopyProgress:
     size: int
     total_done: int
     total_size: int
+    is_finished: bool = False
 
 
 OnProgress = Callable[[CopyProgress], None]
@@ -44,8 +46,7 @@ class Meter:
 
     def found(self, blob: Descriptor) -> None:
         """Count a blob that is needed."""
-        if blob.digest not in self._done:  # else it failed before
-            self._total_size += blob.size
+        self._total_size += blob.size
         self._set(blob, 0)
 
     def fetched(self, blob: Descriptor, size: int) -> None:
@@ -63,12 +64,17 @@ class Meter:
 
     def finish(self, blob: Descriptor) -> None:
         """Count a blob as arrived."""
-        self._set(blob, blob.size)
+        self._set(blob, blob.size, is_finished=True)
         del self._done[blob.digest]
 
-    def _set(self, blob: Descriptor, done: int) -> None:
+    def abandon(self, blob: Descriptor) -> None:
+        """Forget a blob that could not be copied."""
+        self._total_size -= blob.size
+        self._set(blob, 0)
+        del self._done[blob.digest]
+
+    def _set(self, blob: Descriptor, done: int, *, is_finished: bool = False) -> None:
         self._total_done += done - self._done.get(blob.digest, 0)
         self._done[blob.digest] = done
-        self._on_progress(
-            CopyProgress(blob.digest, done, blob.size, self._total_done, self._total_size)
-        )
+        totals = (self._total_done, self._total_size)
+        self._on_progress(CopyProgress(blob.digest, done, blob.size, *totals, is_finished))

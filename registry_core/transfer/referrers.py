@@ -152,7 +152,8 @@ class FallbackLists:
             else Precondition(if_none_match=ETags(any=True))
         )
         index = parse_manifest(content)
-        await self.target.registry.push_manifest(self.target.repository, index, (tag,), unchanged)
+        registry, repository = self.target.registry, self.target.repository
+        await self.run.attempt(lambda: registry.push_manifest(repository, index, (tag,), unchanged))
 
     async def _get(self, tag: str) -> Manifest | None:
         try:

@@ -21,7 +21,6 @@ from ..spec.errors import (
 from ..spec.manifest import Manifest
 from .options import BlobFetcher, CopyOptions, StagedSender
 from .place import Place, Target
-from .report import Outcome
 from .single_flight import SingleFlight
 
 # Manifests that were read lately, such as those of referrers, which are read to check them first.
@@ -92,7 +91,7 @@ class CopyRun:
         self.fetched = Cache[Digest, Manifest](
             capacity=_MANIFEST_BYTES, size_of=lambda manifest: len(manifest.content)
         )
-        self.blobs = SingleFlight[Filled, Outcome]()
+        self.blobs = SingleFlight[Filled, None]()
         self.manifests = SingleFlight[Filled, tuple[Descriptor, ...]]()
         self.attachments = SingleFlight[Filled, tuple[Descriptor, ...]]()
         self.tagged: dict[tuple[str, str, str], Digest] = {}

@@ -23,7 +23,7 @@ from ..spec.errors import (
 )
 from ..spec.staging import Staging
 from .bodies import VerifiedBody
-from .errors import NotFetched, SourceContentInvalid
+from .errors import NotFetched, SourceBlobMissing, SourceContentInvalid
 from .options import BlobFetcher, Renew, StagedSender
 from .place import Place, Source, Target
 from .progress import Meter
@@ -48,13 +48,13 @@ class BlobSender:
     async def open(self, blob: Descriptor) -> Blob:
         """Return a blob of the source.
 
-        :raises BlobUnknown: the source does not have it.
+        :raises SourceBlobMissing:
         :raises SourceContentInvalid: it has another size.
         """
         try:
             opened = await self.source.registry.open_blob(self.source.repository, blob.digest)
         except (BlobUnknown, NameUnknown) as error:
-            raise BlobUnknown(f"{self.source} does not have the blob {blob.digest}") from error
+            raise SourceBlobMissing(self.source, blob.digest, error) from error
         if opened.descriptor.size != blob.size:
             raise SourceContentInvalid(
                 f"{self.source} has {opened.descriptor.size} bytes for the blob {blob.digest}; "
@@ -65,7 +65,7 @@ class BlobSender:
     async def send(self, blob: Descriptor) -> Outcome:
         """Make a blob of the source one of the target, and return how.
 
-        :raises BlobUnknown, SourceContentInvalid: as for `open`, and for wrong content.
+        :raises SourceBlobMissing, SourceContentInvalid: as for `open`, and for wrong content.
         :raises NotFetched: storage cannot fetch the blob, and its bytes must not pass through here.
         """
         opened = await self.open(blob)

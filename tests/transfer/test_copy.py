@@ -269,9 +269,21 @@ async def test_progress_counts_every_blob_to_its_end() -> None:
     seen: list[CopyProgress] = []
     await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], progress=seen.append)
     last = {each.digest: each for each in seen}
-    assert all(each.done == each.size for each in last.values())
+    assert all(each.is_finished and each.done == each.size for each in last.values())
+    assert len([each for each in seen if each.is_finished]) == 3
     assert seen[-1].total_done == seen[-1].total_size == len(CONFIG) + 200_003
     assert [each.total_done for each in seen] == sorted(each.total_done for each in seen)
+
+
+async def test_progress_forgets_a_blob_that_need_not_be_copied() -> None:
+    shelf = Shelf(Watched(stored(foreign_urls=None)), Watched(stored(foreign_urls=None)))
+    foreign = descriptor(b"foreign", media_types.DOCKER_FOREIGN_LAYER)
+    manifest = image_manifest(layers=[foreign | {"urls": ["https://example.com/layer"]}])
+    await push_layers(shelf.source)
+    await push_manifest(shelf.source, "app", "v1", manifest)
+    seen: list[CopyProgress] = []
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], progress=seen.append)
+    assert seen[-1].total_done == seen[-1].total_size == len(CONFIG)
 
 
 async def test_no_more_blobs_are_under_way_than_allowed() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -17,16 +17,17 @@ from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import (
     BlobUnknown,
     Denied,
+    DigestInvalid,
+    ErrorDetail,
     ManifestUnknown,
     RegistryError,
     TooManyRequests,
     Unavailable,
 )
-from registry_core.spec.manifest import Manifest
 from registry_core.transfer.copy import copy_manifest, copy_tags
 from registry_core.transfer.errors import SourceContentInvalid, SourceManifestInvalid
 from registry_core.transfer.options import CopyOptions
-from registry_core.transfer.run import ATTEMPTS, CopyRun
+from registry_core.transfer.run import ATTEMPTS
 from tests.support.content import (
     descriptor,
     image_index,
@@ -35,6 +36,7 @@ from tests.support.content import (
     random_bytes,
     read_blob,
 )
+from tests.transfer.disturbed import Content, Failing, Lying, changed, patient_run
 from tests.transfer.places import (
     Shelf,
     Watched,
@@ -54,67 +56,6 @@ pytestmark = pytest.mark.anyio
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 LARGE = random_bytes(300_000)
-
-
-def patient_run(**options: Any) -> tuple[CopyRun, list[float]]:
-    """Return a run that notes its waits instead of waiting."""
-    waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        await asyncio.sleep(0)
-
-    return CopyRun(sleep=sleep, **options), waits
-
-
-def changed(content: bytes) -> bytes:
-    """Return content with another last byte."""
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-Content = Callable[[bytes], bytes]
-
-
-@dataclass
-class AlteredBlob:
-    """A blob whose content is not what its descriptor says."""
-
-    blob: Blob
-    alter: Content
-    size: int | None = None
-
-    @property
-    def descriptor(self) -> Descriptor:
-        actual = self.blob.descriptor
-        return actual if self.size is None else replace(actual, size=self.size)
-
-    async def url(self) -> str | None:
-        return None
-
-    async def read(self, offset: int, length: int) -> Body:
-        body = await self.blob.read(offset, self.blob.descriptor.size - offset)
-        content = self.alter(b"".join([piece async for piece in body]))
-        return _pieces(content)
-
-
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), 1000):
-        yield content[start : start + 1000]
-
-
-class Lying(Watched):
-    """A source that answers something else for blobs and manifests."""
-
-    alter: Content = staticmethod(lambda content: content)
-    alter_manifest: Content = staticmethod(lambda content: content)
-    size: int | None = None
-
-    async def open_blob(self, repository: str, digest: Digest) -> Blob:
-        return AlteredBlob(await super().open_blob(repository, digest), self.alter, self.size)
-
-    async def get_manifest(self, repository: str, reference: Reference) -> Manifest:
-        found = await super().get_manifest(repository, reference)
-        return Manifest(found.descriptor, self.alter_manifest(found.content))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +146,7 @@ async def test_a_manifest_of_another_size_than_the_index_says_is_refused() -> No
     image = await push_image_of(shelf.source, b"one")
     entry = descriptor(image, media_types.OCI_MANIFEST) | {"size": 7}
     await push_manifest(shelf.source, "app", "index", image_index(manifests=[entry]))
-    with pytest.raises(SourceContentInvalid, match="what refers to it says 7"):
+    with pytest.raises(SourceContentInvalid, match="the index that lists it says 7"):
         await copy_manifest(shelf.here, "index", shelf.there, ["index"])
 
 
@@ -238,28 +179,9 @@ async def test_a_blob_that_the_source_lacks_is_named() -> None:
     await push_manifest(shelf.source, "app", "v1", image_manifest(b"missing"))
     with pytest.raises(BlobUnknown) as caught:
         await copy_manifest(shelf.here, "v1", shelf.there, ["v1"])
-    assert caught.value.message == (
-        f"source.example/app does not have the blob {Digest.of(b'missing')}"
+    assert caught.value.message.startswith(
+        f"source.example/app does not have the blob {Digest.of(b'missing')} ("
     )
-
-
-@dataclass
-class Failing(Watched):
-    """Fails at chosen calls: before they are performed, or after (the answer is lost)."""
-
-    failures: list[tuple[str, Exception]] = field(default_factory=list)
-    answers_lost: bool = False
-
-    async def perform(self, name: str, about: object, call: Coroutine[Any, Any, T]) -> T:
-        due = next((each for each in self.failures if each[0] == name), None)
-        if due is None:
-            return await super().perform(name, about, call)
-        self.failures.remove(due)
-        if self.answers_lost:
-            await super().perform(name, about, call)
-        else:
-            call.close()
-        raise due[1]
 
 
 @pytest.mark.parametrize("answers_lost", [False, True])
@@ -275,6 +197,30 @@ async def test_a_call_that_fails_for_once_is_repeated(call: str, *, answers_lost
     assert waits == [1.0]
     assert len(shelf.target.called("finish_upload")) == 2
     assert await left_behind(shelf.kept) == []
+
+
+@pytest.mark.parametrize("pushes_before", [0, 1])
+async def test_a_manifest_is_pushed_again_where_the_target_missed_what_it_references(
+    pushes_before: int,
+) -> None:
+    """As distribution does while a manifest of an index is pushed again at the same time."""
+    missed = DigestInvalid(
+        received=(
+            ErrorDetail("DIGEST_INVALID", "provided digest did not match uploaded content"),
+            ErrorDetail("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+        )
+    )
+    target = Failing(stored())
+    shelf = Shelf(target=target)
+    manifest = await push_image_of(shelf.source, b"one")
+    target.failures = [("push_manifest", missed)]
+    target.spared = pushes_before
+    run, waits = patient_run()
+    options = CopyOptions(referrers=True)
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], options, run=run)
+    assert await has_manifest(shelf.target, manifest)
+    assert await tags_of(shelf.target) == ["v1"]
+    assert waits == [1.0]
 
 
 async def test_a_target_that_asks_to_wait_is_waited_for() -> None:

@@ -6,12 +6,13 @@ import pytest
 
 from registry_core.registry import Blob
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import BlobUnknown, Denied, Unauthorized, Unsupported
+from registry_core.spec.errors import BlobUnknown, Denied, Unauthorized, Unavailable, Unsupported
 from registry_core.transfer.copy import copy_manifest
 from registry_core.transfer.place import Place
 from registry_core.transfer.report import Outcome
 from registry_core.transfer.run import CopyRun
 from tests.support.content import CONFIG
+from tests.transfer.disturbed import patient_run
 from tests.transfer.places import SOURCE, TARGET, Shelf, Watched, push_image_of, stored
 
 pytestmark = pytest.mark.anyio
@@ -75,3 +76,21 @@ async def test_what_cannot_be_mounted_is_copied(refusal: type[Exception]) -> Non
     assert report.blobs[Outcome.COPIED].number == 2
     blob: Blob = await registry.open_blob("other/app", Digest.of(b"one"))
     assert blob.descriptor.size == 3
+
+
+async def test_a_mount_that_fails_for_once_is_repeated() -> None:
+    class Failing(Watched):
+        async def mount_blob(self, repository: str, digest: Digest, source: str | None):  # type: ignore[no-untyped-def] # noqa: ANN202
+            first = not self.called("mount_blob")
+            mounted = await super().mount_blob(repository, digest, source)
+            if first:
+                raise Unavailable("the answer was lost")
+            return mounted
+
+    registry = Failing(stored())
+    await push_image_of(registry, b"one")
+    here, there = Place(registry, "app", SOURCE), Place(registry, "other/app", SOURCE)
+    run, waits = patient_run()
+    report = await copy_manifest(here, "v1", there, ["v1"], run=run)
+    assert report.blobs[Outcome.MOUNTED].number == 2
+    assert waits == [1.0]

@@ -159,6 +159,17 @@ async def test_a_list_that_names_its_subject_or_what_does_not_refer_to_it_is_not
     assert report.manifests[Outcome.COPIED].number == 1
 
 
+async def test_the_size_that_a_list_of_referrers_has_does_not_matter() -> None:
+    """Lists are kept by clients, and may be careless; digests cannot be."""
+    shelf = Shelf(WithoutReferrers(stored()))
+    image = await push_image_of(shelf.source, b"one")
+    signature = await push_referrer(shelf.source, image, "signature")
+    careless = image_index(manifests=[child(signature) | {"size": 1}])
+    await push_manifest(shelf.source, "app", fallback_tag(Digest.of(image)), careless)
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], WITH_REFERRERS)
+    assert await has_manifest(shelf.target, signature)
+
+
 async def test_referrers_are_listed_page_by_page() -> None:
     class ShortPages(Watched):
         async def list_referrers(

@@ -21,8 +21,8 @@ from registry_core.transfer.options import Renew
 from registry_core.transfer.report import Outcome
 from registry_core.transfer.run import CopyRun
 from tests.support.content import CONFIG, chunk, random_bytes, read_blob
+from tests.transfer.disturbed import Lying, changed, patient_run
 from tests.transfer.places import Shelf, Watched, left_behind, push_image_of, stored
-from tests.transfer.test_copy_failures import Lying, changed, patient_run
 
 pytestmark = pytest.mark.anyio
 
