@@ -58,10 +58,16 @@ def is_passing(error: RegistryError) -> bool:
     return error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def malformed(what: str) -> Unavailable:
+class AnswerMalformed(Unavailable):
+    """An answer does not follow the specification. ``public``: what is wrong with it."""
+
+    def __init__(self, public: str) -> None:
+        super().__init__(public, public=public)
+
+
+def malformed(what: str) -> AnswerMalformed:
     """Return the error for an answer that does not follow the specification."""
-    text = f"the registry's answer does not follow the specification: {what}"
-    return Unavailable(text, public=text)
+    return AnswerMalformed(f"the registry's answer does not follow the specification: {what}")
 
 
 def _specific(error: RegistryError, unknown: type[RegistryError], what: object) -> RegistryError:
