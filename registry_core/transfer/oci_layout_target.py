@@ -19,6 +19,7 @@ from ..aio import for_each, run_to_completion
 from ..registry import Chunk, DirectUpload, PushedManifest, Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
+from ..spec.endpoints import Reference
 from ..spec.errors import BlobUnknown, ManifestBlobUnknown, ManifestUnknown, Unsupported
 from ..spec.manifest import Manifest
 from ..spec.preconditions import Precondition
@@ -62,6 +63,18 @@ class OciLayoutTarget(OciLayout):
         """Discard unfinished uploads, and close the folder."""
         self._uploads.close()
         self._folder.close()
+
+    async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
+        """See `registry.Reader`.
+
+        A referrer that the index does not list is not there yet: nobody would find it. A process
+        that was killed can have left one.
+        """
+        manifest = await self.get_manifest(repository, reference)
+        index = await self.read_index()
+        if manifest.document.subject and index.find_digest(manifest.digest) is None:
+            raise ManifestUnknown(f"{index.where} does not list the referrer {manifest.digest}")
+        return manifest.descriptor
 
     async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
         """See `registry.Writer`."""

@@ -1,4 +1,4 @@
-"""Images in OCI layouts and docker archives, made by hand, and copied without the engine."""
+"""Images in OCI layouts and docker archives, made by hand, and copies of them."""
 
 import io
 import json
@@ -8,27 +8,19 @@ from pathlib import Path
 
 from registry_core.registry import Chunk
 from registry_core.spec.digest import Digest
-from registry_core.spec.manifest import Manifest
-from registry_core.transfer.place import Source, Target
+from registry_core.transfer.copy import copy_manifest
+from registry_core.transfer.place import Place, Source, Target
+from registry_core.transfer.report import CopyReport
 
 Members = Mapping[str, bytes | tarfile.TarInfo]
 
 
 async def copy(
     source: Source, digest: Digest, target: Target, tags: Sequence[str] = (), repository: str = ""
-) -> Manifest:
-    """Copy a manifest and all that it references, one after the other."""
-    manifest = await source.get_manifest("", digest)
-    for child in manifest.document.manifests:
-        await copy(source, child.digest, target)
-    for descriptor in manifest.document.blobs:
-        blob = await source.open_blob("", descriptor.digest)
-        assert blob.descriptor.size == descriptor.size
-        upload = await target.start_upload("", descriptor.digest.algorithm)
-        body = await blob.read(0, descriptor.size)
-        await target.finish_upload(upload, descriptor.digest, Chunk(body))
-    await target.push_manifest(repository, manifest, tags)
-    return manifest
+) -> CopyReport:
+    """Copy a manifest and all that it references."""
+    places = Place(source, "", "source"), Place(target, repository, "target")
+    return await copy_manifest(places[0], digest, places[1], tags)
 
 
 async def read_blob(source: Source, digest: Digest, offset: int = 0) -> bytes:

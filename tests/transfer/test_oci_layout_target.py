@@ -20,6 +20,7 @@ from registry_core.spec.errors import (
     BlobUploadUnknown,
     DigestInvalid,
     ManifestBlobUnknown,
+    ManifestUnknown,
     SizeInvalid,
     TagInvalid,
     Unsupported,
@@ -171,6 +172,18 @@ async def test_a_referrer_is_listed_and_found_by_its_subject(target: OciLayoutTa
     listing = await target.list_referrers("", IMAGE.digest, None, ALL)
     assert [entry.digest for entry in listing.entries] == [SIGNATURE.digest]
     assert (await target.select("")).digest == IMAGE.digest
+
+
+async def test_a_referrer_that_is_not_listed_is_not_there_yet(
+    target: OciLayoutTarget, folder: Path
+) -> None:
+    """A process that was killed left it; a copy that asks for it copies it again."""
+    (folder / path_of(SIGNATURE.digest)).write_bytes(SIGNATURE.content)
+
+    with pytest.raises(ManifestUnknown, match="does not list the referrer"):
+        await target.resolve_manifest("", SIGNATURE.digest)
+    await target.push_manifest("", SIGNATURE)
+    assert await target.resolve_manifest("", SIGNATURE.digest) == SIGNATURE.descriptor
 
 
 async def test_a_referrer_stays_listed_though_an_index_has_it(
