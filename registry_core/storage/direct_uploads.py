@@ -60,10 +60,14 @@ def _owned(owner: str) -> str:
 
 @dataclass
 class DirectUploads:
-    """`Stager`'s direct uploads over the object store, of one owner. ``now``: Unix time."""
+    """`Stager`'s direct uploads over the object store, of one owner. ``now``: Unix time.
+
+    ``enabled``: whether there are any, where clients may write to storage by themselves.
+    """
 
     staged_uploads: StagedUploads
     owner: str = ""
+    enabled: bool = True
     now: Callable[[], float] = field(default=time.time)
 
     def __post_init__(self) -> None:
@@ -72,7 +76,7 @@ class DirectUploads:
 
     async def start_direct_upload(self, repository: str) -> DirectUpload | None:
         """See `Stager`. No call, as a rule."""
-        if not self.staged_uploads.enabled:
+        if not (self.enabled and self.staged_uploads.enabled):
             return None
         upload_id = new_upload_id(self.owner, self.now())
         upload = StagedUpload.of(self._layout, repository, upload_id)
@@ -89,11 +93,11 @@ class DirectUploads:
         Each one that has a wanted size takes two more, those to hash and to copy it, and two to
         link it and to delete it; three or four where it was looked at before.
         """
-        if not self.staged_uploads.enabled:
+        if not (self.enabled and self.staged_uploads.enabled):
             return frozenset()
         claim = Claim(self.staged_uploads, repository, dict(wanted))
         await claim.run(await self._candidates(repository, frozenset(wanted.values())))
-        return frozenset(wanted.keys() - claim.missing.keys())
+        return frozenset(wanted.keys() - claim.missing.keys() | claim.made)
 
     async def _candidates(
         self, repository: str, sizes: Collection[int | None]

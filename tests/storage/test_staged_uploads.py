@@ -297,6 +297,22 @@ async def test_a_machine_that_cannot_export_hashes_goes_on_to_the_end(
     assert await finish(slow, upload, 3) == 0
 
 
+async def test_what_has_taken_the_time_of_a_request_is_copied_by_the_next_one(
+    slow: StoredRegistry,
+    memory: StagingMemory,
+    store: CountingStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clients wait for 30 s only, and large content takes some of them to be copied."""
+    monkeypatch.setattr(staged_content, "_SLOW_TO_COPY", len(CONTENT) - 1)
+    upload = await staged(slow, memory, BLOCKS)
+    assert await finish(slow, upload, 3) == len(CONTENT) // 4
+    names = [name for name, _ in store.calls]
+    last = len(names) - names[::-1].index("commit")
+    assert "copy" in names[last:]
+    assert "get_range" not in names[last:]
+
+
 async def test_what_finishing_costs(
     registry: StoredRegistry, memory: StagingMemory, store: CountingStore
 ) -> None:
