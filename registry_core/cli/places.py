@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
 from ..client.storage_fetch import StorageFetcher
-from ..client.storage_sessions import BlockSender, StorageSessions
+from ..client.storage_sessions import StorageSessions
 from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
@@ -137,29 +137,16 @@ class Places:
                 self._clients[key] = client
             return self._clients[key]
 
-    def copy_run(
-        self,
-        parallel: int,
-        targets: Iterable[Access],
-        *,
-        imports: bool = False,
-        must_fetch: bool = False,
-    ) -> CopyRun:
-        """Begin a run, whose large blobs go straight to the storage of targets that have that.
+    def importing_run(self, parallel: int, target: Access, *, must_fetch: bool) -> CopyRun:
+        """Begin a run in which the target's storage fetches what it can by itself.
 
-        :param targets: how the targets are accessed.
-        :param imports: whether storage fetches what it can by itself.
-        :param must_fetch: whether what it cannot fetch is not to be copied.
+        :param target: how the target is accessed.
+        :param must_fetch: whether what storage cannot fetch is not to be copied.
         :raises CommandFailed: the environment names a proxy that cannot be used.
         """
-        sessions = StorageSessions(storage_options(targets, self._environment))
+        sessions = StorageSessions(storage_options(target, self._environment))
         self._stack.push_async_exit(sessions)
-        return CopyRun(
-            parallel,
-            sender=BlockSender(sessions),
-            fetcher=StorageFetcher(sessions) if imports else None,
-            must_fetch=must_fetch,
-        )
+        return CopyRun(parallel, fetcher=StorageFetcher(sessions), must_fetch=must_fetch)
 
     async def _in_registry(self, location: RegistryLocation, access: Access) -> Place[HttpRegistry]:
         client = await self.client(location, access)
