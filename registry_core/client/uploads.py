@@ -38,6 +38,7 @@ from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
 from .chunks import ChunkedBody, ChunkLimits
 from .meanings import about, is_passing, malformed
+from .origins import Origin, parse_url
 from .session import Session
 
 _log = logging.getLogger(__name__)
@@ -141,6 +142,14 @@ class Uploads:
         if current.offset != start:
             raise UploadOutOfOrder(current)
         return current
+
+    def is_own(self, upload: Upload) -> bool:
+        """Return whether an upload's ``Location`` is on the registry's own host.
+
+        :raises BlobUploadInvalid: its state is not one.
+        """
+        _check_state(upload)
+        return Origin.of(parse_url(upload.state)) == self.session.options.origin
 
     def request(
         self,
@@ -289,10 +298,12 @@ def with_query(url: str, **values: object) -> str:
 
 
 def _check_state(upload: Upload) -> None:
-    if urlsplit(upload.state).scheme not in ("http", "https"):
+    try:
+        _ = Origin.of(parse_url(upload.state))
+    except ValueError as error:
         raise BlobUploadInvalid(
             f"the state of upload {upload.id[:160]!r} is not the Location of an upload"
-        )
+        ) from error
 
 
 def _location(answer: Answer) -> str | None:
