@@ -36,7 +36,7 @@ from ..spec.ranges import ByteRange, parse_content_range
 from .answers import Answer
 from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
-from .chunks import ChunkedBody, ChunkLimits
+from .chunks import ChunkedBody, ChunkLimits, SourceFailed
 from .meanings import about, is_passing, malformed
 from .origins import Origin, parse_url
 from .session import Session
@@ -187,14 +187,13 @@ class Uploads:
         if body.has_ended:
             return upload  # there is nothing to send
         start = upload.offset - body.taken
+        sent = OneShot(body.sent())
         try:
-            return await self._patch(upload, OneShot(body.rest()), None, lambda: start + body.taken)
-        except RegistryError as error:
-            if body.failure is not None:
-                raise body.failure from None
-            if isinstance(error, RangeInvalid):
-                raise UploadOutOfOrder(await self.get_upload(upload)) from error
-            raise
+            return await self._patch(upload, sent, None, lambda: start + body.taken)
+        except SourceFailed as failure:
+            raise failure.error from None
+        except RangeInvalid as error:
+            raise UploadOutOfOrder(await self.get_upload(upload)) from error
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
         """Append a chunk; with a digest, finish the upload with it.
