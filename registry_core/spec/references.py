@@ -47,6 +47,14 @@ def parse_deleted_reference(text: str) -> Digest | str:
     return reference if isinstance(reference, Digest) else parse_tag(reference)
 
 
+def fallback_tag(subject: Digest) -> str:
+    """Return the tag of the index of a manifest's referrers that clients keep themselves.
+
+    For registries without a referrers API. OCI distribution-spec, "Referrers Tag Schema".
+    """
+    return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
+
+
 @dataclass(frozen=True)
 class NamedReference:
     """A tag or a manifest of a repository: ``REPOSITORY[:TAG][@DIGEST]``. Its text is the same."""

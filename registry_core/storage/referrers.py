@@ -26,6 +26,7 @@ from ..spec.digest import Digest
 from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from ..spec.references import fallback_tag
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import (
@@ -251,11 +252,6 @@ class Referrers:
                 size = len(found.content)
                 return await off_loop(size, parse_referrer, digest, found.content)
         return describe_referrer(await self._read(digest))
-
-
-def fallback_tag(subject: Digest) -> str:
-    """Return the tag of the index that clients keep themselves: "Referrers Tag Schema"."""
-    return f"{subject.algorithm[:32]}-{subject.hex[:64]}"
 
 
 def _size_in_list(referrer: Descriptor) -> int:

@@ -27,9 +27,9 @@ from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ..spec.manifest import Manifest, parse_manifest
 from ..spec.media_types import MANIFESTS
 from ..spec.preconditions import ETags, Precondition, PreconditionFailed
+from ..spec.references import fallback_tag
 from .links import Link, put_link
 from .manifests import Manifests
-from .referrers import fallback_tag
 from .tag_rows import TagListing
 from .trash import Trash, TrashEntry, TrashKind, TrashRecord, TrashUnknown, TrashUnreadable
 

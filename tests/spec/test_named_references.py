@@ -6,7 +6,7 @@ import pytest
 
 from registry_core.spec.digest import SHA512, Digest
 from registry_core.spec.errors import DigestInvalid, NameInvalid, RegistryError, TagInvalid
-from registry_core.spec.references import NamedReference
+from registry_core.spec.references import NamedReference, fallback_tag
 
 DIGEST = Digest.of(b"a manifest")
 LONG = Digest.of(b"a manifest", SHA512)
@@ -46,3 +46,8 @@ def test_the_refusal_of_a_reference_says_which_part_is_wrong(
 ) -> None:
     with pytest.raises(error, match=says):
         NamedReference.parse(text)
+
+
+def test_the_fallback_tag_is_truncated_as_the_specification_says() -> None:
+    assert fallback_tag(DIGEST) == f"sha256-{DIGEST.hex}"
+    assert fallback_tag(LONG) == f"sha512-{LONG.hex[:64]}"

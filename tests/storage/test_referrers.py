@@ -13,7 +13,7 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.links import MAX_LINK_BYTES, Link
-from registry_core.storage.referrers import Referrers, fallback_tag
+from registry_core.storage.referrers import Referrers
 from tests.support.content import descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
 from tests.support.referrers import (
@@ -241,12 +241,6 @@ async def test_an_entry_that_was_written_again_stays(referrers: Referrers) -> No
     await referrers.add("a", manifest)
     await referrers.remove("a", manifest, entry.etag)
     assert await everything(referrers) == [pushed]
-
-
-def test_the_fallback_tag_is_truncated_as_the_specification_says() -> None:
-    sha512 = Digest.of(SUBJECT, "sha512")
-    assert fallback_tag(OF_SUBJECT) == f"sha256-{OF_SUBJECT.hex}"
-    assert fallback_tag(sha512) == f"sha512-{sha512.hex[:64]}"
 
 
 async def test_entries_of_the_fallback_index_are_merged_in(

@@ -14,9 +14,9 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
 from registry_core.spec.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from registry_core.spec.media_types import OCI_INDEX, OCI_MANIFEST
+from registry_core.spec.references import fallback_tag
 from registry_core.storage import link_metadata, manifests, references, referrers, tags
 from registry_core.storage.links import put_link
-from registry_core.storage.referrers import fallback_tag
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import descriptor, image_manifest, push_manifest
 from tests.support.listings import LAYOUT, put_revision

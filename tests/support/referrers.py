@@ -8,11 +8,12 @@ from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
 from registry_core.spec.manifest import parse_manifest
+from registry_core.spec.references import fallback_tag
 from registry_core.storage.content import Content
 from registry_core.storage.layout import Layout
 from registry_core.storage.links import Link, put_link
 from registry_core.storage.membership import Membership
-from registry_core.storage.referrers import Referrers, fallback_tag
+from registry_core.storage.referrers import Referrers
 from tests.support.content import descriptor, image_index, image_manifest
 
 LAYOUT = Layout()
