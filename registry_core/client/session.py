@@ -33,6 +33,11 @@ class Session:
         self.options = options
         self._connections = connections
 
+    @property
+    def connections(self) -> Connections:
+        """What sends requests one by one, as they are: for the relay, which passes others' on."""
+        return self._connections
+
     @classmethod
     @asynccontextmanager
     async def open(cls, options: ClientOptions) -> AsyncGenerator[Self]:
