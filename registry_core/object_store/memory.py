@@ -242,7 +242,7 @@ class MemoryStore:
     async def signed_url(self, path: str, *, seconds: int) -> None:
         return None
 
-    async def staging_url(self, path: str, *, seconds: int) -> None:
+    async def staging_url(self, path: str, *, seconds: int) -> str | None:
         return None
 
     async def close(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..object_store.errors import NotFound, TooLarge
+from ..object_store.errors import ConditionFailed, NotFound, TooLarge
 from ..object_store.interface import IF_ABSENT, Condition, ObjectStore, if_match
 from ..spec.digest import SHA256, Digest, Hasher, new_hasher, resume_hasher
 from ..spec.errors import DigestInvalid
@@ -34,6 +34,12 @@ class HashRecord:
     state: bytes | None = None
     digest: Digest | None = None
     version: str | None = None
+
+    def of_algorithm(self, algorithm: str) -> HashRecord:
+        """Return the record if it is of this algorithm; else a new one of the same content."""
+        if self.algorithm == algorithm:
+            return self
+        return HashRecord(self.etag, self.size, algorithm, version=self.version)
 
     def resume(self) -> tuple[Hasher, int]:
         """Return a hasher, and how many bytes it has seen: none if the state is of no use here."""
@@ -84,3 +90,12 @@ async def read_hash_record(store: ObjectStore, path: str) -> HashRecord | None:
     except (NotFound, TooLarge):
         return None
     return _decode(found.content, found.properties.etag)
+
+
+async def write_hash_record(store: ObjectStore, path: str, record: HashRecord) -> HashRecord | None:
+    """Write a record and return it; None if another request has written one. One call."""
+    try:
+        version = await store.put(path, record.encode(), condition=record.condition)
+    except ConditionFailed:
+        return None
+    return replace(record, version=version)

@@ -106,6 +106,10 @@ class Layout:
         """
         return f"{self.uploads}{name}/{upload_id}/done"
 
+    def upload_folder(self, name: str, beginning: str) -> str:
+        """Return the prefix of the repository's uploads whose ids begin with ``beginning``."""
+        return f"{self.uploads}{name}/{beginning}"
+
     def staged_upload(self, name: str, upload_id: str) -> str:
         """Return the path of what a client stages by itself.
 

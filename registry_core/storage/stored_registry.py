@@ -26,7 +26,6 @@ from ..registry import (
 from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest
 from ..spec.endpoints import PageQuery, Reference
-from ..spec.errors import BlobUploadUnknown
 from ..spec.foreign_urls import NO_URLS, ForeignUrls
 from ..spec.manifest import Manifest
 from ..spec.names import parse_name, parse_tag
@@ -37,12 +36,15 @@ from .catalog import Catalog
 from .condemnation import RELIED_ON
 from .content import MANIFEST_CACHE_BYTES, Content
 from .deletions import Deletions
+from .direct_uploads import DirectUploads
 from .layout import Layout
 from .manifests import Manifests
 from .membership import MEMBERSHIP_SECONDS, Membership
 from .recording import Recorder
 from .references import MAX_REFERENCES, References
 from .referrers import Referrers
+from .staged_content import HASH_SECONDS, StagedContent
+from .staged_uploads import StagedUploads
 from .tags import Tags
 from .trash import DELETE_RETENTION, Trash
 from .uploads import Uploads
@@ -69,6 +71,8 @@ class StoredRegistry:
         root: str = "",
         redirect: bool = True,
         redirect_min_size: int = REDIRECT_MIN_SIZE,
+        direct_upload: bool = True,
+        hash_seconds: float = HASH_SECONDS,
         require_blobs: bool = True,
         require_children: bool = True,
         foreign_urls: ForeignUrls | None = NO_URLS,
@@ -88,6 +92,8 @@ class StoredRegistry:
         :param root: what all names in the container begin with: empty, or ends with a slash.
         :param redirect: whether clients may fetch blobs from storage themselves, by signed URLs.
         :param redirect_min_size: blobs of up to so many bytes are sent by the registry even so.
+        :param direct_upload: whether clients may write uploads to storage themselves, likewise.
+        :param hash_seconds: for how long one request hashes what they have written.
         :param require_blobs: refuse a manifest whose blobs are not in the repository.
         :param require_children: refuse an index whose manifests are not in the repository.
         :param foreign_urls: where else than to the registry the ``urls`` of manifests may send
@@ -125,6 +131,10 @@ class StoredRegistry:
         self._tags = Tags(membership, content, immutable_tags)
         self._blobs = Blobs(membership, redirect, redirect_min_size)
         self._uploads = Uploads(membership, content, now=now)
+        self._staged_uploads = StagedUploads(
+            self._uploads, StagedContent(store, content, hash_seconds), direct_upload, now
+        )
+        self._direct_uploads = DirectUploads(self._staged_uploads, now=now)
         self._referrers = Referrers(membership, content)
         self._manifests = Manifests(
             membership,
@@ -172,6 +182,7 @@ class StoredRegistry:
         bound = copy(self)
         recorder = replace(self.deletions.recorder, deleted_by=caller)
         bound.deletions = replace(self.deletions, recorder=recorder)
+        bound._direct_uploads = replace(self._direct_uploads, owner=caller)  # noqa: SLF001 - as below
         bound._manifests = replace(self._manifests, pushed_by=caller)  # noqa: SLF001 - it is a copy of this object
         return bound
 
@@ -206,18 +217,18 @@ class StoredRegistry:
         return await self._blobs.mount_blob(parse_name(repository), digest, source)
 
     async def open_staging(self, upload: Upload) -> Staging | None:
-        return None
+        return await self._staged_uploads.open_staging(upload)
 
     async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
-        raise BlobUploadUnknown("nothing has been staged")
+        return await self._staged_uploads.finish_staged_upload(upload, digest, blocks)
 
     async def start_direct_upload(self, repository: str) -> DirectUpload | None:
-        return None
+        return await self._direct_uploads.start_direct_upload(parse_name(repository))
 
     async def claim_direct_uploads(
         self, repository: str, wanted: Mapping[Digest, int | None]
     ) -> Collection[Digest]:
-        return ()
+        return await self._direct_uploads.claim_direct_uploads(parse_name(repository), wanted)
 
     async def push_manifest(
         self,

@@ -181,7 +181,7 @@ class Uploads:
             instead = self._layout.upload(upload.repository, str(uuid.uuid4()))
             got = await self.content.receive(digest, chunk, self.budget, instead=instead)
             image = parse_image_config(got.single) if got.single else None
-            return await self._link(upload, digest, got.size, image, observed=got.received)
+            return await self.link(upload, digest, got.size, image, observed=got.received)
         try:
             upload = await self.append_upload(upload, chunk)
             state = UploadState.of(upload)
@@ -190,9 +190,9 @@ class Uploads:
             if state.whole != digest:
                 await self._publish(upload, state, digest)
         except (NotFound, BlobUploadUnknown):
-            return await self._finished_before(upload, digest)
+            return await self.finished_before(upload, digest)
         observed -= await self._check_seen(upload, state)
-        blob = await self._link(upload, digest, upload.offset, state.image, observed=observed)
+        blob = await self.link(upload, digest, upload.offset, state.image, observed=observed)
         await self._discard(upload, state)
         return blob
 
@@ -210,7 +210,7 @@ class Uploads:
             raise _unknown(upload)
         return 0.0
 
-    async def _link(
+    async def link(
         self,
         upload: Upload,
         digest: Digest,
@@ -272,7 +272,7 @@ class Uploads:
             raise NotFound(f"{path} is damaged")
         await self.content.put(digest, content)
 
-    async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
+    async def finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
         """An upload that is gone may be one whose answer was lost: then it succeeds again.
 
         Unless the blob was deleted since, which a cached link would not say.

@@ -32,6 +32,7 @@ from .operations import Client, Operation, delete, delete_blob, mount, push, rea
 from .scene import BASE, NEW, NEW_REFERRER, caching, scene, uncached
 from .scene import REPOSITORY as APP
 from .schedule import Make
+from .staging import direct, staged
 
 LEAST_MOMENTS, LEAST_ACKNOWLEDGED = 50_000, 1500
 
@@ -72,6 +73,10 @@ WRITERS = {
     "two PATCHes": upload("u", APP, [LARGE_LOOSE[:40], LARGE_LOOSE[40:]]),
     "PUT, push": then("p", upload("u", APP, [], LOOSE), image_of(LOOSE)),
     "PATCH, push": then("p", upload("u", APP, [LARGE_LOOSE]), image_of(LARGE_LOOSE)),
+    "staged": staged("s", APP, [LARGE_LOOSE[:40], LARGE_LOOSE[40:]]),
+    "staged, push": then("p", staged("s", APP, [LOOSE]), image_of(LOOSE)),
+    "direct": direct("d", APP, LARGE_LOOSE),
+    "direct, push": then("p", direct("d", APP, LOOSE), image_of(LOOSE)),
     "mount from anywhere": mounted(LOOSE, None),
     "mount from a source": mounted(UNUSED, APP),
     "mount, push": then(

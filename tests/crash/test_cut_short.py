@@ -48,6 +48,7 @@ from .scene import (
     scene,
     uncached,
 )
+from .staging import direct, refused_staged, staged
 
 NEIGHBOURS = Digest.of(image_manifest(LAYER, NEIGHBOURS_LAYER))
 OPERATIONS = {
@@ -80,6 +81,13 @@ OPERATIONS = {
         cancelled("large upload cancelled", REPOSITORY, LARGE),
         refused("PUT with a wrong digest", REPOSITORY, [], LARGE),
         refused("PATCH, PUT with a wrong digest", REPOSITORY, [LARGE], SMALL),
+        staged("blocks staged", REPOSITORY, [LARGE, LATER]),
+        staged("one block staged", REPOSITORY, [SMALL]),
+        staged("blocks staged, sha512", REPOSITORY, [LARGE, LATER], algorithm=SHA512),
+        staged("a blob staged that is there", REPOSITORY, [LAYER]),
+        refused_staged("blocks staged, with a wrong digest", REPOSITORY, [LARGE, LATER]),
+        direct("direct upload", REPOSITORY, LARGE),
+        direct("direct upload of what is there elsewhere", REPOSITORY, NEIGHBOURS_LAYER),
         mount("mount", REPOSITORY, NEIGHBOURS_LAYER, NEIGHBOUR),
         mount("mount from anywhere", REPOSITORY, NEIGHBOURS_LAYER, None),
         push("push of a new tag", REPOSITORY, NEW, "v2"),

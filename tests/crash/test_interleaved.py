@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -45,6 +45,7 @@ from .scene import (
     scene,
 )
 from .scene import REPOSITORY as APP
+from .staging import begun_direct, begun_staged, claim, finish_staged
 from .world import State
 
 Pair = tuple[State, Operation, Operation]
@@ -53,6 +54,7 @@ OF_REFERRER = Digest.of(REFERRER)
 NEIGHBOURS = image_manifest(LAYER, NEIGHBOURS_LAYER)
 OF_NEIGHBOUR = Digest.of(NEIGHBOURS)
 BARE = image_manifest(LAYER)
+SAME_SIZE = LARGE[::-1]
 LATEST_REFERRER = image_manifest(**{**json.loads(NEW_REFERRER), "annotations": {"the": "latest"}})
 MOUNT = mount("mount", APP, NEIGHBOURS_LAYER, NEIGHBOUR)
 LEAST_MOMENTS = 5000
@@ -120,6 +122,28 @@ def cancelled(begun: Upload) -> Operation:
     return cancel("cancel", begun)
 
 
+def on_staged(
+    name: str, one: Callable[[Upload], Operation], other: Callable[[Upload], Operation]
+) -> Case:
+    """Return a case of an upload whose blocks, `STAGED`, a client has staged before."""
+
+    def begin(scene: Scene) -> Pair:
+        start, begun = begun_staged(scene, STAGED)
+        return start, one(begun), other(begun)
+
+    return Case(name, begin, Ending.SEEN)
+
+
+def on_direct(name: str, contents: Sequence[bytes], one: Operation, other: Operation) -> Case:
+    """Return a case of contents that a client has put to storage before."""
+    return Case(name, lambda scene: (begun_direct(scene, *contents), one, other), Ending.SEEN)
+
+
+def staged_finished(begun: Upload) -> Operation:
+    return finish_staged("finish", begun, STAGED)
+
+
+STAGED = (LARGE, LATER)
 SEEN, WHOLE = Ending.SEEN, Ending.WHOLE
 READ = read("read", APP, "v1")
 PUSHES = (
@@ -204,6 +228,19 @@ UPLOADS = (
     ),
     on_upload("PUT and cancel", LARGE, finished(LARGE), cancelled, SEEN),
 )
+STAGINGS = (
+    on_staged("a staged upload finished twice", staged_finished, staged_finished),
+    on_staged(
+        "a staged upload finished, its content uploaded",
+        staged_finished,
+        lambda _: uploaded(last=LARGE + LATER),
+    ),
+    on_direct("a direct upload claimed twice", [LARGE], claim("c", LARGE), claim("c", LARGE)),
+    on_direct(
+        "two of equal size claimed", [LARGE, SAME_SIZE], claim("c", LARGE), claim("c", SAME_SIZE)
+    ),
+    on_direct("a direct upload claimed, and uploaded", [LARGE], claim("c", LARGE), uploaded(LARGE)),
+)
 MIGRATIONS = (
     on_theirs("two manifests, a tag taken over", pushed(NEW, "v1"), pushed(NEWER, "v1")),
     on_theirs("a manifest twice, a tag taken over", pushed(BASE, "v1"), pushed(BASE, "v1")),
@@ -216,7 +253,7 @@ MIGRATIONS = (
     on_theirs("a blob uploaded twice", uploaded(LAYER), uploaded(LAYER)),
     on_theirs("a blob uploaded, its image read", uploaded(LAYER), READ),
 )
-CASES = (*PUSHES, *DELETIONS, *SPARSE, *REFERRERS, *UPLOADS, *MIGRATIONS)
+CASES = (*PUSHES, *DELETIONS, *SPARSE, *REFERRERS, *UPLOADS, *STAGINGS, *MIGRATIONS)
 
 
 @cache

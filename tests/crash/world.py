@@ -59,6 +59,9 @@ class World(MemoryStore):
             marks=dict(state.marks),
         )
 
+    async def staging_url(self, path: str, *, seconds: int) -> str:
+        return f"memory:/{path}?comp=block"
+
     def _write(
         self,
         path: str,

@@ -21,6 +21,7 @@ from .liveness import targets
 from .record import RESUMABLE
 from .report import Part
 from .repository import ListedRepository
+from .uploads import abandoned, collect_uploads
 
 KEPT_RUNS = 30
 """The records of so many collections are kept."""
@@ -53,7 +54,7 @@ async def collect_foreign_uploads(acts: Acts, repository: ListedRepository) -> N
     for upload in repository.uploads.values():
         acts.report.parts[Part.UPLOADS].examined += len(upload)
         if all(acts.is_older(item.properties, age) for item in upload):
-            await acts.delete(Part.UPLOADS, _candidates(upload, _abandoned(age)))
+            await acts.delete(Part.UPLOADS, _candidates(upload, abandoned(age)))
 
 
 @dataclass
@@ -70,10 +71,7 @@ class Leftovers:
         A few more for each marker of an empty repository.
         """
         options = self.acts.options
-        abandoned = _abandoned(options.upload_age)
-        await self._delete_old(
-            self.layout.uploads, Kind.UPLOAD, Part.UPLOADS, options.upload_age, abandoned
-        )
+        await collect_uploads(self.acts, self.layout)
         await self._delete_old(
             self.layout.trash, Kind.TRASHED, Part.TRASH, options.trash_age, "it has expired"
         )
@@ -146,7 +144,3 @@ def _older(acts: Acts, items: Sequence[ListedObject], age: timedelta) -> list[Li
 
 def _candidates(items: Iterable[ListedObject], reason: str) -> list[Candidate]:
     return [Candidate(item.path, item.properties, reason) for item in items]
-
-
-def _abandoned(age: timedelta) -> str:
-    return f"nobody has continued it for {age.days} days" if age.days else "nobody continues it"

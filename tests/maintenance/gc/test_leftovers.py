@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import md5
 
 import pytest
 
 from registry_core.maintenance.gc.leftovers import KEPT_RUNS
 from registry_core.maintenance.gc.report import Part
+from registry_core.maintenance.gc.uploads import UNCLAIMED
 from registry_core.object_store.interface import UNCONDITIONAL, Condition
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import PageQuery
+from registry_core.storage.direct_uploads import new_upload_id
 from tests.support.content import image_manifest, push_blob, push_image
 
 from .scene import DAY, LAYOUT, Scene
@@ -113,6 +116,46 @@ async def test_our_uploads_go_when_nobody_continues_them(scene: Scene) -> None:
     assert before == {path, LAYOUT.finished_upload("a", "2")}
     assert not scene.paths
     assert report.parts[Part.UPLOADS].deleted_bytes == 11
+
+
+@pytest.mark.parametrize("is_hashed", [False, True])
+async def test_a_direct_upload_goes_once_nobody_can_claim_it(
+    scene: Scene, *, is_hashed: bool
+) -> None:
+    """The blocks of one that was never looked at are no object, and have no time of their own."""
+    upload_id = new_upload_id("alice", scene.store.now.timestamp())
+    path = LAYOUT.staged_upload("a", upload_id)
+    await scene.store.stage(path, "f" * 23, b"content", md5=md5(b"content").digest())
+    if is_hashed:
+        await scene.store.commit(path, ["f" * 23])
+        await scene.store.put(LAYOUT.hash_record("a", upload_id), b"{}")
+    scene.pass_by(UNCLAIMED - SECOND)
+    await scene.collect()
+    before = scene.paths | {each for each, blocks in scene.store.staged.items() if blocks}
+    scene.pass_by(SECOND)
+    await scene.collect()
+
+    assert path in before
+    assert not scene.paths
+    assert not any(scene.store.staged.values())
+
+
+async def test_a_dry_run_leaves_direct_uploads(scene: Scene) -> None:
+    path = LAYOUT.staged_upload("a", new_upload_id("alice", scene.store.now.timestamp()))
+    await scene.store.stage(path, "f" * 23, b"content", md5=md5(b"content").digest())
+    scene.pass_by(UNCLAIMED)
+    report = await scene.collect(dry_run=True)
+    assert report.parts[Part.UPLOADS].deleted == 1
+    assert scene.store.staged[path]
+
+
+async def test_blocks_that_may_be_those_of_an_upload_in_progress_stay(scene: Scene) -> None:
+    """Storage drops them a week after the last one was staged."""
+    path = LAYOUT.upload("a", "1")
+    await scene.store.stage(path, "f" * 23, b"content", md5=md5(b"content").digest())
+    scene.pass_by(30 * DAY)
+    await scene.collect()
+    assert scene.store.staged[path]
 
 
 async def test_an_upload_of_distribution_is_as_young_as_its_youngest_object(scene: Scene) -> None:

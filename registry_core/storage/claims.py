@@ -1,0 +1,110 @@
+"""The claim of direct uploads: which of them have the digests that are wanted, and make blobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..aio import for_each
+from ..object_store.errors import NotFound, StoreRefused
+from ..spec.digest import Digest
+from ..spec.errors import TooManyRequests
+from ..spec.staging import staged_block_id
+from .staged_commit import StagedUpload, unfinished
+from .staged_uploads import StagedUploads
+
+_log = logging.getLogger(__name__)
+
+# How many uploads are hashed at the same time.
+_HASHES = 2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An upload that may be wanted, and its size in bytes; None: it has vanished."""
+
+    upload: StagedUpload
+    size: int | None
+
+
+@dataclass
+class Claim:
+    """A claim for one repository. ``missing``: the digests that have not been found, and sizes."""
+
+    staged_uploads: StagedUploads
+    repository: str
+    missing: dict[Digest, int | None]
+    _has_vanished: bool = False
+    _is_unfinished: bool = False
+
+    def __post_init__(self) -> None:
+        self._staged = self.staged_uploads.staged
+        self._deadline = self._staged.deadline()
+
+    async def run(self, candidates: Sequence[Candidate]) -> None:
+        """Make blobs of the candidates that are wanted.
+
+        :raises TooManyRequests: the time was not enough to hash them all, and some may be wanted.
+        """
+        await for_each(candidates, self._try, limit=_HASHES)
+        if self._has_vanished:
+            await self._look_again()
+        if self.missing and self._is_unfinished:
+            raise unfinished()
+
+    async def _try(self, candidate: Candidate) -> None:
+        """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
+        upload = candidate.upload
+        if candidate.size is None:
+            self._has_vanished = True
+            return
+        try:
+            for algorithm in self._algorithms(candidate.size):
+                if await self._take(upload, algorithm):
+                    break
+        except TooManyRequests:
+            self._is_unfinished = True
+        except NotFound:
+            self._has_vanished = True  # another request claims it
+        except StoreRefused as error:
+            _log.warning("%s cannot be claimed: %s", upload.path, error)
+
+    async def _take(self, upload: StagedUpload, algorithm: str) -> bool:
+        """Make a blob of an upload if its digest of this algorithm is wanted."""
+        membership = self.staged_uploads.uploads.membership
+        observed = membership.clock()
+        hashed = await self._staged.take(
+            upload,
+            [staged_block_id(upload.prefix, 0)],
+            algorithm,
+            self.missing.__contains__,
+            self._deadline,
+        )
+        if hashed.digest not in self.missing:
+            await self._staged.record(upload, hashed.record)
+            return False
+        await membership.link_blob(
+            self.repository, hashed.digest, hashed.record.size, hashed.image, observed=observed
+        )
+        self.missing.pop(hashed.digest, None)
+        await self._staged.discard(upload, hashed.record)
+        return True
+
+    def _algorithms(self, size: int) -> Sequence[str]:
+        """Return the algorithms of the missing digests that content of this size may have."""
+        fitting = (d for d, known in self.missing.items() if known is None or known == size)
+        return sorted({digest.algorithm for digest in fitting})
+
+    async def _look_again(self) -> None:
+        """Look whether what is missing is in the repository by now."""
+        membership = self.staged_uploads.uploads.membership
+
+        async def look(digest: Digest) -> None:
+            try:
+                await membership.verify_blob(self.repository, digest, generation="")
+            except NotFound:
+                return
+            self.missing.pop(digest, None)
+
+        await for_each(list(self.missing), look, limit=_HASHES)
