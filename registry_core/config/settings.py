@@ -188,6 +188,8 @@ class Settings:
 
     :ivar root: the prefix of all names in the container; None: found by looking into it.
     :ivar redirect: whether clients fetch blobs from storage, by a signed URL.
+    :ivar direct_upload: whether clients may upload blobs straight to storage, by a signed URL, if
+        they are redirected there for downloads; see `has_direct_uploads`.
     :ivar redirect_min_size: the size in bytes up to which the registry sends blobs even so.
     :ivar membership_seconds: how long an instance caches that a repository has a blob or manifest.
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
@@ -212,6 +214,7 @@ class Settings:
     http_secret: str = field(repr=False)
     root: str | None = None
     redirect: bool = True
+    direct_upload: bool = True
     redirect_min_size: int = 64 * 2**10
     public_url: str | None = None
     relative_urls: bool = False
@@ -234,3 +237,11 @@ class Settings:
     log_audit: bool = True
     body_limit: int | None = None
     forwarded_headers: frozenset[str] = ANY_PROXY
+
+    @property
+    def has_direct_uploads(self) -> bool:
+        """Whether clients upload blobs straight to storage.
+
+        Not where manifests may name blobs that are missing: nothing would look for such an upload.
+        """
+        return self.direct_upload and self.redirect and self.require_blobs

@@ -255,6 +255,16 @@ REDIRECT_DISABLE = _SPEED.add(
     Type.FLAG,
     default="false",
 )
+DIRECT_UPLOAD = _SPEED.add(
+    "REGISTRY_STORAGE_DIRECTUPLOAD",
+    "Whether clients upload blobs straight to storage, by a signed URL, if they can: `auto` means "
+    "where they are redirected there for downloads, unless `REGISTRY_VALIDATION_DISABLED` is set; "
+    "`off` is for networks in which they cannot write to storage. See "
+    "[direct-upload.md](direct-upload.md).",
+    Type.CHOICE,
+    default="auto",
+    choices=("auto", "off"),
+)
 REDIRECT_MINSIZE = _SPEED.add(
     "REGISTRY_STORAGE_REDIRECT_MINSIZE",
     "Blobs of up to this many bytes, at most 1048576, are sent by the registry itself, which saves "

@@ -175,7 +175,7 @@ class Application:
         if isinstance(endpoint, e.CheckVersion):
             return await self._check_version()
         check_length(request, self._context.body_limit)
-        context = await self._context.open(request, caller, session)
+        context = await self._context.open(request, endpoint, caller, session)
         return await HANDLERS[type(endpoint)](context, endpoint)
 
     async def _check_version(self) -> Response:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -83,7 +83,8 @@ class AuditRecord:
     name of their personal access key, ``token``: the id of their token. ``source``: the repository
     that a blob was mounted from. ``is_step``: the request is a part of an upload, whose last one
     has the line. ``code``: of the error that was answered, and ``reference`` to the
-    log line about it.
+    log line about it. ``claimed``: the blobs that the request has made of uploads
+    to storage; each of them has a line of its own.
     """
 
     action: Action | None = None
@@ -100,14 +101,15 @@ class AuditRecord:
     reference: str = ""
     has_credentials: bool = False
     is_step: bool = False
+    claimed: tuple[Digest, ...] = ()
 
     def begin(self, request: Request, endpoint: e.Endpoint) -> None:
         """Note what a request attempts."""
+        self.repository = getattr(endpoint, "repository", "")
         action = ACTIONS.get(type(endpoint))
         if action is None:
             return
         self.has_credentials = "authorization" in request.headers
-        self.repository = getattr(endpoint, "repository", "")
         self.source = getattr(endpoint, "source", None) or ""
         reference = getattr(endpoint, "reference", None) or getattr(endpoint, "digest", None)
         if isinstance(reference, Digest):
@@ -143,14 +145,30 @@ class AuditRecord:
         self.subject, self.kind, self.key = identity.subject, identity.source, login.key
         self.token, self.scopes = token, scopes
 
+    def claim(self, digests: Collection[Digest]) -> None:
+        """Note blobs that the request has made of the caller's uploads to storage."""
+        self.claimed += tuple(sorted(digests))
+
     def fail(self, code: str, reference: str = "") -> None:
         """Note the error that is answered."""
         self.code, self.reference = code, reference
 
     def write(self, request: Request, status: int) -> None:
-        """Write the line, if this request has one."""
-        if self._is_due(status) and log.isEnabledFor(logging.INFO):
-            log.info("%s%s", PREFIX, self._line(request, status))
+        """Write the line, if this request has one, and before it those of claimed blobs."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        for digest in self.claimed:
+            self._push_of(digest).log(request, HTTPStatus.CREATED)
+        if self._is_due(status):
+            self.log(request, status)
+
+    def _push_of(self, digest: Digest) -> AuditRecord:
+        """Return the record of the push of a claimed blob."""
+        return AuditRecord(
+            Action.PUSH_BLOB,
+            *(self.subject, self.kind, self.key, self.token, self.repository),
+            digest=str(digest),
+        )
 
     def _is_due(self, status: int) -> bool:
         if self.action is None:
@@ -162,7 +180,13 @@ class AuditRecord:
                 return True
             case HTTPStatus.ACCEPTED:
                 return self.action not in _UNFINISHED
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                return self.action is Action.LOGIN  # a push is still checked, and goes on
         return not self.is_step
+
+    def log(self, request: Request, status: int) -> None:
+        """Write the line, whether this request has one or not."""
+        log.info("%s%s", PREFIX, self._line(request, status))
 
     def _line(self, request: Request, status: int) -> str:
         fields: dict[str, object] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Send
@@ -25,8 +24,6 @@ _SENT_AT_ONCE = 2**20
 # In bytes. A connection copies what it cannot send at once, which holds the event loop.
 _SLICE = 256 * 2**10
 
-_LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
-
 
 async def head_blob(context: RequestContext, endpoint: HeadBlob) -> Response:
     blob = await context.registry.resolve_blob(endpoint.repository, endpoint.digest)
@@ -44,8 +41,7 @@ async def get_blob(context: RequestContext, endpoint: GetBlob) -> Response:
     wanted = _wanted(context, blob.descriptor)
     url = await blob.url() if _storage_answers_alike(context) else None
     if url is not None:
-        location = _under_other_name(url, context.server.urls.host_name(context.request))
-        return RedirectResponse(location, headers=_digest(blob.descriptor))
+        return RedirectResponse(context.storage_url(url), headers=_digest(blob.descriptor))
     return await _send(blob, wanted, headers)
 
 
@@ -130,17 +126,3 @@ def _headers(blob: Descriptor) -> dict[str, str]:
         "Content-Type": OCTET_STREAM,
         "ETag": f'"{blob.digest}"',
     }
-
-
-def _under_other_name(url: str, host: str) -> str:
-    """Return the URL under another name than ``host``, which the client uses for the registry.
-
-    Go's clients forward ``Authorization`` to the same host name whatever the port, and storage
-    refuses a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names
-    be the same.
-    """
-    parts = urlsplit(url)
-    other = _LOOPBACK.get(host)
-    if other is None or parts.hostname != host:
-        return url
-    return parts._replace(netloc=f"{other}:{parts.port}" if parts.port else other).geturl()

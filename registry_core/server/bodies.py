@@ -36,8 +36,10 @@ def check_length(request: Request, limit: int | None) -> None:
     length = content_length(request)
     if limit is not None and length is not None and length > limit:
         raise SizeInvalid(
-            f"the body of {length} bytes exceeds this host's limit of {limit} bytes per request; "
-            f"send it in chunks (PATCH), or have the operator raise {LIMIT_SETTING}",
+            f"the body of {length} bytes exceeds this host's limit of {limit} bytes per request. "
+            "Push through `moorage relay`; or with a client that uploads straight to storage, such "
+            "as containerd 2.2 or newer, or Docker 29.1 or newer with the containerd image store; "
+            f"or in chunks (PATCH); or have the operator raise {LIMIT_SETTING}",
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
 

@@ -14,9 +14,10 @@ from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError
 from .audit import AuditRecord, audit_record
 from .bodies import read_body, read_chunk
+from .claims import with_claims
 from .sealing import Sealer
 from .sessions import SessionSealer, UploadSession
-from .urls import Urls
+from .urls import Urls, under_other_name
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class ServerContext:
     pages: Sealer = field(kw_only=True)
 
     async def open(
-        self, request: Request, caller: Caller, session: UploadSession | RegistryError | None
+        self,
+        request: Request,
+        endpoint: Endpoint,
+        caller: Caller,
+        session: UploadSession | RegistryError | None,
     ) -> RequestContext:
         """Return the context of an authorized request.
 
@@ -48,6 +53,9 @@ class ServerContext:
         registry = (await self.registry.get()).for_caller(caller.name)
         if isinstance(session, RegistryError):
             raise session
+        agent = request.headers.get("user-agent", "")
+        claimed = audit_record(request.scope).claim
+        registry = with_claims(registry, endpoint, caller, agent, claimed)
         return RequestContext(self, registry, request, caller, session)
 
 
@@ -80,6 +88,10 @@ class RequestContext:
     def url(self, endpoint: Endpoint) -> str:
         """Return the URL of an endpoint, for a header of the answer."""
         return self.server.urls.of(endpoint, self.request)
+
+    def storage_url(self, url: str) -> str:
+        """Return a URL of storage's, for a client that follows it from this registry."""
+        return under_other_name(url, self.server.urls.host_name(self.request))
 
     def chunk(self) -> Chunk:
         """Return the body as a chunk of an upload.

@@ -26,6 +26,7 @@ _PAIR = re.compile(
 # Other characters in a host would be invalid in a URL, or change its meaning.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
 _USUAL_PORTS = {"http": "80", "https": "443"}
+_LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
 
 FORWARDED_HEADERS = frozenset(
     {"forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
@@ -79,6 +80,20 @@ class Urls:
             return scheme, _with_port(scheme, host, _first(headers, "x-forwarded-port"))
         host = request.headers.get("host", "")
         return scheme, host if _is_host(host) else _server_address(request, scheme)
+
+
+def under_other_name(url: str, host: str) -> str:
+    """Return the URL under another name than ``host``, which the client uses for the registry.
+
+    Go's clients forward ``Authorization`` to the same host name whatever the port, and storage
+    refuses a signed URL with a foreign ``Authorization`` beside it. Only on loopback can the names
+    be the same.
+    """
+    parts = urlsplit(url)
+    other = _LOOPBACK.get(host)
+    if other is None or parts.hostname != host:
+        return url
+    return parts._replace(netloc=f"{other}:{parts.port}" if parts.port else other).geturl()
 
 
 def _server_address(request: Request, scheme: str) -> str:

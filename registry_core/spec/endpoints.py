@@ -329,7 +329,10 @@ class UploadEndpoint(_RepositoryEndpoint):
 
 @dataclass(frozen=True)
 class GetUpload(UploadEndpoint):
-    """end-13; with ``staging``, an extension of ours, where blocks can be staged: see `staging`."""
+    """end-13; with ``staging``, an extension of ours, where blocks can be staged: see `staging`.
+
+    Staging is a part of pushing, so that it requires more than the status of an upload does.
+    """
 
     method = "GET"
     actions = (PULL,)
@@ -342,6 +345,11 @@ class GetUpload(UploadEndpoint):
     @property
     def query(self) -> Query:
         return (*super().query, *_query(staging="1" if self.staging else None))
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        actions = (PULL, PUSH) if self.staging else self.actions
+        return (repository_scope(self.repository, *actions),)
 
 
 class AppendUpload(UploadEndpoint):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ from registry_core.server.application import HANDLERS
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import CheckVersion, Endpoint
 from registry_core.spec.routes import parse
+from registry_core.spec.staging import MAX_BLOCKS, STAGING, Staging
 
 from .tree import PROJECT
 
@@ -79,3 +81,15 @@ def test_a_row_has_the_endpoints_own_id(row: Row) -> None:
 def test_a_row_names_tests_that_exist(row: Row) -> None:
     assert row.files
     assert [name for name in row.files if not any(WIRE.rglob(name))] == []
+
+
+def test_the_document_shows_staging_as_it_is() -> None:
+    """The fields, the limits, the media type, and the id of the first block."""
+    page = (PROJECT / "docs/api.md").read_text().partition("## Staging")[2].partition("\n## ")[0]
+    [example] = re.findall(r"```json(.*?)```", page, re.DOTALL)
+    staging = Staging.parse(example.encode())
+    assert json.loads(staging.to_json()) == json.loads(example)
+    [block_id] = re.findall(r"`(\w{31}%3D)`", page)
+    assert staging.block_url(0).endswith(f"&blockid={block_id}")
+    assert STAGING in page
+    assert f"1 to {MAX_BLOCKS:,}" in page

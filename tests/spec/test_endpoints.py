@@ -32,6 +32,8 @@ from registry_core.spec.endpoints import (
 )
 from registry_core.spec.errors import RegistryError
 from registry_core.spec.routes import build, parse
+from registry_core.spec.scopes import Scope
+from registry_core.spec.staging import MAX_BLOCKS
 
 from .strategies import digests, names, tags, texts
 
@@ -67,6 +69,16 @@ ROWS: list[tuple[str, str, Endpoint]] = [
     ("GET", f"/v2/{NAME}/tags/list?n=10&last=1.0", ListTags(NAME, PageQuery(10, "1.0"))),
     ("GET", f"/v2/{NAME}/tags/list?last=a%26b%20c%2Fd", ListTags(NAME, PageQuery(last="a&b c/d"))),
     ("GET", f"/v2/{NAME}/blobs/uploads/id?_state=s", GetUpload(NAME, "id", "s")),
+    (
+        "GET",
+        f"/v2/{NAME}/blobs/uploads/id?_state=s&staging=1",
+        GetUpload(NAME, "id", "s", staging=True),
+    ),
+    (
+        "PUT",
+        f"/v2/{NAME}/blobs/uploads/id?_state=s&digest=sha256:{HEX}&blocks=50000",
+        FinishUpload(NAME, "id", "s", DIGEST, 50_000),
+    ),
     ("DELETE", f"/v2/{NAME}/blobs/uploads/id?_state=s", CancelUpload(NAME, "id", "s")),
     ("DELETE", f"/v2/{NAME}/blobs/sha256:{HEX}", DeleteBlob(NAME, DIGEST)),
     ("DELETE", f"/v2/{NAME}/manifests/latest", DeleteManifest(NAME, "latest")),
@@ -166,10 +178,12 @@ ENDPOINTS = st.one_of(
         st.none() | digests(),
         st.sampled_from([None, "sha256", "sha512"]),
     ),
-    st.builds(GetUpload, *UPLOADS),
+    st.builds(GetUpload, *UPLOADS, st.booleans()),
     st.builds(AppendUpload, *UPLOADS),
     st.builds(CancelUpload, *UPLOADS),
-    st.builds(FinishUpload, *UPLOADS, st.none() | digests()),
+    st.builds(
+        FinishUpload, *UPLOADS, st.none() | digests(), st.none() | st.integers(1, MAX_BLOCKS)
+    ),
     st.builds(DeleteBlob, names(), digests()),
     st.builds(DeleteManifest, names(), REFERENCES),
     st.builds(MountBlob, names(), digests(), st.none() | names()),
@@ -248,3 +262,15 @@ def test_any_request_is_an_endpoint_that_round_trips_or_an_error_of_the_specific
     else:
         assert meaning.http_status in {400, 404, 405}
         assert str(meaning).isprintable()
+
+
+def test_staging_needs_what_a_push_needs_and_the_status_less() -> None:
+    assert GetUpload("a", "i").scopes == (Scope.parse("repository:a:pull"),)
+    assert GetUpload("a", "i", staging=True).scopes == (Scope.parse("repository:a:pull,push"),)
+
+
+@pytest.mark.parametrize("value", ["0", "", "true", "2", "01"])
+def test_only_one_value_asks_for_staging(value: str) -> None:
+    """Others are unknown parameters, and ignored like all of them."""
+    query = parse_qsl(f"staging={value}", keep_blank_values=True)
+    assert parse("GET", "/v2/a/blobs/uploads/i", query) == GetUpload("a", "i")
