@@ -58,7 +58,7 @@ def of_upload(received: Iterable[tuple[str, str]], user_agent: str) -> Headers:
 def of_answer(received: Iterable[tuple[str, str]]) -> Headers:
     """Return what the client gets of the headers of the registry's answer."""
     headers = [(name.lower(), value) for name, value in received]
-    dropped = _of_connection(headers)
+    dropped = _of_connection(headers) | {"date"}  # the relay's server writes its own
     return [(name, value) for name, value in headers if name not in dropped]
 
 

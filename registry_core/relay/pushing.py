@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..client.bodies import whole
+from ..client.options import default_user_agent
 from ..spec import endpoints as e
 from ..spec import routes
 from ..spec.digest import Digest
@@ -29,6 +30,8 @@ from .uploads import OCTETS, Begun, Choose, RelayedUpload
 from .upstream import Answered, Refused
 
 _log = logging.getLogger(__name__)
+
+_USER_AGENT = f"{default_user_agent()} (relay)"
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,11 @@ class Pusher:
         forwarder: Forwarder,
         memory: Memory,
         choose: Choose,
-        user_agent: str,
     ) -> None:
         self._forwarder = forwarder
         self._upstream = forwarder.upstream
         self._memory = memory
         self._choose = choose
-        self._user_agent = user_agent
         self.table = UploadTable()
 
     async def start(self, call: Call, endpoint: e.StartUpload | e.MountBlob) -> Response:
@@ -176,7 +177,7 @@ class Pusher:
 
     def _headers(self, call: Call) -> Headers:
         """Return the headers of requests to the registry: those of the client, but for the body."""
-        return of_upload(call.request.headers.items(), self._user_agent)
+        return of_upload(call.request.headers.items(), _USER_AGENT)
 
 
 def _check_start(call: Call, upload: RelayedUpload, body: PushedBody) -> None:

@@ -63,7 +63,7 @@ async def _open_services(options: RelayOptions) -> AsyncIterator[tuple[Forwarder
         rewriter = Rewriter(str(client.origin), relays_logins=options.relays_logins)
         forwarder, memory = Forwarder(upstream, rewriter), Memory()
         chooser = Chooser(Channel(upstream, session, memory), rewriter.path_of)
-        yield forwarder, Pusher(forwarder, memory, chooser.choose, client.user_agent)
+        yield forwarder, Pusher(forwarder, memory, chooser.choose)
 
 
 def _relay(options: RelayOptions) -> None:
