@@ -47,9 +47,9 @@ Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class ScriptedRegistry:
     """The registry.
 
-    ``staging``: it offers staging, for ``staging_seconds``. ``chunk_limit`` is its advice on chunks,
-    in bytes. ``instead`` are answers by operation that are given, one after the other, instead of
-    its own.
+    ``staging``: it offers staging, for ``staging_seconds``. ``chunk_limit`` is its advice on
+    chunks, in bytes. ``instead`` are answers by operation that are given, one after the other,
+    instead of its own.
     """
 
     staging: bool = True
@@ -104,26 +104,23 @@ class ScriptedRegistry:
         return web.Response(status=201)
 
     def _upload(self, received: Received, name: str, upload: str) -> web.Response:
+        before = self._parts.get(upload, b"")
         match received.method:
-            case "POST" if "digest" in received.query:
-                return self._finished(name, received.query["digest"], received.body)
-            case "POST":
+            case "POST" if "digest" not in received.query:
                 return self._progress(202, name, f"id-{len(self._parts)}", b"")
             case "GET" if self.staging and "staging" in received.query:
                 return self._staging(upload)
             case "GET":
-                return self._progress(204, name, upload, self._parts[upload])
+                return self._progress(204, name, upload, before)
             case "PATCH":
-                return self._progress(202, name, upload, self._parts[upload] + received.body)
-            case "PUT" if "blocks" in received.query:
-                count = int(received.query["blocks"])
-                staged = [content for _, content in sorted(self.blocks.items())]
-                assert len(staged) == count
-                return self._finished(name, received.query["digest"], b"".join(staged))
-            case "PUT":
-                content = self._parts[upload] + received.body
-                return self._finished(name, received.query["digest"], content)
-        return web.Response(status=204)
+                return self._progress(202, name, upload, before + received.body)
+            case "DELETE":
+                return web.Response(status=204)
+        if "blocks" in received.query:
+            staged = [content for _, content in sorted(self.blocks.items())]
+            assert len(staged) == int(received.query["blocks"])
+            before = b"".join(staged)
+        return self._finished(name, received.query["digest"], before + received.body)
 
     def _progress(self, status: int, name: str, upload: str, content: bytes) -> web.Response:
         self._parts[upload] = content

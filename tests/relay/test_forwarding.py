@@ -121,7 +121,7 @@ async def test_clients_log_in_at_the_registrys_own_token_service(
 async def test_clients_that_could_not_reach_the_token_service_log_in_through_the_relay(
     registry: ScriptedRegistry,
 ) -> None:
-    """As the relay does with certificates that its clients lack. Other services stay as they are."""
+    """With the relay's certificates, which its clients may lack. Other services stay."""
     own, other = f"{registry.url}/auth/token", "https://auth.example.com/token"
     answering(registry, "/auth/token", web.json_response({"token": "1"}))
     async with relay_to(registry.url, insecure=True) as relay:

@@ -1,4 +1,4 @@
-"""Registries that offer no staging, and storage that cannot be reached: the relay works all the same."""
+"""Where a registry offers no staging, or storage cannot be reached, the relay works, too."""
 
 from __future__ import annotations
 

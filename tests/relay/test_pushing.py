@@ -67,7 +67,7 @@ async def test_a_large_layer_goes_straight_to_storage(
 
 
 async def test_the_answers_to_an_upload_have_what_clients_need(relay: RunningRelay) -> None:
-    """docker needs ``Range`` and ``Location``, others the id."""
+    """``docker`` needs ``Range`` and ``Location``, others the id."""
     location = await relay.begin()
     patched = await relay.patch(location, LARGE)
     status = await relay.http.get(location)
