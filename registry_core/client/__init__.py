@@ -1,6 +1,17 @@
 """A registry over HTTP: the interface of `registry`, spoken to any OCI registry."""
 
+from .docker_config import docker_credentials
 from .options import ClientOptions, registry_url
+from .proxies import Proxies
 from .session import Session
+from .tls import Tls, docker_tls
 
-__all__ = ["ClientOptions", "Session", "registry_url"]
+__all__ = [
+    "ClientOptions",
+    "Proxies",
+    "Session",
+    "Tls",
+    "docker_credentials",
+    "docker_tls",
+    "registry_url",
+]

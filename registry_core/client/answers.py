@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import ClientResponse
 from multidict import CIMultiDict
 
+from ..spec.errors import Unavailable
 from .failures import CONNECTION_ERRORS, describe_failure
 from .origins import Origin
 
 # Bytes between two turns of the event loop.
 _SLICE = 256 * 2**10
+
+_DISCARDED = 64 * 2**10
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,21 @@ class Answer:
                     await asyncio.sleep(0)
         except CONNECTION_ERRORS as error:
             raise describe_failure(self._origin, error) from None
+
+    async def discard(self) -> None:
+        """Give up the answer. A short body is read, so that the connection can be used again."""
+        try:
+            with suppress(Unavailable):
+                await self.read(_DISCARDED)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Give back the connection, or close it if there is more to read."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
     @property
     def _origin(self) -> Origin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from ..registry import Body
@@ -22,9 +22,10 @@ class OneShot:
     body: Body
     begun: bool = field(default=False, init=False)
 
-    def __call__(self) -> Body:
+    async def __call__(self) -> AsyncGenerator[bytes]:
         self.begun = True
-        return self.body
+        async for piece in self.body:
+            yield piece
 
 
 def can_be_sent(body: MakeBody | bytes | None) -> bool:
@@ -32,33 +33,54 @@ def can_be_sent(body: MakeBody | bytes | None) -> bool:
     return not (isinstance(body, OneShot) and body.begun)
 
 
-async def watched(
-    body: Body, limit: asyncio.Timeout, *, silence: float, answer: float
-) -> AsyncIterator[bytes | memoryview]:
-    """Yield a body in slices, while ``limit`` is set for as long as the peer does not take one.
+@dataclass(eq=False)
+class Outgoing:
+    """A body on its way, in slices, while ``limit`` ends the request if the peer does not take one.
 
-    :param silence: how many seconds the peer may take for a slice.
-    :param answer: how many it may take for the answer, once it has everything.
+    ``silence``: the seconds that the peer may take for a slice. ``answer``: those for the answer,
+    once it has everything.
     """
-    loop = asyncio.get_running_loop()
-    try:
-        async for piece in body:
-            for slice_ in _slices(piece):
-                limit.reschedule(loop.time() + silence)
-                yield slice_
-                limit.reschedule(None)  # the source of the body may take its time
-            await asyncio.sleep(0)
-        limit.reschedule(loop.time() + answer)
-    finally:
-        if isinstance(body, AsyncGenerator):
-            await body.aclose()
+
+    body: Body
+    limit: asyncio.Timeout
+    silence: float
+    answer: float
+    failure: Exception | None = field(default=None, init=False)
+    """What the source of the body raised; aiohttp reports that as a broken connection."""
+    _answered: bool = field(default=False, init=False)
+
+    async def __aiter__(self) -> AsyncGenerator[memoryview]:
+        self._allow(None)
+        source = aiter(self.body)
+        try:
+            while (piece := await self._next(source)) is not None:
+                for start in range(0, len(piece), _SLICE):
+                    self._allow(self.silence)
+                    yield memoryview(piece)[start : start + _SLICE]
+                    await asyncio.sleep(0)
+                self._allow(None)  # the source may take its time
+            self._allow(self.answer)
+        finally:
+            if isinstance(self.body, AsyncGenerator):
+                await self.body.aclose()
+
+    def answered(self) -> None:
+        """Note that the answer has begun: there is no limit any more to set."""
+        self._answered = True
+
+    async def _next(self, source: Body) -> bytes | None:
+        try:
+            return await anext(source, None)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _allow(self, seconds: float | None) -> None:
+        if not self._answered:
+            now = asyncio.get_running_loop().time()
+            self.limit.reschedule(None if seconds is None else now + seconds)
 
 
-async def whole(content: bytes) -> AsyncIterator[bytes]:
+async def whole(content: bytes) -> AsyncGenerator[bytes]:
     """Yield a body that is there already."""
     yield content
-
-
-def _slices(piece: bytes) -> list[memoryview]:
-    view = memoryview(piece)
-    return [view[start : start + _SLICE] for start in range(0, len(view), _SLICE)]

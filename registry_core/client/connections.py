@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import (
     ClientConnectorError,
     ClientError,
-    ClientProxyConnectionError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
     ClientResponse,
     ClientSession,
+    ClientSSLError,
     ClientTimeout,
     ConnectionTimeoutError,
     DummyCookieJar,
+    ServerDisconnectedError,
     TCPConnector,
-    TraceConfig,
 )
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from .bodies import MakeBody, watched, whole
+from .answers import Answer
+from .bodies import MakeBody, Outgoing, whole
 from .destinations import CheckedResolver, Destinations
 from .errors import AttemptFailed
 from .failures import CONNECTION_ERRORS, describe_failure
@@ -44,40 +45,49 @@ _READ_BUFFER = 256 * 2**10
 _KEEP_ALIVE = 30.0
 
 
-class _SentAgain(ClientError):
-    """aiohttp began to repeat a request by itself."""
+class _Broken(ClientError):
+    """A connection broke: ``__cause__`` says how. aiohttp does not repeat a request after this."""
 
 
-@dataclass
-class _Attempt:
-    connections: int = 0
+async def _once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Send a request, as a middleware of aiohttp, so that it is not repeated there."""
+    try:
+        return await handler(request)
+    except ClientConnectorError:
+        raise
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise _Broken from error
 
 
 class Connections:
     """Sends requests, each once, over connections that are kept."""
 
     def __init__(
-        self, options: ClientOptions, destinations: Destinations, contexts: Contexts
+        self,
+        options: ClientOptions,
+        destinations: Destinations,
+        contexts: Contexts,
+        resolver: AbstractResolver | None = None,
     ) -> None:
+        """Open no connection yet. Needs a running event loop.
+
+        :param resolver: what resolves host names, by default aiohttp's own.
+        """
         self._options = options
         self._registry = options.origin
         self._contexts = contexts
-        resolver = CheckedResolver(destinations, options.proxies)
-        self._resolver = resolver
-        trace = TraceConfig()
-        trace.on_connection_reuseconn.append(_count)
-        trace.on_connection_create_start.append(_count)
+        self._resolver = CheckedResolver(destinations, options.proxies, resolver)
         limits = options.timeouts
         self._session = ClientSession(
             # What is open at the same time is bounded by `Session` and by whoever streams.
-            connector=TCPConnector(limit=0, resolver=resolver, keepalive_timeout=_KEEP_ALIVE),
+            connector=TCPConnector(limit=0, resolver=self._resolver, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             timeout=ClientTimeout(
                 total=None, sock_connect=limits.connect, sock_read=limits.silence
             ),
-            trace_configs=[trace],
+            middlewares=(_once,),
             read_bufsize=_READ_BUFFER,
         )
 
@@ -86,63 +96,56 @@ class Connections:
         await self._session.close()
         await self._resolver.close()
 
-    @asynccontextmanager
     async def send(
         self,
         method: str,
         url: URL,
         headers: Mapping[str, str],
         body: MakeBody | bytes | None = None,
-    ) -> AsyncGenerator[ClientResponse]:
+    ) -> Answer:
         """Send a request and return its answer, whatever its status, with the body to be read.
 
         :raises AttemptFailed: there is no answer, and another attempt may get one.
         :raises Unavailable: there will not be one.
+        :raises Exception: what the source of the body raised.
         """
-        response = await self._send(method, url, headers, body)
-        try:
-            yield response
-        finally:
-            response.release()
-
-    async def _send(
-        self,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: MakeBody | bytes | None,
-    ) -> ClientResponse:
         origin = Origin.of(url)
         proxy = self._options.proxies.of(origin)
-        attempt = _Attempt()
+        limit = asyncio.timeout(None)
+        outgoing = self._outgoing(body, limit)
         try:
-            async with asyncio.timeout(None) as limit:
-                return await self._session.request(
+            async with limit:
+                limit.reschedule(asyncio.get_running_loop().time() + self._options.timeouts.answer)
+                response = await self._session.request(
                     method,
                     url,
                     headers={**self._automatic, **headers, **_length_of(body)},
-                    data=self._payload(body, limit),
+                    data=outgoing or body,
                     allow_redirects=False,
                     proxy=proxy.url if proxy else None,
                     ssl=self._context_for(origin),
-                    trace_request_ctx=attempt,
                 )
         except CONNECTION_ERRORS as error:
-            raise _failed(origin, error, proxy, attempt) from None
+            if outgoing is not None and outgoing.failure is not None:
+                raise outgoing.failure from None
+            raise _failed(origin, error, proxy) from None
+        finally:
+            if outgoing is not None:
+                outgoing.answered()
+        return Answer.of(response, self._options.timeouts.answer)
 
     @property
     def _automatic(self) -> Mapping[str, str]:
         return {"User-Agent": self._options.user_agent, "Accept-Encoding": "identity"}
 
-    def _payload(self, body: MakeBody | bytes | None, limit: asyncio.Timeout) -> Any:
-        """Return a body as aiohttp takes it, and limit the time of sending it and of the answer."""
+    def _outgoing(self, body: MakeBody | bytes | None, limit: asyncio.Timeout) -> Outgoing | None:
+        """Return a body that is sent in slices; None for one that is sent at once."""
         limits = self._options.timeouts
         if callable(body):
-            return watched(body(), limit, silence=limits.silence, answer=limits.answer)
+            return Outgoing(body(), limit, limits.silence, limits.answer)
         if body is not None and len(body) > _AT_ONCE:
-            return watched(whole(body), limit, silence=limits.silence, answer=limits.answer)
-        limit.reschedule(asyncio.get_running_loop().time() + limits.answer)
-        return body
+            return Outgoing(whole(body), limit, limits.silence, limits.answer)
+        return None
 
     def _context_for(self, origin: Origin) -> ssl.SSLContext:
         """Return the TLS settings for a host: the client's certificate is for the registry only."""
@@ -156,23 +159,11 @@ def _length_of(body: MakeBody | bytes | None) -> Mapping[str, str]:
     return {"Content-Length": str(len(body))} if isinstance(body, bytes) else {}
 
 
-def _failed(origin: Origin, error: Exception, proxy: Proxy | None, attempt: _Attempt) -> Exception:
-    described = describe_failure(origin, error, proxy)
-    if isinstance(error, ClientProxyConnectionError | ConnectionTimeoutError):
-        return AttemptFailed(described, sent=False)
-    if isinstance(error, ClientConnectorError):
-        # A certificate does not become valid by trying again.
-        return described if _is_tls(error) else AttemptFailed(described, sent=False)
-    return AttemptFailed(described, sent=attempt.connections > 0)
-
-
-def _is_tls(error: ClientConnectorError) -> bool:
-    return isinstance(error.os_error, ssl.SSLError)
-
-
-async def _count(_session: ClientSession, context: SimpleNamespace, _parameters: object) -> None:
-    """Count the connections of an attempt, and end it where aiohttp begins another one."""
-    attempt: _Attempt = context.trace_request_ctx
-    if attempt.connections:
-        raise _SentAgain("the connection broke")
-    attempt.connections += 1
+def _failed(origin: Origin, error: Exception, proxy: Proxy | None) -> Exception:
+    """Return the error of an attempt: one that another attempt may not meet, if possible."""
+    cause = error.__cause__ if isinstance(error, _Broken) else error
+    described = describe_failure(origin, cause if isinstance(cause, Exception) else error, proxy)
+    if isinstance(error, ClientSSLError):
+        return described  # a certificate does not become valid by trying again
+    unsent = isinstance(error, ClientConnectorError | ConnectionTimeoutError)
+    return AttemptFailed(described, sent=not unsent, is_slow=isinstance(error, TimeoutError))

@@ -30,12 +30,14 @@ class AttemptFailed(Exception):
     """An attempt to send a request failed, and another may succeed.
 
     ``error`` is what to raise without another. ``sent``: the request may have been executed.
+    ``is_slow``: nothing came for as long as the client waits.
     """
 
-    def __init__(self, error: PeerUnavailable, *, sent: bool) -> None:
+    def __init__(self, error: PeerUnavailable, *, sent: bool, is_slow: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
         self.sent = sent
+        self.is_slow = is_slow
 
 
 def one_line(text: str, limit: int = 300) -> str:

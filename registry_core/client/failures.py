@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 
 from aiohttp import (
-    ClientConnectorCertificateError,
     ClientConnectorDNSError,
-    ClientConnectorSSLError,
+    ClientConnectorError,
     ClientError,
     ClientHttpProxyError,
     ClientOSError,
     ClientPayloadError,
     ClientProxyConnectionError,
     ClientResponseError,
+    ClientSSLError,
     ConnectionTimeoutError,
     ServerDisconnectedError,
 )
@@ -37,6 +39,7 @@ _TEXTS: tuple[tuple[type[Exception], str], ...] = (
     (ClientPayloadError, "the answer of {origin} broke off"),
     (ClientResponseError, "the answer of {origin} is not HTTP as it should be: {cause}"),
     (ServerDisconnectedError, "{origin} closed the connection without an answer"),
+    (ClientConnectorError, "{origin} cannot be reached: {cause}"),
     (ClientOSError, "the connection with {origin} broke: {cause}"),
     (ValueError, "{origin} sent {cause}"),
 )
@@ -50,7 +53,7 @@ def describe_failure(
 
     :param proxy: that of the request, whose text has no password.
     """
-    if isinstance(error, ClientConnectorCertificateError | ClientConnectorSSLError):
+    if isinstance(error, ClientSSLError):
         template, private = _tls(error), ""
     else:
         template = next(
@@ -83,5 +86,8 @@ def _cause(error: Exception) -> str:
         # Its own text has the URL, which may be signed, or be that of a proxy with a password.
         return one_line(f"{error.status} {error.message}")
     inner = _ssl_error(error)
-    text = getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or str(inner)
+    if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError | socket.gaierror):
+        text = os.strerror(inner.errno) if inner.errno else str(inner)
+    else:
+        text = getattr(inner, "verify_message", "") or getattr(inner, "strerror", "") or str(inner)
     return one_line(text) or type(inner).__name__

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
@@ -14,24 +15,50 @@ from ..spec import routes
 from ..spec.endpoints import Endpoint
 from ..spec.errors import RegistryError, Unavailable
 from ..spec.scopes import Scope
+from .access import Access
 from .answers import Answer
-from .bodies import MakeBody
+from .authentication import Authentication
+from .bodies import MakeBody, can_be_sent
 from .connections import Connections
 from .destinations import Destinations
-from .errors import AttemptFailed
+from .errors import UrlRefused
 from .options import ClientOptions
+from .origins import Origin
+from .retries import IDEMPOTENT, with_retries
 from .tls import make_contexts
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_MOST_REDIRECTS = 5
+# Without authorization; with a token that turns out to have been withdrawn; with a new one.
+_MOST_AUTHORIZATIONS = 3
 _MAX_ERROR_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request, to be sent once or several times."""
+
+    method: str
+    url: URL
+    access: Access
+    headers: Mapping[str, str]
+    body: MakeBody | bytes | None = field(repr=False)
+    follows: bool
 
 
 class Session:
     """A session with one registry: its connections, and what it has granted."""
 
-    def __init__(self, options: ClientOptions, connections: Connections) -> None:
+    def __init__(
+        self, options: ClientOptions, connections: Connections, destinations: Destinations
+    ) -> None:
         self.options = options
+        self._registry = options.origin
         self._connections = connections
+        self._destinations = destinations
+        self._authentication = Authentication(options, destinations, self._send_to_token_service)
+        self._slots = asyncio.Semaphore(options.parallel)
 
     @property
     def connections(self) -> Connections:
@@ -45,13 +72,14 @@ class Session:
 
         :raises ValueError: a certificate or a key cannot be read.
         """
-        destinations = Destinations(options.origin)
         contexts = await asyncio.to_thread(make_contexts, options.tls)
-        connections = Connections(options, destinations, contexts)
-        try:
-            yield cls(options, connections)
-        finally:
-            await connections.close()
+        destinations = Destinations(options.origin)
+        async with AsyncExitStack() as stack:
+            connections = Connections(options, destinations, contexts)
+            stack.push_async_callback(connections.close)
+            session = cls(options, connections, destinations)
+            stack.push_async_callback(session._authentication.close)
+            yield session
 
     def request(
         self,
@@ -74,34 +102,36 @@ class Session:
         :param ok: the statuses of answers to return.
         :param redirects: whether GET and HEAD are redirected; others never are.
         :param scopes: what a token must allow, by default what the endpoint requires.
-        :param retry: whether the request may be repeated although it may have been executed, by
-            default whether its method is idempotent (RFC 9110, section 9.2.2).
-        :raises RegistryError: the registry's error, for any other status.
+        :param retry: whether the request is repeated although it may have been executed, by default
+            whether its method is idempotent (RFC 9110, section 9.2.2). A DELETE that is repeated
+            may find nothing, nor may a PUT that finishes an upload. False: it is not repeated at
+            all, not even if the registry was too busy.
+        :raises RegistryError: the registry's error, for any other status. With ``Retry-After`` in
+            its headers if the answer had that.
         :raises Unavailable: there was no answer, or it may not be fetched from where it is.
         """
-        return self._request(method, target, headers, body, ok)
+        url = self._url(target)
+        access = Access.of(_scopes_of(method, target, url) if scopes is None else scopes)
+        follows = redirects and method in ("GET", "HEAD")
+        request = _Request(method, url, access, headers, body, follows)
+        return self._request(request, ok, retry=retry)
 
     @asynccontextmanager
     async def _request(
-        self,
-        method: str,
-        target: Endpoint | str,
-        headers: Mapping[str, str],
-        body: MakeBody | bytes | None,
-        ok: Collection[int],
+        self, request: _Request, ok: Collection[int], *, retry: bool | None
     ) -> AsyncGenerator[Answer]:
-        base = self.options.origin.url
-        text = routes.build(target) if isinstance(target, Endpoint) else target
+        answer = await with_retries(
+            lambda: self._attempt(request),
+            self.options.retries,
+            may_repeat=request.method in IDEMPOTENT if retry is None else retry,
+            can_send=lambda: retry is not False and can_be_sent(request.body),
+        )
         try:
-            async with self._connections.send(
-                method, base.join(URL(text, encoded=True)), headers, body
-            ) as response:
-                answer = Answer.of(response, self.options.timeouts.answer)
-                if answer.status not in ok:
-                    raise await _error_of(answer)
-                yield answer
-        except AttemptFailed as failure:
-            raise failure.error from None
+            if answer.status not in ok:
+                raise await _error_of(answer)
+            yield answer
+        finally:
+            answer.release()
 
     async def resolve_redirect(self, endpoint: Endpoint) -> str | None:
         """Return the URL that a GET is redirected to, signed perhaps, without following it.
@@ -109,10 +139,85 @@ class Session:
         :return: None if the registry answers by itself.
         :raises RegistryError, Unavailable: as `request` does.
         """
-        async with self.request(
-            "GET", endpoint, ok=(200, 301, 302, 303, 307, 308), redirects=False
-        ) as answer:
-            return answer.headers.get("Location")
+        async with self.request("GET", endpoint, ok=(200, *_REDIRECTS), redirects=False) as answer:
+            location = answer.headers.get("Location")
+            if answer.status == 200 or location is None:
+                return None
+            return str(self._destinations.follow(location, URL(answer.url, encoded=True)))
+
+    def _url(self, target: Endpoint | str) -> URL:
+        """:raises UrlRefused: the registry may not send its clients there."""
+        base = self._registry.url
+        if isinstance(target, Endpoint):
+            return base.join(URL(routes.build(target), encoded=True))
+        return self._destinations.follow(target, base)
+
+    async def _attempt(self, request: _Request) -> Answer:
+        """Send a request, and follow where the registry redirects it to.
+
+        Once that is another server, nothing is authorized any more.
+        """
+        url, is_own = request.url, Origin.of(request.url) == self._registry
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = (
+                await self._authorized(request, url)
+                if is_own
+                else await self._send(request, url, request.headers)
+            )
+            location = answer.headers.get("Location")
+            if not (request.follows and answer.status in _REDIRECTS and location):
+                return answer
+            await answer.discard()
+            url = self._destinations.follow(location, url)
+            is_own = is_own and Origin.of(url) == self._registry
+        raise UrlRefused(f"{self._registry} redirected a request more than {_MOST_REDIRECTS} times")
+
+    async def _authorized(self, request: _Request, url: URL) -> Answer:
+        """Send a request to the registry as it demands, and return its answer."""
+        access = request.access
+        for count in range(1, _MOST_AUTHORIZATIONS + 1):
+            used = await self._authentication.authorize(access)
+            authorization = {"Authorization": used.header} if used else {}
+            answer = await self._send(request, url, {**request.headers, **authorization})
+            if answer.status not in (401, 403) or count == _MOST_AUTHORIZATIONS:
+                return answer
+            try:
+                wanted = self._authentication.challenged(answer, used, access)
+            except BaseException:
+                answer.release()
+                raise
+            if wanted is None or not can_be_sent(request.body):
+                return answer
+            await answer.discard()
+            access = wanted
+        raise AssertionError
+
+    async def _send(self, request: _Request, url: URL, headers: Mapping[str, str]) -> Answer:
+        if callable(request.body):
+            # What it sends may come from another answer, so it must not wait for one of the slots.
+            return await self._connections.send(request.method, url, headers, request.body)
+        async with self._slots:
+            return await self._connections.send(request.method, url, headers, request.body)
+
+    async def _send_to_token_service(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        return await with_retries(
+            lambda: self._connections.send(method, url, headers, body),
+            self.options.retries,
+            may_repeat=True,
+            can_send=lambda: True,
+        )
+
+
+def _scopes_of(method: str, target: Endpoint | str, url: URL) -> Sequence[Scope]:
+    """Return what a token must allow, as far as it is known before the registry is asked."""
+    try:
+        if not isinstance(target, Endpoint):
+            target = routes.parse(method, url.path, tuple(url.query.items()))
+    except RegistryError:
+        return ()  # a URL of the registry's own making: its challenge names the scopes
+    return (*target.scopes, *target.optional_scopes)
 
 
 async def _error_of(answer: Answer) -> RegistryError:

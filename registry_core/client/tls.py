@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -73,3 +75,38 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
         context.load_cert_chain(certificate, key, password=no_passphrase)
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"the client certificate {certificate} cannot be used: {error}") from None
+
+
+def docker_tls(host: str, environ: Mapping[str, str], tls: Tls | None = None) -> Tls:
+    """Return TLS settings completed by what docker and podman have for a host. Blocks.
+
+    ``certs.d/HOST`` under ``/etc/docker``, ``/etc/containers`` and ``~/.config/containers`` has
+    authorities (``*.crt``), and a client certificate (``NAME.cert`` and ``NAME.key``). HOST has a
+    port if that is unusual; the user's folder takes precedence.
+
+    Source: docs.docker.com/engine/security/certificates/, containers-certs.d(5).
+
+    :param tls: what was asked for expressly: its certificate takes precedence.
+    :raises ValueError: a certificate has no key beside it.
+    """
+    found = tls or Tls()
+    for folder in _certificate_folders(host, environ):
+        if not os.path.isdir(folder):  # noqa: PTH112 - False, too, where others may not look
+            continue
+        authorities = tuple(sorted(folder.glob("*.crt")))
+        found = replace(found, authorities=(*found.authorities, *authorities))
+        for certificate in sorted(folder.glob("*.cert")):
+            key = certificate.with_suffix(".key")
+            if not key.is_file():
+                raise ValueError(f"{certificate} has no key beside it: {key.name} is missing")
+            if found.certificate is None:
+                found = replace(found, certificate=certificate, key=key)
+    return found
+
+
+def _certificate_folders(host: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    home = environ.get("HOME")
+    config = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
+    users = (Path(config) / "containers",) if config else ()
+    parents = (*users, Path("/etc/containers"), Path("/etc/docker"))
+    return tuple(parent / "certs.d" / host for parent in parents)
