@@ -15,6 +15,9 @@
                                                             lifecycle rules can delete old ones
                                            /<id>/done       the blob that it became; ours, only if
                                                             its owner's token had expired
+                                           /<id>/staged     what a client stages by itself; ours
+                                           /<id>/hashed     how far that is hashed, so that the
+                                                            next request goes on; ours
     <root>docker/registry/v2/_catalog/<name, escaped>       one marker per repository; ours, its
                                                             name with ".~" for each "/"
     <root>docker/registry/v2/_replacing/<id>                links that a repair is replacing; ours

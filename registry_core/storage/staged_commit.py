@@ -23,6 +23,9 @@ from .ingest import block_size
 from .layout import Layout
 from .links import REREAD_DELAYS
 
+# How often this request tries to commit what others keep changing.
+_TRIES = 3
+
 
 @dataclass(frozen=True)
 class StagedUpload:
@@ -66,13 +69,14 @@ class StagedCommit:
         """
         if self._own is None:
             await self._commit(IF_ABSENT)
-        while True:
+        for _ in range(_TRIES):
             found = await self._found()
             if isinstance(found, HashRecord):
                 return found
             if self._own is not None:
-                raise unfinished()
+                break
             await self._commit(if_match(found.etag))
+        raise unfinished()
 
     async def _commit(self, condition: Condition) -> None:
         """Commit the blocks, if the condition holds. One call."""
