@@ -37,8 +37,6 @@ class PushedBody:
         self.start = start
         self.length = length
         self.received = 0
-        self.failure: Exception | None = None
-        """Why the rest of the body could not be read, if so."""
         self._pieces = pieces
         self._unread: deque[memoryview] = deque()
         self._ended = False
@@ -115,11 +113,7 @@ class PushedBody:
             async with asyncio.timeout(SILENCE):
                 piece = await anext(self._pieces, b"")
         except TimeoutError:
-            self.failure = ClientDisconnect()
-            raise self.failure from None
-        except Exception as error:
-            self.failure = error
-            raise
+            raise ClientDisconnect from None
         self.received += len(piece)
         if piece:
             self._unread.append(memoryview(piece))

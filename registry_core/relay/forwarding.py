@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from aiohttp import ClientResponse
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ..client.answers import Answer
 from ..server.bodies import read_body
 from ..server.disconnects import unless_disconnected
 from ..spec.errors import SizeInvalid, Unsupported
@@ -28,19 +27,14 @@ BODY_LIMIT = 8 * 2**20
 class _Streamed(StreamingResponse):
     """An answer that is sent as it comes; the registry's connection is free at its end."""
 
-    def __init__(self, response: ClientResponse, headers: Headers, stack: AsyncExitStack) -> None:
-        super().__init__(_pieces(response), status_code=response.status)
+    def __init__(self, answer: Answer, headers: Headers, stack: AsyncExitStack) -> None:
+        super().__init__(answer.pieces(), status_code=answer.status)
         self.raw_headers = raw(headers)
         self._stack = stack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._stack:
             await super().__call__(scope, receive, send)
-
-
-async def _pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
-    async for piece in response.content.iter_any():
-        yield piece
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ _OF_A_CONNECTION = frozenset(
 )
 # The first three are written anew; how a client is seen by proxies is nothing for the registry.
 _NOT_FORWARDED = frozenset({"content-length", "expect", "host", "forwarded", "x-real-ip"})
+# The relay's server writes its own date; cookies are of the registry's host.
+_NOT_RETURNED = frozenset({"date", "set-cookie"})
 _FORWARDED_BY_PROXIES = "x-forwarded-"
 _OF_A_BODY = frozenset({"content-range", "content-type", "content-encoding"})
 
@@ -58,7 +60,7 @@ def of_upload(received: Iterable[tuple[str, str]], user_agent: str) -> Headers:
 def of_answer(received: Iterable[tuple[str, str]]) -> Headers:
     """Return what the client gets of the headers of the registry's answer."""
     headers = [(name.lower(), value) for name, value in received]
-    dropped = _of_connection(headers) | {"date"}  # the relay's server writes its own
+    dropped = _of_connection(headers) | _NOT_RETURNED
     return [(name, value) for name, value in headers if name not in dropped]
 
 

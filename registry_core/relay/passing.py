@@ -35,14 +35,9 @@ class PassedUpload:
     async def take(self, body: PushedBody, headers: Headers) -> None:
         while await body.has_more():
             portion = OneShot(body.portion(self.begun.chunk_limit))
-            try:
-                answer = await self.upstream.call(
-                    "PATCH", self.begun.location, [*headers, OCTETS], portion
-                )
-            except Unavailable:
-                if body.failure is not None:  # the client's fault, and not the registry's
-                    raise body.failure from None
-                raise
+            answer = await self.upstream.call(
+                "PATCH", self.begun.location, [*headers, OCTETS], portion
+            )
             if answer.status not in _ADDED:
                 raise Refused(answer)
             self._move(answer)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from aiohttp import ClientResponse
 from yarl import URL
 
+from ..client.answers import Answer
 from ..client.bodies import MakeBody, OneShot
 from ..client.connections import Connections
 from ..client.errors import AttemptFailed, PeerUnavailable
@@ -87,7 +87,7 @@ class Upstream:
         target: str,
         headers: Headers,
         body: MakeBody | bytes | None = None,
-    ) -> AsyncGenerator[ClientResponse]:
+    ) -> AsyncGenerator[Answer]:
         """Send a request, and return its answer, whose body is read inside the context.
 
         A request whose connection breaks is sent again, except for one with a `OneShot`. Redirects
@@ -97,30 +97,25 @@ class Upstream:
         :param headers: their names in lower case.
         :param body: bytes are sent with their length; what makes a body, in chunks.
         :raises Unavailable: there is no answer.
+        :raises Exception: what the source of the body raised.
         """
-        async with AsyncExitStack() as stack:
-            yield await self._sent(stack, method, target, headers, body)
+        url = self._registry.url.join(URL(target, encoded=True))
+        answer = await self._sent(method, url, _joined(headers), body)
+        try:
+            yield answer
+        finally:
+            answer.release()
 
     async def _sent(
-        self,
-        stack: AsyncExitStack,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: MakeBody | bytes | None,
-    ) -> ClientResponse:
-        url = self._registry.url.join(URL(target, encoded=True))
+        self, method: str, url: URL, headers: dict[str, str], body: MakeBody | bytes | None
+    ) -> Answer:
         attempts = 1 if isinstance(body, OneShot) else _CONNECTION_ATTEMPTS
         for attempt in range(1, attempts):
             with suppress(AttemptFailed):
-                return await stack.enter_async_context(
-                    self._connections.send(method, url, _joined(headers), body)
-                )
+                return await self._connections.send(method, url, headers, body)
             await asyncio.sleep(_CONNECTION_DELAY * attempt)
         try:
-            return await stack.enter_async_context(
-                self._connections.send(method, url, _joined(headers), body)
-            )
+            return await self._connections.send(method, url, headers, body)
         except AttemptFailed as failure:
             raise failure.error from None
 
@@ -131,15 +126,14 @@ class Upstream:
         headers: Headers,
         body: MakeBody | bytes | None = None,
     ) -> Answered:
-        """Send a request as `send` does, and return the whole answer, cut if it is long.
+        """Send a request as `send` does, and return the whole answer.
 
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: there is no answer, or a very long one.
+        :raises Exception: what the source of the body raised.
         """
-        async with self.send(method, target, headers, body) as response:
-            content = await response.content.read(_ANSWER_BYTES)
-            while len(content) < _ANSWER_BYTES and not response.content.at_eof():
-                content += await response.content.read(_ANSWER_BYTES - len(content))
-            return Answered(response.status, of_answer(response.headers.items()), content)
+        async with self.send(method, target, headers, body) as answer:
+            content = await answer.read(_ANSWER_BYTES)
+            return Answered(answer.status, of_answer(answer.headers.items()), content)
 
     async def call_until_done(
         self,

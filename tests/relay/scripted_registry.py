@@ -35,7 +35,9 @@ class Received:
 
     @property
     def operation(self) -> str:
-        """The method, and what distinguishes requests of an upload."""
+        """The method, and what distinguishes requests of an upload; for storage "stage"."""
+        if self.path.startswith("/storage"):
+            return "stage"
         words = [word for word in ("staging", "blocks", "mount") if word in self.query]
         return " ".join([self.method, *words])
 
@@ -72,7 +74,7 @@ class ScriptedRegistry:
     @property
     def operations(self) -> list[str]:
         """What the registry was asked for, without what storage was."""
-        return [each.operation for each in self.requests if not each.path.startswith("/storage")]
+        return [each.operation for each in self.requests if each.operation != "stage"]
 
     def received(self, operation: str) -> Received:
         """Return the only request of an operation."""
@@ -87,7 +89,7 @@ class ScriptedRegistry:
         received.body = b"".join([piece async for piece in request.content.iter_any()])
         if queued := self.instead.get(received.operation):
             return queued.pop(0)
-        if received.path.startswith("/storage"):
+        if received.operation == "stage":
             return await self._stage(received)
         if match := _UPLOAD.fullmatch(received.path):
             return self._upload(received, match["name"], match["id"])

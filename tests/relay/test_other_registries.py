@@ -73,12 +73,12 @@ async def test_storage_that_refuses_is_not_used(
 ) -> None:
     """As behind a firewall. The layer goes through the registry, and so do the next ones."""
     registry.chunk_limit = 6 * MIB
-    registry.instead["PUT"] = [web.Response(status=403) for _ in range(2)]
+    registry.instead["stage"] = [web.Response(status=403) for _ in range(2)]
     for _ in range(2):
         finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
         assert (finished.status_code, registry.blobs) == (201, {digest_of(LARGE): LARGE})
 
-    to_storage = [each for each in registry.requests if each.path.startswith("/storage")]
+    to_storage = [each for each in registry.requests if each.operation == "stage"]
     assert len(to_storage) == 2  # once more with a new staging
     assert "storage cannot be used from here" in caplog.text
     assert "sig=" not in caplog.text

@@ -59,7 +59,7 @@ async def test_a_large_layer_goes_straight_to_storage(
     assert registry.received("PUT blocks").body == b""
     assert registry.blobs == {digest_of(LARGE): LARGE}
     assert sorted(map(len, registry.blocks.values())) == [4 * MIB, 8 * MIB, 8 * MIB]
-    to_storage = [each for each in registry.requests if each.path.startswith("/storage")]
+    to_storage = [each for each in registry.requests if each.operation == "stage"]
     assert not any("authorization" in each.headers for each in to_storage)
     assert {
         each.headers["authorization"] for each in registry.requests if each not in to_storage
@@ -250,7 +250,7 @@ async def test_a_client_that_hangs_up_ends_its_upload(
 async def test_a_block_that_storage_does_not_take_is_sent_again(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
-    registry.instead["PUT"] = [web.Response(status=503), web.Response(status=500)]
+    registry.instead["stage"] = [web.Response(status=503), web.Response(status=500)]
     finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
 
     assert (finished.status_code, registry.blobs) == (201, {digest_of(LARGE): LARGE})
