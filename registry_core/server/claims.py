@@ -11,16 +11,19 @@ from dataclasses import dataclass
 
 from ..aio import for_each
 from ..auth.caller import Caller
-from ..registry import Blob, PushedManifest, Registry
+from ..registry import Blob, ClaimUnfinished, PushedManifest, Registry
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import Endpoint, GetBlob, HeadBlob, PushManifest
-from ..spec.errors import BlobUnknown, ManifestBlobUnknown, TooManyRequests
+from ..spec.errors import BlobUnknown, ManifestBlobUnknown
 from ..spec.manifest import Manifest
 from ..spec.preconditions import Precondition
 from ..spec.scopes import PULL, PUSH, repository_scope
 from ..wrappers import Delegating
 from .direct_clients import may_upload_directly
+
+Claimed = Callable[[str, Collection[Digest]], None]
+"""Called with a repository, and the digests of the blobs that were made there of uploads."""
 
 # How many blobs are looked up at the same time.
 _AT_ONCE = 8
@@ -31,7 +34,7 @@ def with_claims(
     endpoint: Endpoint,
     caller: Caller,
     agent: str,
-    claimed: Callable[[Collection[Digest]], None],
+    claimed: Claimed,
 ) -> Registry:
     """Return the registry for one request: one that claims, where that can find anything.
 
@@ -39,7 +42,7 @@ def with_claims(
     claim writes.
 
     :param agent: the header ``User-Agent``.
-    :param claimed: called with the digests of the blobs that the request has made of uploads.
+    :param claimed: called for what the request has made of uploads.
     """
     if not isinstance(endpoint, (HeadBlob, GetBlob, PushManifest)):
         return registry
@@ -54,11 +57,10 @@ def with_claims(
 class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
-    Each method raises `TooManyRequests` besides: the uploads are not hashed yet, and the same call
-    again goes on. ``claimed`` is called with the digests of the blobs that were made.
+    Each method raises `ClaimUnfinished` besides, and the same call again goes on.
     """
 
-    claimed: Callable[[Collection[Digest]], None]
+    claimed: Claimed
 
     async def open_blob(self, repository: str, digest: Digest) -> Blob:
         try:
@@ -113,18 +115,17 @@ class Claiming(Delegating):
     async def _claim(
         self, repository: str, wanted: Mapping[Digest, int | None]
     ) -> Collection[Digest]:
+        """Return the wanted digests that were found.
+
+        :raises ClaimUnfinished:
+        """
         try:
             found = await self.inner.claim_direct_uploads(repository, wanted)
-        except TooManyRequests:
-            # Some may be blobs by now, although not all are hashed.
-            self._report(await self._present(repository, wanted))
+        except ClaimUnfinished as error:
+            self.claimed(repository, error.claimed)
             raise
-        self._report(found)
-        return found
-
-    def _report(self, found: Collection[Digest]) -> None:
-        if found:
-            self.claimed(found)
+        self.claimed(repository, found)
+        return wanted.keys() & set(found)
 
     async def _present(self, repository: str, digests: Collection[Digest]) -> set[Digest]:
         """Return those of the digests that the repository has. One call for each."""

@@ -93,7 +93,7 @@ class DirectUploads:
             return frozenset()
         claim = Claim(self.staged_uploads, repository, dict(wanted))
         await claim.run(await self._candidates(repository, frozenset(wanted.values())))
-        return frozenset(wanted.keys() - claim.missing.keys())
+        return frozenset(wanted.keys() - claim.missing.keys() | claim.made)
 
     async def _candidates(
         self, repository: str, sizes: Collection[int | None]

@@ -6,15 +6,17 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 import pytest
 
 from registry_core import BasicAuthenticator, Htpasswd, MemoryStore, StoredRegistry, asgi
+from registry_core.app import build_application, build_registry
 from registry_core.auth.rules import Rules
 from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core.config import AzureStorage, Settings
 from registry_core.registry import Registry
 from registry_core.server.access_log import log as access_log
 from registry_core.server.audit import log as audit_log
@@ -25,6 +27,7 @@ from tests.support.content import CONFIG, descriptor, image_index, image_manifes
 from tests.support.counting import CountingStore
 from tests.support.in_process import client_of
 from tests.support.stager import SECRET, STORAGE, StagingRegistry, Storage
+from tests.support.staging import StagingMemory
 from tests.support.wire import Wire, assert_error
 
 pytestmark = pytest.mark.anyio
@@ -231,7 +234,7 @@ async def test_a_layer_that_need_not_be_there_is_claimed_all_the_same(scene: Sce
     manifest = image_manifest(layers=[foreign])
     await scene.upload(CONFIG, CONTENT)
     assert (await scene.push(manifest)).status_code == 201
-    assert await scene.head() == 200
+    assert await scene.head(agent=DOCKER) == 200
     scene.storage.claims.clear()
     assert (await scene.push(manifest)).status_code == 201
     assert scene.storage.claims == []
@@ -302,6 +305,40 @@ async def test_nobody_claims_what_another_caller_has_uploaded(scene: Scene) -> N
     answer = await scene.push(image_manifest(CONTENT), auth=BOB)
     assert_error(answer, 400, "MANIFEST_BLOB_UNKNOWN")
     assert await scene.head() == 200
+
+
+SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, which is long enough")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(SETTINGS, direct_upload=False),
+        replace(SETTINGS, redirect=False),
+        replace(SETTINGS, require_blobs=False),
+    ],
+    ids=["off", "without redirects", "without validation"],
+)
+async def test_where_it_is_off_all_bytes_go_to_the_registry(settings: Settings) -> None:
+    """Staging is off as well, and a missing blob costs nothing more."""
+    store = CountingStore(StagingMemory())
+    async with client_of(build_application(settings, build_registry(settings, store))) as client:
+        scene = Scene(Wire(client, "a", set), Storage(), store)
+        location = (await scene.begin()).headers["Location"]
+        assert location.startswith("http://registry.test/")
+        assert (await client.get(f"{location}&staging=1")).status_code == 204
+        store.take()
+        assert await scene.head() == 404
+    assert store.take() == ["head"]
+
+
+async def test_it_is_on_where_clients_are_redirected() -> None:
+    store = CountingStore(StagingMemory())
+    async with client_of(build_application(SETTINGS, build_registry(SETTINGS, store))) as client:
+        scene = Scene(Wire(client, "a", set), Storage(), store)
+        assert (await scene.begin()).headers["Location"].startswith("memory:")
+        location = (await scene.begin(agent=DOCKER)).headers["Location"]
+        assert (await client.get(f"{location}&staging=1")).status_code == 200
 
 
 async def test_a_read_only_registry_claims_nothing() -> None:

@@ -7,8 +7,9 @@ from base64 import b64encode
 import pytest
 
 from registry_core.object_store.memory import MemoryStore
+from registry_core.registry import ClaimUnfinished
 from registry_core.spec.digest import SHA512, Digest
-from registry_core.spec.errors import BlobUnknown, TooManyRequests
+from registry_core.spec.errors import BlobUnknown
 from registry_core.storage import direct_uploads, ranged_reads, staged_commit
 from registry_core.storage.direct_uploads import LIFETIME_SECONDS, began, new_upload_id
 from registry_core.storage.layout import Layout
@@ -105,7 +106,33 @@ async def test_a_digest_is_found_without_its_size(
 ) -> None:
     digest = await put_direct(registry, memory, ONE)
     await put_direct(registry, memory, OTHER + b"!")
-    assert await registry.claim_direct_uploads("repository", {digest: None}) == {digest}
+    assert digest in await registry.claim_direct_uploads("repository", {digest: None})
+
+
+async def test_without_a_size_whatever_has_to_be_hashed_becomes_a_blob(
+    registry: StoredRegistry, memory: StagingMemory, store: CountingStore
+) -> None:
+    """The next blob that the client looks for costs one listing, and hashes nothing again."""
+    for content in (ONE, OTHER, ONE):
+        await put_direct(registry, memory, content)
+    absent = Digest.of(b"nobody has this")
+    made = await registry.claim_direct_uploads("repository", {absent: None})
+    assert made == {Digest.of(ONE), Digest.of(OTHER)}
+    assert await has(registry, ONE)
+    assert await has(registry, OTHER)
+    store.calls.clear()
+    assert not await registry.claim_direct_uploads("repository", {absent: None})
+    assert [name for name, _ in store.calls] == ["list_page"]
+
+
+async def test_a_search_by_sha512_leaves_the_uploads_that_it_does_not_find(
+    registry: StoredRegistry, memory: StagingMemory
+) -> None:
+    """Their manifests want them by sha256, as a rule."""
+    digest = await put_direct(registry, memory, ONE)
+    absent = Digest.of(b"nobody has this", SHA512)
+    assert not await registry.claim_direct_uploads("repository", {absent: None})
+    assert await registry.claim_direct_uploads("repository", wanted(ONE)) == {digest}
 
 
 async def test_a_sha512_is_found(registry: StoredRegistry, memory: StagingMemory) -> None:
@@ -239,14 +266,28 @@ async def test_hashing_goes_on_with_the_next_request(
     await put_direct(registry, memory, ONE)
     await put_direct(registry, memory, OTHER)
     for _ in range(2):
-        with pytest.raises(TooManyRequests) as refused:
+        with pytest.raises(ClaimUnfinished) as refused:
             await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))
         assert refused.value.headers["Retry-After"] == "1"
+        assert not refused.value.claimed
         registry = StoredRegistry(memory, hash_seconds=0)  # another instance
     assert len(await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))) == 2
     assert await has(registry, ONE)
     assert await has(registry, OTHER)
     assert not uploads(memory)
+
+
+async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged_reads, "RANGE", 8)
+    registry = StoredRegistry(memory, hash_seconds=0)
+    short = await put_direct(registry, memory, b"short")
+    await put_direct(registry, memory, ONE)
+    with pytest.raises(ClaimUnfinished) as refused:
+        await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
+    assert refused.value.claimed == {short}
+    assert await has(registry, b"short")
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:
