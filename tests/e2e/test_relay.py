@@ -27,7 +27,7 @@ from tests.relay.processes import peak_memory, start_relay
 from tests.support.azurite import create_container
 from tests.support.eventually import until
 from tests.support.host import RunningHost
-from tests.support.hosts import FUNCTIONS, best_host, registry_under
+from tests.support.hosts import FUNCTIONS, best_host, registry_under, start_registry
 
 MIB = 1 << 20
 MOST_MEMORY = 300 * MIB
@@ -37,8 +37,12 @@ SCALES = [(200, 16), *only_nightly([((3072, 100),)])]
 
 @dataclass(frozen=True)
 class Relayed:
-    """A registry, a relay to it, and a layer that is larger than the registry's host accepts."""
+    """A registry, a relay to it, and a layer that is larger than the registry's host accepts.
 
+    ``environment`` has the registry's settings.
+    """
+
+    environment: dict[str, str]
     registry: RunningHost
     relay: RunningHost
     image: LayoutImage
@@ -67,7 +71,7 @@ def relayed(
     }
     folder = tmp_path_factory.mktemp("images") / "noise"
     with registry_under(best_host(), environment) as registry, start_relay(registry.url) as relay:
-        yield Relayed(registry, relay, noise_image(folder, layer * MIB), limit * MIB)
+        yield Relayed(environment, registry, relay, noise_image(folder, layer * MIB), limit * MIB)
     shutil.rmtree(folder)
 
 
@@ -91,8 +95,8 @@ def test_a_layer_over_the_limit_on_bodies_is_pulled_as_pushed(
 
 @pytest.mark.skipif(best_host() is not FUNCTIONS, reason="only Functions limits bodies")
 def test_without_the_relay_the_layer_is_refused(relayed: Relayed, tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed):
-        Skopeo(tmp_path).push(relayed.image, f"127.0.0.1:{relayed.registry.port}/large/direct:v1")
+    with start_registry(FUNCTIONS, relayed.environment) as host, pytest.raises(CommandFailed):
+        Skopeo(tmp_path).push(relayed.image, f"127.0.0.1:{host.port}/large/direct:v1")
 
 
 @pytest.mark.timeout(600)

@@ -259,7 +259,7 @@ async def test_a_block_that_storage_does_not_take_is_sent_again(
 async def test_a_staging_that_expires_is_renewed(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
-    registry.staging_seconds = 0.01
+    registry.staging_seconds, registry.block_seconds = 2.0, 1.1
     finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
 
     assert finished.status_code == 201
