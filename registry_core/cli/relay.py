@@ -29,6 +29,10 @@ examples:
 """
 
 
+URL = "MOORAGE_RELAY_URL"
+"""The variable with the registry's URL, for containers whose command cannot be changed."""
+
+
 def add_relay(commands: Commands) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
@@ -39,7 +43,12 @@ def add_relay(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("registry", metavar="URL", help="such as https://registry.example.com")
+    parser.add_argument(
+        "registry",
+        nargs="?",
+        metavar="URL",
+        help=f"such as https://registry.example.com; by default {URL} of the environment",
+    )
     listening = parser.add_argument_group("address")
     listening.add_argument(
         "--listen",
@@ -119,15 +128,18 @@ def _relay(arguments: argparse.Namespace, environment: MutableMapping[str, str])
 def _client_options(
     arguments: argparse.Namespace, environment: MutableMapping[str, str]
 ) -> ClientOptions:
-    """:raises ValueError: the URL or the environment's proxy is not valid."""
+    """:raises ValueError: the URL is missing; or it, or the environment's proxy, is not valid."""
     from ..client import ClientOptions
     from ..client.proxies import Proxies
     from ..client.tls import Tls
 
     if arguments.key is not None and arguments.cert is None:
         raise ValueError("--key needs --cert")
+    url = arguments.registry or environment.get(URL)
+    if not url:
+        raise ValueError(f"name the registry: moorage relay https://registry.example.com, or {URL}")
     return ClientOptions(
-        arguments.registry,
+        url,
         tls=Tls(
             authorities=() if arguments.ca is None else (arguments.ca,),
             certificate=arguments.cert,
