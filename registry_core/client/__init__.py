@@ -3,11 +3,13 @@
 from .docker_config import docker_credentials
 from .options import ClientOptions, registry_url
 from .proxies import Proxies
+from .registry import HttpRegistry
 from .session import Session
 from .tls import Tls, docker_tls
 
 __all__ = [
     "ClientOptions",
+    "HttpRegistry",
     "Proxies",
     "Session",
     "Tls",

@@ -14,6 +14,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientHandlerType,
+    ClientHttpProxyError,
     ClientOSError,
     ClientRequest,
     ClientResponse,
@@ -163,7 +164,12 @@ def _failed(origin: Origin, error: Exception, proxy: Proxy | None) -> Exception:
     """Return the error of an attempt: one that another attempt may not meet, if possible."""
     cause = error.__cause__ if isinstance(error, _Broken) else error
     described = describe_failure(origin, cause if isinstance(cause, Exception) else error, proxy)
-    if isinstance(error, ClientSSLError):
-        return described  # a certificate does not become valid by trying again
-    unsent = isinstance(error, ClientConnectorError | ConnectionTimeoutError)
+    if isinstance(error, ClientSSLError) or _is_refused(error):
+        return described  # neither a certificate nor a rule changes by trying again
+    unsent = isinstance(error, ClientConnectorError | ConnectionTimeoutError | ClientHttpProxyError)
     return AttemptFailed(described, sent=not unsent, is_slow=isinstance(error, TimeoutError))
+
+
+def _is_refused(error: Exception) -> bool:
+    """Return whether a proxy does not allow the connection."""
+    return isinstance(error, ClientHttpProxyError) and error.status < 500

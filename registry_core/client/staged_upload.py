@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from ..spec.digest import Buffer
-from ..spec.errors import Denied, SizeInvalid, Unauthorized, Unavailable
+from ..spec.errors import Denied, RegistryError, SizeInvalid, Unavailable
 from ..spec.staging import MAX_BLOCKS, Staging
+from .errors import PeerUnavailable
 from .session import Session
 
 MIB: Final = 2**20
@@ -197,7 +198,7 @@ class BlockStager:
         staging = await self._valid_staging()
         try:
             await self._put(staging.block_url(index), content, headers)
-        except (Denied, Unauthorized):
+        except Denied:
             # The signature may have expired by a clock that differs, or its key been replaced.
             staging = await self._renewed(staging)
             await self._put(staging.block_url(index), content, headers)
@@ -213,8 +214,18 @@ class BlockStager:
             scopes=(),
             retry=True,
         )
-        async with request:
-            return
+        try:
+            async with request:
+                return
+        except PeerUnavailable:
+            raise  # it names its peer
+        except RegistryError as error:
+            status = error.http_status
+            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                text = f"storage refuses to take content from this client (status {status})"
+                raise Denied(text, status=status) from error
+            text = f"storage answered with status {status} to a block of the content"
+            raise Unavailable(text, public=text) from error
 
     def _use(self, staging: Staging) -> None:
         self._staging = staging

@@ -52,6 +52,10 @@ class ETags:
             )
         )
 
+    def __str__(self) -> str:
+        """The header field: the inverse of `parse`."""
+        return "*" if self.any else ", ".join(f'"{value}"' for value in sorted(self.values))
+
     def match(self, current: Digest | None) -> bool:
         """Return whether one is that of what is there; None: nothing is."""
         return current is not None and (self.any or str(current) in self.values)
@@ -73,6 +77,12 @@ class Precondition:
             None if if_match is None else ETags.parse(if_match, strong=True),
             None if if_none_match is None else ETags.parse(if_none_match, strong=False),
         )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields of a request: the inverse of `parse`."""
+        fields = {"If-Match": self.if_match, "If-None-Match": self.if_none_match}
+        return {name: str(etags) for name, etags in fields.items() if etags is not None}
 
     def holds(self, current: Digest | None) -> bool:
         """Return whether the method may be performed; ``current``: what is there, if anything."""

@@ -27,6 +27,19 @@ def test_without_both_header_fields_there_is_no_precondition() -> None:
     assert Precondition.parse(None, None) is None
 
 
+@pytest.mark.parametrize("if_match", [None, "*", "", f'"{HERE}"', f'"{HERE}", "{OTHER}"'])
+@pytest.mark.parametrize("if_none_match", [None, "*", f'"{OTHER}"'])
+def test_a_precondition_is_written_back_to_the_header_fields_it_was_parsed_from(
+    if_match: str | None, if_none_match: str | None
+) -> None:
+    parsed = Precondition.parse(if_match, if_none_match)
+    if parsed is not None:
+        written = parsed.headers
+        assert (written.get("If-Match") is None) == (if_match is None)
+        again = Precondition.parse(written.get("If-Match"), written.get("If-None-Match"))
+        assert again == parsed
+
+
 MATCHING = [
     "*",
     " * ",

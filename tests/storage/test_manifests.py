@@ -11,11 +11,9 @@ from registry_core.spec.errors import (
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestUnknown,
-    NameInvalid,
     TagInvalid,
 )
 from registry_core.spec.foreign_urls import ForeignUrls
-from registry_core.spec.manifest import parse_manifest
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import (
@@ -35,15 +33,6 @@ LAYER = b"a layer"
 MANIFEST = image_manifest(LAYER)
 DIGEST = Digest.of(MANIFEST)
 LAYOUT = Layout()
-
-
-async def test_a_pushed_manifest_is_pulled_by_tag_and_by_digest(registry: StoredRegistry) -> None:
-    pushed = await push_image(registry, "a/b", "v1", [LAYER])
-    assert (pushed.digest, pushed.media_type) == (DIGEST, media_types.OCI_MANIFEST)
-    for reference in ("v1", DIGEST):
-        assert await registry.resolve_manifest("a/b", reference) == pushed
-        got = await registry.get_manifest("a/b", reference)
-        assert (got.descriptor, got.content) == (pushed, MANIFEST)
 
 
 async def test_content_is_written_first_and_the_tag_last(
@@ -85,14 +74,6 @@ async def test_a_manifest_whose_references_are_missing_is_refused_with_nothing_w
     assert memory.objects == before
 
 
-async def test_an_index_needs_its_children(registry: StoredRegistry) -> None:
-    await push_image(registry, "a", DIGEST, [LAYER])
-    pushed = await push_manifest(registry, "a", "multi", image_index(MANIFEST))
-    index = pushed.descriptor
-    assert (await registry.get_manifest("a", "multi")).descriptor == index
-    assert index.media_type == media_types.OCI_INDEX
-
-
 @pytest.mark.parametrize("foreign_urls", [ForeignUrls(UrlGlobs(("https://x/*",))), None])
 async def test_layers_that_must_not_be_pushed_may_be_absent(
     memory: MemoryStore, foreign_urls: ForeignUrls | None
@@ -128,29 +109,6 @@ async def test_a_manifest_must_hash_to_its_digest(
     with pytest.raises(ManifestInvalid):
         await push_manifest(registry, "a", "v1", MANIFEST, media_types.DOCKER_MANIFEST)
     assert memory.objects == before
-
-
-async def test_a_manifest_can_be_pushed_by_its_sha512(registry: StoredRegistry) -> None:
-    digest = Digest.of(MANIFEST, "sha512")
-    pushed = await push_image(registry, "a", digest, [LAYER])
-    assert pushed.digest == digest
-    assert (await registry.get_manifest("a", digest)).content == MANIFEST
-
-
-async def test_a_tag_moves(registry: StoredRegistry) -> None:
-    first = await push_image(registry, "a", "latest", [LAYER])
-    second = await push_image(registry, "a", "latest", [b"another layer"])
-    assert (await registry.get_manifest("a", "latest")).descriptor == second
-    assert (await registry.get_manifest("a", first.digest)).descriptor == first
-
-
-async def test_manifests_of_other_repositories_are_unknown(registry: StoredRegistry) -> None:
-    await push_image(registry, "a", "v1", [LAYER])
-    for reference in ("v1", DIGEST):
-        with pytest.raises(ManifestUnknown):
-            await registry.get_manifest("b", reference)
-        with pytest.raises(ManifestUnknown):
-            await registry.resolve_manifest("b", reference)
 
 
 async def test_links_of_another_registry_have_no_metadata_and_can_be_read(
@@ -209,22 +167,6 @@ async def test_a_link_without_a_digest_counts_as_absent(
     await memory.put(LAYOUT.tag_link("a", "v1"), content)
     with pytest.raises(ManifestUnknown):
         await registry.get_manifest("a", "v1")
-
-
-@pytest.mark.parametrize("name", ["BAD", "../x", "a//b", ""])
-async def test_a_repository_needs_a_valid_name_without_http_as_well(
-    registry: StoredRegistry, memory: MemoryStore, name: str
-) -> None:
-    manifest = parse_manifest(image_manifest())
-    with pytest.raises(NameInvalid):
-        await registry.start_upload(name)
-    with pytest.raises(NameInvalid):
-        await registry.mount_blob(name, DIGEST, "a")
-    with pytest.raises(NameInvalid):
-        await registry.push_manifest(name, manifest)
-    with pytest.raises(TagInvalid):
-        await registry.push_manifest("a", manifest, ["../x"])
-    assert memory.objects == {}
 
 
 async def test_a_tag_that_ends_with_a_dot_can_be_read_but_not_set_or_deleted(

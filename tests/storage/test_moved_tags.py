@@ -8,7 +8,6 @@ import pytest
 from registry_core.object_store.errors import ConditionFailed
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import ManifestUnknown
 from registry_core.spec.manifest import parse_manifest
 from registry_core.spec.preconditions import Precondition, PreconditionFailed
 from registry_core.storage.layout import Layout
@@ -38,42 +37,6 @@ async def push(
 
 async def target(registry: StoredRegistry) -> Digest:
     return (await registry.resolve_manifest("a", "v1")).digest
-
-
-async def test_a_tag_is_created_only_if_it_does_not_exist(registry: StoredRegistry) -> None:
-    await push_both(registry)
-    await push(registry, FIRST, NEW)
-    with pytest.raises(PreconditionFailed):
-        await push(registry, SECOND, NEW)
-    assert await target(registry) == OF_FIRST
-
-
-async def test_a_tag_moves_only_from_where_it_was_expected(registry: StoredRegistry) -> None:
-    await push_both(registry)
-    with pytest.raises(PreconditionFailed):
-        await push(registry, SECOND, OLD)
-    await push(registry, FIRST)
-    await push(registry, SECOND, OLD)
-    assert await target(registry) == OF_SECOND
-    with pytest.raises(PreconditionFailed):
-        await push(registry, FIRST, OLD)
-
-
-async def test_what_is_refused_leaves_nothing(
-    registry: StoredRegistry, memory: MemoryStore
-) -> None:
-    await push_both(registry)
-    await push(registry, FIRST)
-    before = dict(memory.objects)
-    with pytest.raises(PreconditionFailed):
-        await push(registry, SECOND, NEW)
-    assert memory.objects == before
-
-
-async def test_a_precondition_concerns_the_first_tag(registry: StoredRegistry) -> None:
-    await push_both(registry)
-    await registry.push_manifest("a", parse_manifest(SECOND), ["v1", "first"], NEW)
-    assert (await registry.resolve_manifest("a", "first")).digest == OF_SECOND
 
 
 class Overtaken(CountingStore):
@@ -111,22 +74,6 @@ async def test_a_precondition_that_does_not_hold_any_more_leaves_all_tags(
     with pytest.raises(PreconditionFailed):
         await overtaken.push_manifest("a", parse_manifest(FIRST), ["v1", "second"], OLD)
     assert (await other.resolve_manifest("a", "second")).digest == OF_SECOND
-
-
-async def test_a_tag_is_deleted_only_if_it_points_where_it_was_expected(
-    registry: StoredRegistry, memory: MemoryStore
-) -> None:
-    await push_both(registry)
-    await push(registry, SECOND)
-    before = dict(memory.objects)
-    for precondition in (OLD, NEW):
-        with pytest.raises(PreconditionFailed):
-            await registry.delete_tag("a", "v1", precondition)
-    assert memory.objects == before
-    await push(registry, FIRST)
-    assert await registry.delete_tag("a", "v1", OLD) == OF_FIRST
-    with pytest.raises(ManifestUnknown):
-        await registry.delete_tag("a", "v1", OLD)
 
 
 class OvertakenDeletion(CountingStore):

@@ -8,15 +8,13 @@ import pytest
 
 from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.memory import MemoryStore
-from registry_core.registry import Chunk, Upload, UploadOutOfOrder
+from registry_core.registry import Chunk
 from registry_core.spec import hash_state
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import (
-    BlobUnknown,
     BlobUploadInvalid,
     BlobUploadUnknown,
     DigestInvalid,
-    SizeInvalid,
     Unavailable,
 )
 from registry_core.storage import content as content_module
@@ -131,30 +129,6 @@ async def test_a_large_blob_that_is_deleted_while_it_is_pushed_again_is_not_ackn
     assert await pull(registry, "b", Digest.of(LARGE)) == LARGE
 
 
-@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-@pytest.mark.parametrize(
-    "sizes",
-    [(0,), (5,), (5, 7), (5, BLOCK + 1), (BLOCK, 1), (BLOCK + 1, 5), (2 * BLOCK, BLOCK, 9)],
-    ids=str,
-)
-async def test_chunks_of_any_size_make_the_blob(
-    registry: StoredRegistry, memory: MemoryStore, sizes: tuple[int, ...], algorithm: str
-) -> None:
-    """By PATCHes alone, and with the last chunk in the PUT."""
-    for last_in_put in (False, True):
-        upload, content = await registry.start_upload("a"), b""
-        pieces = [random_bytes(size, seed) for seed, size in enumerate(sizes)]
-        last = pieces.pop() if last_in_put else b""
-        for piece in pieces:
-            upload = await registry.append_upload(upload, chunk(piece, start=len(content)))
-            content += piece
-            assert upload.offset == len(content)
-        digest = Digest.of(content + last, algorithm)
-        await registry.finish_upload(upload, digest, chunk(last))
-        assert await pull(registry, "a", digest) == content + last
-    assert not leftovers(memory)
-
-
 async def test_an_upload_continues_without_an_exported_hash(
     registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,39 +157,6 @@ async def test_the_state_stays_small_however_many_requests_an_upload_takes(
         upload = await registry.append_upload(upload, chunk(b"x" * 100))
         lengths.add(len(upload.state))
     assert max(lengths) < 400
-
-
-async def test_of_two_requests_that_continue_the_same_state_only_one_commits(
-    registry: StoredRegistry,
-) -> None:
-    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
-    won = await registry.append_upload(upload, chunk(b"one"))
-    with pytest.raises(UploadOutOfOrder) as lost:
-        await registry.append_upload(upload, chunk(b"other"))
-    assert lost.value.upload == won
-    await registry.finish_upload(won, Digest.of(LARGE + b"one"), chunk())
-    assert await pull(registry, "a", Digest.of(LARGE + b"one")) == LARGE + b"one"
-
-
-async def test_a_client_that_lost_an_answer_can_look_what_arrived(
-    registry: StoredRegistry,
-) -> None:
-    first = await registry.start_upload("a")
-    second = await registry.append_upload(first, chunk(LARGE))
-    third = await registry.append_upload(second, chunk(b"more"))
-    for known in (first, second, third):
-        assert await registry.get_upload(known) == third
-    digest = Digest.of(LARGE + b"more")
-    await registry.finish_upload(await registry.get_upload(first), digest, chunk())
-
-
-async def test_finishing_again_after_a_lost_answer_succeeds(
-    registry: StoredRegistry,
-) -> None:
-    for content in (b"", SMALL, LARGE):
-        upload = await registry.append_upload(await registry.start_upload("a"), chunk(content))
-        done = await registry.finish_upload(upload, Digest.of(content), chunk())
-        assert await registry.finish_upload(upload, Digest.of(content), chunk()) == done
 
 
 async def test_finishing_again_after_the_blob_was_deleted_does_not_succeed(
@@ -247,34 +188,6 @@ async def test_a_commit_that_is_retried_after_a_lost_answer_succeeds(
     assert await pull(registry, "a", digest) == LARGE + b"more"
 
 
-async def test_a_chunk_that_does_not_begin_at_the_offset_is_refused_and_changes_nothing(
-    registry: StoredRegistry, memory: MemoryStore
-) -> None:
-    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
-    before = dict(memory.objects)
-    for start in (0, upload.offset - 1, upload.offset + 1):
-        with pytest.raises(UploadOutOfOrder) as error:
-            await registry.append_upload(upload, chunk(b"x", start=start))
-        assert error.value.upload == upload
-        with pytest.raises(UploadOutOfOrder):
-            await registry.finish_upload(upload, Digest.of(LARGE), chunk(b"x", start=start))
-    assert memory.objects == before
-
-
-@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("difference", [-1, 1])
-async def test_a_chunk_of_another_length_than_announced_is_discarded(
-    registry: StoredRegistry, memory: MemoryStore, content: bytes, difference: int
-) -> None:
-    upload = await registry.start_upload("a")
-    announced = len(content) + difference
-    with pytest.raises(SizeInvalid):
-        await registry.append_upload(upload, chunk(content, length=announced))
-    with pytest.raises(SizeInvalid):
-        await registry.finish_upload(upload, Digest.of(content), chunk(content, length=announced))
-    assert not memory.objects
-
-
 @pytest.mark.parametrize("content", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
 async def test_an_upload_with_a_wrong_digest_is_discarded(
     registry: StoredRegistry, memory: MemoryStore, content: bytes
@@ -290,24 +203,6 @@ async def test_an_upload_with_a_wrong_digest_is_discarded(
     assert not memory.objects
     with pytest.raises(BlobUploadUnknown):
         await registry.get_upload(upload)
-
-
-async def test_a_cancelled_upload_is_gone(registry: StoredRegistry, memory: MemoryStore) -> None:
-    upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
-    await registry.cancel_upload(upload)
-    assert not memory.objects
-    with pytest.raises(BlobUploadUnknown):
-        await registry.cancel_upload(upload)
-    with pytest.raises(BlobUploadUnknown):
-        await registry.append_upload(upload, chunk(b"x"))
-    with pytest.raises(BlobUploadUnknown):
-        await registry.finish_upload(upload, Digest.of(LARGE), chunk())
-
-
-async def test_a_blob_belongs_to_the_repository_it_was_pushed_to(registry: StoredRegistry) -> None:
-    await push_blob(registry, "a", SMALL)
-    with pytest.raises(BlobUnknown):
-        await registry.open_blob("b", Digest.of(SMALL))
 
 
 async def test_content_that_is_an_append_blob_already_is_not_replaced(
@@ -332,12 +227,6 @@ async def test_another_registrys_upload_cannot_be_continued(
     await memory.append(LAYOUT.upload("a", upload.id), b"begun elsewhere")
     with pytest.raises(BlobUploadInvalid):
         await registry.get_upload(upload)
-
-
-@pytest.mark.parametrize("state", ["x", "[]", "{}", '{"a":"sha256","h":"?"}', '{"a":1,"b":"z"}'])
-async def test_a_malformed_state_is_refused(registry: StoredRegistry, state: str) -> None:
-    with pytest.raises(BlobUploadInvalid):
-        await registry.append_upload(Upload("a", "id", 5, state), chunk(b"x"))
 
 
 def test_blocks_grow_so_that_50000_suffice() -> None:
