@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 
 import pytest
@@ -303,6 +304,17 @@ async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
         await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
     assert refused.value.claimed == {short}
     assert await has(registry, b"short")
+
+
+async def test_content_is_hashed_once_however_many_look_for_it_at_the_same_time(
+    registry: StoredRegistry, memory: StagingMemory, store: CountingStore
+) -> None:
+    """A client looks for each blob before it uploads it: several at a time."""
+    digest = await put_direct(registry, memory, ONE)
+    looks = [registry.claim_direct_uploads("repository", wanted(ONE)) for _ in range(5)]
+    assert await asyncio.gather(*looks) == [{digest}] * 5
+    reads = [path for name, path in store.calls if name == "get_range"]
+    assert len(reads) == 1
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:
