@@ -66,8 +66,9 @@ var registry = {
   REGISTRY_STORAGE_AZURE_ACCOUNTNAME: storageAccountName
   REGISTRY_STORAGE_AZURE_CONTAINER: containerName
   REGISTRY_STORAGE_AZURE_REALM: environment().suffixes.storage
-  // Clients download layers from storage unless they cannot reach it.
+  // Clients download layers from storage, and upload them there, unless they cannot reach it.
   REGISTRY_STORAGE_REDIRECT_DISABLE: privateNetwork ? 'true' : 'false'
+  REGISTRY_STORAGE_DIRECTUPLOAD: privateNetwork ? 'off' : 'auto'
   // References have no version, so a replaced secret is picked up within a day.
   REGISTRY_HTTP_SECRET: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/http-secret)'
   REGISTRY_AUTH: authMode

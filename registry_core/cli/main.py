@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .auth import add_auth
+from .copy import add_copy, add_import
 from .doctor import add_doctor
 from .gc import add_gc
 from .history import add_history
+from .relay import add_relay
 from .retention import add_retention
 from .serve import add_serve
 from .storage_commands import INTERRUPTED, print_problem
+from .sync import add_sync
 from .trash import add_trash
 from .usage import add_usage
 
@@ -62,11 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
+    add_relay(commands)
     add_doctor(commands)
     add_gc(commands)
     add_retention(commands)
     add_history(commands)
     add_trash(commands)
     add_usage(commands)
+    add_copy(commands)
+    add_sync(commands)
+    add_import(commands)
     add_auth(commands)
     return parser

@@ -18,7 +18,7 @@ from ..registry import Body
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import DeleteBlob, GetBlob, HeadBlob
-from ..spec.errors import BlobUnknown, RangeInvalid, Unavailable
+from ..spec.errors import BlobUnknown, RangeInvalid, RegistryError, Unavailable
 from ..spec.media_types import OCTET_STREAM
 from .answers import Answer
 from .meanings import about, malformed
@@ -29,11 +29,6 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(?:(\d{1,19})|\
 _READ: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 
 Pieces = AsyncGenerator[bytes, None]
-
-# How often a read is resumed that has not brought a single byte since it was resumed before.
-_MOST_RESUMED = 5
-# Seconds before the first of these; they double.
-_FIRST_DELAY = 0.2
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Blobs:
         with about(self.session, repository, BlobUnknown, f"blob {digest}"):
             endpoint = HeadBlob(repository, digest)
             async with self.session.request("HEAD", endpoint) as answer:
-                _check_digest(answer, digest)
+                check_digest(answer, digest)
                 size = answer.headers.get("Content-Length", "")
             if not size.isdecimal():
                 return Descriptor(OCTET_STREAM, digest, await self._size(repository, digest))
@@ -131,15 +126,14 @@ class RemoteBlob:
                         position += len(piece)
                         yield piece
             except Unavailable:
-                failures = 0 if position > before else failures + 1
-                if not has_begun or failures > _MOST_RESUMED:
+                failures = 1 if position > before else failures + 1
+                retries = self.session.options.retries
+                if not has_begun or failures >= retries.attempts:
                     raise
-                await asyncio.sleep(_FIRST_DELAY * 2**failures)
+                await asyncio.sleep(retries.delay(failures))
 
     @asynccontextmanager
-    async def _get(
-        self, start: int, length: int
-    ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
+    async def _get(self, start: int, length: int) -> AsyncGenerator[Pieces, None]:
         """Request a part of the blob, and return its pieces: no more than ``length`` bytes.
 
         :raises BlobUnknown: the content is gone, or has another size.
@@ -161,7 +155,7 @@ class RemoteBlob:
 
         :raises BlobUnknown: the content has another size.
         """
-        _check_digest(answer, self._descriptor.digest)
+        check_digest(answer, self._descriptor.digest)
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if answer.status == HTTPStatus.PARTIAL_CONTENT:
             if match is None or int(match[1]) != start:
@@ -196,11 +190,13 @@ async def _part(pieces: Pieces, skipped: int, length: int) -> Pieces:
     raise malformed(f"it ends {length} bytes before its end")
 
 
-def _check_digest(answer: Answer, digest: Digest) -> None:
-    """Check ``Docker-Content-Digest``, where it is there and of the same algorithm.
+def check_digest(answer: Answer, digest: Digest, error: type[RegistryError] = BlobUnknown) -> None:
+    """Check ``Docker-Content-Digest``, where it is there.
 
-    :raises BlobUnknown: it is another one.
+    It may be of another algorithm than was requested: distribution returns the sha256.
+
+    :raises RegistryError: it is another one; ``error`` is the class.
     """
     stated = answer.headers.get("Docker-Content-Digest", "")
     if stated.startswith(f"{digest.algorithm}:") and stated != str(digest):
-        raise BlobUnknown(f"the registry answered with blob {stated[:160]}, not {digest}")
+        raise error(f"the registry answered with blob {stated[:160]}, not {digest}")

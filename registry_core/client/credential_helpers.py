@@ -21,7 +21,8 @@ from .errors import one_line
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _IDENTITY_TOKEN_NAME = "<token>"  # noqa: S105 - the protocol's marker
 _NOT_FOUND = "credentials not found"
-_SECONDS = 60.0
+TIME_LIMIT = 60.0
+"""Seconds: a helper may have to ask the user."""
 _MAX_ANSWER = 2**20
 
 
@@ -43,12 +44,7 @@ class Helper:
     def program(self) -> str:
         return f"docker-credential-{self.name}"
 
-    async def get(
-        self,
-        server: str,
-        environ: Mapping[str, str],
-        timeout: float = _SECONDS,  # noqa: ASYNC109 - the process is killed then
-    ) -> Login | None:
+    async def get(self, server: str, environ: Mapping[str, str]) -> Login | None:
         """Return the login for a server; None if the helper has none.
 
         :raises CredentialsUnusable: the helper is missing, fails, or does not answer in time.
@@ -63,11 +59,11 @@ class Helper:
             path, "get", stdin=PIPE, stdout=PIPE, stderr=PIPE, env=dict(environ)
         )
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(TIME_LIMIT):
                 out, errors = await process.communicate(f"{server}\n".encode())
         except TimeoutError:
             raise CredentialsUnusable(
-                f"{self.program} did not answer within {timeout:g} s"
+                f"{self.program} did not answer within {TIME_LIMIT:g} s"
             ) from None
         finally:
             if process.returncode is None:

@@ -49,6 +49,10 @@ class Retries:
     longest_delay: float = 60.0
     total: float = 120.0
 
+    def delay(self, failures: int) -> float:
+        """Return how long to wait after so many failures, from one up."""
+        return min(self.first_delay * 2.0 ** (failures - 1), self.longest_delay)
+
 
 @dataclass(frozen=True)
 class ClientOptions:

@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from ..spec.digest import Buffer
-from ..spec.errors import Denied, SizeInvalid, Unauthorized, Unavailable
+from ..spec.errors import Denied, RegistryError, SizeInvalid, Unavailable
 from ..spec.staging import MAX_BLOCKS, Staging
+from .errors import PeerUnavailable
 from .session import Session
 
 MIB: Final = 2**20
@@ -33,6 +34,24 @@ PARALLEL: Final = 4
 _BLOCKS_WANTED = 512
 
 Renew = Callable[[], Awaitable[Staging | None]]
+
+
+class Budget(Protocol):
+    """The bytes that may be under way over several uploads; see `storage.ingest.Budget`."""
+
+    async def take(self, size: int) -> None:
+        """Wait until so many bytes may be under way."""
+
+    def give_back(self, size: int) -> None:
+        """Return what `take` took."""
+
+
+class StorageFailed(Unavailable):
+    """Storage has not taken a block. ``status``: that of its last answer."""
+
+    def __init__(self, status: int) -> None:
+        public = f"storage answered with status {status} to a block of the content; push again"
+        super().__init__(public, public=public)
 
 
 def block_length(size: int) -> int:
@@ -62,6 +81,8 @@ class BlockStager:
         *,
         size: int | None = None,
         parallel: int = PARALLEL,
+        largest: int = MAX_BLOCK,
+        budget: Budget | None = None,
     ) -> None:
         """Stage nothing yet.
 
@@ -70,12 +91,16 @@ class BlockStager:
         :param renew: returns the staging with more time: `Stager.open_staging` again.
         :param size: the size of the blob in bytes, if known: it decides the size of blocks.
         :param parallel: the most blocks that are under way at the same time.
+        :param largest: the most bytes of a block.
+        :param budget: bounds the bytes under way together with those of other uploads.
         """
         self._storage = storage
         self._use(staging)
         self._renew = renew
         self._size = size
         self._parallel = parallel
+        self._largest = largest
+        self._budget = budget
         self._renewal = asyncio.Lock()
         self._block = bytearray()
         self._blocks = 0
@@ -87,6 +112,11 @@ class BlockStager:
         """The number of blocks up to now, those under way included."""
         return self._blocks
 
+    @property
+    def held(self) -> int:
+        """The bytes that wait for more to fill a block."""
+        return len(self._block)
+
     async def add(self, data: Buffer) -> None:
         """Add the next bytes, however many. Waits while as many blocks as allowed are under way.
 
@@ -96,11 +126,11 @@ class BlockStager:
         """
         view = memoryview(data).cast("B")
         while view:
-            room = block_length(self._size or self._added) - len(self._block)
+            room = self._block_length - len(self._block)
             self._block += view[:room]
             self._added += len(view[:room])
             view = view[room:]
-            if len(self._block) >= block_length(self._size or self._added):
+            if len(self._block) >= self._block_length:
                 await self._send()
 
     async def settle(self) -> None:
@@ -140,15 +170,25 @@ class BlockStager:
     ) -> None:
         await self.abort()
 
+    @property
+    def _block_length(self) -> int:
+        return min(block_length(self._size or self._added), self._largest)
+
     async def _send(self) -> None:
         """Begin to stage the block that is filled."""
         if self._blocks == MAX_BLOCKS:
             raise SizeInvalid(f"the blob has more than {MAX_BLOCKS} blocks")
         while len(self._under_way) >= self._parallel:
             await self._wait_for_one()
+        budget, size = self._budget, len(self._block)
+        if budget is not None:
+            await budget.take(size)
         content, self._block = bytes(self._block), bytearray()
         index, self._blocks = self._blocks, self._blocks + 1
-        self._under_way.add(asyncio.create_task(self._stage(index, content)))
+        task = asyncio.create_task(self._stage(index, content))
+        if budget is not None:
+            task.add_done_callback(lambda _: budget.give_back(size))
+        self._under_way.add(task)
 
     async def _wait_for_one(self) -> None:
         done, self._under_way = await asyncio.wait(
@@ -166,7 +206,7 @@ class BlockStager:
         staging = await self._valid_staging()
         try:
             await self._put(staging.block_url(index), content, headers)
-        except (Denied, Unauthorized):
+        except Denied:
             # The signature may have expired by a clock that differs, or its key been replaced.
             staging = await self._renewed(staging)
             await self._put(staging.block_url(index), content, headers)
@@ -182,8 +222,17 @@ class BlockStager:
             scopes=(),
             retry=True,
         )
-        async with request:
-            return
+        try:
+            async with request:
+                return
+        except PeerUnavailable:
+            raise  # it names its peer
+        except RegistryError as error:
+            status = error.http_status
+            if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                text = f"storage refuses to take content from this client (status {status})"
+                raise Denied(text, status=status) from error
+            raise StorageFailed(status) from error
 
     def _use(self, staging: Staging) -> None:
         self._staging = staging

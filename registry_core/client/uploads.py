@@ -34,20 +34,17 @@ from ..spec.media_types import OCTET_STREAM
 from ..spec.names import parse_name
 from ..spec.ranges import ByteRange, parse_content_range
 from .answers import Answer
-from .blobs import Blobs
+from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
-from .chunks import ChunkedBody, ChunkLimits
+from .chunks import ChunkedBody, ChunkLimits, SourceFailed
 from .meanings import about, is_passing, malformed
+from .origins import Origin, parse_url
 from .session import Session
 
 _log = logging.getLogger(__name__)
 
 SENT_WITH_PUT: Final = 2**20
 """Bytes. What is no larger is sent with the PUT that ends the upload, as many clients do."""
-
-# How often a chunk of which nothing arrives is sent again, and the seconds before; they double.
-_MOST_RESUMED = 5
-_FIRST_DELAY = 0.5
 
 # Seconds by which the attempt to cancel an upload may delay the end of a failed push.
 _CANCELLING = 5.0
@@ -146,6 +143,14 @@ class Uploads:
             raise UploadOutOfOrder(current)
         return current
 
+    def is_own(self, upload: Upload) -> bool:
+        """Return whether an upload's ``Location`` is on the registry's own host.
+
+        :raises BlobUploadInvalid: its state is not one.
+        """
+        _check_state(upload)
+        return Origin.of(parse_url(upload.state)) == self.session.options.origin
+
     def request(
         self,
         method: str,
@@ -182,14 +187,13 @@ class Uploads:
         if body.has_ended:
             return upload  # there is nothing to send
         start = upload.offset - body.taken
+        sent = OneShot(body.sent())
         try:
-            return await self._patch(upload, OneShot(body.rest()), None, lambda: start + body.taken)
-        except RegistryError as error:
-            if body.failure is not None:
-                raise body.failure from None
-            if isinstance(error, RangeInvalid):
-                raise UploadOutOfOrder(await self.get_upload(upload)) from error
-            raise
+            return await self._patch(upload, sent, None, lambda: start + body.taken)
+        except SourceFailed as failure:
+            raise failure.error from None
+        except RangeInvalid as error:
+            raise UploadOutOfOrder(await self.get_upload(upload)) from error
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
         """Append a chunk; with a digest, finish the upload with it.
@@ -235,12 +239,14 @@ class Uploads:
         out_of_order = isinstance(error, RangeInvalid)
         if out_of_order and failures == 1:
             raise UploadOutOfOrder(await self.get_upload(upload)) from error
-        if failures > _MOST_RESUMED or not (out_of_order or is_passing(error)):
+        retries = self.session.options.retries
+        if failures >= retries.attempts or not (out_of_order or is_passing(error)):
             raise error
-        await asyncio.sleep(_FIRST_DELAY * 2 ** (failures - 1))
+        await asyncio.sleep(retries.delay(failures))
         try:
             # ``Range: 0-0`` is an empty upload, or one of a byte, which refuses a first byte.
-            return await self.get_upload(replace(upload, offset=max(upload.offset, out_of_order)))
+            least = max(upload.offset, int(out_of_order))
+            return await self.get_upload(replace(upload, offset=least))
         except (BlobUploadUnknown, BlobUploadInvalid):
             if digest is not None and await self.blobs.has(upload.repository, digest):
                 return None
@@ -281,9 +287,7 @@ class Uploads:
             async with self.request(
                 "PUT", upload, url, body=body, ok=created, retry=False
             ) as answer:
-                stated = answer.headers.get("Docker-Content-Digest")
-            if stated and stated != str(digest):
-                raise DigestInvalid(f"the registry has stored blob {digest} as {stated[:160]}")
+                check_digest(answer, digest, DigestInvalid)
 
 
 def with_query(url: str, **values: object) -> str:
@@ -293,10 +297,12 @@ def with_query(url: str, **values: object) -> str:
 
 
 def _check_state(upload: Upload) -> None:
-    if urlsplit(upload.state).scheme not in ("http", "https"):
+    try:
+        _ = Origin.of(parse_url(upload.state))
+    except ValueError as error:
         raise BlobUploadInvalid(
             f"the state of upload {upload.id[:160]!r} is not the Location of an upload"
-        )
+        ) from error
 
 
 def _location(answer: Answer) -> str | None:

@@ -83,8 +83,8 @@ class AuditRecord:
     name of their personal access key, ``token``: the id of their token. ``source``: the repository
     that a blob was mounted from. ``is_step``: the request is a part of an upload, whose last one
     has the line. ``code``: of the error that was answered, and ``reference`` to the
-    log line about it. ``claimed``: the blobs that the request has made of uploads
-    to storage; each of them has a line of its own.
+    log line about it. ``claimed``: repositories and blobs that the request has
+    made there of uploads to storage; each of them has a line of its own.
     """
 
     action: Action | None = None
@@ -101,15 +101,15 @@ class AuditRecord:
     reference: str = ""
     has_credentials: bool = False
     is_step: bool = False
-    claimed: tuple[Digest, ...] = ()
+    claimed: tuple[tuple[str, Digest], ...] = ()
 
     def begin(self, request: Request, endpoint: e.Endpoint) -> None:
         """Note what a request attempts."""
-        self.repository = getattr(endpoint, "repository", "")
         action = ACTIONS.get(type(endpoint))
         if action is None:
             return
         self.has_credentials = "authorization" in request.headers
+        self.repository = getattr(endpoint, "repository", "")
         self.source = getattr(endpoint, "source", None) or ""
         reference = getattr(endpoint, "reference", None) or getattr(endpoint, "digest", None)
         if isinstance(reference, Digest):
@@ -145,9 +145,9 @@ class AuditRecord:
         self.subject, self.kind, self.key = identity.subject, identity.source, login.key
         self.token, self.scopes = token, scopes
 
-    def claim(self, digests: Collection[Digest]) -> None:
+    def claim(self, repository: str, digests: Collection[Digest]) -> None:
         """Note blobs that the request has made of the caller's uploads to storage."""
-        self.claimed += tuple(sorted(digests))
+        self.claimed += tuple((repository, digest) for digest in sorted(digests))
 
     def fail(self, code: str, reference: str = "") -> None:
         """Note the error that is answered."""
@@ -157,16 +157,16 @@ class AuditRecord:
         """Write the line, if this request has one, and before it those of claimed blobs."""
         if not log.isEnabledFor(logging.INFO):
             return
-        for digest in self.claimed:
-            self._push_of(digest).log(request, HTTPStatus.CREATED)
+        for repository, digest in self.claimed:
+            self._push_of(repository, digest).log(request, HTTPStatus.CREATED)
         if self._is_due(status):
             self.log(request, status)
 
-    def _push_of(self, digest: Digest) -> AuditRecord:
+    def _push_of(self, repository: str, digest: Digest) -> AuditRecord:
         """Return the record of the push of a claimed blob."""
         return AuditRecord(
             Action.PUSH_BLOB,
-            *(self.subject, self.kind, self.key, self.token, self.repository),
+            *(self.subject, self.kind, self.key, self.token, repository),
             digest=str(digest),
         )
 

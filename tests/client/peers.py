@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from registry_core.client import ClientOptions, Session
 from registry_core.client.credentials import Basic, Fixed, Login
 from registry_core.client.options import Retries, Timeouts
 from registry_core.spec.endpoints import Endpoint
-from tests.support.secure_azurite import Trust
 
 QUICK = Retries(attempts=3, first_delay=0.001, longest_delay=1.0, total=5.0)
 ALICE = Basic("alice", "a secret password")
@@ -35,6 +35,7 @@ class Received:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    with_certificate: bool = False
 
     @property
     def authorization(self) -> str:
@@ -67,23 +68,25 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(answer: Handler, trust: Trust | None = None) -> AsyncIterator[Peer]:
-    """Run a server on a free loopback port, on this event loop; with TLS if there is a trust."""
+async def peer(answer: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    """Run a server on a free loopback port, on this event loop; with ``tls``, over TLS."""
     running = Peer()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         body = await request.content.read()
-        received = Received(request.method, request.raw_path, request.headers.copy(), body)
+        certificate = request.transport.get_extra_info("peercert") if request.transport else None
+        received = Received(
+            request.method, request.raw_path, request.headers.copy(), body, bool(certificate)
+        )
         running.received.append(received)
         answered = answer(received)
         return answered if isinstance(answered, web.StreamResponse) else await answered
 
     runner = web.ServerRunner(web.Server(handle), handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    tls = trust.server_context() if trust else None
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     host, port = runner.addresses[0][:2]
-    running.url = f"http{'s' if trust else ''}://{host}:{port}"
+    running.url = f"http{'s' if tls else ''}://{host}:{port}"
     try:
         yield running
     finally:

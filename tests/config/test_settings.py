@@ -55,6 +55,7 @@ def test_every_setting_is_read() -> None:
             table.ROOT_DIRECTORY: "some/folder",
             table.REDIRECT_DISABLE: "True",
             table.REDIRECT_MINSIZE: "1048576",
+            table.DIRECT_UPLOAD: "off",
             table.CACHE_MEMBERSHIP: "0",
             table.CACHE_MANIFESTS: "1000",
             table.HTTP_HOST: "https://registry.example.com",
@@ -72,6 +73,7 @@ def test_every_setting_is_read() -> None:
     assert settings.storage.api_version == "2024-11-04"
     assert settings.root == "some/folder/"
     assert (settings.redirect, settings.redirect_min_size) == (False, 2**20)
+    assert settings.direct_upload is False
     assert (settings.membership_seconds, settings.manifest_cache_bytes) == (0, 1000)
     assert settings.public_url == "https://registry.example.com"
     assert settings.relative_urls is True
@@ -79,6 +81,16 @@ def test_every_setting_is_read() -> None:
     assert settings.delete_retention == timedelta(days=3)
     assert (settings.require_blobs, settings.require_children) == (False, False)
     assert settings.max_references == 20
+
+
+@pytest.mark.parametrize(
+    "change, on",
+    [({}, True), ({table.DIRECT_UPLOAD: "auto"}, True), ({table.DIRECT_UPLOAD: "off"}, False)],
+)
+def test_clients_may_upload_to_storage_unless_that_is_off(
+    change: dict[str, str], *, on: bool
+) -> None:
+    assert read_settings(BY_ACCOUNT | change).direct_upload is on
 
 
 @pytest.mark.parametrize(
@@ -135,6 +147,8 @@ def test_origins_are_a_list_or_an_asterisk(text: str, origins: Origins) -> None:
         ({table.HTTP_CORS_ORIGINS: "https://a/, b"}, table.HTTP_CORS_ORIGINS, "write https://a"),
         ({table.HTTP_CORS_ORIGINS: "https://a *"}, table.HTTP_CORS_ORIGINS, "remove the others"),
         ({table.REDIRECT_DISABLE: "maybe"}, table.REDIRECT_DISABLE, "true or false"),
+        ({table.DIRECT_UPLOAD: "on"}, table.DIRECT_UPLOAD, "auto, off"),
+        ({table.DIRECT_UPLOAD: "true"}, table.DIRECT_UPLOAD, "auto, off"),
         ({table.REDIRECT_MINSIZE: "64K"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.REDIRECT_MINSIZE: "1048577"}, table.REDIRECT_MINSIZE, "0 to 1048576"),
         ({table.DELETE_ENABLED: "never"}, table.DELETE_ENABLED, "true or false"),

@@ -153,7 +153,7 @@ def test_an_existing_account_is_used_where_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, redirect",
+    "name, reached",
     [
         ("default", True),
         ("existing-account", True),
@@ -161,10 +161,11 @@ def test_an_existing_account_is_used_where_it_is() -> None:
         ("existing-account-private-network", False),
     ],
 )
-def test_the_registry_serves_layers_itself_where_clients_cannot_reach_storage(
-    name: str, *, redirect: bool
+def test_the_registry_sends_and_receives_layers_itself_where_clients_cannot_reach_storage(
+    name: str, *, reached: bool
 ) -> None:
-    assert read_settings(deployment(name).environment()).redirect is redirect
+    settings = read_settings(deployment(name).environment())
+    assert (settings.redirect, settings.direct_upload) == (reached, reached)
 
 
 def test_settings_given_by_the_operator_are_passed_on() -> None:

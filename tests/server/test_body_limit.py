@@ -8,6 +8,7 @@ import pytest
 from registry_core.app import build_application, build_registry
 from registry_core.config import AzureStorage, Settings, read_settings
 from registry_core.object_store.memory import MemoryStore
+from registry_core.server.bodies import LIMIT_SETTING
 from registry_core.spec.digest import Digest
 from tests.support.wire import Wire, assert_error
 
@@ -57,8 +58,17 @@ async def test_a_body_over_the_limit_is_413_with_a_hint_and_not_read(wire: Wire)
         with wire.nothing_new_in_storage():
             answer = await wire.client.request(method, url, content=Unread(), headers=headers)
         message = assert_error(answer, 413, "SIZE_INVALID")
-        assert "PATCH" in message
-        assert "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT" in message
+        for way in ("moorage relay", "containerd 2.2", "PATCH", LIMIT_SETTING):
+            assert way in message
+        assert len(message) < 400
+
+
+async def test_a_new_upload_says_how_long_a_chunk_may_be(wire: Wire) -> None:
+    """Also one that was to be a mount. Chunks have no smallest length."""
+    for query in ("", f"?mount={Digest.of(b'x')}&from=b"):
+        answer = await wire.client.post(f"/v2/a/blobs/uploads/{query}")
+        assert answer.headers["OCI-Chunk-Max-Length"] == str(LIMIT)
+        assert "OCI-Chunk-Min-Length" not in answer.headers
 
 
 async def test_a_body_at_the_limit_is_accepted(wire: Wire) -> None:

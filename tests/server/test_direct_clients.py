@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_core.server.direct_clients import may_upload_directly
+from registry_core.server.direct_clients import CLIENTS, may_upload_directly
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import MountBlob, StartUpload
+from tests.house.tree import PROJECT
 
 DOCKER = "docker/29.1.0 go/go1.25.4 git-commit/198b5e3 kernel/6.8 os/linux arch/amd64"
 UPSTREAM = r"UpstreamClient(Docker-Client/29.1.0 \(linux\))"
@@ -118,3 +119,17 @@ def test_a_long_text_is_read_in_no_time() -> None:
     """The host accepts 32 KiB of headers."""
     for text in ("containerd/" * 3000, "a/" * 16000, "(" * 32000, "x/1 " * 8000):
         assert not may_upload_directly(text)
+
+
+def test_the_page_about_direct_uploads_has_the_clients_and_their_versions() -> None:
+    """docs/direct-upload.md."""
+    page = (PROJECT / "docs" / "direct-upload.md").read_text()
+    table = page.partition("## Which clients")[2].partition("\n\n##")[0]
+    for client in CLIENTS:
+        [row] = [
+            line
+            for line in table.splitlines()
+            if f"`{client.product}/" in line or f" {client.product}/" in line
+        ]
+        major, minor, _ = client.since
+        assert f"{major}.{minor}" in row

@@ -5,6 +5,8 @@ host. A marker adds the stacks that could answer differently:
 
 - ``every_host``: what hosts can get wrong: bodies, headers, statuses, long URLs, odd paths;
 - ``every_stack``: what storage access can change besides: redirects, ranges, large uploads.
+
+Those with ``to_storage`` run only where clients read from storage and write to it by themselves.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -32,6 +34,9 @@ PAGE = "https://ui.example.com"
 IN_PROCESS = "memory"
 EVERY_HOST = (IN_PROCESS, "redirected", FUNCTIONS.name)
 EVERY_STACK = (*EVERY_HOST, "streamed", "identity")
+TO_STORAGE = ("redirected", "identity")
+STACKS = {"every_host": EVERY_HOST, "every_stack": EVERY_STACK, "to_storage": TO_STORAGE}
+"""The stacks of each marker."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "wire" not in metafunc.fixturenames:
         return
     stacks: tuple[str, ...] = (IN_PROCESS,)
-    for marker, marked in (("every_host", EVERY_HOST), ("every_stack", EVERY_STACK)):
+    for marker, marked in STACKS.items():
         if metafunc.definition.get_closest_marker(marker):
             stacks = marked
     params = [
@@ -64,9 +69,7 @@ class _Hosts(dict[str, tuple[str, str]]):
         container = create_container(_azurite_of(name, self._request))
         environment = {
             **self._storage(name, container),
-            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(
-                name not in ("redirected", "identity")
-            ).lower(),
+            "REGISTRY_STORAGE_REDIRECT_DISABLE": str(name not in TO_STORAGE).lower(),
             "REGISTRY_HTTP_SECRET": SECRET,
             "REGISTRY_HTTP_CORS_ORIGINS": PAGE,
         }
