@@ -120,19 +120,24 @@ class BlobSender:
     @asynccontextmanager
     async def _new_upload(self, blob: Descriptor) -> AsyncIterator[Upload]:
         """Begin an upload, and cancel it if it is not finished."""
-        algorithm = blob.digest.algorithm
-        upload = await self.target.registry.start_upload(self.target.repository, algorithm)
+        registry, repository = self.target.registry, self.target.repository
+        beginning = asyncio.ensure_future(registry.start_upload(repository, blob.digest.algorithm))
         try:
-            yield upload
+            yield await asyncio.shield(beginning)
         except BaseException:
-            # Also where this copy was cancelled: nothing should be left behind.
-            await run_to_completion(self._cancel(upload))
+            # Also where this copy was cancelled, even before it knew the upload.
+            await run_to_completion(self._discard(beginning))
             raise
 
-    async def _cancel(self, upload: Upload) -> None:
-        with suppress(RegistryError, TimeoutError):  # what is left expires
+    async def _discard(self, upload: asyncio.Future[Upload]) -> None:
+        """Cancel an upload, even one that is just being begun."""
+        with suppress(RegistryError, TimeoutError):
             async with asyncio.timeout(_CANCELLING):
-                await self.target.registry.cancel_upload(upload)
+                await self._cancel(await upload)
+
+    async def _cancel(self, upload: Upload) -> None:
+        with suppress(RegistryError):  # what is left expires
+            await self.target.registry.cancel_upload(upload)
 
     def _renew(self, upload: Upload) -> Renew:
         async def renew() -> Staging:

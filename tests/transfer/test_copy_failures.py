@@ -12,7 +12,7 @@ import pytest
 from registry_core.registry import Blob, Body, Chunk, Upload
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
-from registry_core.spec.digest import Digest
+from registry_core.spec.digest import SHA256, Digest
 from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import (
     BlobUnknown,
@@ -339,6 +339,29 @@ async def test_a_copy_that_is_cancelled_cancels_its_uploads() -> None:
     task = asyncio.create_task(copy_manifest(shelf.here, "v1", shelf.there, ["v1"]))
     await begun.wait()
     task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    started, cancelled = (shelf.target.called(name) for name in ("start_upload", "cancel_upload"))
+    assert len(started) == len(cancelled) >= 1
+
+
+async def test_an_upload_that_is_just_being_begun_is_cancelled_with_the_copy() -> None:
+    begun, may_answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(Watched):
+        async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+            upload = await super().start_upload(repository, algorithm)
+            begun.set()
+            await may_answer.wait()
+            return upload
+
+    shelf = Shelf(target=Slow(stored()))
+    await push_image_of(shelf.source, b"one")
+    task = asyncio.create_task(copy_manifest(shelf.here, "v1", shelf.there, ["v1"]))
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     started, cancelled = (shelf.target.called(name) for name in ("start_upload", "cancel_upload"))
