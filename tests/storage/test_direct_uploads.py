@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 
 import pytest
@@ -213,6 +214,21 @@ async def test_what_a_claim_looks_at_is_bounded(
     assert len([call for call in store.calls if call[0] == "uncommitted_blocks"]) == 10
 
 
+async def test_a_claim_without_sizes_takes_the_latest_uploads(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs some calls for each, and clients look for each blob before they upload it."""
+    monkeypatch.setattr(direct_uploads, "MOST_WITHOUT_SIZE", 2)
+    clock = Clock(1_800_000_000)
+    registry = StoredRegistry(memory, now=clock)
+    contents = [ONE + bytes([number]) for number in range(5)]
+    for content in contents:
+        await put_direct(registry, memory, content)
+        clock.pass_by(1)
+    await registry.claim_direct_uploads("repository", {Digest.of(OTHER): None})
+    assert [await has(registry, content) for content in contents] == [False] * 3 + [True] * 2
+
+
 async def test_an_upload_has_one_block(registry: StoredRegistry, memory: StagingMemory) -> None:
     """More is not what the clients of direct uploads send; hashing it would cost many calls."""
     upload = await registry.start_direct_upload("repository")
@@ -288,6 +304,17 @@ async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
         await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
     assert refused.value.claimed == {short}
     assert await has(registry, b"short")
+
+
+async def test_content_is_hashed_once_however_many_look_for_it_at_the_same_time(
+    registry: StoredRegistry, memory: StagingMemory, store: CountingStore
+) -> None:
+    """A client looks for each blob before it uploads it: several at a time."""
+    digest = await put_direct(registry, memory, ONE)
+    looks = [registry.claim_direct_uploads("repository", wanted(ONE)) for _ in range(5)]
+    assert await asyncio.gather(*looks) == [{digest}] * 5
+    reads = [path for name, path in store.calls if name == "get_range"]
+    assert len(reads) == 1
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:
