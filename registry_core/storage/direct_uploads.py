@@ -32,6 +32,9 @@ LIFETIME_SECONDS = 24 * 60 * 60.0
 MOST = 200
 """How many of an owner's latest uploads to a repository are looked at for a claim."""
 
+MOST_WITHOUT_SIZE = 16
+"""The same for a claim without sizes, which hashes and publishes each of them."""
+
 # How many pages of a listing are read for them: pages may be short.
 _PAGES = 10
 # How many uploads are looked at at the same time.
@@ -113,23 +116,24 @@ class DirectUploads:
             is_fitting = size is not None and (None in sizes or size in sizes)
             return Candidate(upload, size) if is_fitting else None
 
-        found = await for_each(await self._list(repository), look, limit=_LOOKS)
+        rows = await self._list(repository, MOST_WITHOUT_SIZE if None in sizes else MOST)
+        found = await for_each(rows, look, limit=_LOOKS)
         return list(filter(None, found))
 
-    async def _list(self, repository: str) -> Sequence[Entry]:
+    async def _list(self, repository: str, most: int) -> Sequence[Entry]:
         """Return the rows of the owner's latest uploads that can be claimed."""
         prefix = self._layout.upload_folder(repository, _owned(self.owner))
         found: list[Entry] = []
         continuation: str | None = None
         for _ in range(_PAGES):
             page = await self._store.list_page(
-                prefix, uncommitted=True, continuation=continuation, limit=2 * MOST
+                prefix, uncommitted=True, continuation=continuation, limit=2 * most
             )
             found += filter(self._is_claimable, page.entries)
             continuation = page.continuation
-            if continuation is None or len(found) >= MOST:
+            if continuation is None or len(found) >= most:
                 break
-        return found[:MOST]
+        return found[:most]
 
     def _is_claimable(self, row: Entry) -> bool:
         *_, upload_id, name = row.path.split("/")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from registry_core.serve.azurite import Azurite
+from registry_core.storage.staged_content import HASH_SECONDS
 from tests.e2e.conftest import only_nightly
 from tests.e2e.direct import (
     MIB,
@@ -241,6 +242,12 @@ def test_the_right_content_is_taken_after_the_wrong_one(
     pushed = image(right)
     Pusher(registry.url, repository).push_image(pushed, "v1")
     assert_pushed(registry, repository, pushed)
+
+
+def test_a_request_hashes_for_less_time_than_clients_wait() -> None:
+    """A third of the time is left to copy what was hashed."""
+    waits = [release.answer_seconds for release in (CONTAINERD_2_3_0, CONTAINERD_2_4)]
+    assert min(filter(None, waits)) * 2 / 3 >= HASH_SECONDS
 
 
 @pytest.mark.parametrize("release", [CONTAINERD_2_2, CONTAINERD_2_4], ids=_version)

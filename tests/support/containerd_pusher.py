@@ -5,7 +5,7 @@
 
 Read in containerd (core/remotes/docker/pusher.go, resolver.go and registry.go,
 core/remotes/handlers.go, core/content/helpers.go; v2.1.0, v2.2.0, v2.3.0 to v2.3.4 and
-v2.4.0-beta.0) and written anew.
+v2.4.0-beta.0) and written anew; compared with v2.3.4 request by request, header by header.
 Unlike containerd, it opens a connection for each request and follows no redirects: the registry
 answers none of these requests with one.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,8 +34,9 @@ _SENT_AGAIN_ONCE = (
     HTTPStatus.GATEWAY_TIMEOUT,
 )
 _PUT = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
-# What Go does not escape in a path.
-_IN_PATHS = "/$&+,:;=@!'()*[]~%"
+# Go's net/url sends a path as it is where it can be, and else escapes all but these in it.
+_VALID_PATH = re.compile(r"(?:[\w.~/$&+,:;=@!'()*\[\]-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_UNESCAPED = "/$&+,:;=@"
 
 
 @dataclass(frozen=True)
@@ -394,4 +396,7 @@ def _with_query(url: SplitResult, added: Sequence[tuple[str, str]]) -> str:
     query = [*parse_qsl(url.query, keep_blank_values=True), *added]
     query.sort(key=lambda pair: pair[0])
     encoded = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in query)
-    return f"{quote(unquote(url.path), safe=_IN_PATHS)}?{encoded}"
+    path = unquote(url.path)
+    if not _VALID_PATH.fullmatch(path):
+        path = quote(path, safe=_UNESCAPED)
+    return f"{path}?{encoded}"
