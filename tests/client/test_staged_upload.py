@@ -146,6 +146,16 @@ async def test_four_blocks_are_under_way_at_the_same_time(
     assert storage.under_way == 4
 
 
+async def test_what_all_uploads_have_under_way_is_bounded(
+    registry: HttpRegistry, storage: Storage
+) -> None:
+    registry._staged.budget.capacity = 6 * KIB
+    storage.hold = 0.02
+    contents = [bytes([number]) + CONTENT for number in range(3)]
+    await asyncio.gather(*(push(registry, content) for content in contents))
+    assert 4 < storage.under_way <= 6
+
+
 async def test_a_block_that_fails_is_sent_again(registry: HttpRegistry, storage: Storage) -> None:
     storage.answers = [None, 500, 503, None, 502]
     await push(registry)
