@@ -17,9 +17,9 @@ from registry_core.spec.digest import Digest
 from registry_core.spec.image_config import ImageConfig
 from registry_core.spec.manifest import Manifest, parse_manifest
 from registry_core.spec.media_types import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, OCTET_STREAM
+from registry_core.spec.referrers import describe_referrer
 from registry_core.storage.layout import Layout
 from registry_core.storage.link_metadata import (
-    describe_referrer,
     image_metadata,
     referrer_link,
     revision_link,

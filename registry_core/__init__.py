@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .auth.caller import Caller as Caller
     from .auth.rules import Rules as Rules
     from .auth.sources.htpasswd import Htpasswd as Htpasswd
+    from .client import ClientOptions as ClientOptions
+    from .client import HttpRegistry as HttpRegistry
+    from .client import docker_credentials as docker_credentials
     from .globs import TagGlobs as TagGlobs
     from .object_store.azure import AzureBlobStore as AzureBlobStore
     from .object_store.azure import AzureIdentity as AzureIdentity
@@ -55,12 +58,14 @@ _MODULE_OF = {
     "Blob": ".registry",
     "Caller": ".auth.caller",
     "Chunk": ".registry",
+    "ClientOptions": ".client",
     "Delegating": ".wrappers",
     "DeletedManifest": ".registry",
     "Deleter": ".registry",
     "Descriptor": ".spec.descriptor",
     "Digest": ".spec.digest",
     "Htpasswd": ".auth.sources.htpasswd",
+    "HttpRegistry": ".client",
     "Lister": ".registry",
     "Listing": ".registry",
     "Manifest": ".spec.manifest",
@@ -82,6 +87,7 @@ _MODULE_OF = {
     "Writer": ".registry",
     "asgi": ".server.asgi",
     "asgi_from_environment": ".app",
+    "docker_credentials": ".client",
     "errors": ".spec.errors",
     "parse_manifest": ".spec.manifest",
 }

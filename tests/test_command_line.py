@@ -51,8 +51,24 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
         "tag",
         "trash",
         "usage",
+        "copy",
+        "sync",
+        "import",
         "auth",
     ]
+
+
+def test_options_are_checked_without_clients_and_servers() -> None:
+    """Each takes a tenth of a second to import, and more."""
+    heavy = ("aiohttp", "azure", "rich", "starlette", "uvicorn", "registry_core.client")
+    program = (
+        "import sys, registry_core.cli.main as main; main._parser(); "
+        f"print([name for name in sys.modules if name in {heavy}])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
 
 
 def test_without_a_command_the_usage_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from registry_core import MemoryStore, StoredRegistry, asgi
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from tests.house.tree import PROJECT
 from tests.support.azurite import create_container
+from tests.support.content import push_image
 from tests.support.in_process import client_of
+from tests.support.served import served
 
 PAGE = (PROJECT / "docs" / "library.md").read_text()
 CONTENT = b"a layer"
@@ -77,6 +82,7 @@ def test_every_example_is_tested() -> None:
         "Authentication",
         "Inside another application",
         "Without HTTP",
+        "Any registry, over HTTP",
         "Errors",
     ]
 
@@ -162,3 +168,18 @@ def test_what_an_example_prints(
     run(heading)
     assert capsys.readouterr().out == printed
     assert all(f"`{line}`" in PAGE for line in printed.splitlines())
+
+
+@pytest.mark.anyio
+async def test_a_client_of_any_registry(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = StoredRegistry(MemoryStore())
+    await push_image(registry, "team/app", "v1", [b"a layer"])
+    app = asgi(registry, secret="any text of 32 characters or more")
+    async with served(app) as url:
+        monkeypatch.setenv("REGISTRY", url)
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        await asyncio.to_thread(run, "Any registry, over HTTP")
+    assert capsys.readouterr().out == "['v1']\n7 True\n"
+    assert "it prints `['v1']`\nand `7 True`." in PAGE

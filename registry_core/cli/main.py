@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .auth import add_auth
+from .copy import add_copy, add_import
 from .doctor import add_doctor
 from .gc import add_gc
 from .history import add_history
@@ -16,6 +17,7 @@ from .relay import add_relay
 from .retention import add_retention
 from .serve import add_serve
 from .storage_commands import INTERRUPTED, print_problem
+from .sync import add_sync
 from .trash import add_trash
 from .usage import add_usage
 
@@ -70,5 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     add_history(commands)
     add_trash(commands)
     add_usage(commands)
+    add_copy(commands)
+    add_sync(commands)
+    add_import(commands)
     add_auth(commands)
     return parser

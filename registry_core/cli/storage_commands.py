@@ -144,7 +144,7 @@ async def _work(
         store = build_store(settings.storage)
     except ValueError as error:
         raise ConfigError([str(error)]) from None
-    with _cancelled_by_ctrl_c():
+    with cancelled_by_ctrl_c():
         try:
             await store.check_namespace()
             return await work(settings, store)
@@ -153,7 +153,7 @@ async def _work(
 
 
 @contextmanager
-def _cancelled_by_ctrl_c() -> Iterator[None]:
+def cancelled_by_ctrl_c() -> Iterator[None]:
     """Cancel the current task on the first SIGINT; the second one ends the process at once."""
     task = asyncio.current_task()
     assert task is not None

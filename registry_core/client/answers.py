@@ -81,11 +81,8 @@ class Answer:
             self.release()
 
     def release(self) -> None:
-        """Give back the connection, or close it if there is more to read."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+        """Give back the connection; it is closed if there is more to read."""
+        self._response.release()
 
     @property
     def _origin(self) -> Origin:

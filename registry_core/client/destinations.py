@@ -57,7 +57,7 @@ class Destinations:
     def _check(self, url: URL, origin: Origin) -> None:
         if url.raw_user is not None or url.raw_password is not None:
             raise UrlRefused(f"{self.registry} sent a URL of {origin} with a user name in it")
-        if origin.scheme == "http" and not (origin.is_loopback and self.registry.is_loopback):
+        if origin.scheme == "http" and not origin.is_loopback:
             raise UrlRefused(f"{self.registry} sent a URL of {origin}, which is not encrypted")
         reach = self._written_reach(origin.host)
         if reach is not None and origin.host != self.registry.host:

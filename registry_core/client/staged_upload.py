@@ -46,6 +46,14 @@ class Budget(Protocol):
         """Return what `take` took."""
 
 
+class StorageFailed(Unavailable):
+    """Storage has not taken a block. ``status``: that of its last answer."""
+
+    def __init__(self, status: int) -> None:
+        public = f"storage answered with status {status} to a block of the content; push again"
+        super().__init__(public, public=public)
+
+
 def block_length(size: int) -> int:
     """Return how many bytes a block has in a blob of ``size`` bytes, or of so many up to now."""
     return min(max(size // _BLOCKS_WANTED, MIN_BLOCK), MAX_BLOCK)
@@ -224,8 +232,7 @@ class BlockStager:
             if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                 text = f"storage refuses to take content from this client (status {status})"
                 raise Denied(text, status=status) from error
-            text = f"storage answered with status {status} to a block of the content"
-            raise Unavailable(text, public=text) from error
+            raise StorageFailed(status) from error
 
     def _use(self, staging: Staging) -> None:
         self._staging = staging

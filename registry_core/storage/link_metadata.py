@@ -199,24 +199,6 @@ def pushed_at(properties: Properties) -> datetime:
     return properties.last_modified
 
 
-def describe_referrer(manifest: Manifest) -> Descriptor:
-    """Return the descriptor of a manifest in a list of referrers.
-
-    :raises ManifestInvalid: the manifest is not valid.
-    """
-    document = manifest.document
-    # "If the artifactType is empty or missing in the image manifest, the value of artifactType
-    # MUST be set to the config descriptor mediaType value."
-    config_type = document.config.media_type if document.config else None
-    return Descriptor(
-        manifest.media_type,
-        manifest.digest,
-        manifest.descriptor.size,
-        annotations=document.annotations,
-        artifact_type=document.artifact_type or config_type or None,
-    )
-
-
 def referrer_link(referrer: Descriptor) -> Link:
     """Return an entry of a list of referrers.
 

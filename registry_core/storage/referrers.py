@@ -27,10 +27,10 @@ from ..spec.endpoints import PageQuery
 from ..spec.errors import DigestInvalid, ManifestInvalid
 from ..spec.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from ..spec.references import fallback_tag
+from ..spec.referrers import describe_referrer
 from .content import Content
 from .layout import linked_digest
 from .link_metadata import (
-    describe_referrer,
     is_descriptor,
     is_of_another_type,
     parse_referrer,

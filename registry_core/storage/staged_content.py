@@ -24,14 +24,18 @@ from .hash_record import HashRecord, write_hash_record
 from .ranged_reads import read_pieces
 from .staged_commit import StagedCommit, StagedUpload, unfinished
 
-HASH_SECONDS = 150.0
-"""For how long one request hashes; the front end of Azure Functions waits for 230 s.
+HASH_SECONDS = 20.0
+"""For how long one request hashes. What it has hashed then has to be copied as well.
 
-learn.microsoft.com/azure/azure-functions/functions-scale, "HTTP timeout"
+containerd waits 30 s for an answer since version 2.3 (core/remotes/docker/registry.go,
+"ResponseHeaderTimeout"); the front end of Azure Functions 230 s.
 """
 
 # In bytes. Progress is recorded after so many: a request may be cut off at any time.
 _RECORDED_AFTER = 2**30
+
+# In bytes. What is larger is not copied by one call, but in pieces: see `Content.copy`.
+_SLOW_TO_COPY = 2**28
 
 _TRIES = 4
 
@@ -84,11 +88,24 @@ class StagedContent:
             try:
                 hashed = await self._hash(upload, record, algorithm, deadline)
                 if is_wanted(hashed.digest):
+                    await self._leave_time_to_copy(upload, record, hashed, deadline)
                     await self._publish(upload, hashed)
             except ConditionFailed:  # another request has committed the blocks, too
                 continue
             return hashed
         raise unfinished()
+
+    async def _leave_time_to_copy(
+        self, upload: StagedUpload, before: HashRecord, hashed: HashedContent, deadline: float
+    ) -> None:
+        """Leave a long copy to the next request if hashing has taken the time of this one.
+
+        :raises TooManyRequests: it has.
+        """
+        is_slow = before.digest is None and hashed.record.size > _SLOW_TO_COPY
+        if is_slow and self.monotonic() >= deadline:
+            await self.record(upload, hashed.record)
+            raise unfinished()
 
     async def _hash(
         self, upload: StagedUpload, record: HashRecord, algorithm: str, deadline: float

@@ -417,8 +417,8 @@ async def test_challenges_may_come_in_several_headers(issuer: Peer) -> None:
         if with_token(received):
             return web.Response()
         response = web.Response(status=401)
-        response.headers.add("WWW-Authenticate", "Negotiate")
         response.headers.add("WWW-Authenticate", bearer(issuer.url)["WWW-Authenticate"])
+        response.headers.add("WWW-Authenticate", "Negotiate")
         return response
 
     async with peer(answer) as registry, session(registry.url, ALICE) as client:

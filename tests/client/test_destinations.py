@@ -107,6 +107,8 @@ ALLOWED = [
     (LOOPBACK, PUBLIC, True),
     (LOOPBACK, LOOPBACK, True),
     (LOOPBACK, LINK, False),
+    (LINK, PUBLIC, True),
+    (LINK, LINK, False),
 ]
 
 

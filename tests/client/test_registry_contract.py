@@ -6,9 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from registry_core.globs import TagGlobs
 from registry_core.registry import Registry
+from registry_core.serve.azurite import Azurite
+from registry_core.spec.digest import Digest
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.contracts.registry import (
+    IMMUTABLE,
     IN_CHUNKS,
     OVER_HTTP,
     Carried,
@@ -17,8 +21,12 @@ from tests.contracts.registry import (
     Snapshot,
 )
 from tests.contracts.registry.blobs import Blobs
+from tests.contracts.registry.common import LARGE
+from tests.contracts.registry.staging import StagingContract
 from tests.contracts.registry.uploads import Uploads
 from tests.support import served_storage
+from tests.support.azurite import container_client, opened
+from tests.support.content import push_blob
 from tests.support.served import Served
 from tests.support.served_storage import ServedStore
 
@@ -52,7 +60,8 @@ class TestHttpRegistry(RegistryContract):
 
     @pytest.fixture
     async def registry(self, server: Served, memory: ServedStore) -> AsyncIterator[Registry]:
-        async with client_of(server, StoredRegistry(memory)) as registry:
+        stored = StoredRegistry(memory, immutable_tags=TagGlobs.parse(IMMUTABLE))
+        async with client_of(server, stored) as registry:
             yield registry.for_caller("alice")
 
 
@@ -68,3 +77,33 @@ class TestInChunks(Blobs, Uploads):
         memory.url = "https://storage.invalid"
         async with client_of(server, StoredRegistry(memory), body_limit=BODY_LIMIT) as registry:
             yield registry
+
+
+class TestOverAzurite(Blobs, Uploads, StagingContract):
+    """Over Azurite: large blobs are read from it, by redirects, and staged to it."""
+
+    @pytest.fixture
+    def snapshot(self, azurite: Azurite, container_name: str) -> Snapshot:
+        def snapshot() -> dict[str, object]:
+            with container_client(azurite, container_name) as container:
+                return {blob.name: blob.etag for blob in container.list_blobs()}
+
+        return snapshot
+
+    @pytest.fixture
+    async def registry(
+        self, server: Served, azurite: Azurite, container_name: str
+    ) -> AsyncIterator[Registry]:
+        async with (
+            opened(azurite, container_name) as store,
+            client_of(server, StoredRegistry(store)) as registry,
+        ):
+            yield registry
+
+    async def test_a_large_blob_has_a_url_of_storage(
+        self, registry: Registry, azurite: Azurite
+    ) -> None:
+        await push_blob(registry, "a", LARGE)
+        url = await (await registry.open_blob("a", Digest.of(LARGE))).url()
+        assert url is not None
+        assert f":{azurite.port}/" in url

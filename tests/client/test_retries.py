@@ -240,6 +240,7 @@ async def test_delays_double_and_vary_up_to_a_limit() -> None:
 async def test_all_delays_together_have_a_limit() -> None:
     limits = Retries(attempts=100, first_delay=0.01, longest_delay=10, total=25)
     assert delays(limits, [10.0, 10.0, 10.0]) == [10.0, 10.0, None]
+    assert delays(limits, [10.5]) == [None]
 
 
 @pytest.mark.parametrize(

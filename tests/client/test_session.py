@@ -300,8 +300,9 @@ async def test_a_peer_that_takes_no_more_of_a_body_is_given_up() -> None:
 
 async def test_the_source_of_a_body_may_take_its_time() -> None:
     async def pieces() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.4)
         yield b"a"
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.4)
         yield b"b"
 
     limits = Timeouts(connect=1, silence=0.2, answer=0.2)
@@ -324,7 +325,9 @@ async def test_an_answer_before_the_end_of_a_body_is_the_answer() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         body = json.dumps({"errors": [{"code": "DENIED", "message": "read-only"}]}).encode()
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(body))
+        await asyncio.sleep(0.1)
+        writer.write(body)
         await reader.read()
 
     closed = asyncio.Event()
@@ -342,6 +345,26 @@ async def test_an_answer_before_the_end_of_a_body_is_the_answer() -> None:
             with pytest.raises(Denied, match="read-only"):
                 await fetch(client, "PATCH", "/x", body=pieces)
             await closed.wait()
+
+
+async def test_a_body_goes_on_after_its_answer_has_begun() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        begun.set()
+        content = await reader.readuntil(b"0\r\n\r\n")
+        writer.write(content)
+
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        await begun.wait()
+        await asyncio.sleep(0.1)
+        yield b"last"
+
+    async with raw_peer(echo) as registry, session(registry.url) as client, asyncio.timeout(5):
+        assert b"last" in await fetch(client, "PATCH", "/x", body=pieces)
 
 
 async def test_at_most_so_many_requests_wait_for_answers_and_streams_do_not_count() -> None:

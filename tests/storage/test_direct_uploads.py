@@ -213,6 +213,21 @@ async def test_what_a_claim_looks_at_is_bounded(
     assert len([call for call in store.calls if call[0] == "uncommitted_blocks"]) == 10
 
 
+async def test_a_claim_without_sizes_takes_the_latest_uploads(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs some calls for each, and clients look for each blob before they upload it."""
+    monkeypatch.setattr(direct_uploads, "MOST_WITHOUT_SIZE", 2)
+    clock = Clock(1_800_000_000)
+    registry = StoredRegistry(memory, now=clock)
+    contents = [ONE + bytes([number]) for number in range(5)]
+    for content in contents:
+        await put_direct(registry, memory, content)
+        clock.pass_by(1)
+    await registry.claim_direct_uploads("repository", {Digest.of(OTHER): None})
+    assert [await has(registry, content) for content in contents] == [False] * 3 + [True] * 2
+
+
 async def test_an_upload_has_one_block(registry: StoredRegistry, memory: StagingMemory) -> None:
     """More is not what the clients of direct uploads send; hashing it would cost many calls."""
     upload = await registry.start_direct_upload("repository")

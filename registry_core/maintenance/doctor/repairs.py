@@ -33,11 +33,12 @@ from ...spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from ...spec.manifest import MAX_MANIFEST_BYTES, Manifest, detect_media_type, parse_manifest
 from ...spec.media_types import IMAGE_CONFIGS, OCTET_STREAM
 from ...spec.named_digests import named_digests
+from ...spec.referrers import describe_referrer
 from ...storage.catalog import Catalog
 from ...storage.condemnation import observe
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind, parse_path
-from ...storage.link_metadata import describe_referrer, referrer_link, revision_link, tag_link
+from ...storage.link_metadata import referrer_link, revision_link, tag_link
 from ...storage.links import Link
 from .context import CONCURRENCY, CheckContext
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from registry_core.registry import Registry
@@ -48,6 +49,15 @@ class Blobs:
         blob = await registry.open_blob("a", Digest.of(LARGE))
         pieces = [piece async for piece in await blob.read(1000, len(LARGE) - 2000)]
         assert b"".join(pieces) == LARGE[1000:-1000]
+
+    async def test_the_url_of_a_blob_if_it_has_one_serves_its_content(
+        self, registry: Registry
+    ) -> None:
+        await push_blob(registry, "a", LARGE)
+        url = await (await registry.open_blob("a", Digest.of(LARGE))).url()
+        if url is not None:
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(url)).content == LARGE
 
     async def test_a_blob_belongs_to_the_repository_it_was_pushed_to(
         self, registry: Registry
