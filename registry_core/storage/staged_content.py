@@ -9,10 +9,12 @@ REST "Put Block List": properties that the request does not set are cleared.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from ..aio import off_loop
 from ..object_store.errors import ConditionFailed
@@ -63,6 +65,10 @@ class StagedContent:
     content: Content
     seconds: float = HASH_SECONDS
     monotonic: Callable[[], float] = time.monotonic
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary, init=False
+    )
+    """By path: requests of this instance do not hash the same content at the same time."""
 
     def deadline(self) -> float:
         """Return when a request that begins now stops hashing."""
@@ -82,6 +88,17 @@ class StagedContent:
         :raises TooManyRequests: it has passed, or another request is about to do all this.
         :raises NotFound: a block is missing, or something else is there.
         """
+        async with self._turns.setdefault(upload.path, asyncio.Lock()):
+            return await self._take(upload, block_ids, algorithm, is_wanted, deadline)
+
+    async def _take(
+        self,
+        upload: StagedUpload,
+        block_ids: Sequence[str],
+        algorithm: str,
+        is_wanted: Callable[[Digest], bool],
+        deadline: float,
+    ) -> HashedContent:
         commit = StagedCommit(self.store, upload, block_ids)
         for _ in range(_TRIES):
             record = await commit.record()

@@ -217,6 +217,7 @@ class StoredRegistry:
 
     async def cancel_upload(self, upload: Upload) -> None:
         await self._uploads.cancel_upload(upload)
+        await self._staged_uploads.discard(upload)
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
         return await self._blobs.mount_blob(parse_name(repository), digest, source)

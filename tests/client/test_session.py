@@ -347,6 +347,26 @@ async def test_an_answer_before_the_end_of_a_body_is_the_answer() -> None:
             await closed.wait()
 
 
+async def test_a_body_goes_on_after_its_answer_has_begun() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        begun.set()
+        content = await reader.readuntil(b"0\r\n\r\n")
+        writer.write(content)
+
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        await begun.wait()
+        await asyncio.sleep(0.1)
+        yield b"last"
+
+    async with raw_peer(echo) as registry, session(registry.url) as client, asyncio.timeout(5):
+        assert b"last" in await fetch(client, "PATCH", "/x", body=pieces)
+
+
 async def test_at_most_so_many_requests_wait_for_answers_and_streams_do_not_count() -> None:
     waiting, most, full, go = 0, 0, asyncio.Event(), asyncio.Event()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
+from typing import Any
 
 import pytest
 
+from registry_core.object_store.interface import StoredRange
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import ClaimUnfinished
 from registry_core.spec.digest import SHA512, Digest
@@ -303,6 +306,24 @@ async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
         await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
     assert refused.value.claimed == {short}
     assert await has(registry, b"short")
+
+
+class _Slow(StagingMemory):
+    """A memory store that takes a while to be read."""
+
+    async def get_range(self, *args: Any, **options: Any) -> StoredRange:
+        await asyncio.sleep(0.01)
+        return await super().get_range(*args, **options)
+
+
+async def test_content_is_hashed_once_however_many_look_for_it_at_the_same_time() -> None:
+    """A client looks for each blob before it uploads it: several at a time."""
+    store = CountingStore(_Slow())
+    registry = StoredRegistry(store)
+    digest = await put_direct(registry, store, ONE)
+    looks = [registry.claim_direct_uploads("repository", wanted(ONE)) for _ in range(5)]
+    assert await asyncio.gather(*looks) == [{digest}] * 5
+    assert [name for name, _ in store.calls].count("get_range") == 1
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:

@@ -68,6 +68,17 @@ async def test_nothing_of_a_finished_upload_is_left(
     assert not [path for path in (*memory.objects, *memory.staged) if "_uploads/" in path]
 
 
+async def test_nothing_of_a_cancelled_upload_is_left(
+    registry: StoredRegistry, memory: StagingMemory
+) -> None:
+    """Storage would keep its blocks for a week."""
+    upload = await staged(registry, memory, BLOCKS)
+    await registry.cancel_upload(upload)
+    assert not [path for path in (*memory.objects, *memory.staged) if "_uploads/" in path]
+    with pytest.raises(BlobUploadUnknown):
+        await registry.finish_staged_upload(upload, DIGEST, len(BLOCKS))
+
+
 async def test_an_upload_that_is_finished_again_succeeds_again(
     registry: StoredRegistry, memory: StagingMemory
 ) -> None:
