@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from ..registry import Chunk, DirectUpload, Upload, UploadOutOfOrder
@@ -24,6 +24,7 @@ from ..spec.errors import (
 from ..spec.media_types import bare
 from ..spec.names import parse_name
 from ..spec.staging import STAGING, Staging
+from ..storage.ingest import Budget
 from .blobs import Blobs
 from .chunks import ChunkedBody
 from .meanings import AnswerMalformed, about, is_passing, malformed
@@ -32,6 +33,9 @@ from .staged_upload import BlockStager, block_length
 from .uploads import Uploads, with_query
 
 _log = logging.getLogger(__name__)
+
+# Bytes of blocks in memory, besides the one that each upload fills.
+_UNDER_WAY = 128 * 2**20
 
 _MAX_STAGING_BYTES = 64 * 2**10
 
@@ -44,13 +48,15 @@ _LONGEST_WAIT = 30.0  # seconds
 class Staged:
     """`Stager`'s methods, and `Writer.finish_upload`, which stages what is not small.
 
-    ``reaches_storage``: whether it is worth a try.
+    ``reaches_storage``: whether it is worth a try. ``budget``: the bytes that may be under way in
+    all uploads together.
     """
 
     session: Session
     uploads: Uploads
     blobs: Blobs
     reaches_storage: bool = True
+    budget: Budget = field(default_factory=lambda: Budget(_UNDER_WAY))
 
     async def open_staging(self, upload: Upload) -> Staging | None:
         """See `Stager`. One GET; other registries answer it as any request for an upload.
@@ -154,7 +160,9 @@ class Staged:
         async def renew() -> Staging | None:
             return await self._open(upload)
 
-        async with BlockStager(self.session, staging, renew, size=size) as stager:
+        async with BlockStager(
+            self.session, staging, renew, size=size, budget=self.budget
+        ) as stager:
             try:
                 await stager.add(first)
                 await stager.settle()

@@ -146,6 +146,16 @@ async def test_four_blocks_are_under_way_at_the_same_time(
     assert storage.under_way == 4
 
 
+async def test_what_all_uploads_have_under_way_is_bounded(
+    registry: HttpRegistry, storage: Storage
+) -> None:
+    registry._staged.budget.capacity = 6 * KIB
+    storage.hold = 0.02
+    contents = [bytes([number]) + CONTENT for number in range(3)]
+    await asyncio.gather(*(push(registry, content) for content in contents))
+    assert 4 < storage.under_way <= 6
+
+
 async def test_a_block_that_fails_is_sent_again(registry: HttpRegistry, storage: Storage) -> None:
     storage.answers = [None, 500, 503, None, 502]
     await push(registry)
@@ -272,14 +282,32 @@ async def stager_of(
         yield stager, renewals
 
 
-async def test_staging_is_renewed_once_for_all_blocks_before_it_expires(storage: Storage) -> None:
+@dataclass
+class Clock:
+    """A clock that a test sets, in seconds."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_staging_is_renewed_once_for_all_blocks_before_it_expires(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When half of its time is over."""
-    async with stager_of(storage, timedelta(seconds=0.4)) as (stager, renewals):
-        await asyncio.sleep(0.25)
-        await stager.add(CONTENT)
-        assert await stager.finish() == 21
-    assert renewals.count == 1
-    assert all("renewed=1" in str(each.url) for each in storage.requests)
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    async with stager_of(storage, HOUR) as (stager, renewals):
+        for minutes, count in ((29, 0), (31, 1), (59, 1), (62, 2)):
+            clock.now = minutes * 60
+            await stager.add(CONTENT[: 5 * KIB])
+            await stager.settle()
+            assert renewals.count == count
+        assert await stager.finish() == 20
+    assert [f"renewed={n}" in str(storage.requests[i].url) for n, i in ((1, 5), (2, 15))] == [
+        True
+    ] * 2
 
 
 async def test_staging_that_storage_refuses_is_renewed(storage: Storage) -> None:
