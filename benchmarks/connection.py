@@ -42,14 +42,18 @@ class Answer:
 
 
 class Connection:
-    """A connection to the server of `url`, opened by the first request."""
+    """A connection to the server of `url`, opened by the first request.
 
-    def __init__(self, url: str) -> None:
+    `headers` are sent with every request.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname is None:
             raise ValueError(f"not an http URL: {url!r}")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._http = kind(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        self._headers = headers or {}
         self._buffer = bytearray(MIB)
 
     def request(
@@ -68,7 +72,8 @@ class Connection:
         :raises Unexpected: when the status is not in `expect`.
         :raises OSError, http.client.HTTPException: when the connection fails.
         """
-        self._http.request(method, target, body, dict(headers or {}), encode_chunked=False)
+        sent = {**self._headers, **(headers or {})}
+        self._http.request(method, target, body, sent, encode_chunked=False)
         with self._http.getresponse() as response:
             answer = self._read(response)
         if answer.status not in expect:

@@ -74,7 +74,12 @@ def new_content(size: int) -> Content:
 
 def new_image(layer_size: int = 4 * KIB) -> Image:
     """Return a new image, which no registry has."""
-    layer, config = new_content(layer_size), new_content(KIB)
+    return image_of(new_content(layer_size))
+
+
+def image_of(layer: Content) -> Image:
+    """Return an image of a layer and a new config."""
+    config = new_content(KIB)
     manifest = json.dumps(
         {
             "schemaVersion": 2,

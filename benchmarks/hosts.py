@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,29 @@ def local_host(settings: Mapping[str, str], project: Path = PROJECT) -> Iterator
 
     :raises HostFailed: when it does not start.
     """
+    arguments = ["serve", "--port", "0", "--no-access-log"]
+    with _running(arguments, settings, project) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def local_relay(url: str) -> Iterator[Host]:
+    """Run `python -m registry_core relay` to the registry at a URL, on a free port.
+
+    :raises HostFailed: when it does not start.
+    """
+    with _running(["relay", url, "--port", "0", "--no-access-log"], {}, PROJECT) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def _running(
+    arguments: Sequence[str], settings: Mapping[str, str], project: Path
+) -> Iterator[Host]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("REGISTRY_")}
     with tempfile.NamedTemporaryFile(prefix="benchmarks-") as log:
         process = subprocess.Popen(
-            [python_of(project), "-m", "registry_core", "serve", "--port", "0", "--no-access-log"],
+            [python_of(project), "-m", "registry_core", *arguments],
             cwd=project,
             env={**inherited, **settings},
             stdin=subprocess.DEVNULL,

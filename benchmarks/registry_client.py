@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -14,11 +15,14 @@ REDIRECTS = (302, 303, 307, 308)
 
 
 class RegistryClient:
-    """A client of one repository of the registry at `url`, over one connection."""
+    """A client of one repository of the registry at `url`, over one connection.
 
-    def __init__(self, url: str, repository: str) -> None:
+    `headers` are sent with every request.
+    """
+
+    def __init__(self, url: str, repository: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
-        self._connection = Connection(url)
+        self._connection = Connection(url, headers)
         self._prefix = f"{parts.path.rstrip('/')}/v2/"
         self.repository = repository
 
@@ -50,9 +54,14 @@ class RegistryClient:
             raise Unexpected(f"received {answer.size} bytes of {content.size}")
         return redirected
 
+    def start_upload(self) -> str:
+        """end-4a. Returns where the upload goes on."""
+        target = f"{self._prefix}{self.repository}/blobs/uploads/"
+        return self._connection.request("POST", target, expect=[202]).header("location")
+
     def push_by_patch(self, content: Content) -> None:
         """end-4a, end-5, end-6: one chunked PATCH, as docker and podman push a layer."""
-        location = self._start_upload()
+        location = target_of(self.start_upload())
         headers = {"Content-Type": OCTETS, "Transfer-Encoding": "chunked"}
         answer = self._connection.request(
             "PATCH", location, body=content.chunked_pieces(), headers=headers, expect=[202]
@@ -62,7 +71,7 @@ class RegistryClient:
 
     def push_by_put(self, content: Content) -> None:
         """end-4a, end-6: one PUT with a length, as containerd and buildx push a layer."""
-        target = _with_digest(self._start_upload(), content.digest)
+        target = _with_digest(target_of(self.start_upload()), content.digest)
         headers = {"Content-Type": OCTETS, "Content-Length": str(content.size)}
         self._connection.request(
             "PUT", target, body=content.pieces(), headers=headers, expect=[201]
@@ -111,11 +120,6 @@ class RegistryClient:
         return self._connection.request(
             method, self.manifest(reference), headers={"Accept": MANIFEST_TYPE}, expect=[200]
         )
-
-    def _start_upload(self) -> str:
-        target = f"{self._prefix}{self.repository}/blobs/uploads/"
-        answer = self._connection.request("POST", target, expect=[202])
-        return target_of(answer.header("location"))
 
     def close(self) -> None:
         """Close the connection."""

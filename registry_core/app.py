@@ -116,7 +116,7 @@ def build_stored_registry(settings: Settings, store: ObjectStore) -> StoredRegis
         store,
         root=settings.root or PLAIN,
         redirect=settings.redirect,
-        direct_upload=settings.has_direct_uploads,
+        direct_upload=settings.direct_upload,
         redirect_min_size=settings.redirect_min_size,
         require_blobs=settings.require_blobs,
         require_children=settings.require_children,

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from .spec.descriptor import Descriptor
 from .spec.digest import SHA256, Digest
 from .spec.endpoints import PageQuery, Reference
-from .spec.errors import RangeInvalid
+from .spec.errors import RangeInvalid, TooManyRequests
 from .spec.image_config import ImageConfig
 from .spec.manifest import Manifest
 from .spec.preconditions import Precondition
@@ -90,6 +90,20 @@ class DirectUpload:
 
     upload: Upload
     url: str = field(repr=False)
+
+
+class ClaimUnfinished(TooManyRequests):
+    """Not all direct uploads that may be wanted are hashed yet; the same call again goes on.
+
+    ``claimed``: the digests of the blobs that were made nevertheless.
+    """
+
+    def __init__(self, claimed: Collection[Digest]) -> None:
+        super().__init__(
+            "the content is still being checked; send the same request again",
+            headers={"Retry-After": "1"},
+        )
+        self.claimed = claimed
 
 
 @dataclass(frozen=True)
@@ -290,12 +304,13 @@ class Stager(Protocol):
     ) -> Collection[Digest]:
         """Make blobs of those of the caller's direct uploads that have one of the wanted digests.
 
-        The registry reads them, to hash them. Returns the digests that were found. Uploads of other
-        callers are never looked at (`Registry.for_caller`).
+        The registry reads them, to hash them. Returns the digests that were found, and those of
+        other blobs that were made. Uploads of other callers are never looked at
+        (`Registry.for_caller`).
 
-        :param wanted: the sizes of the blobs by digest; None: not known.
-        :raises TooManyRequests: uploads that may be wanted are not hashed yet; the same call again
-            goes on.
+        :param wanted: the sizes of the blobs by digest; None: not known. Then all uploads have to
+            be hashed, and become blobs, so that the next call need not look at them again.
+        :raises ClaimUnfinished: uploads that may be wanted are not hashed yet.
         """
 
 

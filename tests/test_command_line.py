@@ -43,6 +43,7 @@ def test_it_runs_as_a_module_with_its_commands() -> None:
     )
     assert re.findall(r"(?m)^    (\w+)(?: |$)", ran.stdout) == [
         "serve",
+        "relay",
         "doctor",
         "gc",
         "retention",

@@ -45,6 +45,10 @@ class ProcessMeter:
         """Return the resident memory in bytes."""
         return self._status("VmRSS")
 
+    def highest(self) -> int:
+        """Return the most resident memory so far, in bytes."""
+        return self._status("VmHWM")
+
     @contextmanager
     def peak_memory(self) -> Iterator[Peak]:
         """Measure the peak resident memory during the block.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
 
 from ..client import ClientOptions, Proxies, Tls, docker_credentials, docker_tls
 from ..client.credentials import Basic, Credentials, Fixed
@@ -43,13 +42,12 @@ async def client_options(
     return replace(options, parallel=access.parallel) if access.parallel else options
 
 
-def storage_options(targets: Iterable[Access], environment: Mapping[str, str]) -> ClientOptions:
-    """Return the options of clients for the storage of targets. It may have their authorities.
+def storage_options(target: Access, environment: Mapping[str, str]) -> ClientOptions:
+    """Return the options of clients for a target's storage, which may have its authorities.
 
     :raises CommandFailed: the environment names a proxy that cannot be used.
     """
-    authorities = chain(*(_own_tls(target).authorities for target in targets))
-    tls = Tls(tuple(dict.fromkeys(authorities)))
+    tls = Tls(_own_tls(target).authorities)
     try:
         proxies = Proxies.from_environment(environment)
     except ValueError as error:

@@ -40,15 +40,16 @@ async def copy_as_described(
     :raises RegistryError: it cannot be copied.
     :raises CommandFailed: a location cannot be accessed as the options say.
     """
-    async with Places.open(environment, recheck=arguments.recheck) as places:
+    async with Places.open(
+        environment, recheck=arguments.recheck, dry_run=arguments.dry_run
+    ) as places:
         source = await places.source(arguments.source, source_access)
         target = await places.target(arguments.target, target_access)
-        run = places.copy_run(
-            arguments.parallel,
-            [target_access],
-            imports=arguments.imports,
-            must_fetch=arguments.no_stream,
-        )
+        run = CopyRun(arguments.parallel)
+        if arguments.imports:
+            run = places.importing_run(
+                arguments.parallel, target_access, must_fetch=arguments.no_stream
+            )
         with show_copies(quiet=arguments.quiet) as show:
             on_progress = partial(show, str(arguments.source))
             if arguments.all_tags:

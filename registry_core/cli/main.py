@@ -13,6 +13,7 @@ from .copy import add_copy, add_import
 from .doctor import add_doctor
 from .gc import add_gc
 from .history import add_history
+from .relay import add_relay
 from .retention import add_retention
 from .serve import add_serve
 from .storage_commands import INTERRUPTED, print_problem
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_serve(commands)
+    add_relay(commands)
     add_doctor(commands)
     add_gc(commands)
     add_retention(commands)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
 from ..client.storage_fetch import StorageFetcher
-from ..client.storage_sessions import BlockSender, StorageSessions
+from ..client.storage_sessions import StorageSessions
 from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
@@ -20,6 +21,7 @@ from ..transfer.locations import (
     RegistryLocation,
     RegistryRoot,
     Selected,
+    Transport,
     selected_in_registry,
 )
 from ..transfer.oci_layout_target import OciLayoutTarget
@@ -43,11 +45,17 @@ class Places:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], stack: AsyncExitStack, *, recheck: bool
+        self,
+        environment: Mapping[str, str],
+        stack: AsyncExitStack,
+        *,
+        recheck: bool,
+        dry_run: bool,
     ) -> None:
         self._environment = environment
         self._stack = stack
         self._recheck = recheck
+        self._dry_run = dry_run
         self._clients: dict[tuple[str, str | None, Access], HttpRegistry] = {}
         self._sources: dict[FileLocation, LocalSource] = {}
         self._targets: dict[FileLocation, OciLayoutTarget] = {}
@@ -56,15 +64,16 @@ class Places:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, environment: Mapping[str, str], *, recheck: bool = False
+        cls, environment: Mapping[str, str], *, recheck: bool, dry_run: bool
     ) -> AsyncGenerator[Self]:
         """Open nothing yet.
 
         :param environment: names proxies, and where docker keeps logins and certificates.
         :param recheck: whether a target is not trusted to have what its manifests reference.
+        :param dry_run: whether nothing will be written, so that no target is created.
         """
         async with AsyncExitStack() as stack:
-            yield cls(environment, stack, recheck=recheck)
+            yield cls(environment, stack, recheck=recheck, dry_run=dry_run)
 
     async def source(self, location: Location, access: Access) -> Place[Source]:
         """Open what is copied from.
@@ -86,9 +95,20 @@ class Places:
         whole = location.whole()
         async with self._opening:
             if whole not in self._targets:
-                opening = open_target(whole.transport, _path(whole, sys.stdout))
+                opening = self._open_target(whole)
                 self._targets[whole] = await self._stack.enter_async_context(opening)
             return Place(self._targets[whole], "", str(whole))
+
+    def _open_target(self, whole: FileLocation) -> AbstractAsyncContextManager[OciLayoutTarget]:
+        path = _path(whole, sys.stdout)
+        is_new = whole.transport is not Transport.OCI or not (
+            isinstance(path, Path) and path.exists()
+        )
+        if self._dry_run and is_new:
+            # Nothing is there, and nothing is to be created: something else that is empty will do.
+            folder = self._stack.enter_context(TemporaryDirectory())
+            return open_target(Transport.OCI, Path(folder))
+        return open_target(whole.transport, path)
 
     async def select(self, location: Location) -> Selected:
         """Return what the location of a source names.
@@ -117,29 +137,16 @@ class Places:
                 self._clients[key] = client
             return self._clients[key]
 
-    def copy_run(
-        self,
-        parallel: int,
-        targets: Iterable[Access],
-        *,
-        imports: bool = False,
-        must_fetch: bool = False,
-    ) -> CopyRun:
-        """Begin a run, whose large blobs go straight to the storage of targets that have that.
+    def importing_run(self, parallel: int, target: Access, *, must_fetch: bool) -> CopyRun:
+        """Begin a run in which the target's storage fetches what it can by itself.
 
-        :param targets: how the targets are accessed.
-        :param imports: whether storage fetches what it can by itself.
-        :param must_fetch: whether what it cannot fetch is not to be copied.
+        :param target: how the target is accessed.
+        :param must_fetch: whether what storage cannot fetch is not to be copied.
         :raises CommandFailed: the environment names a proxy that cannot be used.
         """
-        sessions = StorageSessions(storage_options(targets, self._environment))
+        sessions = StorageSessions(storage_options(target, self._environment))
         self._stack.push_async_exit(sessions)
-        return CopyRun(
-            parallel,
-            sender=BlockSender(sessions),
-            fetcher=StorageFetcher(sessions) if imports else None,
-            must_fetch=must_fetch,
-        )
+        return CopyRun(parallel, fetcher=StorageFetcher(sessions), must_fetch=must_fetch)
 
     async def _in_registry(self, location: RegistryLocation, access: Access) -> Place[HttpRegistry]:
         client = await self.client(location, access)

@@ -58,7 +58,10 @@ def _bars() -> Iterator[OnProgress]:
         TimeElapsedColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    # What is printed meanwhile goes above the bars; into a pipe or a file it goes as ever.
+    redirect = is_terminal(sys.stdout)
+    console = Console(stderr=True)
+    with Bars(*columns, console=console, transient=True, redirect_stdout=redirect) as bars:
 
         def show(progress: Progress) -> None:
             if progress.stage not in tasks:

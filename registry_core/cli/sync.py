@@ -111,6 +111,7 @@ async def _copy(
 ) -> list[EntryReport]:
     # Imported late: options and documents are checked without the client.
     from ..transfer.options import CopyOptions
+    from ..transfer.run import CopyRun
     from ..transfer.sync import sync
     from .copy_report import entry_problems, render_entry, show_copies
     from .places import OpenerByHost, Places
@@ -125,8 +126,10 @@ async def _copy(
             print_problem(line)
 
     options = CopyOptions(parallel=arguments.parallel, dry_run=arguments.dry_run)
-    async with Places.open(environment, recheck=arguments.recheck) as places:
-        run = places.copy_run(arguments.parallel, accesses.values())
+    async with Places.open(
+        environment, recheck=arguments.recheck, dry_run=arguments.dry_run
+    ) as places:
+        run = CopyRun(arguments.parallel)
         opener = OpenerByHost(places, accesses)
         with show_copies(quiet=arguments.quiet) as show:
             await sync(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..registry import Chunk
-from ..spec.errors import SizeInvalid
+from ..spec.errors import RegistryError, SizeInvalid
 
 CHUNK: Final = 32 * 2**20
 """The bytes of a chunk where the registry takes as many."""
@@ -39,6 +39,14 @@ class ChunkLimits:
         return length if length <= _LARGEST else None
 
 
+class SourceFailed(Exception):
+    """``error`` is that of a body, and not of the request that sends it."""
+
+    def __init__(self, error: RegistryError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class ChunkedBody:
     """A body that is taken in chunks, and checked against the length that was announced.
 
@@ -52,8 +60,6 @@ class ChunkedBody:
         self.received = 0
         """How many bytes have arrived; if any, the body cannot be sent again."""
         self._has_ended = False
-        self.failure: BaseException | None = None
-        """What reading the body has raised."""
 
     @property
     def taken(self) -> int:
@@ -93,16 +99,23 @@ class ChunkedBody:
             if piece:
                 yield piece
 
+    async def sent(self) -> AsyncGenerator[bytes, None]:
+        """Yield what `rest` yields, in a request whose own errors are of the same classes.
+
+        :raises SourceFailed: the body has raised an error.
+        """
+        try:
+            async for piece in self.rest():
+                yield piece
+        except RegistryError as error:
+            raise SourceFailed(error) from error
+
     async def _receive(self) -> bytes:
         """Return the next piece; empty at the end."""
-        try:
-            piece = await anext(self._pieces, None)
-            self.received += len(piece or b"")
-            self._has_ended = piece is None
-            self._check()
-        except BaseException as error:
-            self.failure = error
-            raise
+        piece = await anext(self._pieces, None)
+        self.received += len(piece or b"")
+        self._has_ended = piece is None
+        self._check()
         return piece or b""
 
     def _check(self) -> None:

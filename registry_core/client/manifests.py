@@ -157,10 +157,9 @@ class Manifests:
                 raise DigestInvalid(
                     f"the registry has stored the manifest {manifest.digest} as {stored}"
                 )
-            subject = answer.headers.get("OCI-Subject")
+            subject = _stated_digest(answer, "OCI-Subject")
             set_tags = answer.headers.get("OCI-Tag", "").split(",")
-        of = Digest.parse(subject) if subject else None
-        return PushedManifest(manifest.descriptor, of), frozenset(map(str.strip, set_tags))
+        return PushedManifest(manifest.descriptor, subject), frozenset(map(str.strip, set_tags))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> DeletedManifest:
         """See `Deleter`. The answer does not say what was deleted besides the digest."""
@@ -248,18 +247,18 @@ def _descriptor(answer: Answer, reference: Reference) -> Descriptor | None:
     return Descriptor(media_type, digest, int(size))
 
 
-def _stated_digest(answer: Answer) -> Digest | None:
-    """Return ``Docker-Content-Digest``; None without it.
+def _stated_digest(answer: Answer, name: str = "Docker-Content-Digest") -> Digest | None:
+    """Return the digest in a header; None without it.
 
     :raises Unavailable: it is not a digest.
     """
-    text = answer.headers.get("Docker-Content-Digest")
+    text = answer.headers.get(name)
     if not text:
         return None
     try:
         return Digest.parse(text)
     except DigestInvalid as error:
-        raise malformed(f"Docker-Content-Digest: {error}") from error
+        raise malformed(f"{name}: {error}") from error
 
 
 async def _media_type(answer: Answer, content: bytes) -> str:

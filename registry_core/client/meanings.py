@@ -7,22 +7,15 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-from ..spec.errors import (
-    Denied,
-    NameUnknown,
-    RegistryError,
-    TooManyRequests,
-    Unauthorized,
-    Unavailable,
-)
+from ..spec.errors import NameUnknown, RegistryError, TooManyRequests, Unavailable
 from ..spec.preconditions import PreconditionFailed
 from .errors import PeerUnavailable, UrlRefused
 from .session import Session
 
-_ADVICE: Final[Mapping[type[RegistryError], str]] = {
-    Unauthorized: "log in, such as with `docker login {host}`",
-    Denied: "if it should not be, check the permissions of the account that you use at {host}",
-    TooManyRequests: "try again later",
+_ADVICE: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "log in, such as with `docker login {host}`",
+    HTTPStatus.FORBIDDEN: "check the permissions of the account that you use at {host}",
+    HTTPStatus.TOO_MANY_REQUESTS: "try again later",
 }
 
 
@@ -75,6 +68,8 @@ def _specific(error: RegistryError, unknown: type[RegistryError], what: object) 
     status = error.http_status
     if status == HTTPStatus.PRECONDITION_FAILED and not isinstance(error, PreconditionFailed):
         return PreconditionFailed(error.message, error.detail)
+    if unknown is RegistryError:
+        return error
     if status == HTTPStatus.NOT_FOUND and type(error) in (RegistryError, NameUnknown):
         said = f": {error.message}" if error.received else ""
         text = f"{what} is unknown{said}" if what else error.message
@@ -85,7 +80,9 @@ def _specific(error: RegistryError, unknown: type[RegistryError], what: object) 
 def _explained(error: RegistryError, host: str, repository: str) -> RegistryError:
     """Return the error, with the place and what to do in its texts."""
     place = f"{host}/{repository}" if repository else host
-    advice = _ADVICE.get(type(error))
+    if str(error).startswith(f"{place}: "):
+        return error  # it has been explained where it was raised
+    advice = _ADVICE.get(error.http_status)
     end = f"; {advice.format(host=host)}" if advice else ""
     if error.private:
         error.private = f"{place}: {error.private}{end}"

@@ -60,6 +60,11 @@ class Session:
         self._authentication = Authentication(options, destinations, self._send_to_token_service)
         self._slots = asyncio.Semaphore(options.parallel)
 
+    @property
+    def connections(self) -> Connections:
+        """What sends requests one by one, as they are: for the relay, which passes others' on."""
+        return self._connections
+
     @classmethod
     @asynccontextmanager
     async def open(cls, options: ClientOptions) -> AsyncGenerator[Self]:

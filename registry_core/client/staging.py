@@ -9,29 +9,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from ..registry import Chunk, DirectUpload, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import (
+    BlobUploadInvalid,
     BlobUploadUnknown,
     RegistryError,
     TooManyRequests,
-    Unsupported,
 )
 from ..spec.media_types import bare
 from ..spec.names import parse_name
 from ..spec.staging import STAGING, Staging
+from ..storage.ingest import Budget
 from .blobs import Blobs
 from .chunks import ChunkedBody
-from .meanings import about, is_passing, malformed
+from .meanings import AnswerMalformed, about, is_passing, malformed
 from .session import Session
 from .staged_upload import BlockStager, block_length
 from .uploads import Uploads, with_query
 
 _log = logging.getLogger(__name__)
+
+# Bytes of blocks in memory, besides the one that each upload fills.
+_UNDER_WAY = 128 * 2**20
 
 _MAX_STAGING_BYTES = 64 * 2**10
 
@@ -44,29 +48,45 @@ _LONGEST_WAIT = 30.0  # seconds
 class Staged:
     """`Stager`'s methods, and `Writer.finish_upload`, which stages what is not small.
 
-    ``reaches_storage``: whether it is worth a try.
+    ``reaches_storage``: whether it is worth a try. ``budget``: the bytes that may be under way in
+    all uploads together.
     """
 
     session: Session
     uploads: Uploads
     blobs: Blobs
     reaches_storage: bool = True
+    budget: Budget = field(default_factory=lambda: Budget(_UNDER_WAY))
 
     async def open_staging(self, upload: Upload) -> Staging | None:
-        """See `Stager`. One GET; other registries answer it as any request for an upload."""
+        """See `Stager`. One GET; other registries answer it as any request for an upload.
+
+        None, too, where they refuse that: the next request for the upload shows why.
+        """
+        try:
+            return await self._open(upload)
+        except (BlobUploadInvalid, AnswerMalformed):
+            raise
+        except RegistryError:
+            return None
+
+    async def _open(self, upload: Upload) -> Staging | None:
+        """Return where an upload is staged; None where the registry has no staging.
+
+        :raises RegistryError: it refuses to answer.
+        """
+        if not self.uploads.is_own(upload):
+            return None  # its Location is on a host that is not the registry's
         url = with_query(upload.state, staging=1)
+        answered = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED)
         with about(self.session, upload.repository, BlobUploadUnknown, "the upload"):
-            try:
-                async with self.uploads.request(
-                    *("GET", upload, url), ok=(HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-                ) as answer:
-                    if bare(answer.headers.get("Content-Type", "")) != STAGING:
-                        return None
+            async with self.uploads.request("GET", upload, url, ok=answered) as answer:
+                if bare(answer.headers.get("Content-Type", "")) != STAGING:
+                    return None
+                try:
                     return Staging.parse(await answer.read(_MAX_STAGING_BYTES))
-            except (BlobUploadUnknown, Unsupported):
-                return None  # it does not even know that request, or will refuse the next one
-            except ValueError as error:
-                raise malformed(f"where to stage blocks: {error}") from error
+                except ValueError as error:
+                    raise malformed(f"where to stage blocks: {error}") from error
 
     async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
         """See `Stager`. One PUT, again for as long as the registry hashes, and a HEAD."""
@@ -82,6 +102,8 @@ class Staged:
                     if await self.blobs.has(upload.repository, digest):
                         break  # an answer was lost
                     raise
+            else:
+                raise TooManyRequests("the registry does not come to an end of hashing the content")
             return await self.blobs.resolve_blob(upload.repository, digest)
 
     async def finish_upload(self, upload: Upload, digest: Digest, chunk: Chunk) -> Descriptor:
@@ -132,12 +154,15 @@ class Staged:
         """
         staging = await self.open_staging(upload)
         if staging is None:
+            self.reaches_storage = False  # it need not be asked for the next blob
             return None
 
         async def renew() -> Staging | None:
-            return await self.open_staging(upload)
+            return await self._open(upload)
 
-        async with BlockStager(self.session, staging, renew, size=size) as stager:
+        async with BlockStager(
+            self.session, staging, renew, size=size, budget=self.budget
+        ) as stager:
             try:
                 await stager.add(first)
                 await stager.settle()

@@ -1,22 +1,18 @@
-"""Requests to storage with URLs that a registry hands out: blobs sent in blocks."""
+"""Sessions with storage, for requests to URLs that a registry hands out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from yarl import URL
 
-from ..registry import Body
-from ..spec.staging import Staging
 from .options import ClientOptions
 from .origins import Origin
 from .session import Session
-from .staged_upload import BlockStager
 
 
 class StorageSessions:
@@ -55,24 +51,3 @@ class StorageSessions:
         traceback: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
-
-
-@dataclass(frozen=True)
-class BlockSender:
-    """Sends the bytes of blobs to storage, in blocks: a `transfer.options.StagedSender`."""
-
-    sessions: StorageSessions
-
-    async def send(
-        self, body: Body, size: int, staging: Staging, renew: Callable[[], Awaitable[Staging]]
-    ) -> int:
-        """Stage a body of ``size`` bytes in blocks, from the first, and return their number.
-
-        :raises Unavailable: storage did not take them.
-        :raises Denied: storage refuses the client, such as by its firewall.
-        """
-        session = await self.sessions.to(staging.url)
-        async with BlockStager(session, staging, renew, size=size) as stager:
-            async for piece in body:
-                await stager.add(piece)
-            return await stager.finish()

@@ -36,8 +36,9 @@ from ..spec.ranges import ByteRange, parse_content_range
 from .answers import Answer
 from .blobs import Blobs, check_digest
 from .bodies import MakeBody, OneShot, whole
-from .chunks import ChunkedBody, ChunkLimits
+from .chunks import ChunkedBody, ChunkLimits, SourceFailed
 from .meanings import about, is_passing, malformed
+from .origins import Origin, parse_url
 from .session import Session
 
 _log = logging.getLogger(__name__)
@@ -142,6 +143,14 @@ class Uploads:
             raise UploadOutOfOrder(current)
         return current
 
+    def is_own(self, upload: Upload) -> bool:
+        """Return whether an upload's ``Location`` is on the registry's own host.
+
+        :raises BlobUploadInvalid: its state is not one.
+        """
+        _check_state(upload)
+        return Origin.of(parse_url(upload.state)) == self.session.options.origin
+
     def request(
         self,
         method: str,
@@ -178,14 +187,13 @@ class Uploads:
         if body.has_ended:
             return upload  # there is nothing to send
         start = upload.offset - body.taken
+        sent = OneShot(body.sent())
         try:
-            return await self._patch(upload, OneShot(body.rest()), None, lambda: start + body.taken)
-        except RegistryError as error:
-            if body.failure is not None:
-                raise body.failure from None
-            if isinstance(error, RangeInvalid):
-                raise UploadOutOfOrder(await self.get_upload(upload)) from error
-            raise
+            return await self._patch(upload, sent, None, lambda: start + body.taken)
+        except SourceFailed as failure:
+            raise failure.error from None
+        except RangeInvalid as error:
+            raise UploadOutOfOrder(await self.get_upload(upload)) from error
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
         """Append a chunk; with a digest, finish the upload with it.
@@ -289,10 +297,12 @@ def with_query(url: str, **values: object) -> str:
 
 
 def _check_state(upload: Upload) -> None:
-    if urlsplit(upload.state).scheme not in ("http", "https"):
+    try:
+        _ = Origin.of(parse_url(upload.state))
+    except ValueError as error:
         raise BlobUploadInvalid(
             f"the state of upload {upload.id[:160]!r} is not the Location of an upload"
-        )
+        ) from error
 
 
 def _location(answer: Answer) -> str | None:

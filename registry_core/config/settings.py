@@ -188,8 +188,8 @@ class Settings:
 
     :ivar root: the prefix of all names in the container; None: found by looking into it.
     :ivar redirect: whether clients fetch blobs from storage, by a signed URL.
-    :ivar direct_upload: whether clients may upload blobs straight to storage, by a signed URL, if
-        they are redirected there for downloads; see `has_direct_uploads`.
+    :ivar direct_upload: whether clients upload blobs straight to storage, by a signed URL, where
+        they fetch them from there.
     :ivar redirect_min_size: the size in bytes up to which the registry sends blobs even so.
     :ivar membership_seconds: how long an instance caches that a repository has a blob or manifest.
     :ivar manifest_cache_bytes: the size of an instance's cache of manifests.
@@ -237,11 +237,3 @@ class Settings:
     log_audit: bool = True
     body_limit: int | None = None
     forwarded_headers: frozenset[str] = ANY_PROXY
-
-    @property
-    def has_direct_uploads(self) -> bool:
-        """Whether clients upload blobs straight to storage.
-
-        Not where manifests may name blobs that are missing: nothing would look for such an upload.
-        """
-        return self.direct_upload and self.redirect and self.require_blobs

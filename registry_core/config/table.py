@@ -258,9 +258,8 @@ REDIRECT_DISABLE = _SPEED.add(
 DIRECT_UPLOAD = _SPEED.add(
     "REGISTRY_STORAGE_DIRECTUPLOAD",
     "Whether clients upload blobs straight to storage, by a signed URL, if they can: `auto` means "
-    "where they are redirected there for downloads, unless `REGISTRY_VALIDATION_DISABLED` is set; "
-    "`off` is for networks in which they cannot write to storage. See "
-    "[direct-upload.md](direct-upload.md).",
+    "where they are redirected there for downloads; `off` is for networks in which they cannot "
+    "write to storage. See [direct-upload.md](direct-upload.md).",
     Type.CHOICE,
     default="auto",
     choices=("auto", "off"),

@@ -6,18 +6,13 @@ the storage, the settings, the application. It stops in the reverse order.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import gc
 import logging
-import signal
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-import uvloop
 from starlette.types import ASGIApp
 
 from ..app import RegistryApp, log_to_stderr
@@ -39,6 +34,7 @@ from .azurite import Azurite, AzuriteError
 from .data import DataError, http_secret, own_azurite, signing_key
 from .listen import Listener, ListenError, listen_tcp, listen_unix
 from .server import Server, StartFailed
+from .signals import StopSignals
 
 
 @dataclass(frozen=True)
@@ -100,13 +96,7 @@ def _serve(
     server = Server(
         app, listener, grace=options.grace, on_ready=lambda: _print_ready(listener, azurite)
     )
-    # Imported modules are never garbage. A full collection that looks at them holds the event loop.
-    gc.freeze()
-    with (
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        signals.stopping(server),
-    ):
-        runner.run(server.run_until_exit())
+    signals.run(server)
 
 
 def build_application(environ: Mapping[str, str]) -> ASGIApp:
@@ -132,30 +122,6 @@ def _require_authentication(options: Options, environ: Mapping[str, str]) -> Non
 def _mode(environ: Mapping[str, str]) -> str:
     """Return the mode of authentication as it is set; it may be invalid."""
     return environ.get(AUTH, "").strip().lower()
-
-
-class StopSignals:
-    """SIGTERM and SIGINT, from now on: what is being started is started before it is stopped."""
-
-    def __init__(self) -> None:
-        self._received: list[int] = []
-        self._server: Server | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    @contextlib.contextmanager
-    def stopping(self, server: Server) -> Iterator[None]:
-        """Deliver the signals to the server: those received before, and those inside."""
-        self._server = server
-        for number in self._received:
-            server.handle_exit(number, None)
-        yield
-        self._server = None
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._received.append(number)
-        if self._server:
-            self._server.handle_exit(number, frame)
 
 
 def default_settings(

@@ -132,7 +132,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone: `run.StopSignals` handles them before, during and after."""
+        """Leave the signals alone: `signals.StopSignals` handles them before, during and after."""
         yield
 
     async def _wait_for_cancelled(self) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from starlette.requests import Request
 
 from ..auth.caller import Caller, CredentialsInvalid
-from ..spec.endpoints import CheckVersion, Endpoint, UploadEndpoint
+from ..spec.endpoints import CheckVersion, Endpoint, FinishUpload, GetUpload, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown, RegistryError
 from .audit import audit_record
 from .client_address import client_address
@@ -39,7 +39,7 @@ async def authorize(
     record = audit_record(request.scope)
     session = _open_session(server, endpoint)
     try:
-        caller, session = await _authenticate(server, request, session)
+        caller, session = await _authenticate(server, request, endpoint, session)
     except CredentialsInvalid as error:
         _log.info("%s %r: %s", request.method, request.scope["path"], one_line(str(error)))
         record.begin_basic_login(request.headers.get("authorization"))
@@ -82,7 +82,10 @@ def _open_session(
 
 
 async def _authenticate(
-    server: ServerContext, request: Request, session: UploadSession | RegistryError | None
+    server: ServerContext,
+    request: Request,
+    endpoint: Endpoint,
+    session: UploadSession | RegistryError | None,
 ) -> tuple[Caller, UploadSession | RegistryError | None]:
     """Return the caller and the session.
 
@@ -98,16 +101,29 @@ async def _authenticate(
     try:
         return await authenticate(), session
     except CredentialsInvalid:
-        if not isinstance(session, UploadSession) or not _is_under_way(server, session):
+        if not isinstance(session, UploadSession) or not _is_under_way(server, endpoint, session):
             raise
     caller = await authenticate(at=session.began)
     return caller, replace(session, upload=replace(session.upload, once=True))
 
 
-def _is_under_way(server: ServerContext, session: UploadSession) -> bool:
-    """Return whether bytes of the upload have arrived, and it began not too long ago."""
+def _is_under_way(server: ServerContext, endpoint: Endpoint, session: UploadSession) -> bool:
+    """Return whether bytes of the upload have arrived, and it began not too long ago.
+
+    Those of an upload that is staged have gone to storage, where its owner could write them only
+    because the credentials were valid.
+    """
     age = server.sessions.now() - session.began
-    return session.upload.offset > 0 and age <= LONGEST_PUSH
+    return (session.upload.offset > 0 or _is_staged(endpoint)) and age <= LONGEST_PUSH
+
+
+def _is_staged(endpoint: Endpoint) -> bool:
+    match endpoint:
+        case GetUpload(staging=staging):
+            return staging
+        case FinishUpload(blocks=blocks):
+            return blocks is not None
+    return False
 
 
 def _challenge(

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from ..aio import for_each
 from ..auth.caller import Caller
-from ..registry import Blob, PushedManifest, Registry
+from ..registry import Blob, ClaimUnfinished, PushedManifest, Registry
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.endpoints import Endpoint, GetBlob, HeadBlob, PushManifest
-from ..spec.errors import BlobUnknown, ManifestBlobUnknown, TooManyRequests
-from ..spec.manifest import Manifest
+from ..spec.errors import BlobUnknown, ManifestBlobUnknown
+from ..spec.manifest import Manifest, ManifestDocument
+from ..spec.media_types import MANIFESTS
 from ..spec.preconditions import Precondition
 from ..spec.scopes import PULL, PUSH, repository_scope
 from ..wrappers import Delegating
@@ -57,8 +58,9 @@ def with_claims(
 class Claiming(Delegating):
     """A registry that claims the caller's direct uploads when a blob is missing.
 
-    Each method raises `TooManyRequests` besides: the uploads are not hashed yet, and the same call
-    again goes on.
+    `push_manifest` raises `ClaimUnfinished` besides, and the same call again goes on. Whoever only
+    looks for a blob finds it missing then: clients look for each blob before they upload it, and
+    would give up after some answers of that kind.
     """
 
     claimed: Claimed
@@ -67,7 +69,7 @@ class Claiming(Delegating):
         try:
             return await self.inner.open_blob(repository, digest)
         except BlobUnknown:
-            if not await self._claim(repository, {digest: None}):
+            if not await self._finds(repository, digest):
                 raise
         return await self.inner.open_blob(repository, digest)
 
@@ -75,9 +77,16 @@ class Claiming(Delegating):
         try:
             return await self.inner.resolve_blob(repository, digest)
         except BlobUnknown:
-            if not await self._claim(repository, {digest: None}):
+            if not await self._finds(repository, digest):
                 raise
         return await self.inner.resolve_blob(repository, digest)
+
+    async def _finds(self, repository: str, digest: Digest) -> bool:
+        """Return whether a blob was claimed, as far as there was time to look for it."""
+        try:
+            return digest in await self._claim(repository, {digest: None})
+        except ClaimUnfinished:
+            return False
 
     async def push_manifest(
         self,
@@ -86,44 +95,46 @@ class Claiming(Delegating):
         tags: Sequence[str] = (),
         precondition: Precondition | None = None,
     ) -> PushedManifest:
-        unclaimed = {blob.digest: blob.size for blob in manifest.document.blobs}
-        await self._claim_optional(repository, manifest, unclaimed)
+        sizes = _blob_sizes(manifest.document)
+        await self._claim_optional(repository, manifest.document, sizes)
         while True:
             try:
                 return await self.inner.push_manifest(repository, manifest, tags, precondition)
-            except ManifestBlobUnknown as error:
-                # The error need not name all that is missing: there may be more after each claim.
-                wanted = {digest: unclaimed[digest] for digest in _missing(error, unclaimed)}
-                found = await self._claim(repository, wanted) if wanted else ()
+            except ManifestBlobUnknown:
+                # The error need not name all that is missing, so that all are claimed at once: a
+                # claim may take most of the time that a request has.
+                found = await self._claim(repository, sizes) if sizes else ()
                 if not found:
                     raise
-                for digest in found:
-                    unclaimed.pop(digest, None)
+                sizes = {each: size for each, size in sizes.items() if each not in found}
 
     async def _claim_optional(
-        self, repository: str, manifest: Manifest, sizes: Mapping[Digest, int]
+        self, repository: str, document: ManifestDocument, sizes: Mapping[Digest, int]
     ) -> None:
-        """Claim blobs that the manifest may lack: its push does not find them missing.
+        """Claim blobs that the manifest may lack: its push need not find them missing.
 
-        They are layers that clients are not to distribute, and have uploaded all the same. One call
-        for each.
+        They are layers that clients are not to distribute, and have uploaded all the same, and
+        blobs that an index lists. One call for each.
         """
-        required = {blob.digest for blob in manifest.document.required_blobs}
-        present = await self._present(repository, sizes.keys() - required)
-        if wanted := {each: sizes[each] for each in sizes.keys() - required - present}:
+        optional = sizes.keys() - {blob.digest for blob in document.required_blobs}
+        present = await self._present(repository, optional)
+        if wanted := {each: sizes[each] for each in optional - present}:
             await self._claim(repository, wanted)
 
     async def _claim(
         self, repository: str, wanted: Mapping[Digest, int | None]
     ) -> Collection[Digest]:
+        """Return the wanted digests that were found.
+
+        :raises ClaimUnfinished:
+        """
         try:
             found = await self.inner.claim_direct_uploads(repository, wanted)
-        except TooManyRequests:
-            # Some may be blobs by now, although not all are hashed.
-            self.claimed(repository, await self._present(repository, wanted))
+        except ClaimUnfinished as error:
+            self.claimed(repository, error.claimed)
             raise
         self.claimed(repository, found)
-        return found
+        return wanted.keys() & set(found)
 
     async def _present(self, repository: str, digests: Collection[Digest]) -> set[Digest]:
         """Return those of the digests that the repository has. One call for each."""
@@ -138,7 +149,7 @@ class Claiming(Delegating):
         return set(filter(None, await for_each(sorted(digests), look, limit=_AT_ONCE)))
 
 
-def _missing(error: ManifestBlobUnknown, sizes: Mapping[Digest, int]) -> Sequence[Digest]:
-    """Return those of the blobs that the error names."""
-    named = set(map(str, error.detail)) if isinstance(error.detail, list) else set()
-    return [digest for digest in sizes if str(digest) in named]
+def _blob_sizes(document: ManifestDocument) -> dict[Digest, int]:
+    """Return the sizes of the blobs in a manifest. BuildKit's caches are indexes of them."""
+    listed = (each for each in document.manifests if each.media_type not in MANIFESTS)
+    return {blob.digest: blob.size for blob in (*document.blobs, *listed)}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..aio import for_each
 from ..object_store.errors import NotFound, StoreRefused
-from ..spec.digest import Digest
+from ..registry import ClaimUnfinished
+from ..spec.digest import SHA256, Digest
 from ..spec.errors import TooManyRequests
 from ..spec.staging import staged_block_id
-from .staged_commit import StagedUpload, unfinished
+from .staged_commit import StagedUpload
 from .staged_uploads import StagedUploads
 
 _log = logging.getLogger(__name__)
@@ -30,28 +31,35 @@ class Candidate:
 
 @dataclass
 class Claim:
-    """A claim for one repository. ``missing``: the digests that have not been found, and sizes."""
+    """A claim for one repository. ``missing``: the digests that have not been found, and sizes.
+
+    ``made``: those of the blobs that were made.
+    """
 
     staged_uploads: StagedUploads
     repository: str
     missing: dict[Digest, int | None]
+    made: set[Digest] = field(default_factory=set)
     _has_vanished: bool = False
     _is_unfinished: bool = False
 
     def __post_init__(self) -> None:
         self._staged = self.staged_uploads.staged
         self._deadline = self._staged.deadline()
+        # Without a size all uploads have to be hashed. What was hashed becomes a blob then: a
+        # client that looks for one blob after another, and uploads each, hashes each once.
+        self._takes_all = None in self.missing.values()
 
     async def run(self, candidates: Sequence[Candidate]) -> None:
         """Make blobs of the candidates that are wanted.
 
-        :raises TooManyRequests: the time was not enough to hash them all, and some may be wanted.
+        :raises ClaimUnfinished: the time was not enough to hash them all, and some may be wanted.
         """
         await for_each(candidates, self._try, limit=_HASHES)
         if self._has_vanished:
             await self._look_again()
         if self.missing and self._is_unfinished:
-            raise unfinished()
+            raise ClaimUnfinished(frozenset(self.made))
 
     async def _try(self, candidate: Candidate) -> None:
         """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
@@ -78,18 +86,22 @@ class Claim:
             upload,
             [staged_block_id(upload.prefix, 0)],
             algorithm,
-            self.missing.__contains__,
+            self._is_wanted,
             self._deadline,
         )
-        if hashed.digest not in self.missing:
+        if not self._is_wanted(hashed.digest):
             await self._staged.record(upload, hashed.record)
             return False
         await membership.link_blob(
             self.repository, hashed.digest, hashed.record.size, hashed.image, observed=observed
         )
         self.missing.pop(hashed.digest, None)
+        self.made.add(hashed.digest)
         await self._staged.discard(upload, hashed.record)
         return True
+
+    def _is_wanted(self, digest: Digest) -> bool:
+        return digest in self.missing or (self._takes_all and digest.algorithm == SHA256)
 
     def _algorithms(self, size: int) -> Sequence[str]:
         """Return the algorithms of the missing digests that content of this size may have."""

@@ -32,6 +32,9 @@ LIFETIME_SECONDS = 24 * 60 * 60.0
 MOST = 200
 """How many of an owner's latest uploads to a repository are looked at for a claim."""
 
+MOST_WITHOUT_SIZE = 16
+"""The same for a claim without sizes, which hashes and publishes each of them."""
+
 # How many pages of a listing are read for them: pages may be short.
 _PAGES = 10
 # How many uploads are looked at at the same time.
@@ -60,10 +63,14 @@ def _owned(owner: str) -> str:
 
 @dataclass
 class DirectUploads:
-    """`Stager`'s direct uploads over the object store, of one owner. ``now``: Unix time."""
+    """`Stager`'s direct uploads over the object store, of one owner. ``now``: Unix time.
+
+    ``enabled``: whether there are any, where clients may write to storage by themselves.
+    """
 
     staged_uploads: StagedUploads
     owner: str = ""
+    enabled: bool = True
     now: Callable[[], float] = field(default=time.time)
 
     def __post_init__(self) -> None:
@@ -72,7 +79,7 @@ class DirectUploads:
 
     async def start_direct_upload(self, repository: str) -> DirectUpload | None:
         """See `Stager`. No call, as a rule."""
-        if not self.staged_uploads.enabled:
+        if not (self.enabled and self.staged_uploads.enabled):
             return None
         upload_id = new_upload_id(self.owner, self.now())
         upload = StagedUpload.of(self._layout, repository, upload_id)
@@ -89,11 +96,11 @@ class DirectUploads:
         Each one that has a wanted size takes two more, those to hash and to copy it, and two to
         link it and to delete it; three or four where it was looked at before.
         """
-        if not self.staged_uploads.enabled:
+        if not (self.enabled and self.staged_uploads.enabled):
             return frozenset()
         claim = Claim(self.staged_uploads, repository, dict(wanted))
         await claim.run(await self._candidates(repository, frozenset(wanted.values())))
-        return frozenset(wanted.keys() - claim.missing.keys())
+        return frozenset(wanted.keys() - claim.missing.keys() | claim.made)
 
     async def _candidates(
         self, repository: str, sizes: Collection[int | None]
@@ -109,23 +116,24 @@ class DirectUploads:
             is_fitting = size is not None and (None in sizes or size in sizes)
             return Candidate(upload, size) if is_fitting else None
 
-        found = await for_each(await self._list(repository), look, limit=_LOOKS)
+        rows = await self._list(repository, MOST_WITHOUT_SIZE if None in sizes else MOST)
+        found = await for_each(rows, look, limit=_LOOKS)
         return list(filter(None, found))
 
-    async def _list(self, repository: str) -> Sequence[Entry]:
+    async def _list(self, repository: str, most: int) -> Sequence[Entry]:
         """Return the rows of the owner's latest uploads that can be claimed."""
         prefix = self._layout.upload_folder(repository, _owned(self.owner))
         found: list[Entry] = []
         continuation: str | None = None
         for _ in range(_PAGES):
             page = await self._store.list_page(
-                prefix, uncommitted=True, continuation=continuation, limit=2 * MOST
+                prefix, uncommitted=True, continuation=continuation, limit=2 * most
             )
             found += filter(self._is_claimable, page.entries)
             continuation = page.continuation
-            if continuation is None or len(found) >= MOST:
+            if continuation is None or len(found) >= most:
                 break
-        return found[:MOST]
+        return found[:most]
 
     def _is_claimable(self, row: Entry) -> bool:
         *_, upload_id, name = row.path.split("/")

@@ -9,10 +9,12 @@ REST "Put Block List": properties that the request does not set are cleared.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from ..aio import off_loop
 from ..object_store.errors import ConditionFailed
@@ -24,14 +26,18 @@ from .hash_record import HashRecord, write_hash_record
 from .ranged_reads import read_pieces
 from .staged_commit import StagedCommit, StagedUpload, unfinished
 
-HASH_SECONDS = 150.0
-"""For how long one request hashes; the front end of Azure Functions waits for 230 s.
+HASH_SECONDS = 20.0
+"""For how long one request hashes. What it has hashed then has to be copied as well.
 
-learn.microsoft.com/azure/azure-functions/functions-scale, "HTTP timeout"
+containerd waits 30 s for an answer since version 2.3 (core/remotes/docker/registry.go,
+"ResponseHeaderTimeout"); the front end of Azure Functions 230 s.
 """
 
 # In bytes. Progress is recorded after so many: a request may be cut off at any time.
 _RECORDED_AFTER = 2**30
+
+# In bytes. What is larger is not copied by one call, but in pieces: see `Content.copy`.
+_SLOW_TO_COPY = 2**28
 
 _TRIES = 4
 
@@ -59,6 +65,10 @@ class StagedContent:
     content: Content
     seconds: float = HASH_SECONDS
     monotonic: Callable[[], float] = time.monotonic
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary, init=False
+    )
+    """By path: requests of this instance do not hash the same content at the same time."""
 
     def deadline(self) -> float:
         """Return when a request that begins now stops hashing."""
@@ -78,17 +88,41 @@ class StagedContent:
         :raises TooManyRequests: it has passed, or another request is about to do all this.
         :raises NotFound: a block is missing, or something else is there.
         """
+        async with self._turns.setdefault(upload.path, asyncio.Lock()):
+            return await self._take(upload, block_ids, algorithm, is_wanted, deadline)
+
+    async def _take(
+        self,
+        upload: StagedUpload,
+        block_ids: Sequence[str],
+        algorithm: str,
+        is_wanted: Callable[[Digest], bool],
+        deadline: float,
+    ) -> HashedContent:
         commit = StagedCommit(self.store, upload, block_ids)
         for _ in range(_TRIES):
             record = await commit.record()
             try:
                 hashed = await self._hash(upload, record, algorithm, deadline)
                 if is_wanted(hashed.digest):
+                    await self._leave_time_to_copy(upload, record, hashed, deadline)
                     await self._publish(upload, hashed)
             except ConditionFailed:  # another request has committed the blocks, too
                 continue
             return hashed
         raise unfinished()
+
+    async def _leave_time_to_copy(
+        self, upload: StagedUpload, before: HashRecord, hashed: HashedContent, deadline: float
+    ) -> None:
+        """Leave a long copy to the next request if hashing has taken the time of this one.
+
+        :raises TooManyRequests: it has.
+        """
+        is_slow = before.digest is None and hashed.record.size > _SLOW_TO_COPY
+        if is_slow and self.monotonic() >= deadline:
+            await self.record(upload, hashed.record)
+            raise unfinished()
 
     async def _hash(
         self, upload: StagedUpload, record: HashRecord, algorithm: str, deadline: float

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ..object_store.errors import NotFound
+from ..object_store.interface import delete_if, if_match
 from ..registry import Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -76,6 +77,24 @@ class StagedUploads:
         )
         await self.staged.discard(staged, hashed.record)
         return blob
+
+    async def discard(self, upload: Upload) -> None:
+        """Drop what a client has staged for an upload that is cancelled. One call, or four.
+
+        Storage would keep it for a week, and bill it. To overwrite and delete it drops it at once:
+        REST "Put Block", remarks.
+        """
+        if not self.enabled or upload.offset:
+            return
+        staged = StagedUpload.of(self.layout, upload.repository, upload.id)
+        store = self.staged.store
+        try:
+            await store.uncommitted_blocks(staged.path)
+        except NotFound:
+            return
+        etag = await store.put(staged.path, b"")
+        await delete_if(store, staged.path, if_match(etag))
+        await delete_if(store, staged.record)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:
         """:raises BlobUploadUnknown: the upload was not finished: blocks are missing."""

@@ -92,7 +92,9 @@ class StoredRegistry:
         :param root: what all names in the container begin with: empty, or ends with a slash.
         :param redirect: whether clients may fetch blobs from storage themselves, by signed URLs.
         :param redirect_min_size: blobs of up to so many bytes are sent by the registry even so.
-        :param direct_upload: whether clients may write uploads to storage themselves, likewise.
+        :param direct_upload: whether clients may write uploads to storage themselves, if they may
+            fetch blobs there. Without ``require_blobs`` they may stage them only: a manifest would
+            be stored without a look for the blobs that were uploaded for it.
         :param hash_seconds: for how long one request hashes what they have written.
         :param require_blobs: refuse a manifest whose blobs are not in the repository.
         :param require_children: refuse an index whose manifests are not in the repository.
@@ -132,9 +134,12 @@ class StoredRegistry:
         self._blobs = Blobs(membership, redirect, redirect_min_size)
         self._uploads = Uploads(membership, content, now=now)
         self._staged_uploads = StagedUploads(
-            self._uploads, StagedContent(store, content, hash_seconds), direct_upload, now
+            self._uploads,
+            StagedContent(store, content, hash_seconds),
+            direct_upload and redirect,
+            now,
         )
-        self._direct_uploads = DirectUploads(self._staged_uploads, now=now)
+        self._direct_uploads = DirectUploads(self._staged_uploads, enabled=require_blobs, now=now)
         self._referrers = Referrers(membership, content)
         self._manifests = Manifests(
             membership,
@@ -212,6 +217,7 @@ class StoredRegistry:
 
     async def cancel_upload(self, upload: Upload) -> None:
         await self._uploads.cancel_upload(upload)
+        await self._staged_uploads.discard(upload)
 
     async def mount_blob(self, repository: str, digest: Digest, source: str | None) -> Descriptor:
         return await self._blobs.mount_blob(parse_name(repository), digest, source)

@@ -63,19 +63,20 @@ class BlobCopier:
             self.run.note_blob(self.target, blob.digest)
 
     async def _bring(self, blob: Descriptor) -> Outcome:
-        if await self._is_there(blob.digest):
+        if await self._is_there(blob):
             return Outcome.PRESENT
         for origin in self._origins(blob.digest):
             if self.tally.dry_run or await self._mount(blob.digest, origin):
                 return Outcome.MOUNTED
         return await self._send(blob)
 
-    async def _is_there(self, digest: Digest) -> bool:
+    async def _is_there(self, blob: Descriptor) -> bool:
+        """Return whether the target has a blob; one of another size is incomplete."""
         try:
-            await self.target.registry.resolve_blob(self.target.repository, digest)
+            found = await self.target.registry.resolve_blob(self.target.repository, blob.digest)
         except (BlobUnknown, NameUnknown):
             return False
-        return True
+        return found.size == blob.size
 
     def _origins(self, digest: Digest) -> list[str]:
         """Return the repositories from which the target may be able to mount a blob."""
@@ -102,7 +103,7 @@ class BlobCopier:
         async def send() -> Outcome:
             nonlocal attempts
             attempts += 1
-            if attempts > 1 and await self._is_there(blob.digest):
+            if attempts > 1 and await self._is_there(blob):
                 return Outcome.COPIED  # only the answer was lost
             return await sender.send(blob)
 

@@ -102,7 +102,7 @@ class LayoutEntry:
         return next((tag for tag in tags if tag is not None), None)
 
     def is_named(self, name: Name) -> bool:
-        """Return whether this is the entry that a new one of that name replaces."""
+        """Return whether the entry has that name, so that a new one of the name replaces it."""
         if not self.names or self.names[0] != name.reference:
             return False
         return name.image is None or self.names[1:] in {(), (name.image,)}
@@ -161,6 +161,12 @@ class LayoutIndex:
     def find_digest(self, digest: Digest) -> Descriptor | None:
         """Return the descriptor of the first entry with a digest; None without one."""
         return next((found for found in self.manifests if found.digest == digest), None)
+
+    def find_name(self, name: Name) -> Descriptor | None:
+        """Return the manifest with exactly that name; None if there is none, or several."""
+        named = [entry.descriptor for entry in self._valid if entry.is_named(name)]
+        found = {manifest.digest: manifest for manifest in named if manifest is not None}
+        return found.popitem()[1] if len(found) == 1 else None
 
     def find_tag(self, name: str) -> Descriptor:
         """Return the manifest with a tag or a full name, such as ``docker.io/library/alpine:3``.

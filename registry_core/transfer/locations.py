@@ -178,6 +178,7 @@ def parse_registry_root(text: str) -> RegistryRoot:
     scheme, rest = _split_scheme(text)
     host, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")
+    _check_no_user(host)
     if not is_host(host):
         raise LocationInvalid(
             f"{text!r} does not begin with a registry, such as registry.example.com"
@@ -208,6 +209,14 @@ def _canonical_host(host: str) -> str:
     return DOCKER_HUB if host in _NAMES_OF_DOCKER_HUB else host
 
 
+def _check_no_user(host: str) -> None:
+    if "@" in host:  # not quoted: there may be a password in it
+        raise LocationInvalid(
+            "a location has no user name and password: log in to the registry, or use the options "
+            "or keys for logins"
+        )
+
+
 def _split_scheme(text: str) -> tuple[str | None, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -223,6 +232,8 @@ def _split_scheme(text: str) -> tuple[str | None, str]:
 def _parse_registry(rest: str, scheme: str | None, text: str) -> RegistryLocation:
     named, digest = _split_digest(rest, text)
     host, slash, path = named.partition("/")
+    if slash:
+        _check_no_user(host)
     if not (slash and is_host(host)):
         if scheme is not None:
             raise LocationInvalid(f"{text!r} does not name a registry and a repository")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ..aio import for_each
 from ..registry import Listing, TagInfo
@@ -33,6 +35,14 @@ _MAX_LAYOUT_BYTES = 64 * 2**10
 _READ_AT_ONCE = 8
 
 
+@dataclass(frozen=True)
+class _Referrer:
+    """A manifest that names a subject."""
+
+    subject: Digest
+    referrer: Descriptor
+
+
 class OciLayout:
     """The manifests and blobs of a layout."""
 
@@ -40,7 +50,7 @@ class OciLayout:
         self._files = files
         self._index: tuple[tuple[int, ...], LayoutIndex] | None = None
         # What each manifest that was looked at says about its subject.
-        self._subjects: dict[Digest, tuple[Digest, Descriptor] | None] = {}
+        self._subjects: dict[Digest, _Referrer | None] = {}
 
     async def check(self) -> None:
         """Check that this is a layout of a known version.
@@ -92,13 +102,14 @@ class OciLayout:
         """See `registry.Lister`. All manifests that ``index.json`` lists are read, once."""
         index = await self.read_index()
         wanted = {listed.digest for listed in index.manifests} | await self._fallback(subject)
-        found = await for_each(sorted(wanted), self._find_subject, limit=_READ_AT_ONCE)
+        await for_each(wanted - self._subjects.keys(), self._note_subject, limit=_READ_AT_ONCE)
+        found = (self._subjects.get(digest) for digest in sorted(wanted))
         referrers = [
-            referrer
+            entry.referrer
             for entry in found
             if entry is not None
-            for of, referrer in (entry,)
-            if of == subject and artifact_type in (None, referrer.artifact_type)
+            and entry.subject == subject
+            and artifact_type in (None, entry.referrer.artifact_type)
         ]
         return page_of(referrers, page, lambda referrer: str(referrer.digest))
 
@@ -129,20 +140,15 @@ class OciLayout:
         listed = await self.get_manifest("", tag)
         return {referrer.digest for referrer in listed.document.manifests}
 
-    async def _find_subject(self, digest: Digest) -> tuple[Digest, Descriptor] | None:
-        if digest not in self._subjects:
-            try:
-                self._subjects[digest] = await asyncio.to_thread(self._read_subject, digest)
-            except (ManifestUnknown, ManifestInvalid):
-                return None  # a layout may lack manifests that it lists, or list other things
-        return self._subjects[digest]
+    async def _note_subject(self, digest: Digest) -> None:
+        # A layout may lack manifests that it lists, or list other things.
+        with suppress(ManifestUnknown, ManifestInvalid):
+            self._subjects[digest] = await asyncio.to_thread(self._read_subject, digest)
 
-    def _read_subject(self, digest: Digest) -> tuple[Digest, Descriptor] | None:
+    def _read_subject(self, digest: Digest) -> _Referrer | None:
         manifest = self._read_manifest(digest)
-        document = manifest.document
-        if document.subject is None:
-            return None
-        return document.subject.digest, describe_referrer(manifest)
+        subject = manifest.document.subject
+        return None if subject is None else _Referrer(subject.digest, describe_referrer(manifest))
 
     def _size_of(self, digest: Digest) -> int | None:
         try:

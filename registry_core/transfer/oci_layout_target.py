@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -65,13 +64,18 @@ class OciLayoutTarget(OciLayout):
         self._folder.close()
 
     async def resolve_manifest(self, repository: str, reference: Reference) -> Descriptor:
-        """See `registry.Reader`.
+        """See `registry.Reader`: whether something needs to be pushed.
 
-        A referrer that the index does not list is not there yet: nobody would find it. A process
-        that was killed can have left one.
+        A tag is there if an entry has it as a push would write it. A referrer that the index does
+        not list is not there yet: nobody would find it. A process that was killed can have left it.
         """
-        manifest = await self.get_manifest(repository, reference)
         index = await self.read_index()
+        if isinstance(reference, str):
+            listed = index.find_name(self.name_of(repository, reference))
+            if listed is None:
+                raise ManifestUnknown(f"{index.where} has no manifest named {reference[:160]!r}")
+            reference = listed.digest
+        manifest = await self.get_manifest(repository, reference)
         if manifest.document.subject and index.find_digest(manifest.digest) is None:
             raise ManifestUnknown(f"{index.where} does not list the referrer {manifest.digest}")
         return manifest.descriptor
@@ -168,7 +172,8 @@ class OciLayoutTarget(OciLayout):
         with self._folder.locked():
             index = self._read_index()
             if precondition is not None and names:
-                precondition.check(_current(index, names[0]))
+                current = index.find_name(names[0])
+                precondition.check(current.digest if current else None)
             self._folder.write(blob_path(manifest.digest), manifest.content)
             children = {child.digest for child in manifest.document.manifests}
             following = index.with_manifest(
@@ -185,12 +190,6 @@ class OciLayoutTarget(OciLayout):
         if len(content) > MAX_INDEX_BYTES:
             raise FilesError(f"{index.where} would have more than {MAX_INDEX_BYTES} bytes")
         self._folder.write(INDEX, content)
-
-
-def _current(index: LayoutIndex, name: Name) -> Digest | None:
-    with suppress(ManifestUnknown):
-        return index.find_tag(name.image or name.reference).digest
-    return None
 
 
 def _create_layout(folder: Folder) -> None:

@@ -25,6 +25,7 @@ from tests.support.hosts import LOCAL, registry_under
 T = TypeVar("T")
 LAYER = b"a layer"
 DIGEST = Digest.of(image_manifest(LAYER))
+_REQUEST = re.compile(r"registry_core\.requests: operation=(\w+) .*\breceived=(\d+)")
 RULES = """
 [[rule]]
 who = ["user:alice"]
@@ -36,6 +37,19 @@ who = ["user:bob"]
 may = ["pull"]
 on = ["team/**"]
 """
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request in a registry's log."""
+
+    operation: str
+    bytes_received: str
+
+    @property
+    def received(self) -> int:
+        """The bytes of its body."""
+        return int(self.bytes_received)
 
 
 @dataclass(frozen=True)
@@ -79,20 +93,19 @@ class Running:
         return self.on_storage(digest)
 
     @contextmanager
-    def requests(self) -> Iterator[list[str]]:
-        """Return the operations of the requests that arrive during the block, after it."""
-        operations: list[str] = []
+    def requests(self) -> Iterator[list[Request]]:
+        """Return the requests that arrive during the block, after it."""
+        requests: list[Request] = []
         before = len(self.host.log())
-        yield operations
-        operations += re.findall(
-            r"registry_core\.requests: operation=(\w+)", self.host.log()[before:]
-        )
+        yield requests
+        requests += [Request(*found) for found in _REQUEST.findall(self.host.log()[before:])]
 
-    def uploads(self) -> list[str]:
-        """Return what there is of uploads, staged blocks included."""
+    def uploads(self, repository: str) -> list[str]:
+        """Return what there is of a repository's uploads, staged blocks included."""
         with container_client(self.azurite, self.container) as client:
             blobs = client.list_blobs(
-                name_starts_with=f"{Layout().base}_uploads/", include=["uncommittedblobs"]
+                name_starts_with=f"{Layout().base}_uploads/{repository}/",
+                include=["uncommittedblobs"],
             )
             return [blob.name for blob in blobs]
 

@@ -14,7 +14,7 @@ import pytest
 from registry_core.spec.digest import Digest
 from registry_core.storage.layout import Layout
 from tests.support.azurite import container_client
-from tests.support.content import image_manifest
+from tests.support.content import image_manifest, random_bytes
 
 from .commands import COMMAND, environment, run_on_terminal
 from .registries import DIGEST, LAYER, Running, Shell
@@ -57,6 +57,41 @@ def test_a_dry_run_reports_and_writes_nothing(
     assert f"{copy}:v1 would point to {DIGEST}" in printed
     assert "dry run, nothing is written: manifests 1 copied" in printed
     assert target.digest(repository) is None
+
+
+def test_a_dry_run_creates_no_layout_and_no_archive(
+    source: Running, repository: str, shell: Shell, tmp_path: Path
+) -> None:
+    image = f"{source.push(repository, 'v1')}:v1"
+    for target in (f"oci:{tmp_path}/new", f"docker-archive:{tmp_path}/image.tar"):
+        assert "blobs 2 copied (44 bytes)" in shell.run("copy", "--dry-run", image, target)
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "image.tar").exists()
+    shell.run("copy", image, f"oci:{tmp_path}/layout")
+    before = (tmp_path / "layout/index.json").read_bytes()
+    said = shell.run("copy", "--dry-run", image, f"oci:{tmp_path}/layout:v2")
+    assert "blobs 2 already there" in said
+    assert (tmp_path / "layout/index.json").read_bytes() == before
+
+
+def test_a_large_layer_goes_straight_to_storage(
+    source: Running, target: Running, repository: str, shell: Shell
+) -> None:
+    image = f"{source.push(repository, 'v1', layer=random_bytes(9 * 2**20))}:v1"
+    with target.requests() as requests:
+        shell.run("copy", image, f"{target.authority}/{repository}")
+    assert sum(request.received for request in requests) < 10_000
+    assert target.digest(repository) == source.digest(repository)
+
+
+def test_a_tag_is_copied_to_another_one_of_the_same_repository(
+    source: Running, repository: str, shell: Shell
+) -> None:
+    location = source.push(repository, "v1")
+    printed = shell.run("copy", f"{location}:v1", f"{location}:v2")
+    assert printed.startswith(f"{location}:v2 points to {DIGEST}\n")
+    assert "copied (44 bytes)" not in printed
+    assert source.digest(repository, "v2") == DIGEST
 
 
 def test_within_a_registry_blobs_are_mounted(
@@ -132,12 +167,13 @@ def test_a_docker_archive_names_the_image_that_was_copied(
         assert json.load(listed)[0]["RepoTags"] == [image]
 
 
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
 def test_an_archive_goes_to_standard_output_and_the_report_elsewhere(
-    source: Running, repository: str
+    path: str, source: Running, repository: str
 ) -> None:
     image = f"{source.push(repository, 'v1')}:v1"
     ran = subprocess.run(
-        [*COMMAND, "copy", image, "oci-archive:-"],
+        [*COMMAND, "copy", image, f"oci-archive:{path}"],
         env=environment({}),
         capture_output=True,
         check=True,

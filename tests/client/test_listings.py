@@ -13,7 +13,7 @@ from registry_core.registry import Listing, TagInfo
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL, PageQuery
-from registry_core.spec.errors import ManifestUnknown, Unavailable, Unsupported
+from registry_core.spec.errors import Denied, ManifestUnknown, Unavailable, Unsupported
 from registry_core.spec.media_types import OCI_INDEX, OCI_MANIFEST
 from registry_core.spec.references import fallback_tag
 from tests.contracts.registry.common import pages_of
@@ -199,3 +199,13 @@ async def test_a_registry_without_a_catalog_says_so() -> None:
     async with peer(lambda _: web.Response(status=404)) as served, session(served.url) as client:
         with pytest.raises(Unsupported, match="the catalog is unknown"):
             await HttpRegistry(client).list_repositories(ALL)
+
+
+async def test_an_error_of_the_fallback_tag_names_the_registry_once() -> None:
+    def answer(request: Received) -> web.Response:
+        return web.Response(status=403 if "/manifests/" in request.target else 404)
+
+    async with peer(answer) as served, session(served.url) as client:
+        with pytest.raises(Denied) as error:
+            await HttpRegistry(client).list_referrers("a", SUBJECT, None, ALL)
+    assert str(error.value).count(f"127.0.0.1:{served.port}/a: ") == 1

@@ -19,6 +19,7 @@ from registry_core.spec.errors import (
     Denied,
     DigestInvalid,
     ManifestUnknown,
+    NameUnknown,
     RegistryError,
     TooManyRequests,
     Unauthorized,
@@ -177,7 +178,8 @@ def error_answer(status: int, code: str = "") -> web.Response:
         (404, "NAME_UNKNOWN", ManifestUnknown, "manifest v1 is unknown: so it is"),
         (404, "MANIFEST_UNKNOWN", ManifestUnknown, "so it is"),
         (401, "UNAUTHORIZED", Unauthorized, "so it is; log in, such as with `docker login"),
-        (403, "DENIED", Denied, "so it is; .*permissions of the account"),
+        (403, "DENIED", Denied, "so it is; check the permissions of the account"),
+        (409, "DENIED", Denied, "so it is$"),
         (429, "TOOMANYREQUESTS", TooManyRequests, "so it is; try again later"),
         (500, "UNKNOWN", RegistryError, "the registry answered with status 500: UNKNOWN: so it is"),
     ],
@@ -241,6 +243,12 @@ async def test_a_manifest_that_was_stored_under_another_digest_is_not_acknowledg
     headers = {"Docker-Content-Digest": str(Digest.of(b"other"))}
     async with registry_that(pushing(headers)) as (registry, _):
         with pytest.raises(DigestInvalid, match="has stored the manifest"):
+            await push(registry, "v1")
+
+
+async def test_an_unknown_repository_is_not_an_unknown_manifest_when_one_is_pushed() -> None:
+    async with registry_that(lambda _: error_answer(404, "NAME_UNKNOWN")) as (registry, _):
+        with pytest.raises(NameUnknown, match="/a: so it is"):
             await push(registry, "v1")
 
 

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from registry_core.globs import TagGlobs
 from registry_core.registry import Registry
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.contracts.registry import (
+    IMMUTABLE,
     IN_CHUNKS,
     OVER_HTTP,
     Carried,
@@ -58,7 +60,8 @@ class TestHttpRegistry(RegistryContract):
 
     @pytest.fixture
     async def registry(self, server: Served, memory: ServedStore) -> AsyncIterator[Registry]:
-        async with client_of(server, StoredRegistry(memory)) as registry:
+        stored = StoredRegistry(memory, immutable_tags=TagGlobs.parse(IMMUTABLE))
+        async with client_of(server, stored) as registry:
             yield registry.for_caller("alice")
 
 

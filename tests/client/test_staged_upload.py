@@ -12,17 +12,19 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiohttp import web
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry_core.client import HttpRegistry
+from registry_core.client import ClientOptions, HttpRegistry
 from registry_core.client import staged_upload as module
 from registry_core.client.staged_upload import MAX_BLOCK, MIN_BLOCK, BlockStager, block_length
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Chunk
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import Denied, DigestInvalid, Unavailable
-from registry_core.spec.staging import Staging
+from registry_core.spec.staging import STAGING, Staging
 from registry_core.storage import ranged_reads
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, random_bytes, read_blob
@@ -30,7 +32,8 @@ from tests.support.eventually import eventually
 from tests.support.served import Served
 from tests.support.served_storage import ServedStore
 
-from .peers import session
+from . import serving
+from .peers import Received, peer, session
 from .serving import client_of
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +144,16 @@ async def test_four_blocks_are_under_way_at_the_same_time(
     storage.hold = 0.02
     await push(registry)
     assert storage.under_way == 4
+
+
+async def test_what_all_uploads_have_under_way_is_bounded(
+    registry: HttpRegistry, storage: Storage
+) -> None:
+    registry._staged.budget.capacity = 6 * KIB
+    storage.hold = 0.02
+    contents = [bytes([number]) + CONTENT for number in range(3)]
+    await asyncio.gather(*(push(registry, content) for content in contents))
+    assert 4 < storage.under_way <= 6
 
 
 async def test_a_block_that_fails_is_sent_again(registry: HttpRegistry, storage: Storage) -> None:
@@ -269,14 +282,32 @@ async def stager_of(
         yield stager, renewals
 
 
-async def test_staging_is_renewed_once_for_all_blocks_before_it_expires(storage: Storage) -> None:
+@dataclass
+class Clock:
+    """A clock that a test sets, in seconds."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_staging_is_renewed_once_for_all_blocks_before_it_expires(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When half of its time is over."""
-    async with stager_of(storage, timedelta(seconds=0.4)) as (stager, renewals):
-        await asyncio.sleep(0.25)
-        await stager.add(CONTENT)
-        assert await stager.finish() == 21
-    assert renewals.count == 1
-    assert all("renewed=1" in str(each.url) for each in storage.requests)
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    async with stager_of(storage, HOUR) as (stager, renewals):
+        for minutes, count in ((29, 0), (31, 1), (59, 1), (62, 2)):
+            clock.now = minutes * 60
+            await stager.add(CONTENT[: 5 * KIB])
+            await stager.settle()
+            assert renewals.count == count
+        assert await stager.finish() == 20
+    assert [f"renewed={n}" in str(storage.requests[i].url) for n, i in ((1, 5), (2, 15))] == [
+        True
+    ] * 2
 
 
 async def test_staging_that_storage_refuses_is_renewed(storage: Storage) -> None:
@@ -349,3 +380,66 @@ async def test_a_registry_without_staging_answers_as_any_and_gets_the_bytes(
         upload = await registry.start_upload("a")
         assert await registry.open_staging(upload) is None
         assert await read_blob(registry, "a", await push(registry)) == CONTENT
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 500])
+async def test_a_registry_that_refuses_to_say_where_blocks_are_staged_gets_the_bytes(
+    server: Served, storage: Storage, status: int
+) -> None:
+    """Some do not have that request at all."""
+    application = serving.application(StoredRegistry(storage))
+
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        app: ASGIApp = application
+        if b"staging=1" in scope["query_string"]:
+            app = Response(status_code=status)
+        await app(scope, receive, send)
+
+    url = server.use(refusing)
+    async with HttpRegistry.open(ClientOptions(url, retries=serving.QUICK)) as registry:
+        assert await read_blob(registry, "a", await push(registry)) == CONTENT
+    assert storage.requests == []
+
+
+async def test_a_registry_without_staging_is_asked_once_only(server: Served) -> None:
+    async with client_of(server, StoredRegistry(MemoryStore())) as registry:
+        for content in (CONTENT, CONTENT[::-1], CONTENT[1:]):
+            await push(registry, content)
+    assert len([each for each in server.requests if "staging=1" in each]) == 1
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"url": "u", "prefix": "p", "expires": "now"}'])
+async def test_staging_that_is_malformed_is_the_registrys_fault(body: str) -> None:
+    async def answer(request: Received) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.Response(text=body, content_type=STAGING)
+        return web.Response(status=202, headers={"Location": "/v2/a/blobs/uploads/id?_state=s"})
+
+    async with peer(answer) as served, session(served.url) as client:
+        registry = HttpRegistry(client)
+        upload = await registry.start_upload("a")
+        with pytest.raises(Unavailable, match="where to stage blocks"):
+            await registry.open_staging(upload)
+
+
+async def test_staging_to_a_place_that_only_the_client_can_reach_is_refused(
+    server: Served, storage: Storage
+) -> None:
+    """A hostile registry could let it write to the services of its network."""
+    storage.url = "http://169.254.169.254"
+    async with client_of(server, StoredRegistry(storage)) as registry:
+        assert await read_blob(registry, "a", await push(registry)) == CONTENT
+
+
+async def test_an_upload_on_another_host_is_not_asked_for_staging() -> None:
+    """Its Location has a signature for one kind of request, perhaps."""
+
+    def answer(_: Received) -> web.StreamResponse:
+        location = {"Location": "https://storage.example/upload?sig=s"}
+        return web.Response(status=202, headers=location)
+
+    async with peer(answer) as served, session(served.url) as client:
+        registry = HttpRegistry(client)
+        upload = await registry.start_upload("a")
+        assert await registry.open_staging(upload) is None
+    assert [each.method for each in served.received] == ["POST"]

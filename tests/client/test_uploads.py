@@ -130,7 +130,7 @@ async def test_a_small_blob_is_sent_with_the_put() -> None:
 
 async def test_what_is_not_small_is_sent_in_chunked_coding_and_never_with_a_length() -> None:
     """The Functions host takes five times as long for a body with a length."""
-    for headers in ({}, LIMIT):
+    for headers in ({}, LIMIT, {"OCI-Chunk-Max-Length": str(2**23)}):
         served = await push(Target(headers=headers))
         for request in served.received:
             if len(request.body) > SENT_WITH_PUT // 2:
@@ -242,23 +242,24 @@ async def test_a_body_of_another_content_is_refused_and_the_upload_cancelled() -
 
 
 @pytest.mark.parametrize("headers", [{}, LIMIT])
+@pytest.mark.parametrize("failure", [OSError("disk gone"), BlobUnknown("source: gone")])
 async def test_a_failure_of_the_source_is_raised_as_it_is_and_the_upload_cancelled(
-    headers: dict[str, str],
+    headers: dict[str, str], failure: Exception
 ) -> None:
-    class SourceGone(Exception):
-        pass
-
     async def body() -> AsyncIterator[bytes]:
-        for start in range(0, 2 * 2**20, 2**16):
-            yield CONTENT[start : start + 2**16]
-        raise SourceGone
+        for _ in range(10):  # more than is looked at before anything is sent
+            yield bytes(2**20)
+        raise failure
 
+    said = str(failure)
     target = Target(headers=headers)
     async with peer(target) as running, session(running.url) as client:
         registry = HttpRegistry(client)
         upload = await registry.start_upload("a")
-        with pytest.raises(SourceGone):
+        with pytest.raises(type(failure)) as raised:
             await registry.finish_upload(upload, DIGEST, Chunk(body()))
+    assert raised.value is failure
+    assert str(failure) == said, "it does not name the target"
     assert not target.is_open
     assert target.blob is None
 

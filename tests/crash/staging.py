@@ -71,6 +71,21 @@ def refused_staged(name: str, repository: str, blocks: Sequence[bytes]) -> Opera
     return Operation(name, act, (act,))
 
 
+def cancelled_staged(name: str, repository: str, blocks: Sequence[bytes]) -> Operation:
+    """An upload that is cancelled after its blocks were staged."""
+
+    async def act(registry: Registry, client: Client) -> None:
+        client.upload = await registry.start_upload(repository)
+        await _stage(registry, client.upload, blocks)
+        await registry.cancel_upload(client.upload)
+
+    async def again(registry: Registry, client: Client) -> None:
+        if client.upload is not None:
+            await registry.cancel_upload(client.upload)
+
+    return Operation(name, act, (again,))
+
+
 async def _claim(registry: Registry, repository: str, content: bytes) -> str:
     wanted = {Digest.of(content): len(content)}
     while True:

@@ -48,7 +48,7 @@ from .scene import (
     scene,
     uncached,
 )
-from .staging import direct, refused_staged, staged
+from .staging import cancelled_staged, direct, refused_staged, staged
 
 NEIGHBOURS = Digest.of(image_manifest(LAYER, NEIGHBOURS_LAYER))
 OPERATIONS = {
@@ -85,6 +85,7 @@ OPERATIONS = {
         staged("one block staged", REPOSITORY, [SMALL]),
         staged("blocks staged, sha512", REPOSITORY, [LARGE, LATER], algorithm=SHA512),
         staged("a blob staged that is there", REPOSITORY, [LAYER]),
+        cancelled_staged("blocks staged, cancelled", REPOSITORY, [LARGE, LATER]),
         refused_staged("blocks staged, with a wrong digest", REPOSITORY, [LARGE, LATER]),
         direct("direct upload", REPOSITORY, LARGE),
         direct("direct upload of what is there elsewhere", REPOSITORY, NEIGHBOURS_LAYER),

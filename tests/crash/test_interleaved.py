@@ -230,6 +230,7 @@ UPLOADS = (
 )
 STAGINGS = (
     on_staged("a staged upload finished twice", staged_finished, staged_finished),
+    on_staged("a staged upload finished and cancelled", staged_finished, cancelled),
     on_staged(
         "a staged upload finished, its content uploaded",
         staged_finished,

@@ -21,7 +21,7 @@ from .tree import PROJECT, tracked
 
 ABOUT_THE_TREE = ("README.md", "CONTRIBUTING.md")
 DOCUMENTS = (*ABOUT_THE_TREE, *map(str, tracked("docs/*.md")))
-FOLDERS = {"benchmarks", "docs", "infra", "registry_core", "scripts", "tests", "tools"}
+FOLDERS = {"benchmarks", "contrib", "docs", "infra", "registry_core", "scripts", "tests", "tools"}
 CREATED_BY_THE_READER = "local.settings.json"
 
 

@@ -23,11 +23,11 @@ from registry_core.server.audit import log as audit_log
 from registry_core.spec import media_types
 from registry_core.spec.digest import Digest
 from registry_core.wrappers import ReadOnly
-from tests.support.content import CONFIG, descriptor, image_index, image_manifest
+from tests.support.content import CONFIG, LAYER, descriptor, image_index, image_manifest
 from tests.support.counting import CountingStore
 from tests.support.in_process import client_of
 from tests.support.stager import SECRET, STORAGE, StagingRegistry, Storage
-from tests.support.staging import StagingMemory
+from tests.support.staging import StagingMemory, put_block
 from tests.support.wire import Wire, assert_error
 
 pytestmark = pytest.mark.anyio
@@ -98,9 +98,12 @@ class Scene:
 
 
 @asynccontextmanager
-async def serving(wrap: type[ReadOnly] | None = None) -> AsyncIterator[Scene]:
+async def serving(
+    wrap: type[ReadOnly] | None = None, *, require_children: bool = True
+) -> AsyncIterator[Scene]:
     storage, store = Storage(), CountingStore(MemoryStore())
-    registry: Registry = StagingRegistry(StoredRegistry(store, foreign_urls=None), storage)
+    stored = StoredRegistry(store, foreign_urls=None, require_children=require_children)
+    registry: Registry = StagingRegistry(stored, storage)
     if wrap:
         registry = wrap(registry)
     app = asgi(
@@ -195,13 +198,13 @@ async def test_the_push_of_a_manifest_makes_blobs_of_uploads(scene: Scene) -> No
     assert scene.storage.claims == [{Digest.of(c): len(c) for c in (CONFIG, *layers)}]
 
 
-async def test_more_blobs_than_one_error_names_are_claimed_in_turns(scene: Scene) -> None:
-    """The registry stops to look after 50 that are missing."""
+async def test_more_blobs_than_one_error_names_are_claimed_at_once(scene: Scene) -> None:
+    """The registry stops to look after 50 that are missing, and a claim may take minutes."""
     layers = [b"layer %d" % number for number in range(120)]
     await scene.upload(CONFIG, *layers)
     answer = await scene.push(image_manifest(*layers))
     assert answer.status_code == 201, answer.text
-    assert 3 <= len(scene.storage.claims) <= 5
+    assert len(scene.storage.claims) == 1
 
 
 async def test_a_blob_that_nobody_has_uploaded_is_missing_as_usual(scene: Scene) -> None:
@@ -225,6 +228,20 @@ async def test_children_that_an_index_lacks_are_not_looked_for(scene: Scene) -> 
     index = image_index(image_manifest(CONTENT))
     assert_error(await scene.push(index), 400, "MANIFEST_BLOB_UNKNOWN")
     assert scene.storage.claims == []
+
+
+@pytest.mark.parametrize("require_children", [True, False])
+async def test_blobs_that_an_index_lists_are_claimed(*, require_children: bool) -> None:
+    """BuildKit's caches are such indexes; whether what they list has to be there, or not."""
+    cache = descriptor(CONFIG, "application/vnd.buildkit.cacheconfig.v0")
+    layer = descriptor(CONTENT, f"{LAYER}.tar")
+    index = image_index(manifests=[layer, cache])
+    async with serving(require_children=require_children) as scene:
+        await scene.upload(CONFIG, CONTENT)
+        answer = await scene.push(index)
+        assert answer.status_code == 201, answer.text
+        assert await scene.head(agent=DOCKER) == 200
+        assert await scene.head(CONFIG, agent=DOCKER) == 200
 
 
 async def test_a_layer_that_need_not_be_there_is_claimed_all_the_same(scene: Scene) -> None:
@@ -263,9 +280,13 @@ async def test_what_is_not_hashed_yet_is_429_until_it_is(scene: Scene) -> None:
         answer = await scene.push(image_manifest(CONTENT))
         assert answer.status_code == status
         assert answer.headers.get("Retry-After") == ("1" if status == 429 else None)
+
+
+async def test_a_blob_that_is_not_hashed_yet_is_missing_until_it_is(scene: Scene) -> None:
+    """Clients look for a blob before they upload it; containerd gives up after five times 429."""
     await scene.upload(b"x")
     scene.storage.busy = [True]
-    assert [await scene.head(b"x"), await scene.head(b"x")] == [429, 200]
+    assert [await scene.head(b"x"), await scene.head(b"x")] == [404, 200]
 
 
 async def test_nothing_is_claimed_where_nothing_is_missing(scene: Scene) -> None:
@@ -311,22 +332,24 @@ SETTINGS = Settings(AzureStorage("unused"), "a secret for tests, which is long e
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "settings, staging",
     [
-        replace(SETTINGS, direct_upload=False),
-        replace(SETTINGS, redirect=False),
-        replace(SETTINGS, require_blobs=False),
+        (replace(SETTINGS, direct_upload=False), 204),
+        (replace(SETTINGS, redirect=False), 204),
+        (replace(SETTINGS, require_blobs=False), 200),
     ],
     ids=["off", "without redirects", "without validation"],
 )
-async def test_where_it_is_off_all_bytes_go_to_the_registry(settings: Settings) -> None:
-    """Staging is off as well, and a missing blob costs nothing more."""
+async def test_where_it_is_off_clients_upload_to_the_registry(
+    settings: Settings, staging: int
+) -> None:
+    """A missing blob costs nothing more. Staging is off as well where clients cannot use it."""
     store = CountingStore(StagingMemory())
     async with client_of(build_application(settings, build_registry(settings, store))) as client:
         scene = Scene(Wire(client, "a", set), Storage(), store)
         location = (await scene.begin()).headers["Location"]
         assert location.startswith("http://registry.test/")
-        assert (await client.get(f"{location}&staging=1")).status_code == 204
+        assert (await client.get(f"{location}&staging=1")).status_code == staging
         store.take()
         assert await scene.head() == 404
     assert store.take() == ["head"]
@@ -339,6 +362,23 @@ async def test_it_is_on_where_clients_are_redirected() -> None:
         assert (await scene.begin()).headers["Location"].startswith("memory:")
         location = (await scene.begin(agent=DOCKER)).headers["Location"]
         assert (await client.get(f"{location}&staging=1")).status_code == 200
+
+
+async def test_a_read_that_finds_other_blobs_makes_them_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They are hashed once: a client looks for one blob after another, and uploads each."""
+    caplog.set_level(logging.INFO, audit_log.name)
+    store = CountingStore(StagingMemory())
+    async with client_of(build_application(SETTINGS, build_registry(SETTINGS, store))) as client:
+        scene = Scene(Wire(client, "a", set), Storage(), store)
+        await put_block(store, (await scene.begin()).headers["Location"], CONFIG)
+        store.take()
+        assert await scene.head() == 404
+        assert store.take()[-1] == "delete", "the blob is not looked up again"
+        assert await scene.head(CONFIG, agent=DOCKER) == 200
+    [line] = [text for text in caplog.messages if text.startswith("audit ")]
+    assert json.loads(line.removeprefix("audit "))["digest"] == str(Digest.of(CONFIG))
 
 
 async def test_a_read_only_registry_claims_nothing() -> None:

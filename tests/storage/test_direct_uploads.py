@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
+from typing import Any
 
 import pytest
 
+from registry_core.object_store.interface import StoredRange
 from registry_core.object_store.memory import MemoryStore
+from registry_core.registry import ClaimUnfinished
 from registry_core.spec.digest import SHA512, Digest
-from registry_core.spec.errors import BlobUnknown, TooManyRequests
+from registry_core.spec.errors import BlobUnknown
 from registry_core.storage import direct_uploads, ranged_reads, staged_commit
 from registry_core.storage.direct_uploads import LIFETIME_SECONDS, began, new_upload_id
 from registry_core.storage.layout import Layout
@@ -105,7 +109,33 @@ async def test_a_digest_is_found_without_its_size(
 ) -> None:
     digest = await put_direct(registry, memory, ONE)
     await put_direct(registry, memory, OTHER + b"!")
-    assert await registry.claim_direct_uploads("repository", {digest: None}) == {digest}
+    assert digest in await registry.claim_direct_uploads("repository", {digest: None})
+
+
+async def test_without_a_size_whatever_has_to_be_hashed_becomes_a_blob(
+    registry: StoredRegistry, memory: StagingMemory, store: CountingStore
+) -> None:
+    """The next blob that the client looks for costs one listing, and hashes nothing again."""
+    for content in (ONE, OTHER, ONE):
+        await put_direct(registry, memory, content)
+    absent = Digest.of(b"nobody has this")
+    made = await registry.claim_direct_uploads("repository", {absent: None})
+    assert made == {Digest.of(ONE), Digest.of(OTHER)}
+    assert await has(registry, ONE)
+    assert await has(registry, OTHER)
+    store.calls.clear()
+    assert not await registry.claim_direct_uploads("repository", {absent: None})
+    assert [name for name, _ in store.calls] == ["list_page"]
+
+
+async def test_a_search_by_sha512_leaves_the_uploads_that_it_does_not_find(
+    registry: StoredRegistry, memory: StagingMemory
+) -> None:
+    """Their manifests want them by sha256, as a rule."""
+    digest = await put_direct(registry, memory, ONE)
+    absent = Digest.of(b"nobody has this", SHA512)
+    assert not await registry.claim_direct_uploads("repository", {absent: None})
+    assert await registry.claim_direct_uploads("repository", wanted(ONE)) == {digest}
 
 
 async def test_a_sha512_is_found(registry: StoredRegistry, memory: StagingMemory) -> None:
@@ -186,6 +216,21 @@ async def test_what_a_claim_looks_at_is_bounded(
     assert len([call for call in store.calls if call[0] == "uncommitted_blocks"]) == 10
 
 
+async def test_a_claim_without_sizes_takes_the_latest_uploads(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs some calls for each, and clients look for each blob before they upload it."""
+    monkeypatch.setattr(direct_uploads, "MOST_WITHOUT_SIZE", 2)
+    clock = Clock(1_800_000_000)
+    registry = StoredRegistry(memory, now=clock)
+    contents = [ONE + bytes([number]) for number in range(5)]
+    for content in contents:
+        await put_direct(registry, memory, content)
+        clock.pass_by(1)
+    await registry.claim_direct_uploads("repository", {Digest.of(OTHER): None})
+    assert [await has(registry, content) for content in contents] == [False] * 3 + [True] * 2
+
+
 async def test_an_upload_has_one_block(registry: StoredRegistry, memory: StagingMemory) -> None:
     """More is not what the clients of direct uploads send; hashing it would cost many calls."""
     upload = await registry.start_direct_upload("repository")
@@ -239,14 +284,46 @@ async def test_hashing_goes_on_with_the_next_request(
     await put_direct(registry, memory, ONE)
     await put_direct(registry, memory, OTHER)
     for _ in range(2):
-        with pytest.raises(TooManyRequests) as refused:
+        with pytest.raises(ClaimUnfinished) as refused:
             await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))
         assert refused.value.headers["Retry-After"] == "1"
+        assert not refused.value.claimed
         registry = StoredRegistry(memory, hash_seconds=0)  # another instance
     assert len(await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))) == 2
     assert await has(registry, ONE)
     assert await has(registry, OTHER)
     assert not uploads(memory)
+
+
+async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged_reads, "RANGE", 8)
+    registry = StoredRegistry(memory, hash_seconds=0)
+    short = await put_direct(registry, memory, b"short")
+    await put_direct(registry, memory, ONE)
+    with pytest.raises(ClaimUnfinished) as refused:
+        await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
+    assert refused.value.claimed == {short}
+    assert await has(registry, b"short")
+
+
+class _Slow(StagingMemory):
+    """A memory store that takes a while to be read."""
+
+    async def get_range(self, *args: Any, **options: Any) -> StoredRange:
+        await asyncio.sleep(0.01)
+        return await super().get_range(*args, **options)
+
+
+async def test_content_is_hashed_once_however_many_look_for_it_at_the_same_time() -> None:
+    """A client looks for each blob before it uploads it: several at a time."""
+    store = CountingStore(_Slow())
+    registry = StoredRegistry(store)
+    digest = await put_direct(registry, store, ONE)
+    looks = [registry.claim_direct_uploads("repository", wanted(ONE)) for _ in range(5)]
+    assert await asyncio.gather(*looks) == [{digest}] * 5
+    assert [name for name, _ in store.calls].count("get_range") == 1
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from registry_core.globs import TagGlobs
 from registry_core.registry import Registry
 from registry_core.spec.staging import Staging
 from registry_core.storage.stored_registry import StoredRegistry
 from registry_core.wrappers import Delegating
-from tests.contracts.registry import Carried, PutBlocks, RegistryContract, Snapshot
+from tests.contracts.registry import IMMUTABLE, Carried, PutBlocks, RegistryContract, Snapshot
 from tests.support import staging as blocks_of
 from tests.support.staging import StagingMemory
 
@@ -41,10 +42,11 @@ def carried() -> Carried:
 class TestStoredRegistry(RegistryContract):
     @pytest.fixture
     def registry(self, memory: StagingMemory) -> Registry:
-        return StoredRegistry(memory)
+        return StoredRegistry(memory, immutable_tags=TagGlobs.parse(IMMUTABLE))
 
 
 class TestWrapped(RegistryContract):
     @pytest.fixture
     def registry(self, memory: StagingMemory) -> Registry:
-        return Delegating(StoredRegistry(memory)).for_caller("alice")
+        inner = StoredRegistry(memory, immutable_tags=TagGlobs.parse(IMMUTABLE))
+        return Delegating(inner).for_caller("alice")

@@ -68,6 +68,17 @@ async def test_nothing_of_a_finished_upload_is_left(
     assert not [path for path in (*memory.objects, *memory.staged) if "_uploads/" in path]
 
 
+async def test_nothing_of_a_cancelled_upload_is_left(
+    registry: StoredRegistry, memory: StagingMemory
+) -> None:
+    """Storage would keep its blocks for a week."""
+    upload = await staged(registry, memory, BLOCKS)
+    await registry.cancel_upload(upload)
+    assert not [path for path in (*memory.objects, *memory.staged) if "_uploads/" in path]
+    with pytest.raises(BlobUploadUnknown):
+        await registry.finish_staged_upload(upload, DIGEST, len(BLOCKS))
+
+
 async def test_an_upload_that_is_finished_again_succeeds_again(
     registry: StoredRegistry, memory: StagingMemory
 ) -> None:
@@ -284,6 +295,22 @@ async def test_a_machine_that_cannot_export_hashes_goes_on_to_the_end(
     monkeypatch.setattr("registry_core.spec.hash_state.available", lambda: False)
     upload = await staged(slow, memory, BLOCKS)
     assert await finish(slow, upload, 3) == 0
+
+
+async def test_what_has_taken_the_time_of_a_request_is_copied_by_the_next_one(
+    slow: StoredRegistry,
+    memory: StagingMemory,
+    store: CountingStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clients wait for 30 s only, and large content takes some of them to be copied."""
+    monkeypatch.setattr(staged_content, "_SLOW_TO_COPY", len(CONTENT) - 1)
+    upload = await staged(slow, memory, BLOCKS)
+    assert await finish(slow, upload, 3) == len(CONTENT) // 4
+    names = [name for name, _ in store.calls]
+    last = len(names) - names[::-1].index("commit")
+    assert "copy" in names[last:]
+    assert "get_range" not in names[last:]
 
 
 async def test_what_finishing_costs(

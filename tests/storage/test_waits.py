@@ -13,11 +13,14 @@ import pytest
 from registry_core.app import RegistryApp
 from registry_core.config import AzureStorage, Settings
 from registry_core.globs import TagGlobs
+from registry_core.object_store.interface import ObjectStore
 from registry_core.object_store.memory import MemoryStore
 from registry_core.spec.digest import Digest
+from registry_core.spec.staging import Staging
 from registry_core.storage import ingest
 from tests.support.content import CONFIG, descriptor, image_index, image_manifest, random_bytes
 from tests.support.rounds import Rounds, counting_rounds
+from tests.support.staging import StagingMemory, put_block
 from tests.support.wire import Wire
 
 SECRET = "a secret for tests, long enough"
@@ -25,6 +28,7 @@ LAYER = b"a small layer"
 MANIFEST = image_manifest(LAYER)
 BLOCK = 64 * 2**10
 LARGE = random_bytes(2 * BLOCK)
+CONTAINERD = {"User-Agent": "containerd/2.2.0"}
 REFERRER = image_manifest(
     subject=descriptor(MANIFEST, "application/vnd.oci.image.manifest.v1+json")
 )
@@ -213,3 +217,47 @@ def test_an_index_of_manifests_of_another_instance(rounds: Rounds) -> None:
     media_type = "application/vnd.oci.image.index.v1+json"
     pushed = new_instance(rounds).put_manifest("multi", image_index(MANIFEST), media_type)
     assert rounds.of(pushed) == 6
+
+
+@pytest.fixture
+def staging_rounds() -> Iterator[Rounds]:
+    """Clients can write to storage by themselves."""
+    with counting_rounds(StagingMemory()) as rounds:
+        yield rounds
+
+
+async def put_directly(wire: Wire, store: ObjectStore, *contents: bytes) -> None:
+    for content in contents:
+        await put_block(store, await wire.start(), content)
+
+
+def test_uploads_that_their_manifest_claims(staging_rounds: Rounds) -> None:
+    """Those of a manifest are looked at, hashed and published two at a time."""
+    rounds, layers = staging_rounds, [b"one layer", b"another layer", b"a third"]
+    wire = new_instance(rounds)
+    wire.client.headers.update(CONTAINERD)
+    assert rounds.of(wire.start()) == 0
+    head = wire.client.head(f"{wire.base}/blobs/{Digest.of(b'absent')}")
+    assert rounds.of(head) == 2
+    rounds.run(put_directly(wire, rounds.store, CONFIG, *layers))
+    waits = rounds.of(wire.put_manifest("v1", image_manifest(*layers)))
+    assert waits == 1 + 1 + 1 + 2 * 6 + 5
+
+
+def test_a_staged_upload(staging_rounds: Rounds) -> None:
+    """Its end: commit, look, one read for 8 MiB, copy, link, deletion."""
+    rounds = staging_rounds
+    wire = new_instance(rounds)
+    locations: list[str] = []
+
+    async def stage() -> None:
+        locations.append(await wire.start())
+        answer = await wire.client.get(f"{locations[-1]}&staging=1")
+        await put_block(rounds.store, Staging.parse(answer.content).block_url(0), LAYER)
+
+    async def finish() -> None:
+        answer = await wire.client.put(f"{locations[-1]}&digest={Digest.of(LAYER)}&blocks=1")
+        assert answer.status_code == 201, answer.text
+
+    assert rounds.of(stage()) == 1, "the block's own"
+    assert rounds.of(finish()) == 6

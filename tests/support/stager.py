@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
-from registry_core.registry import DirectUpload, Registry, Upload
+from registry_core.registry import ClaimUnfinished, DirectUpload, Registry, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import DigestInvalid, TooManyRequests
@@ -38,10 +38,9 @@ class Storage:
         assert url.startswith(self.host)
         self.content[url.split("/")[3].partition("?")[0]] = content
 
-    def work(self) -> None:
-        """:raises TooManyRequests: the content is not hashed yet."""
-        if self.busy and self.busy.pop(0):
-            raise TooManyRequests("still checked; send it again", headers={"Retry-After": "1"})
+    def is_busy(self) -> bool:
+        """Return whether the content that is looked at is not hashed yet."""
+        return bool(self.busy) and self.busy.pop(0)
 
 
 class StagingRegistry(Delegating):
@@ -59,7 +58,8 @@ class StagingRegistry(Delegating):
         return Staging(url, datetime(2026, 11, 28, 15, 0, tzinfo=UTC), "0123456789abcdef")
 
     async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
-        self.storage.work()
+        if self.storage.is_busy():
+            raise TooManyRequests("still checked; send it again", headers={"Retry-After": "1"})
         content = self.storage.content[upload.id]
         if Digest.of(content) != digest:
             raise DigestInvalid("the content has another digest")
@@ -74,13 +74,14 @@ class StagingRegistry(Delegating):
         self, repository: str, wanted: Mapping[Digest, int | None]
     ) -> Collection[Digest]:
         self.storage.claims.append(dict(wanted))
-        found = []
+        found: list[Digest] = []
         for upload_id, content in list(self.storage.content.items()):
             digest = Digest.of(content)
             size = wanted.get(digest, -1)
             is_own = self.storage.owners.get(upload_id) == self.caller
             if is_own and size in (None, len(content)):
-                self.storage.work()
+                if self.storage.is_busy():
+                    raise ClaimUnfinished(found)
                 await push_blob(self.inner, repository, self.storage.content.pop(upload_id))
                 found.append(digest)
         return found

@@ -1,5 +1,6 @@
 """Copies between registries, layouts and archives: what arrives is what was there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,19 @@ async def test_a_layout_that_is_copied_to_again_gets_nothing_new(
             target = Place(layout, "", "layout")
             report = await copy_manifest(source, "v1", target, ["v1"], REFERRERS)
         assert report.changed is is_new
+
+
+async def test_a_blob_that_is_incomplete_in_a_layout_is_copied_again(
+    registry: StoredRegistry, tmp_path: Path
+) -> None:
+    """As other tools leave it when they are cut off."""
+    blob = tmp_path / "layout/blobs/sha256" / Digest.of(LAYERS[2]).hex
+    for _ in range(2):
+        async with open_target("oci", tmp_path / "layout") as layout:
+            source = Place(registry, "app", "registry")
+            await copy_manifest(source, "v1", Place(layout, "", "layout"), ["v1"])
+        assert blob.read_bytes() == LAYERS[2]
+        os.truncate(blob, 1000)
 
 
 async def test_one_platform_of_an_archive_is_copied(

@@ -221,7 +221,7 @@ async def test_an_archive_is_copied_to_a_layout_and_back(tmp_path: Path) -> None
         assert (await source.select("app:v1")).digest == digest
 
 
-WRONG = image_config(TWO, ONE)
+WRONG = image_config(TWO, TWO)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +105,16 @@ def test_what_is_not_a_location_is_refused_with_a_reason(text: str, said: str) -
         parse_location(text)
     assert said in str(error.value)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize("parse", [parse_location, parse_registry_root])
+@pytest.mark.parametrize("scheme", ["", "docker://", "https://"])
+def test_a_password_in_a_location_is_refused_and_not_repeated(
+    parse: Callable[[str], object], scheme: str
+) -> None:
+    with pytest.raises(LocationInvalid, match="no user name and password") as error:
+        parse(f"{scheme}alice:secret@registry.example.com/app")
+    assert "secret" not in str(error.value)
 
 
 NAMES = st.from_regex(NAME, fullmatch=True).filter(lambda name: len(name) < 200)

@@ -222,6 +222,17 @@ async def test_a_full_name_is_written_as_it_is(target: OciLayoutTarget, folder: 
     assert (await target.select("app:v1")).digest == IMAGE.digest
 
 
+async def test_a_tag_is_there_if_it_is_written_like_that(target: OciLayoutTarget) -> None:
+    """Others, such as skopeo, find a manifest by the name as it is written only."""
+    await target.push_manifest("", IMAGE, ["registry.example.com/app:v1"])
+    with pytest.raises(ManifestUnknown, match="no manifest named 'v1'"):
+        await target.resolve_manifest("", "v1")
+    await target.push_manifest("", IMAGE, ["v1"], Precondition.parse(None, "*"))
+
+    for name in ("v1", "registry.example.com/app:v1"):
+        assert await target.resolve_manifest("", name) == IMAGE.descriptor
+
+
 async def test_a_name_that_is_not_valid_is_refused(target: OciLayoutTarget, folder: Path) -> None:
     with pytest.raises(TagInvalid):
         await target.push_manifest("", IMAGE, ["not a tag"])

@@ -221,6 +221,20 @@ async def test_an_expired_token_is_not_accepted_for_ever(registry: Guarded) -> N
     assert (await newer.finish(location, DIGEST, LAYER[3:])).status_code == 201
 
 
+async def test_an_upload_that_is_staged_outlives_its_token(registry: Guarded) -> None:
+    """Its bytes go to storage, so the registry has seen none. In memory there is no staging."""
+    writer = registry.granted("a")
+    location = await writer.start()
+    registry.clock.pass_by(LONGEST_PUSH - 1)
+    assert (await writer.client.get(f"{location}&staging=1")).status_code == 204
+    finish = f"{location}&digest={DIGEST}&blocks=1"
+    assert_error(await writer.client.put(finish), 404, "BLOB_UPLOAD_UNKNOWN")
+    assert_error(await writer.client.get(location), 401, "UNAUTHORIZED")
+    registry.clock.pass_by(2)
+    assert_error(await writer.client.get(f"{location}&staging=1"), 401, "UNAUTHORIZED")
+    assert_error(await writer.client.put(finish), 401, "UNAUTHORIZED")
+
+
 @pytest.mark.parametrize("minutes", [0, 10])
 async def test_nobody_else_can_continue_an_upload(registry: Guarded, minutes: float) -> None:
     """Even if they may push there and have its state."""

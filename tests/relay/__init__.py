@@ -1,0 +1,1 @@
+"""The relay, over a registry that the tests script, and over our own."""

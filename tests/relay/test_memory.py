@@ -1,0 +1,73 @@
+"""What the relay keeps in memory between the requests of uploads is bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry_core.relay import table
+from registry_core.relay.memory import KEPT
+
+from .relaying import MIB, RunningRelay
+from .scripted_registry import ScriptedRegistry, digest_of
+
+pytestmark = pytest.mark.anyio
+
+WAITING = bytes(7 * MIB)
+
+
+async def test_uploads_that_wait_are_sent_on_where_they_are_many(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """Those that fit stay in memory until their last request."""
+    locations = [await relay.begin() for _ in range(6)]
+    for location in locations:
+        await relay.patch(location, WAITING)
+
+    assert relay.pusher._memory.kept == 4 * len(WAITING) <= KEPT
+    assert registry.operations.count("GET staging") == 2
+    for location in locations:
+        registry.blocks.clear()  # that test registry has storage for one upload at a time
+        registry.blocks["block"] = WAITING
+        assert (await relay.finish(location, digest_of(WAITING))).status_code == 201
+    assert relay.pusher._memory.kept == 0
+
+
+async def test_the_rest_of_a_large_upload_is_sent_on_where_uploads_are_many(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """What has not filled a block becomes a short one."""
+    large = await relay.begin()
+    await relay.patch(large, bytes(9 * MIB))
+    for _ in range(4):
+        await relay.patch(await relay.begin(), WAITING)
+    await relay.patch(large, bytes(6 * MIB))
+
+    assert sorted(map(len, registry.blocks.values()))[-2:] == [7 * MIB, 8 * MIB]
+
+
+async def test_uploads_that_are_given_up_free_their_memory(relay: RunningRelay) -> None:
+    location = await relay.begin()
+    await relay.patch(location, WAITING)
+    await relay.http.delete(location)
+
+    assert relay.pusher._memory.kept == 0
+
+
+async def test_the_oldest_upload_ends_where_there_are_too_many(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MOST", 2)
+    first, second, _third = [await relay.begin() for _ in range(3)]
+
+    assert (await relay.http.get(first)).status_code == 404
+    assert (await relay.http.get(second)).status_code == 204
+
+
+async def test_an_upload_that_waits_too_long_ends(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = await relay.begin()
+    monkeypatch.setattr(table, "IDLE", -1.0)
+    await relay.begin()
+
+    assert (await relay.http.get(waiting)).status_code == 404
