@@ -45,7 +45,6 @@ class Authentication:
         # The challenge to answer: its scheme in lower case, and the token service of Bearer.
         self._scheme = ""
         self._service: TokenService | None = None
-        self._is_anonymous = options.credentials is None
 
     async def authorize(self, access: Access) -> Authorization | None:
         """Return the header for a request that needs ``access``; None before any challenge.
@@ -56,7 +55,6 @@ class Authentication:
         if not self._scheme:
             return None
         login = await self._login(access)
-        self._is_anonymous = login is None
         if isinstance(login, RegistryToken):
             self._check_encryption(self._registry)
             return Authorization(basic_authorization(login))
@@ -95,16 +93,6 @@ class Authentication:
         self._tokens.drop(used.token)
         self._learn(challenge, answer)
         return wanted if not (used.is_new and access.covers(wanted)) else None
-
-    def explain(self, refusal: Unauthorized) -> Unauthorized:
-        """Return the registry's final 401, saying which login was used."""
-        authority = self._registry.authority
-        said = refusal.message
-        if self._is_anonymous:
-            text = f"{said}; there is no login for {authority}: log in to it first"
-        else:
-            text = f"{said}; the login for {authority} is not valid there, or does not allow this"
-        return Unauthorized(text, status=refusal.status, received=refusal.received)
 
     async def close(self) -> None:
         """Cancel requests for tokens under way."""

@@ -13,7 +13,7 @@ from yarl import URL
 
 from ..spec import routes
 from ..spec.endpoints import Endpoint
-from ..spec.errors import RegistryError, Unauthorized, Unavailable
+from ..spec.errors import RegistryError, Unavailable
 from ..spec.scopes import Scope
 from .access import Access
 from .answers import Answer
@@ -128,7 +128,7 @@ class Session:
         )
         try:
             if answer.status not in ok:
-                raise await self._error_of(answer)
+                raise await _error_of(answer)
             yield answer
         finally:
             answer.release()
@@ -209,19 +209,6 @@ class Session:
             can_send=lambda: True,
         )
 
-    async def _error_of(self, answer: Answer) -> RegistryError:
-        """Return the error that an answer is."""
-        try:
-            content = await answer.read(_MAX_ERROR_BYTES)
-        except Unavailable:
-            content = b""
-        error = RegistryError.parse(answer.status, content)
-        if wait := answer.headers.get("Retry-After"):
-            error.headers = {"Retry-After": wait}
-        if isinstance(error, Unauthorized) and answer.origin == self._registry:
-            return self._authentication.explain(error)
-        return error
-
 
 def _scopes_of(method: str, target: Endpoint | str, url: URL) -> Sequence[Scope]:
     """Return what a token must allow, as far as it is known before the registry is asked."""
@@ -231,3 +218,15 @@ def _scopes_of(method: str, target: Endpoint | str, url: URL) -> Sequence[Scope]
     except RegistryError:
         return ()  # a URL of the registry's own making: its challenge names the scopes
     return (*target.scopes, *target.optional_scopes)
+
+
+async def _error_of(answer: Answer) -> RegistryError:
+    """Return the error that an answer is."""
+    try:
+        content = await answer.read(_MAX_ERROR_BYTES)
+    except Unavailable:
+        content = b""
+    error = RegistryError.parse(answer.status, content)
+    if wait := answer.headers.get("Retry-After"):
+        error.headers = {"Retry-After": wait}
+    return error

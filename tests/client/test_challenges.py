@@ -378,19 +378,6 @@ async def test_basic_is_sent_only_after_a_challenge() -> None:
     assert registry.authorizations == ["", ALICE_HEADER, ALICE_HEADER]
 
 
-@pytest.mark.parametrize(
-    "login,text", [(None, "there is no login for 127"), (ALICE, "the login for 127.* is not valid")]
-)
-async def test_a_refusal_says_which_login_was_used(
-    issuer: Peer, login: Login | None, text: str
-) -> None:
-    answers = challenging(lambda: bearer(issuer.url), lambda _: False)
-    async with peer(answers) as registry, session(registry.url, login) as client:
-        with pytest.raises(Unauthorized, match=f"authentication required; {text}") as raised:
-            await fetch(client, "GET", PULL_A)
-    assert raised.value.errors[0].message == "authentication required"
-
-
 async def test_a_wrong_password_is_sent_once() -> None:
     challenge = {"WWW-Authenticate": 'Basic realm="r"'}
     async with (
