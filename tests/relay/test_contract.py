@@ -64,7 +64,5 @@ async def registry(server: Served, memory: ServedStore) -> AsyncIterator[Registr
         yield client.for_caller("alice")
 
 
-class TestThroughTheRelay(
-    Blobs, Manifests, Preconditions, Deletions, Listings, Referrers, Uploads
-):
+class TestThroughTheRelay(Blobs, Manifests, Preconditions, Deletions, Listings, Referrers, Uploads):
     """In memory, with storage that clients can stage blocks in."""
