@@ -62,6 +62,9 @@ examples:
 """
 
 
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1")
+
+
 def add_copy(commands: Commands) -> None:
     """Add the `copy` command with its options."""
     parser = commands.add_parser(
@@ -176,7 +179,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _print(arguments: argparse.Namespace, copied: Copied) -> None:
     from .copy_report import failures, line_of_bytes, render
-    from .places import STANDARD_STREAM
 
     report = copied.report
     if arguments.json:
@@ -185,7 +187,7 @@ def _print(arguments: argparse.Namespace, copied: Copied) -> None:
         text = render(report, arguments.target, copied.digest)
         text += f"\n{line_of_bytes(report)}" if arguments.imports else ""
     # The archive itself may have gone to standard output.
-    is_taken = getattr(arguments.target, "path", "") == STANDARD_STREAM
+    is_taken = getattr(arguments.target, "path", "") in _STANDARD_OUTPUT
     print(text, file=sys.stderr if is_taken else sys.stdout)
     for line in failures(report, arguments.target):
         print_problem(line)

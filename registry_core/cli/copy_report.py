@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ..maintenance.walk import Progress
 from ..spec.digest import Digest
 from ..transfer.locations import Location
-from ..transfer.progress import CopyProgress, ignore_progress
+from ..transfer.progress import CopyProgress
 from ..transfer.report import NOTHING, Amount, CopyReport, Outcome
 from ..transfer.sync import EntryReport
 from .options import printable
@@ -29,7 +29,7 @@ _MOVED = frozenset({Outcome.COPIED, Outcome.FETCHED})
 def show_copies(*, quiet: bool) -> Iterator[Callable[[str, CopyProgress], None]]:
     """Return a context whose value shows progress, of what the text names."""
     if quiet:
-        yield lambda _, progress: ignore_progress(progress)
+        yield lambda _stage, _progress: None
         return
     with show_progress() as show:
 

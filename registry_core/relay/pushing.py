@@ -31,6 +31,7 @@ from .upstream import Answered, Refused
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_SIZE = 19  # characters
 _USER_AGENT = f"{default_user_agent()} (relay)"
 
 
@@ -72,7 +73,7 @@ class Pusher:
     async def append(self, call: Call, endpoint: e.AppendUpload) -> Response:
         body, headers = PushedBody.of(call.request), self._headers(call)
         async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
-            _check_start(call, upload, body)
+            _check_start(call, upload, endpoint, body)
             try:
                 await upload.append(body, headers)
             except BaseException as error:
@@ -84,8 +85,11 @@ class Pusher:
         if endpoint.digest is None:
             raise DigestInvalid("the URL lacks the blob's digest; add digest=<algorithm>:<hex>")
         body, headers = PushedBody.of(call.request), self._headers(call)
+        before = self.table.finished(endpoint.repository, endpoint.upload_id, endpoint.digest)
+        if before is not None:
+            return self._forwarder.answer(before, call.base)
         async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
-            _check_start(call, upload, body)
+            _check_start(call, upload, endpoint, body)
             answer = await self._finish(upload, endpoint.digest, body, headers)
         return self._forwarder.answer(answer, call.base)
 
@@ -158,7 +162,7 @@ class Pusher:
             await self._give_up(upload, headers, error)
             raise
         if answer.status == HTTPStatus.CREATED:
-            await self.table.end(upload)
+            await self.table.finish(upload, digest, answer)
         elif not (answer.may_change and await upload.undo(body)):
             await self._give_up(upload, headers, None)
         return answer
@@ -180,10 +184,18 @@ class Pusher:
         return of_upload(call.request.headers.items(), _USER_AGENT)
 
 
-def _check_start(call: Call, upload: RelayedUpload, body: PushedBody) -> None:
-    """:raises RangeInvalid: the body does not begin where the upload ends."""
+def _check_start(
+    call: Call, upload: RelayedUpload, endpoint: e.UploadEndpoint, body: PushedBody
+) -> None:
+    """Check that a request continues the upload as it is, by its ``Content-Range`` and its URL.
+
+    :raises RangeInvalid: it does not; a repeated request would add its content twice.
+    """
+    state = endpoint.state
+    known = int(state) if state.isdecimal() and len(state) < _LONGEST_SIZE else None
     try:
-        upload.check_start(body)
+        upload.check_start(body.start)
+        upload.check_start(known)
     except RangeInvalid as error:
         error.headers = _progress_headers(call, upload)
         raise
@@ -194,7 +206,7 @@ def _progress(call: Call, upload: RelayedUpload, status: HTTPStatus) -> Response
 
 
 def _progress_headers(call: Call, upload: RelayedUpload) -> dict[str, str]:
-    endpoint = e.AppendUpload(upload.begun.repository, upload.id)
+    endpoint = e.AppendUpload(upload.begun.repository, upload.id, str(upload.size))
     return {
         "Location": f"{call.base}{routes.build(endpoint)}",
         "Range": upload_range(upload.size),

@@ -7,13 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from ..spec.digest import Digest
 from ..spec.errors import BlobUploadUnknown
 from .uploads import RelayedUpload
+from .upstream import Answered
 
 MOST = 1000
 """Uploads at a time; the one that has waited longest goes first."""
 IDLE = 3600.0
 """In seconds: how long an upload may wait for its next request."""
+
+
+FINISHED = 1000
+"""How many finished uploads are remembered, for clients that lost the answer."""
 
 
 @dataclass
@@ -27,6 +33,7 @@ class UploadTable:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._finished: dict[tuple[str, str, Digest], Answered] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -55,6 +62,17 @@ class UploadTable:
             finally:
                 if upload.id in self._entries:
                     self._entries[upload.id].used = time.monotonic()
+
+    async def finish(self, upload: RelayedUpload, digest: Digest, answer: Answered) -> None:
+        """Remove an upload that has become a blob, and remember the registry's answer."""
+        await self.end(upload)
+        self._finished[upload.begun.repository, upload.id, digest] = answer
+        if len(self._finished) > FINISHED:
+            del self._finished[next(iter(self._finished))]
+
+    def finished(self, repository: str, upload_id: str, digest: Digest) -> Answered | None:
+        """Return the answer to an upload that was finished a while ago; None if it was not."""
+        return self._finished.get((repository, upload_id, digest))
 
     async def end(self, upload: RelayedUpload) -> None:
         """Remove an upload and what it holds."""

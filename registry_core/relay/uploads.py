@@ -106,9 +106,9 @@ class RelayedUpload:
     _destination: Destination | None = None
     _kept: int = 0
 
-    def check_start(self, body: PushedBody) -> None:
-        """:raises RangeInvalid: the body does not begin where the upload ends."""
-        if body.start not in (None, self.size):
+    def check_start(self, start: int | None) -> None:
+        """:raises RangeInvalid: a part that begins at ``start``, if known, does not follow."""
+        if start not in (None, self.size):
             raise RangeInvalid(f"the upload has {self.size} bytes; the next piece starts there")
 
     async def append(self, body: PushedBody, headers: Headers) -> None:

@@ -100,11 +100,12 @@ class Running:
         yield requests
         requests += [Request(*found) for found in _REQUEST.findall(self.host.log()[before:])]
 
-    def uploads(self) -> list[str]:
-        """Return what there is of uploads, staged blocks included."""
+    def uploads(self, repository: str) -> list[str]:
+        """Return what there is of a repository's uploads, staged blocks included."""
         with container_client(self.azurite, self.container) as client:
             blobs = client.list_blobs(
-                name_starts_with=f"{Layout().base}_uploads/", include=["uncommittedblobs"]
+                name_starts_with=f"{Layout().base}_uploads/{repository}/",
+                include=["uncommittedblobs"],
             )
             return [blob.name for blob in blobs]
 

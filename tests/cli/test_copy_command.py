@@ -167,12 +167,13 @@ def test_a_docker_archive_names_the_image_that_was_copied(
         assert json.load(listed)[0]["RepoTags"] == [image]
 
 
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
 def test_an_archive_goes_to_standard_output_and_the_report_elsewhere(
-    source: Running, repository: str
+    path: str, source: Running, repository: str
 ) -> None:
     image = f"{source.push(repository, 'v1')}:v1"
     ran = subprocess.run(
-        [*COMMAND, "copy", image, "oci-archive:-"],
+        [*COMMAND, "copy", image, f"oci-archive:{path}"],
         env=environment({}),
         capture_output=True,
         check=True,

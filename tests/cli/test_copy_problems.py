@@ -150,13 +150,13 @@ def test_what_is_interrupted_leaves_no_tag_and_goes_on_where_it_stopped(
             text=True,
         ) as process:
             assert gated.half_sent.wait(60)
-            until(lambda: bool(target.uploads()))
+            until(lambda: bool(target.uploads(repository)))
             process.send_signal(how)
             out, err = process.communicate(timeout=60)
         assert out == ""
         if how is signal.SIGINT:
             assert (process.returncode, err) == (130, "registry: interrupted\n")
-            assert target.uploads() == []
+            assert target.uploads(repository) == []
         assert target.digest(repository) is None
         gated.gate.set()
         shell.run(*arguments)

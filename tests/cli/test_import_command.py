@@ -85,7 +85,7 @@ def test_or_refused_if_that_is_not_wanted(target: Running, repository: str, shel
         assert "cannot fetch" in said
         assert gated.requests[gated.large] <= 1
     assert target.digest(repository) is None
-    assert target.uploads() == []
+    assert target.uploads(repository) == []
 
 
 def test_a_dry_run_fetches_nothing(

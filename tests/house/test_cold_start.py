@@ -37,6 +37,7 @@ NEVER = (
     "jwt",
     "registry_core.__main__",
     "registry_core.cli",
+    "registry_core.relay",
     "registry_core.serve",
     "registry_core.maintenance",
     "registry_core.maintenance.retention",

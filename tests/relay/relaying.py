@@ -41,12 +41,18 @@ class RunningRelay:
         assert answer.status_code == 202, answer.text
         return answer.headers["location"]
 
-    async def patch(self, location: str, content: bytes, **headers: str) -> httpx.Response:
+    async def send(self, location: str, content: bytes) -> httpx.Response:
         """Send a part of an upload as docker does: in chunks, without a length."""
-        return await self.http.patch(location, content=in_pieces(content), headers=headers)
+        return await self.http.patch(location, content=in_pieces(content))
+
+    async def patch(self, location: str, content: bytes) -> str:
+        """Send a part, and return the upload's next URL."""
+        answer = await self.send(location, content)
+        assert answer.status_code == 202, answer.text
+        return answer.headers["location"]
 
     async def finish(self, location: str, digest: str, content: bytes = b"") -> httpx.Response:
-        return await self.http.put(location, params={"digest": digest}, content=content)
+        return await self.http.put(f"{location}&digest={digest}", content=content)
 
 
 async def in_pieces(content: bytes, size: int = 2**16) -> AsyncIterator[bytes]:

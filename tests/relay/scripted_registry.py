@@ -66,9 +66,11 @@ class ScriptedRegistry:
     blobs: dict[str, bytes] = field(default_factory=dict)
     block_seconds: float = 0.0
     """How long storage takes to answer a block that it has received."""
-    at_once: int = 0
-    most_at_once: int = 0
-    """The most blocks that were received and not answered yet."""
+    free_blocks: int | None = None
+    """How many blocks storage takes at once; it answers others when `may_answer` is set."""
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+    """The blocks that were received and are not answered yet."""
     _parts: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -98,10 +100,11 @@ class ScriptedRegistry:
     async def _stage(self, received: Received) -> web.Response:
         if hashlib.md5(received.body).digest() != _decoded(received.headers["Content-MD5"]):
             return web.Response(status=400)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.waiting += 1
         await asyncio.sleep(self.block_seconds)
-        self.at_once -= 1
+        if self.free_blocks is not None and len(self.blocks) >= self.free_blocks:
+            await self.may_answer.wait()
+        self.waiting -= 1
         self.blocks[received.query["blockid"]] = received.body
         return web.Response(status=201)
 

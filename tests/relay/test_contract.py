@@ -1,6 +1,6 @@
-"""The contract of registries holds through the relay, but for what it says about unfinished uploads.
+"""The contract of registries holds through the relay.
 
-These are the relay's own: they have no state that a client could lose or repeat.
+But for staging, which the relay does by itself; and what an unfinished upload leaves in storage.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import pytest
 
 from registry_core.client import ClientOptions, HttpRegistry
 from registry_core.registry import Registry
+from registry_core.spec.errors import BlobUploadUnknown
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.client.serving import QUICK, application
-from tests.contracts.registry import OVER_HTTP, Carried, Snapshot
+from tests.contracts.registry import IN_CHUNKS, Carried, Snapshot
 from tests.contracts.registry.blobs import Blobs
+from tests.contracts.registry.common import LARGE
 from tests.contracts.registry.deletions import Deletions
 from tests.contracts.registry.listings import Listings
 from tests.contracts.registry.manifests import Manifests
 from tests.contracts.registry.preconditions import Preconditions
 from tests.contracts.registry.referrers import Referrers
 from tests.contracts.registry.uploads import Uploads
+from tests.support.content import chunk
 from tests.support.served import Served
 from tests.support.served_storage import ServedStore
 
@@ -51,7 +54,7 @@ def snapshot(memory: ServedStore) -> Snapshot:
 
 @pytest.fixture
 def carried() -> Carried:
-    return OVER_HTTP
+    return IN_CHUNKS  # an upload that breaks off ends
 
 
 @pytest.fixture
@@ -66,3 +69,11 @@ async def registry(server: Served, memory: ServedStore) -> AsyncIterator[Registr
 
 class TestThroughTheRelay(Blobs, Manifests, Preconditions, Deletions, Listings, Referrers, Uploads):
     """In memory, with storage that clients can stage blocks in."""
+
+    async def test_a_cancelled_upload_is_gone(self, registry: Registry, snapshot: Snapshot) -> None:
+        """While it was there, it had committed nothing."""
+        upload = await registry.append_upload(await registry.start_upload("a"), chunk(LARGE))
+        await registry.cancel_upload(upload)
+        assert snapshot() == {}
+        with pytest.raises(BlobUploadUnknown):
+            await registry.get_upload(upload)

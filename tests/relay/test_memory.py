@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
 from registry_core.relay import table
-from registry_core.relay.memory import KEPT
+from registry_core.relay.memory import KEPT, RECEIVING
+from tests.support.eventually import eventually
 
 from .relaying import MIB, RunningRelay
 from .scripted_registry import ScriptedRegistry, digest_of
@@ -19,14 +23,12 @@ async def test_uploads_that_wait_are_sent_on_where_they_are_many(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
     """Those that fit stay in memory until their last request."""
-    locations = [await relay.begin() for _ in range(6)]
-    for location in locations:
-        await relay.patch(location, WAITING)
+    locations = [await relay.patch(await relay.begin(), WAITING) for _ in range(6)]
 
     assert relay.pusher._memory.kept == 4 * len(WAITING) <= KEPT
     assert registry.operations.count("GET staging") == 2
     for location in locations:
-        registry.blocks.clear()  # that test registry has storage for one upload at a time
+        registry.blocks.clear()  # it has storage for one upload at a time
         registry.blocks["block"] = WAITING
         assert (await relay.finish(location, digest_of(WAITING))).status_code == 201
     assert relay.pusher._memory.kept == 0
@@ -36,8 +38,7 @@ async def test_the_rest_of_a_large_upload_is_sent_on_where_uploads_are_many(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
     """What has not filled a block becomes a short one."""
-    large = await relay.begin()
-    await relay.patch(large, bytes(9 * MIB))
+    large = await relay.patch(await relay.begin(), bytes(9 * MIB))
     for _ in range(4):
         await relay.patch(await relay.begin(), WAITING)
     await relay.patch(large, bytes(6 * MIB))
@@ -46,8 +47,7 @@ async def test_the_rest_of_a_large_upload_is_sent_on_where_uploads_are_many(
 
 
 async def test_uploads_that_are_given_up_free_their_memory(relay: RunningRelay) -> None:
-    location = await relay.begin()
-    await relay.patch(location, WAITING)
+    location = await relay.patch(await relay.begin(), WAITING)
     await relay.http.delete(location)
 
     assert relay.pusher._memory.kept == 0
@@ -71,3 +71,27 @@ async def test_an_upload_that_waits_too_long_ends(
     await relay.begin()
 
     assert (await relay.http.get(waiting)).status_code == 404
+
+
+async def test_bodies_that_are_received_are_bounded(relay: RunningRelay) -> None:
+    """Others wait until one of them has ended."""
+    may_end = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"begun"
+        await may_end.wait()
+
+    locations = [await relay.begin() for _ in range(RECEIVING + 1)]
+    slow = [asyncio.ensure_future(relay.http.patch(each, content=body())) for each in locations[1:]]
+
+    async def all_begun() -> bool:
+        return relay.pusher._memory.receiving.locked()
+
+    await eventually(all_begun)
+    waiting = asyncio.ensure_future(relay.patch(locations[0], WAITING))
+    done, _ = await asyncio.wait({waiting}, timeout=0.5)
+    may_end.set()
+
+    assert not done
+    assert {answer.status_code for answer in await asyncio.gather(*slow)} == {202}
+    assert await waiting

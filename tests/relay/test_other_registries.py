@@ -20,8 +20,7 @@ async def test_without_staging_a_body_is_sent_as_it_came(
 ) -> None:
     """Whole, because registries differ in what they know of chunks; docker sends it so."""
     registry.staging = False
-    location = await relay.begin()
-    await relay.patch(location, LARGE)
+    location = await relay.patch(await relay.begin(), LARGE)
     finished = await relay.finish(location, digest_of(LARGE))
 
     assert (finished.status_code, registry.blobs) == (201, {digest_of(LARGE): LARGE})
@@ -49,7 +48,7 @@ async def test_what_the_registry_refuses_is_refused_by_the_relay(
     registry.staging = False
     error = {"errors": [{"code": "DENIED", "message": "the quota is used up"}]}
     registry.instead["PATCH"] = [web.json_response(error, status=403, headers={"X-Why": "quota"})]
-    refused = await relay.patch(await relay.begin(), LARGE)
+    refused = await relay.send(await relay.begin(), LARGE)
 
     assert (refused.status_code, refused.json()) == (403, error)
     assert refused.headers["x-why"] == "quota"
@@ -62,7 +61,7 @@ async def test_an_upload_that_moves_to_another_host_is_refused(
     registry.staging = False
     elsewhere = {"Location": "https://other.example.com/v2/team/app/blobs/uploads/1"}
     registry.instead["PATCH"] = [web.Response(status=202, headers=elsewhere)]
-    refused = await relay.patch(await relay.begin(), LARGE)
+    refused = await relay.send(await relay.begin(), LARGE)
 
     assert refused.status_code == 503
     assert "push without the relay" in refused.json()["errors"][0]["message"]

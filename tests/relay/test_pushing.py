@@ -28,9 +28,8 @@ async def test_a_small_blob_is_sent_in_one_request(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
     """In chunks, without a length, which costs a Functions host less."""
-    location = await relay.begin()
-    patched = await relay.patch(location, SMALL)
-    finished = await relay.finish(patched.headers["location"], digest_of(SMALL))
+    location = await relay.patch(await relay.begin(), SMALL)
+    finished = await relay.finish(location, digest_of(SMALL))
 
     assert finished.status_code == 201
     assert finished.headers["location"] == f"{relay.url}/v2/team/app/blobs/{digest_of(SMALL)}"
@@ -50,11 +49,10 @@ async def test_a_large_layer_goes_straight_to_storage(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
     """The registry gets none of its bytes, and storage none of the caller's credentials."""
-    location = await relay.begin()
-    patched = await relay.patch(location, LARGE)
-    finished = await relay.finish(patched.headers["location"], digest_of(LARGE))
+    location = await relay.patch(await relay.begin(), LARGE)
+    finished = await relay.finish(location, digest_of(LARGE))
 
-    assert (patched.status_code, finished.status_code) == (202, 201)
+    assert finished.status_code == 201
     assert registry.operations == ["POST", "GET staging", "PUT blocks"]
     assert registry.received("PUT blocks").body == b""
     assert registry.blobs == {digest_of(LARGE): LARGE}
@@ -68,8 +66,8 @@ async def test_a_large_layer_goes_straight_to_storage(
 
 async def test_the_answers_to_an_upload_have_what_clients_need(relay: RunningRelay) -> None:
     """``docker`` needs ``Range`` and ``Location``, others the id."""
-    location = await relay.begin()
-    patched = await relay.patch(location, LARGE)
+    patched = await relay.send(await relay.begin(), LARGE)
+    location = patched.headers["location"]
     status = await relay.http.get(location)
 
     for answer, code in ((patched, 202), (status, 204)):
@@ -99,13 +97,26 @@ async def test_several_patches_make_one_blob(
 
 async def test_a_part_that_does_not_follow_is_refused(relay: RunningRelay) -> None:
     """The answer says where the next one begins, and the upload goes on there."""
-    location = await relay.begin()
-    await relay.patch(location, b"12345")
+    location = await relay.patch(await relay.begin(), b"12345")
     refused = await relay.http.patch(location, content=b"8", headers={"Content-Range": "7-7"})
     finished = await relay.finish(location, digest_of(b"12345"))
 
     assert (refused.status_code, refused.headers["range"]) == (416, "0-4")
     assert finished.status_code == 201
+
+
+async def test_a_part_that_is_sent_twice_counts_once(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """As where a client has lost the answer: its URL says what the upload had before."""
+    first = await relay.begin()
+    location = await relay.patch(first, SMALL)
+    repeated = await relay.send(first, SMALL)
+    finished = [await relay.finish(location, digest_of(SMALL)) for _ in range(2)]
+
+    assert (repeated.status_code, repeated.headers["location"]) == (416, location)
+    assert [answer.status_code for answer in finished] == [201, 201]
+    assert registry.operations == ["POST", "PUT"]
 
 
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
@@ -148,7 +159,7 @@ async def test_a_mount_is_forwarded(relay: RunningRelay, registry: ScriptedRegis
 
 async def test_a_mount_that_is_not_possible_is_an_upload(relay: RunningRelay) -> None:
     location = await relay.begin(f"?mount={digest_of(SMALL)}&from=other")
-    await relay.patch(location, SMALL)
+    location = await relay.patch(location, SMALL)
 
     assert (await relay.finish(location, digest_of(SMALL))).status_code == 201
 
@@ -289,12 +300,21 @@ async def test_registries_take_the_relay_for_no_other_client(
 async def test_blocks_under_way_are_bounded_over_all_uploads(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
-    """Each of three uploads would have four."""
-    registry.block_seconds = 1.5
-    locations = [await relay.begin() for _ in range(3)]
-    answers = await asyncio.gather(
-        *(relay.http.patch(each, content=in_pieces(bytes(48 * MIB))) for each in locations)
-    )
+    """Each of three uploads would have four, and waits."""
+    registry.free_blocks = 3  # the first of each, which tries whether storage can be reached
+    pushes = [
+        asyncio.ensure_future(relay.patch(await relay.begin(), bytes(48 * MIB))) for _ in range(3)
+    ]
+    budget = relay.pusher._memory.in_flight
 
-    assert {answer.status_code for answer in answers} == {202}
-    assert registry.most_at_once == IN_FLIGHT // (8 * MIB)
+    async def full() -> bool:
+        return registry.waiting == IN_FLIGHT // (8 * MIB) and budget._turn.locked()
+
+    await eventually(full)
+    registry.may_answer.set()
+    await asyncio.gather(*pushes)
+
+    async def empty() -> bool:
+        return budget._used == 0
+
+    await eventually(empty)

@@ -12,6 +12,7 @@ from registry_core.config import AzureStorage, Settings
 from registry_core.serve.azurite import Azurite
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import ALL
+from registry_core.spec.staging import Staging
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import CONFIG, image_manifest, random_bytes
 from tests.support.storage_calls import Stack, counted
@@ -166,6 +167,20 @@ async def test_starting_an_upload_and_the_version_check_and_the_home_page_cost_n
     assert await stack.calls_of(wire.start()) == []
     assert await stack.calls_of(wire.client.get("/v2/")) == []
     assert await stack.calls_of(wire.client.get("/")) == []
+
+
+async def test_a_cancelled_upload(stack: Stack) -> None:
+    """Blocks that its client has staged are looked for, and dropped."""
+    wire = stack.new_instance()
+    location = await wire.start()
+    looked = ["delete", "uncommitted_blocks"]
+    assert await stack.calls_of(wire.client.delete(location)) == looked
+    location = await wire.start()
+    staging = Staging.parse((await wire.client.get(f"{location}&staging=1")).content)
+    async with httpx.AsyncClient() as storage:
+        (await storage.put(staging.block_url(0), content=LAYER)).raise_for_status()
+    dropped = [*looked, "put", "delete", "delete"]
+    assert await stack.calls_of(wire.client.delete(location)) == dropped
 
 
 async def test_a_list_of_200_tags(stack: Stack) -> None:
