@@ -21,7 +21,6 @@ from ..config import (
     BUILTIN_SIGNINGKEY,
     CONNECTION_STRING,
     CONTAINER,
-    DIRECT_UPLOAD,
     HTTP_SECRET,
     REDIRECT_DISABLE,
     ConfigError,
@@ -143,9 +142,6 @@ def default_settings(
     if azurite:
         needed[CONNECTION_STRING] = azurite.connection_string
         needed[CONTAINER] = "registry"
-        # Azurite answers a block without Content-MD5 only after it has computed a CRC64 of it in
-        # JavaScript. containerd waits 30 s for the answer: it would lose layers over a GiB.
-        needed[DIRECT_UPLOAD] = "off"
         if not local_only:
             needed[REDIRECT_DISABLE] = "true"
     return {name: value for name, value in needed.items() if name not in environ}

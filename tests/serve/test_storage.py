@@ -32,7 +32,6 @@ CONNECTION_STRING = "REGISTRY_STORAGE_AZURE_CONNECTIONSTRING"
 CONTAINER = "REGISTRY_STORAGE_AZURE_CONTAINER"
 SECRET = "REGISTRY_HTTP_SECRET"
 REDIRECT_DISABLE = "REGISTRY_STORAGE_REDIRECT_DISABLE"
-DIRECT_UPLOAD = "REGISTRY_STORAGE_DIRECTUPLOAD"
 
 
 def start(data: Path, **environment: str) -> RunningHost:
@@ -195,19 +194,6 @@ def test_clients_on_other_machines_are_not_redirected_to_azurite(tmp_path: Path)
     assert redirect_disable(local_only=False, **{REDIRECT_DISABLE: "false"}) is None
     configured = default_settings({}, data=tmp_path, azurite=None, local_only=False)
     assert configured.keys() == {SECRET}
-
-
-def test_clients_do_not_upload_to_the_servers_own_azurite(tmp_path: Path) -> None:
-    """It is too slow for clients that wait for 30 s; a storage that is configured may not be."""
-
-    def direct_upload(azurite: Azurite | None, **environ: str) -> str | None:
-        return default_settings(environ, data=tmp_path, azurite=azurite, local_only=True).get(
-            DIRECT_UPLOAD
-        )
-
-    assert direct_upload(Azurite(tmp_path)) == "off"
-    assert direct_upload(Azurite(tmp_path), **{DIRECT_UPLOAD: "auto"}) is None
-    assert direct_upload(None) is None
 
 
 @pytest.mark.parametrize(
