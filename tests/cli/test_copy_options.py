@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry_core.cli.main import main
-from registry_core.cli.registry_access import Access, Login, access_of_document
+from registry_core.cli.registry_access import AccessOptions, UserLogin, access_of_document
 from registry_core.cli.storage_commands import CommandFailed
 from registry_core.transfer.sync_document import RegistryAccess
 
@@ -130,10 +130,10 @@ def test_the_password_of_a_document_is_in_a_variable_or_a_file(tmp_path: Path) -
     file.write_text("secret\n")
     by_variable = RegistryAccess("alice", password_env="HUB")
     by_file = RegistryAccess("alice", password_file=str(file), tls_verify=False, parallel=2)
-    login = Login("alice", "secret")
-    assert access_of_document(by_variable, {"HUB": "secret"}) == Access(login)
-    assert access_of_document(by_file, {}) == Access(login, tls_verify=False, parallel=2)
-    assert "secret" not in repr(Access(login))
+    login = UserLogin("alice", "secret")
+    assert access_of_document(by_variable, {"HUB": "secret"}) == AccessOptions(login)
+    assert access_of_document(by_file, {}) == AccessOptions(login, tls_verify=False, parallel=2)
+    assert "secret" not in repr(AccessOptions(login))
 
 
 @pytest.mark.parametrize(
