@@ -16,6 +16,7 @@ from ..client.bodies import MakeBody, OneShot
 from ..client.connections import Connections
 from ..client.errors import AttemptFailed, PeerUnavailable
 from ..client.origins import Origin
+from ..spec.retry_after import parse_retry_after
 from .headers import Headers, of_answer
 
 _ANSWER_BYTES = 256 * 2**10
@@ -54,10 +55,10 @@ class Answered:
     @property
     def wanted_again_after(self) -> float | None:
         """The seconds after which the registry wants the same request again; None: it does not."""
-        text = self.header("retry-after") or ""
-        if self.status != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
+        seconds = parse_retry_after(self.header("retry-after"))
+        if self.status != HTTPStatus.TOO_MANY_REQUESTS or seconds is None:
             return None
-        return min(float(text), _LONGEST_DELAY)
+        return min(seconds, _LONGEST_DELAY)
 
     @property
     def may_change(self) -> bool:
