@@ -119,8 +119,8 @@ class Authentication:
     def _basic(self, login: Login | None) -> Authorization:
         if login is None:
             raise Unauthorized(
-                f"{self._registry} requires a login, and there is none for "
-                f"{self._registry.authority}; log in to it first"
+                f"{self._registry} requires a login; log in to "
+                f"{self._registry.authority} first"
             )
         self._check_encryption(self._registry)
         return Authorization(basic_authorization(login))

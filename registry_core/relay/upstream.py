@@ -97,7 +97,7 @@ class Upstream:
         :param target: a path with a query, percent-encoded.
         :param headers: their names in lower case.
         :param body: bytes are sent with their length; what makes a body, in chunks.
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         :raises Exception: what the source of the body raised.
         """
         # Not joined as a reference: a target that begins with "//" would name another host.
@@ -130,7 +130,7 @@ class Upstream:
     ) -> Answered:
         """Send a request as `send` does, and return the whole answer.
 
-        :raises Unavailable: there is no answer, or a very long one.
+        :raises Unavailable: the registry does not answer, or at great length.
         :raises Exception: what the source of the body raised.
         """
         async with self.send(method, target, headers, body) as answer:
@@ -148,7 +148,7 @@ class Upstream:
 
         Returns the last answer, and whether an earlier answer may have been lost.
 
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         """
         began, failures = time.monotonic(), 0
         while True:
