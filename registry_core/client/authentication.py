@@ -119,8 +119,7 @@ class Authentication:
     def _basic(self, login: Login | None) -> Authorization:
         if login is None:
             raise Unauthorized(
-                f"{self._registry} requires a login; log in to "
-                f"{self._registry.authority} first"
+                f"{self._registry} requires a login; log in to {self._registry.authority} first"
             )
         self._check_encryption(self._registry)
         return Authorization(basic_authorization(login))
