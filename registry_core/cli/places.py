@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
-from ..client.storage_fetch import StorageFetcher
-from ..client.storage_sessions import StorageSessions
+from ..client.storage_fetch import StorageFetcher, StorageSessions
 from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
@@ -148,7 +147,7 @@ class Places:
         """
         sessions = StorageSessions(storage_options(target, self._environment))
         self._stack.push_async_exit(sessions)
-        return CopyRun(parallel, fetcher=StorageFetcher(sessions), must_fetch=must_fetch)
+        return CopyRun(parallel, fetcher=StorageFetcher(sessions.to), must_fetch=must_fetch)
 
     async def _in_registry(
         self, location: RegistryLocation, access: AccessOptions
