@@ -162,7 +162,7 @@ async def test_what_all_uploads_have_under_way_is_bounded(
 ) -> None:
     registry._staged.budget.capacity = 6 * KIB
     storage.together, storage.hold = 6, 0.02
-    contents = [bytes([number]) + CONTENT for number in range(3)]
+    contents = [bytes([number]) * (20 * KIB) for number in range(3)]  # the last block is full, too
     await asyncio.gather(*(push(registry, content) for content in contents))
     assert storage.under_way == 6
 
