@@ -26,8 +26,13 @@ class Destinations:
 
     def __init__(self, registry: Origin) -> None:
         self.registry = registry
-        # Until the registry's address is known, the strictest rule applies.
-        self._reach = self._written_reach(registry.host) or Reach.PUBLIC
+        self._written = self._written_reach(registry.host)
+        self._resolved: Reach | None = None
+
+    @property
+    def _reach(self) -> Reach:
+        """Who can reach the registry: until its address is known, the strictest rule applies."""
+        return self._written or self._resolved or Reach.PUBLIC
 
     def follow(self, text: str, base: URL) -> URL:
         """Return the absolute URL of a reference that the registry gave in an answer from ``base``.
@@ -46,13 +51,16 @@ class Destinations:
     def check_addresses(self, host: str, addresses: Sequence[Address]) -> None:
         """Check what a host name has resolved to.
 
+        Whoever runs the registry chooses the addresses of its name. One on loopback among them, or
+        later on, does not make it a registry of this machine: the farthest ever seen counts.
+
         :raises UrlRefused: a URL of the registry may not lead there.
         """
-        reach = min(map(Reach.of, addresses), default=Reach.PUBLIC)
+        reaches = [Reach.of(address) for address in addresses] or [Reach.PUBLIC]
         if host.lower().rstrip(".") == self.registry.host:
-            self._reach = reach
+            self._resolved = max(*reaches, self._resolved or Reach.NOBODY)
         else:
-            self._check_reach(host, reach)
+            self._check_reach(host, min(reaches))
 
     def _check(self, url: URL, origin: Origin) -> None:
         if url.raw_user is not None or url.raw_password is not None:

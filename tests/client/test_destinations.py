@@ -139,6 +139,25 @@ async def test_one_address_of_many_is_enough_to_refuse_a_name() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "answers", [[[PUBLIC, LOOPBACK]], [[PUBLIC], [LOOPBACK]], [[LOOPBACK], [PUBLIC]]]
+)
+async def test_a_registry_does_not_become_local_by_an_address_of_its_choice(
+    answers: list[list[str]],
+) -> None:
+    """It answers at the public one, and would redirect the client to what listens at loopback."""
+    destinations = Destinations(Origin("https", REGISTRY, 443))
+    for addresses in answers:
+        names = Names({REGISTRY: addresses, "other.example.com": [PRIVATE]})
+        resolver = CheckedResolver(destinations, NO_PROXIES, names)
+        await resolver.resolve(REGISTRY)
+    with pytest.raises(UrlRefused, match="this machine, and the registry is not on it"):
+        destinations.follow("http://127.0.0.1:2375/", URL(f"https://{REGISTRY}/"))
+    with pytest.raises(UrlRefused, match="a private network, and the registry is public"):
+        await resolver.resolve("other.example.com")
+
+
+@pytest.mark.anyio
 async def test_the_proxy_itself_may_be_anywhere() -> None:
     destinations = Destinations(Origin("https", REGISTRY, 443))
     proxies = Proxies.from_environment({"https_proxy": "http://proxy.lan:3128"})
