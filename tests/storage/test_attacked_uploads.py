@@ -239,6 +239,18 @@ async def test_an_owner_who(scene: Scene, attack: Attack) -> None:
     assert await scene.is_pushed()
 
 
+@pytest.mark.parametrize("attack", [puts_an_append_blob, puts_a_page_blob_of_terabytes])
+async def test_a_blob_of_another_kind_goes_with_its_upload(scene: Scene, attack: Attack) -> None:
+    """Neither has a list of blocks, which the registry looks for."""
+    upload = await scene.registry.start_upload(REPOSITORY)
+    staging = await scene.registry.open_staging(upload)
+    assert staging is not None
+    await attack(Owner(scene.client, DirectUpload(upload, staging.block_url(0))))
+    await scene.registry.cancel_upload(upload)
+    with container_client(scene.azurite, scene.container) as container:
+        assert not list(container.list_blob_names(name_starts_with=Layout().uploads))
+
+
 @pytest.mark.parametrize("moment", ["commit", "head", "get_range", "copy"])
 @pytest.mark.parametrize("kind", ["BlockBlob", "AppendBlob", "PageBlob", ""])
 async def test_what_is_overwritten_meanwhile_does_not_reach_the_address(
