@@ -26,13 +26,10 @@ class Destinations:
 
     def __init__(self, registry: Origin) -> None:
         self.registry = registry
-        self._written = self._written_reach(registry.host)
-        self._resolved: Reach | None = None
-
-    @property
-    def _reach(self) -> Reach:
-        """Who can reach the registry: until its address is known, the strictest rule applies."""
-        return self._written or self._resolved or Reach.PUBLIC
+        # The widest of all addresses that the registry's name has resolved to. Whoever owns the
+        # name can add one of this machine, which must not open the way there. Until one is known,
+        # the strictest rule applies.
+        self._own: Reach | None = self._written_reach(registry.host)
 
     def follow(self, text: str, base: URL) -> URL:
         """Return the absolute URL of a reference that the registry gave in an answer from ``base``.
@@ -51,28 +48,25 @@ class Destinations:
     def check_addresses(self, host: str, addresses: Sequence[Address]) -> None:
         """Check what a host name has resolved to.
 
-        Whoever runs the registry chooses the addresses of its name. One on loopback among them, or
-        later on, does not make it a registry of this machine: the farthest ever seen counts.
-
         :raises UrlRefused: a URL of the registry may not lead there.
         """
         reaches = [Reach.of(address) for address in addresses] or [Reach.PUBLIC]
         if host.lower().rstrip(".") == self.registry.host:
-            self._resolved = max(*reaches, self._resolved or Reach.NOBODY)
+            self._own = max(reaches if self._own is None else (self._own, *reaches))
         else:
             self._check_reach(host, min(reaches))
 
     def _check(self, url: URL, origin: Origin) -> None:
         if url.raw_user is not None or url.raw_password is not None:
             raise UrlRefused(f"{self.registry} sent a URL of {origin} with a user name in it")
-        if origin.scheme == "http" and not origin.is_loopback:
+        if origin.scheme == "http" and not (origin.is_loopback and self.registry.is_loopback):
             raise UrlRefused(f"{self.registry} sent a URL of {origin}, which is not encrypted")
         reach = self._written_reach(origin.host)
         if reach is not None and origin.host != self.registry.host:
             self._check_reach(origin.host, reach)
 
     def _check_reach(self, host: str, reach: Reach) -> None:
-        if reach is Reach.NOBODY or reach < self._reach:
+        if reach is Reach.NOBODY or reach < (Reach.PUBLIC if self._own is None else self._own):
             raise UrlRefused(
                 f"{self.registry} sent a URL of {host}, which is not followed: that is "
                 f"{_DESCRIBED[reach]}"

@@ -99,15 +99,13 @@ class Upstream:
         :raises Unavailable: there is no answer.
         :raises Exception: what the source of the body raised.
         """
-        answer = await self._sent(method, self._url(target), _joined(headers), body)
+        # Not joined as a reference: a target that begins with "//" would name another host.
+        url = URL(f"{self._registry}/{target.removeprefix('/')}", encoded=True)
+        answer = await self._sent(method, url, _joined(headers), body)
         try:
             yield answer
         finally:
             answer.release()
-
-    def _url(self, target: str) -> URL:
-        """Return the registry's URL with this path, which is no reference: it may begin ``//``."""
-        return URL(f"{self._registry}/{target.removeprefix('/')}", encoded=True)
 
     async def _sent(
         self, method: str, url: URL, headers: dict[str, str], body: MakeBody | bytes | None

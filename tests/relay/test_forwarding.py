@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -45,6 +46,29 @@ async def test_a_request_arrives_as_it_was_sent(
     assert put.headers["if-match"] == '"sha256:1"'
     assert put.headers["user-agent"] == "containerd/2.2.0"
     assert put.headers["host"] == registry.url.removeprefix("http://")
+
+
+async def test_a_path_that_looks_like_a_host_leads_to_the_registry_nevertheless(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """Otherwise the relay would be a proxy to anywhere, for every page in a browser."""
+    arrived: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(note, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        parts = urlsplit(relay.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        target = f"//127.0.0.1:{port}/v2/"
+        lines = (f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", "", "")
+        writer.write("\r\n".join(lines).encode())
+        await reader.read()
+        writer.close()
+    assert arrived == []
+    assert registry.received("GET").path == target
 
 
 async def test_headers_of_the_connection_and_of_proxies_are_not_forwarded(
