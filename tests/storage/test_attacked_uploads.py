@@ -17,7 +17,7 @@ import httpx
 import pytest
 from azure.storage.blob import BlobProperties
 
-from registry_core.object_store.errors import StoreRefused
+from registry_core.object_store.errors import CopyPending, StoreError, StoreRefused
 from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import DirectUpload
 from registry_core.serve.azurite import Azurite
@@ -280,21 +280,33 @@ async def test_what_is_overwritten_meanwhile_does_not_reach_the_address(
     assert await scene.is_pushed()
 
 
-async def test_an_upload_that_storage_does_not_let_the_registry_read_is_passed_over() -> None:
-    """Encrypted with its owner's own key: storage answers 409 to whoever lacks the key."""
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        StoreRefused("commit: 409 BlobUsesCustomerSpecifiedEncryption"),
+        CopyPending("commit: 409 PendingCopyOperation"),
+    ],
+)
+async def test_an_upload_that_storage_does_not_let_the_registry_commit_is_passed_over(
+    refusal: StoreError,
+) -> None:
+    """Encrypted with its owner's own key, or the target of a copy that takes as long as they like.
 
-    class Encrypted(StagingMemory):
+    REST "Copy Blob" needs no other permission than "Put Block".
+    """
+
+    class Refusing(StagingMemory):
         async def commit(self, path: str, *args: Any, **options: Any) -> str:
-            if path.endswith("/staged") and path == self.encrypted:
-                raise StoreRefused("commit: 409 BlobUsesCustomerSpecifiedEncryption")
+            if path == self.refused:
+                raise refusal
             return await super().commit(path, *args, **options)
 
-        encrypted = ""
+        refused = ""
 
-    memory = Encrypted()
+    memory = Refusing()
     registry = StoredRegistry(memory)
     await put_direct(registry, memory, CONTENT)
-    (memory.encrypted,) = memory.staged
+    (memory.refused,) = memory.staged
     assert not await registry.claim_direct_uploads(REPOSITORY, WANTED)
     await put_direct(registry, memory, CONTENT)
     assert await registry.claim_direct_uploads(REPOSITORY, WANTED) == {DIGEST}
