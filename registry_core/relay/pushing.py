@@ -140,11 +140,13 @@ class Pusher:
         if answer.status != HTTPStatus.ACCEPTED or path is None:
             return None
         limit = answer.header("oci-chunk-max-length") or ""
+        is_size = limit.isdecimal() and len(limit) < _LONGEST_SIZE
+        uuid = answer.header("docker-upload-uuid") or ""
         begun = Begun(
             repository,
             path,
-            answer.header("docker-upload-uuid") or "",
-            int(limit) if limit.isdecimal() and int(limit) else None,
+            uuid if uuid.isascii() else "",
+            (int(limit) or None) if is_size else None,
         )
         upload = RelayedUpload(begun, self._upstream, self._memory, self._choose)
         await self.table.add(upload)
