@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..aio import for_each
@@ -17,7 +17,7 @@ from .staged_uploads import StagedUploads
 
 _log = logging.getLogger(__name__)
 
-# How many uploads are hashed at the same time.
+# How many uploads, of different sizes, are hashed at the same time.
 _HASHES = 2
 
 
@@ -53,13 +53,18 @@ class Claim:
     async def run(self, candidates: Sequence[Candidate]) -> None:
         """Make blobs of the candidates that are wanted.
 
+        :param candidates: the latest first.
         :raises ClaimUnfinished: the time was not enough to hash them all, and some may be wanted.
         """
-        await for_each(candidates, self._try, limit=_HASHES)
+        await for_each(_by_size(candidates), self._try_each, limit=_HASHES)
         if self._has_vanished:
             await self._look_again()
         if self.missing and self._is_unfinished:
             raise ClaimUnfinished(frozenset(self.made))
+
+    async def _try_each(self, candidates: Sequence[Candidate]) -> None:
+        for candidate in candidates:
+            await self._try(candidate)
 
     async def _try(self, candidate: Candidate) -> None:
         """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
@@ -120,3 +125,15 @@ class Claim:
             self.missing.pop(digest, None)
 
         await for_each(list(self.missing), look, limit=_HASHES)
+
+
+def _by_size(candidates: Sequence[Candidate]) -> Iterable[Sequence[Candidate]]:
+    """Return those of each size, the oldest first.
+
+    A client whose push failed uploads the same content again. To hash both at the same time would
+    take time from the one that is nearly done, and with that the other need not be hashed.
+    """
+    groups: dict[int | None, list[Candidate]] = {}
+    for candidate in reversed(candidates):  # the listing has the latest first
+        groups.setdefault(candidate.size, []).append(candidate)
+    return groups.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from base64 import b64encode
 from typing import Any
 
@@ -324,6 +325,36 @@ async def test_content_is_hashed_once_however_many_look_for_it_at_the_same_time(
     looks = [registry.claim_direct_uploads("repository", wanted(ONE)) for _ in range(5)]
     assert await asyncio.gather(*looks) == [{digest}] * 5
     assert [name for name, _ in store.calls].count("get_range") == 1
+
+
+async def test_content_that_was_uploaded_again_is_hashed_once() -> None:
+    """A client whose push fails before its manifest uploads all of it again."""
+    store = CountingStore(_Slow())
+    registry = StoredRegistry(store)
+    for _ in range(2):
+        digest = await put_direct(registry, store, ONE)
+    assert await registry.claim_direct_uploads("repository", wanted(ONE)) == {digest}
+    assert [name for name, _ in store.calls].count("get_range") == 1
+
+
+async def test_of_uploads_of_one_size_the_oldest_is_hashed_first(
+    memory: StagingMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that earlier requests have hashed most of."""
+    monkeypatch.setattr(ranged_reads, "RANGE", 8)
+    store, seconds = CountingStore(memory), itertools.count(1_800_000_000)
+    registry = StoredRegistry(store, hash_seconds=0, now=lambda: next(seconds))
+    await put_direct(registry, store, ONE)
+    with pytest.raises(ClaimUnfinished):
+        await registry.claim_direct_uploads("repository", wanted(ONE))
+    await put_direct(registry, store, ONE)
+    store.calls.clear()
+    with pytest.raises(ClaimUnfinished):
+        await registry.claim_direct_uploads("repository", wanted(ONE))
+    read = [began(path.split("/")[-2]) or 0 for name, path in store.calls if name == "get_range"]
+    assert len(read) == 2
+    assert read == sorted(read)
+    assert len(await registry.claim_direct_uploads("repository", wanted(ONE))) == 1
 
 
 async def test_nothing_is_signed_where_clients_cannot_reach_storage(memory: StagingMemory) -> None:
