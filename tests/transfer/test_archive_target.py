@@ -134,6 +134,15 @@ async def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_an_archive_without_space_says_so() -> None:
+    async def write() -> None:
+        async with open_target("oci-archive", Path("/dev/full")) as target:
+            await push(target, IMAGE, "v1")
+
+    with pytest.raises(FilesError, match="the archive cannot be written: No space left"):
+        await write()
+
+
 async def test_an_archive_can_be_written_to_a_stream(tmp_path: Path) -> None:
     output = io.BytesIO()
 
