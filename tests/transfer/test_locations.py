@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_core.spec.digest import Digest
@@ -123,6 +123,7 @@ DIGESTS = st.none() | st.builds(Digest.of, st.binary(max_size=2))
 HOSTS = st.sampled_from(["registry.example.com", "localhost", "a.b:5000", "[fe80::1]", "1.2.3.4"])
 
 
+@settings(max_examples=40)
 @given(st.builds(RegistryLocation, HOSTS, NAMES, TAGS, DIGESTS, st.sampled_from([None, "https"])))
 def test_every_location_of_a_registry_is_built_back(location: RegistryLocation) -> None:
     assert parse_location(str(location)) == location
