@@ -16,6 +16,7 @@ from ..client.bodies import MakeBody, OneShot
 from ..client.connections import Connections
 from ..client.errors import AttemptFailed, PeerUnavailable
 from ..client.origins import Origin
+from ..spec.retry_after import parse_retry_after
 from .headers import Headers, of_answer
 
 _ANSWER_BYTES = 256 * 2**10
@@ -54,10 +55,10 @@ class Answered:
     @property
     def wanted_again_after(self) -> float | None:
         """The seconds after which the registry wants the same request again; None: it does not."""
-        text = self.header("retry-after") or ""
-        if self.status != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
+        seconds = parse_retry_after(self.header("retry-after"))
+        if self.status != HTTPStatus.TOO_MANY_REQUESTS or seconds is None:
             return None
-        return min(float(text), _LONGEST_DELAY)
+        return min(seconds, _LONGEST_DELAY)
 
     @property
     def may_change(self) -> bool:
@@ -96,7 +97,7 @@ class Upstream:
         :param target: a path with a query, percent-encoded.
         :param headers: their names in lower case.
         :param body: bytes are sent with their length; what makes a body, in chunks.
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         :raises Exception: what the source of the body raised.
         """
         # Not joined as a reference: a target that begins with "//" would name another host.
@@ -129,7 +130,7 @@ class Upstream:
     ) -> Answered:
         """Send a request as `send` does, and return the whole answer.
 
-        :raises Unavailable: there is no answer, or a very long one.
+        :raises Unavailable: the registry does not answer, or at great length.
         :raises Exception: what the source of the body raised.
         """
         async with self.send(method, target, headers, body) as answer:
@@ -147,7 +148,7 @@ class Upstream:
 
         Returns the last answer, and whether an earlier answer may have been lost.
 
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         """
         began, failures = time.monotonic(), 0
         while True:

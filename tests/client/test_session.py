@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from registry_core.client.bodies import OneShot
-from registry_core.client.options import ClientOptions, Timeouts, registry_url
+from registry_core.client.options import ClientOptions, Timeouts
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import CheckVersion, GetBlob, HeadBlob, PushManifest
 from registry_core.spec.errors import (
@@ -446,25 +446,7 @@ def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "name,url",
-    [
-        ("registry.example.com", "https://registry.example.com"),
-        ("registry.example.com:5000", "https://registry.example.com:5000"),
-        ("localhost:5000", "http://localhost:5000"),
-        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
-        ("[::1]:5000", "http://[::1]:5000"),
-        ("docker.io", "https://registry-1.docker.io"),
-        ("https://localhost:5000", "https://localhost:5000"),
-    ],
-)
-def test_the_name_of_a_registry_in_references_leads_to_its_url(name: str, url: str) -> None:
-    assert registry_url(name) == url
-    ClientOptions(url)  # is accepted
-
-
 def test_http_is_for_those_who_ask_for_it() -> None:
-    assert registry_url("registry.lan:5000", insecure=True) == "http://registry.lan:5000"
     assert ClientOptions("http://registry.lan:5000", insecure=True).origin.port == 5000
 
 
