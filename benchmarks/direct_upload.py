@@ -40,7 +40,7 @@ _GIB = 1024 * MIB
 class Scale:
     """The sizes of the layers, in bytes, and how often each is pushed."""
 
-    sizes: Sequence[int] = (64 * MIB, 1024 * MIB)
+    sizes: Sequence[int] = (64 * MIB, 512 * MIB)
     rounds: int = 3
 
 

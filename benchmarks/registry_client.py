@@ -12,6 +12,7 @@ from .content import MANIFEST_TYPE, Content, Image
 
 OCTETS = "application/octet-stream"
 REDIRECTS = (302, 303, 307, 308)
+TOO_MANY_REQUESTS = 429
 
 
 class RegistryClient:
@@ -86,14 +87,16 @@ class RegistryClient:
         self.push_manifest(image, tag)
 
     def push_manifest(self, image: Image, tag: str) -> None:
-        """end-7"""
-        self._connection.request(
-            "PUT",
-            self.manifest(tag),
-            body=image.manifest,
-            headers={"Content-Type": MANIFEST_TYPE},
-            expect=[201],
-        )
+        """end-7. Sends it again, as containerd does, while the answer is 429."""
+        answer = None
+        while answer is None or answer.status == TOO_MANY_REQUESTS:
+            answer = self._connection.request(
+                "PUT",
+                self.manifest(tag),
+                body=image.manifest,
+                headers={"Content-Type": MANIFEST_TYPE},
+                expect=[201, TOO_MANY_REQUESTS],
+            )
 
     def get_manifest(self, reference: str) -> Answer:
         """end-3"""

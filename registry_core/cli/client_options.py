@@ -35,6 +35,7 @@ async def client_options(
             credentials=_credentials(access, environment),
             tls=await asyncio.to_thread(_tls, api_host, access, environment),
             insecure=not access.tls_verify,
+            realms=frozenset([access.token_host.lower()] if access.token_host else ()),
             proxies=Proxies.from_environment(environment),
         )
     except ValueError as error:

@@ -29,7 +29,8 @@ class Access:
 
     Without a ``login`` the credentials come from docker's or podman's configuration, or, if
     ``anonymous``, there are none. ``ca`` is a file of certificates of authorities, ``cert_dir`` a
-    folder as docker's ``certs.d/HOST``. ``parallel``: the most requests at a time.
+    folder as docker's ``certs.d/HOST``. ``token_host``: a host outside the registry's domain whose
+    token service gets the login. ``parallel``: the most requests at a time.
     """
 
     login: Login | None = None
@@ -37,6 +38,7 @@ class Access:
     tls_verify: bool = True
     ca: Path | None = None
     cert_dir: Path | None = None
+    token_host: str = ""
     parallel: int | None = None
 
 
@@ -77,6 +79,13 @@ def add_access_options(parser: argparse.ArgumentParser, side: str, name: str) ->
         metavar="FOLDER",
         help="use *.crt (authorities), *.cert and *.key (the client's) in this folder",
     )
+    group.add_argument(
+        f"--{side}-token-host",
+        default="",
+        metavar="HOST",
+        help="send the login to the token service on this host, although it is not of the "
+        "registry's domain",
+    )
 
 
 def read_access(arguments: argparse.Namespace) -> tuple[Access, Access]:
@@ -99,6 +108,7 @@ def access_of_document(access: RegistryAccess, environment: Mapping[str, str]) -
         tls_verify=access.tls_verify,
         ca=Path(access.ca) if access.ca else None,
         cert_dir=Path(access.cert_dir) if access.cert_dir else None,
+        token_host=access.token_host,
         parallel=access.parallel,
     )
 
@@ -115,6 +125,7 @@ def _read_side(arguments: argparse.Namespace, side: str) -> Access:
         tls_verify=options["tls_verify"],
         ca=options["ca"],
         cert_dir=options["cert_dir"],
+        token_host=options["token_host"],
     )
 
 

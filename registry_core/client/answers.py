@@ -18,6 +18,8 @@ from .origins import Origin
 _SLICE = 256 * 2**10
 
 _DISCARDED = 64 * 2**10
+# Seconds after which a new connection is faster.
+_DISCARDING = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class Answer:
                     if len(content) > limit:
                         self._response.close()
                         raise describe_failure(
-                            self._origin, ValueError(f"an answer of more than {limit} bytes")
+                            self.origin, ValueError(f"an answer of more than {limit} bytes")
                         )
         except CONNECTION_ERRORS as error:
-            raise describe_failure(self._origin, error) from None
+            raise describe_failure(self.origin, error) from None
         return bytes(content)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -70,13 +72,14 @@ class Answer:
                     yield piece[start : start + _SLICE]
                     await asyncio.sleep(0)
         except CONNECTION_ERRORS as error:
-            raise describe_failure(self._origin, error) from None
+            raise describe_failure(self.origin, error) from None
 
     async def discard(self) -> None:
         """Give up the answer. A short body is read, so that the connection can be used again."""
         try:
-            with suppress(Unavailable):
-                await self.read(_DISCARDED)
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_DISCARDING):
+                    await self.read(_DISCARDED)
         finally:
             self.release()
 
@@ -85,7 +88,8 @@ class Answer:
         self._response.release()
 
     @property
-    def _origin(self) -> Origin:
+    def origin(self) -> Origin:
+        """The server that the answer came from."""
         return Origin.of(self._response.url)
 
 

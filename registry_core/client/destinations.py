@@ -26,8 +26,10 @@ class Destinations:
 
     def __init__(self, registry: Origin) -> None:
         self.registry = registry
-        # Until the registry's address is known, the strictest rule applies.
-        self._reach = self._written_reach(registry.host) or Reach.PUBLIC
+        # The widest of all addresses that the registry's name has resolved to. Whoever owns the
+        # name can add one of this machine, which must not open the way there. Until one is known,
+        # the strictest rule applies.
+        self._own: Reach | None = self._written_reach(registry.host)
 
     def follow(self, text: str, base: URL) -> URL:
         """Return the absolute URL of a reference that the registry gave in an answer from ``base``.
@@ -48,23 +50,23 @@ class Destinations:
 
         :raises UrlRefused: a URL of the registry may not lead there.
         """
-        reach = min(map(Reach.of, addresses), default=Reach.PUBLIC)
+        reaches = [Reach.of(address) for address in addresses] or [Reach.PUBLIC]
         if host.lower().rstrip(".") == self.registry.host:
-            self._reach = reach
+            self._own = max(reaches if self._own is None else (self._own, *reaches))
         else:
-            self._check_reach(host, reach)
+            self._check_reach(host, min(reaches))
 
     def _check(self, url: URL, origin: Origin) -> None:
         if url.raw_user is not None or url.raw_password is not None:
             raise UrlRefused(f"{self.registry} sent a URL of {origin} with a user name in it")
-        if origin.scheme == "http" and not origin.is_loopback:
+        if origin.scheme == "http" and not (origin.is_loopback and self.registry.is_loopback):
             raise UrlRefused(f"{self.registry} sent a URL of {origin}, which is not encrypted")
         reach = self._written_reach(origin.host)
         if reach is not None and origin.host != self.registry.host:
             self._check_reach(origin.host, reach)
 
     def _check_reach(self, host: str, reach: Reach) -> None:
-        if reach is Reach.NOBODY or reach < self._reach:
+        if reach is Reach.NOBODY or reach < (Reach.PUBLIC if self._own is None else self._own):
             raise UrlRefused(
                 f"{self.registry} sent a URL of {host}, which is not followed: that is "
                 f"{_DESCRIBED[reach]}"

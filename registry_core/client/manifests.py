@@ -96,8 +96,8 @@ class Manifests:
     ) -> PushedManifest:
         """See `Writer`. One PUT where the registry sets several tags at once, else one for each.
 
-        A registry that ignores ``If-Match`` is asked before (one HEAD) whether the precondition
-        holds. ``subject`` of the result is None, too, if the registry keeps no list of referrers.
+        A precondition costs a HEAD besides: it is checked before, for registries that ignore
+        ``If-Match``. The result's ``subject`` is None, too, if the registry lists no referrers.
 
         :raises Unsupported: the registry cannot set a tag to a manifest whose digest is a sha512.
         """

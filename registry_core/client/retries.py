@@ -100,7 +100,7 @@ def retry_after(value: str | None) -> float | None:
         return float(text) if len(text) < 10 else math.inf
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # OverflowError: years of many digits
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -145,6 +145,15 @@ class Session:
                 return None
             return str(self._destinations.follow(location, URL(answer.url, encoded=True)))
 
+    def check_url(self, url: str) -> None:
+        """Check a URL that the registry gave, before it is requested by other means than this.
+
+        Names are not resolved here: only requests of this session check what they resolve to.
+
+        :raises UrlRefused: the registry may not send its clients there.
+        """
+        self._destinations.follow(url, self._registry.url)
+
     def _url(self, target: Endpoint | str) -> URL:
         """:raises UrlRefused: the registry may not send its clients there."""
         base = self._registry.url

@@ -74,6 +74,7 @@ class Staged:
         """Return where an upload is staged; None where the registry has no staging.
 
         :raises RegistryError: it refuses to answer.
+        :raises UrlRefused: it may not send its clients where it says.
         """
         if not self.uploads.is_own(upload):
             return None  # its Location is on a host that is not the registry's
@@ -84,9 +85,11 @@ class Staged:
                 if bare(answer.headers.get("Content-Type", "")) != STAGING:
                     return None
                 try:
-                    return Staging.parse(await answer.read(_MAX_STAGING_BYTES))
+                    staging = Staging.parse(await answer.read(_MAX_STAGING_BYTES))
                 except ValueError as error:
                     raise malformed(f"where to stage blocks: {error}") from error
+                self.session.check_url(staging.url)
+                return staging
 
     async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
         """See `Stager`. One PUT, again for as long as the registry hashes, and a HEAD."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -182,18 +182,22 @@ class Uploads:
         )
 
     async def _stream(self, upload: Upload, body: ChunkedBody) -> Upload:
-        """Append what is left of a body with one PATCH, which cannot be sent again."""
+        """Append what is left of a body with one PATCH, which cannot be sent again.
+
+        That all of it has arrived is shown by the digest, whatever the answer says: some registries
+        are off by one there.
+        """
         body.put_back(await body.take(1))
         if body.has_ended:
             return upload  # there is nothing to send
         start = upload.offset - body.taken
-        sent = OneShot(body.sent())
         try:
-            return await self._patch(upload, sent, None, lambda: start + body.taken)
+            done = await self._patch(upload, OneShot(body.sent()), None)
         except SourceFailed as failure:
             raise failure.error from None
         except RangeInvalid as error:
             raise UploadOutOfOrder(await self.get_upload(upload)) from error
+        return replace(done, offset=start + body.taken)
 
     async def _deliver(self, upload: Upload, data: bytes, digest: Digest | None = None) -> Upload:
         """Append a chunk; with a digest, finish the upload with it.
@@ -225,8 +229,7 @@ class Uploads:
             return replace(upload, offset=end)
         if not data:
             return upload
-        position = ByteRange(upload.offset, end - 1)
-        return await self._patch(upload, lambda: whole(data), position, lambda: end)
+        return await self._patch(upload, lambda: whole(data), end)
 
     async def _look(
         self, error: RegistryError, upload: Upload, digest: Digest | None, failures: int
@@ -252,32 +255,25 @@ class Uploads:
                 return None
             raise error from None
 
-    async def _patch(
-        self,
-        upload: Upload,
-        body: MakeBody,
-        position: ByteRange | None,
-        end: Callable[[], int],
-    ) -> Upload:
-        """Send a PATCH and return the upload as it is after it.
+    async def _patch(self, upload: Upload, body: MakeBody, end: int | None) -> Upload:
+        """Send a PATCH and return the upload as the answer says that it is then.
 
-        :param position: where the body belongs; None if its length is not known yet.
-        :param end: the offset that the upload must have then.
+        :param end: the offset that the upload must have then; None if that is not known yet.
         :raises Unavailable: it has another one.
         """
-        accepted = (HTTPStatus.ACCEPTED,)
+        position = None if end is None else ByteRange(upload.offset, end - 1)
         with about(self.session, upload.repository, BlobUploadUnknown, _NAMED):
             async with self.request(
                 *("PATCH", upload, upload.state),
                 body=body,
                 position=position,
-                ok=accepted,
+                ok=(HTTPStatus.ACCEPTED,),
                 retry=False,
             ) as answer:
-                done = _progress(answer, upload, end())
-                if done.offset != end():
-                    raise malformed(f"the upload has {done.offset} bytes; {end()} were sent")
-                return done
+                done = _progress(answer, upload, upload.offset if end is None else end)
+            if end is not None and done.offset != end:
+                raise malformed(f"the upload has {done.offset} bytes; {end} were sent")
+            return done
 
     async def _put(self, upload: Upload, digest: Digest, data: bytes) -> None:
         url = with_query(upload.state, digest=digest)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from .errors import StoreError, StoreRefused
+from .errors import CopyPending, StoreError, StoreRefused
 from .interface import Condition
 
 MAX_BATCH: Final = 256
@@ -13,14 +13,17 @@ MAX_BATCH: Final = 256
 learn.microsoft.com/rest/api/storageservices/blob-batch"""
 
 
+Refused = Mapping[int, StoreRefused | CopyPending]
+
+
 class BatchRefused(StoreRefused):
-    """Storage refuses some deletions of a batch; the others are settled.
+    """Storage refuses some deletions of a batch, or cannot do them now; the others are settled.
 
     ``deleted`` is what `ObjectStore.delete_batch` would have returned, False for refused ones.
     ``refused`` has the reason for each of those, by its index in the batch.
     """
 
-    def __init__(self, deleted: Sequence[bool], refused: dict[int, StoreRefused]) -> None:
+    def __init__(self, deleted: Sequence[bool], refused: Refused) -> None:
         first = next(iter(refused.values()))
         text = f"{len(refused)} of {len(deleted)} deletions were refused; the first: {first}"
         super().__init__(text, public=first.message)
@@ -44,9 +47,9 @@ def settled(outcomes: Sequence[bool | StoreError]) -> Sequence[bool]:
     :raises StoreError: the first failure that is not a refusal.
     :raises BatchRefused: storage refused some.
     """
-    refused: dict[int, StoreRefused] = {}
+    refused: dict[int, StoreRefused | CopyPending] = {}
     for index, outcome in enumerate(outcomes):
-        if isinstance(outcome, StoreRefused):
+        if isinstance(outcome, StoreRefused | CopyPending):
             refused[index] = outcome
         elif isinstance(outcome, StoreError):
             raise outcome

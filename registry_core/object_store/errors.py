@@ -50,6 +50,13 @@ class StoreUnavailable(StoreError, Unavailable):
         Unavailable.__init__(self, text, public=public or _UNAVAILABLE)
 
 
+class CopyPending(StoreUnavailable):
+    """Somebody else is copying to the object, which cannot be written or deleted until that ends.
+
+    Storage serves all others meanwhile.
+    """
+
+
 class StoreRefused(StoreError, Denied):
     """Storage refuses the operation until somebody changes something: trying again is useless.
 

@@ -77,8 +77,12 @@ class Forwarder:
 
 
 def raw(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them."""
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    """Return headers as ASGI has them, byte by byte as they came: aiohttp decodes them so."""
+    return [(_encoded(name), _encoded(value)) for name, value in headers]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def target_of(request: Request) -> str:

@@ -67,12 +67,12 @@ class Pusher:
         return await self._begun(call, endpoint.repository, answer)
 
     async def status(self, call: Call, endpoint: e.GetUpload) -> Response:
-        async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
+        async with self.table.opened(endpoint) as upload:
             return _progress(call, upload, HTTPStatus.NO_CONTENT)
 
     async def append(self, call: Call, endpoint: e.AppendUpload) -> Response:
         body, headers = PushedBody.of(call.request), self._headers(call)
-        async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
+        async with self.table.opened(endpoint) as upload:
             _check_start(call, upload, endpoint, body)
             try:
                 await upload.append(body, headers)
@@ -85,17 +85,17 @@ class Pusher:
         if endpoint.digest is None:
             raise DigestInvalid("the URL lacks the blob's digest; add digest=<algorithm>:<hex>")
         body, headers = PushedBody.of(call.request), self._headers(call)
-        before = self.table.finished(endpoint.repository, endpoint.upload_id, endpoint.digest)
+        before = self.table.finished(endpoint)
         if before is not None:
             return self._forwarder.answer(before, call.base)
-        async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
+        async with self.table.opened(endpoint) as upload:
             _check_start(call, upload, endpoint, body)
             answer = await self._finish(upload, endpoint.digest, body, headers)
         return self._forwarder.answer(answer, call.base)
 
     async def cancel(self, call: Call, endpoint: e.CancelUpload) -> Response:
         headers = self._headers(call)
-        async with self.table.opened(endpoint.repository, endpoint.upload_id) as upload:
+        async with self.table.opened(endpoint) as upload:
             answer = await self._upstream.call("DELETE", upload.begun.location, headers)
             if answer.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
                 await self.table.end(upload)
@@ -140,11 +140,13 @@ class Pusher:
         if answer.status != HTTPStatus.ACCEPTED or path is None:
             return None
         limit = answer.header("oci-chunk-max-length") or ""
+        is_size = limit.isdecimal() and len(limit) < _LONGEST_SIZE
+        uuid = answer.header("docker-upload-uuid") or ""
         begun = Begun(
             repository,
             path,
-            answer.header("docker-upload-uuid") or "",
-            int(limit) if limit.isdecimal() and int(limit) else None,
+            uuid if uuid.isascii() else "",
+            (int(limit) or None) if is_size else None,
         )
         upload = RelayedUpload(begun, self._upstream, self._memory, self._choose)
         await self.table.add(upload)
@@ -191,8 +193,8 @@ def _check_start(
 
     :raises RangeInvalid: it does not; a repeated request would add its content twice.
     """
-    state = endpoint.state
-    known = int(state) if state.isdecimal() and len(state) < _LONGEST_SIZE else None
+    size, _, _ = endpoint.state.partition(".")
+    known = int(size) if size.isdecimal() and len(size) < _LONGEST_SIZE else None
     try:
         upload.check_start(body.start)
         upload.check_start(known)
@@ -206,7 +208,7 @@ def _progress(call: Call, upload: RelayedUpload, status: HTTPStatus) -> Response
 
 
 def _progress_headers(call: Call, upload: RelayedUpload) -> dict[str, str]:
-    endpoint = e.AppendUpload(upload.begun.repository, upload.id, str(upload.size))
+    endpoint = e.AppendUpload(upload.begun.repository, upload.id, upload.state)
     return {
         "Location": f"{call.base}{routes.build(endpoint)}",
         "Range": upload_range(upload.size),

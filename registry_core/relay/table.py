@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ..spec.digest import Digest
+from ..spec.endpoints import FinishUpload, UploadEndpoint
 from ..spec.errors import BlobUploadUnknown
 from .uploads import RelayedUpload
 from .upstream import Answered
@@ -33,7 +35,7 @@ class UploadTable:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._finished: dict[tuple[str, str, Digest], Answered] = {}
+        self._finished: dict[tuple[str, str, str, Digest | None], Answered] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -50,13 +52,13 @@ class UploadTable:
         self._entries[upload.id] = _Entry(upload)
 
     @asynccontextmanager
-    async def opened(self, repository: str, upload_id: str) -> AsyncIterator[RelayedUpload]:
-        """Return an upload for one request; others wait.
+    async def opened(self, endpoint: UploadEndpoint) -> AsyncIterator[RelayedUpload]:
+        """Return the upload of a request; other requests wait.
 
-        :raises BlobUploadUnknown: there is no such upload, or no longer.
+        :raises BlobUploadUnknown: there is no such upload, or no longer, or the key is wrong.
         """
-        async with self._find(repository, upload_id).lock:
-            upload = self._find(repository, upload_id)  # it may have been ended meanwhile
+        async with self._find(endpoint).lock:
+            upload = self._find(endpoint)  # it may have been ended meanwhile
             try:
                 yield upload
             finally:
@@ -66,24 +68,32 @@ class UploadTable:
     async def finish(self, upload: RelayedUpload, digest: Digest, answer: Answered) -> None:
         """Remove an upload that has become a blob, and remember the registry's answer."""
         await self.end(upload)
-        self._finished[upload.begun.repository, upload.id, digest] = answer
+        self._finished[upload.begun.repository, upload.id, upload.key, digest] = answer
         if len(self._finished) > FINISHED:
             del self._finished[next(iter(self._finished))]
 
-    def finished(self, repository: str, upload_id: str, digest: Digest) -> Answered | None:
+    def finished(self, endpoint: FinishUpload) -> Answered | None:
         """Return the answer to an upload that was finished a while ago; None if it was not."""
-        return self._finished.get((repository, upload_id, digest))
+        key = _key(endpoint)
+        return self._finished.get((endpoint.repository, endpoint.upload_id, key, endpoint.digest))
 
     async def end(self, upload: RelayedUpload) -> None:
         """Remove an upload and what it holds."""
         self._entries.pop(upload.id, None)
         await upload.abort()
 
-    def _find(self, repository: str, upload_id: str) -> RelayedUpload:
-        entry = self._entries.get(upload_id)
-        if entry is None or entry.upload.begun.repository != repository:
-            raise BlobUploadUnknown(
-                "the relay does not know this upload: it was finished or cancelled, or the relay "
-                "has been restarted since; push again"
-            )
-        return entry.upload
+    def _find(self, endpoint: UploadEndpoint) -> RelayedUpload:
+        entry = self._entries.get(endpoint.upload_id)
+        if entry is not None:
+            upload = entry.upload
+            is_known = hmac.compare_digest(upload.key.encode(), _key(endpoint).encode())
+            if is_known and upload.begun.repository == endpoint.repository:
+                return upload
+        raise BlobUploadUnknown(
+            "the relay does not know this upload: it was finished or cancelled, or the relay has "
+            "been restarted since; push again"
+        )
+
+
+def _key(endpoint: UploadEndpoint) -> str:
+    return endpoint.state.partition(".")[2]

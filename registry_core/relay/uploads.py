@@ -91,20 +91,26 @@ Choose = Callable[[Begun, PushedBody, Headers], Awaitable[Destination]]
 class RelayedUpload:
     """An upload in progress; ``size`` bytes have arrived.
 
-    ``id`` is random, and whoever knows it may continue the upload. But only the registry can finish
-    it, which checks the credentials of every request that it gets.
+    Whoever knows its ``key`` may continue the upload: it travels in the query, which no log has.
+    But only the registry can finish it, which checks the credentials of each request that it gets.
     """
 
     begun: Begun
     upstream: Upstream
     memory: Memory
     choose: Choose
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     size: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _small: bytearray = field(default_factory=bytearray)
     _destination: Destination | None = None
     _kept: int = 0
+
+    @property
+    def state(self) -> str:
+        """What the URL of the next request has in its query: the size so far, and the key."""
+        return f"{self.size}.{self.key}"
 
     def check_start(self, start: int | None) -> None:
         """:raises RangeInvalid: a part that begins at ``start``, if known, does not follow."""

@@ -99,7 +99,8 @@ class Upstream:
         :raises Unavailable: there is no answer.
         :raises Exception: what the source of the body raised.
         """
-        url = self._registry.url.join(URL(target, encoded=True))
+        # Not joined as a reference: a target that begins with "//" would name another host.
+        url = URL(f"{self._registry}/{target.removeprefix('/')}", encoded=True)
         answer = await self._sent(method, url, _joined(headers), body)
         try:
             yield answer

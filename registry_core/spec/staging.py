@@ -59,14 +59,16 @@ class Staging:
 
         :raises ValueError: it is not one.
         """
-        fields = json.loads(body)
         try:
+            fields = json.loads(body)
             expires = datetime.fromisoformat(fields["expires"])
             url, prefix = str(fields["url"]), str(fields["prefix"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a staging: {error!r}") from error
         if expires.tzinfo is None:
             raise ValueError("not a staging: the time has no zone")
+        if not prefix.isascii():
+            raise ValueError("not a staging: the prefix of ids is not ASCII")
         return cls(url, expires, prefix)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..aio import for_each
-from ..object_store.errors import NotFound, StoreRefused
+from ..object_store.errors import CopyPending, NotFound, StoreRefused
 from ..registry import ClaimUnfinished
 from ..spec.digest import SHA256, Digest
 from ..spec.errors import TooManyRequests
@@ -75,7 +75,7 @@ class Claim:
             self._is_unfinished = True
         except NotFound:
             self._has_vanished = True  # another request claims it
-        except StoreRefused as error:
+        except (StoreRefused, CopyPending) as error:
             _log.warning("%s cannot be claimed: %s", upload.path, error)
 
     async def _take(self, upload: StagedUpload, algorithm: str) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ..object_store.errors import NotFound
-from ..object_store.interface import delete_if, if_match
+from ..object_store.errors import NotFound, WrongKind
+from ..object_store.interface import UNCONDITIONAL, delete_if, if_match
 from ..registry import Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -90,10 +90,12 @@ class StagedUploads:
         store = self.staged.store
         try:
             await store.uncommitted_blocks(staged.path)
+            condition = if_match(await store.put(staged.path, b""))
         except NotFound:
             return
-        etag = await store.put(staged.path, b"")
-        await delete_if(store, staged.path, if_match(etag))
+        except WrongKind:  # the URL also permits to put a blob of another kind
+            condition = UNCONDITIONAL
+        await delete_if(store, staged.path, condition)
         await delete_if(store, staged.record)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:

@@ -81,9 +81,10 @@ class BlobCopier:
     def _origins(self, digest: Digest) -> list[str]:
         """Return the repositories from which the target may be able to mount a blob."""
         found = {self.run.repository_with(self.target, digest)}
-        if self.source.authority == self.target.authority:
+        is_same_registry = self.source.authority == self.target.authority
+        if is_same_registry and self.source.repository != self.target.repository:
             found.add(self.source.repository)
-        return sorted(name for name in found if name and name != self.target.repository)
+        return sorted(name for name in found if name)
 
     async def _mount(self, digest: Digest, origin: str) -> bool:
         registry, repository = self.target.registry, self.target.repository

@@ -1,4 +1,4 @@
-"""What is to be copied, and the ways for the bytes of a blob."""
+"""What is to be copied, and a way for the bytes of blobs that does not lead through here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..registry import Blob, Body
+from ..registry import Blob
 from ..spec.staging import Staging
 from .platforms import Platform
 
@@ -29,16 +29,6 @@ class CopyOptions:
     referrers: bool = False
     parallel: int = 4
     dry_run: bool = False
-
-
-class StagedSender(Protocol):
-    """Sends bytes straight to the target's storage, in blocks."""
-
-    async def send(self, body: Body, size: int, staging: Staging, renew: Renew) -> int:
-        """Stage a body of ``size`` bytes in blocks, from the first, and return their number.
-
-        :raises Unavailable: storage did not take them.
-        """
 
 
 class BlobFetcher(Protocol):

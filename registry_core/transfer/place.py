@@ -47,7 +47,9 @@ class Place(Generic[Registry_co]):
 
     ``authority`` names the registry: two places of the same authority are in the same one, so that
     blobs are mounted instead of copied. ``keeps_whole``: a manifest that is there has everything it
-    references, so that none of it is looked for.
+    references, so that none of it is looked for; except where an index is copied for some platforms
+    only. That is so where everybody pushes to a registry that verifies references, and it saves a
+    repeated copy all requests but two.
     """
 
     registry: Registry_co

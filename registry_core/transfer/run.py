@@ -19,7 +19,7 @@ from ..spec.errors import (
     Unavailable,
 )
 from ..spec.manifest import Manifest
-from .options import BlobFetcher, CopyOptions, StagedSender
+from .options import BlobFetcher, CopyOptions
 from .place import Place, Target
 from .single_flight import SingleFlight
 
@@ -28,8 +28,6 @@ _MANIFEST_BYTES = 32 * 2**20
 
 T = TypeVar("T")
 
-STAGE_FROM: Final = 8 * 2**20
-"""Bytes from which on a blob goes straight to storage: less takes fewer requests the usual way."""
 FETCH_FROM: Final = 64 * 2**10
 """Bytes from which on storage fetches a blob by itself."""
 
@@ -69,7 +67,6 @@ class CopyRun:
         self,
         parallel: int = CopyOptions.parallel,
         *,
-        sender: StagedSender | None = None,
         fetcher: BlobFetcher | None = None,
         must_fetch: bool = False,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -77,17 +74,15 @@ class CopyRun:
         """Begin a command.
 
         :param parallel: how many blobs are copied at the same time by all its copies.
-        :param sender: sends large blobs straight to storage, where the target has that.
         :param fetcher: has storage fetch blobs by itself, where it can.
         :param must_fetch: refuse to send a blob that storage should fetch, and cannot.
         """
         self.slots = asyncio.Semaphore(parallel)
-        self.sender = sender
         self.fetcher = fetcher
         self.must_fetch = must_fetch
         self.sleep = sleep
         self.without_staging: set[str] = set()
-        """The authorities of registries whose uploads cannot be staged, or not from here."""
+        """The authorities of registries whose uploads cannot be staged."""
         self.fetched = Cache[Digest, Manifest](
             capacity=_MANIFEST_BYTES, size_of=lambda manifest: len(manifest.content)
         )
@@ -103,9 +98,8 @@ class CopyRun:
         self._has.setdefault((place.authority, digest), place.repository)
 
     def repository_with(self, place: Place[Target], digest: Digest) -> str | None:
-        """Return another repository of the same registry that has the blob; None: not known."""
-        found = self._has.get((place.authority, digest))
-        return found if found != place.repository else None
+        """Return a repository of the same registry that has the blob; None: not known."""
+        return self._has.get((place.authority, digest))
 
     async def attempt(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Call a coroutine function, and again if it fails in a way that may pass.

@@ -1,4 +1,4 @@
-"""The bytes of one blob: fetched by the target's storage, staged there, or sent to the target."""
+"""The bytes of one blob: fetched by the target's storage, or sent to the target."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from ..registry import Blob, Chunk, Upload
 from ..spec.descriptor import Descriptor
 from ..spec.errors import (
     BlobUnknown,
-    Denied,
     DigestInvalid,
     NameUnknown,
     RegistryError,
     TooManyRequests,
-    Unauthorized,
     Unavailable,
 )
 from ..spec.staging import Staging
 from .bodies import VerifiedBody
 from .errors import NotFetched, SourceBlobMissing, SourceContentInvalid
-from .options import BlobFetcher, Renew, StagedSender
+from .options import BlobFetcher, Renew
 from .place import Place, Source, Target
 from .progress import Meter
 from .report import Outcome
-from .run import FETCH_FROM, STAGE_FROM, CopyRun, retry_after
+from .run import FETCH_FROM, CopyRun, retry_after
 
 # Seconds that the target may take to hash what was staged.
 _HASHING = 4 * 3600.0
@@ -69,32 +67,28 @@ class BlobSender:
         :raises NotFetched: storage cannot fetch the blob, and its bytes must not pass through here.
         """
         opened = await self.open(blob)
-        can_stage = self.target.authority not in self.run.without_staging
-        fetcher, sender = self.run.fetcher, self.run.sender
+        fetcher = self.run.fetcher
         if fetcher is not None and blob.size >= FETCH_FROM:
-            if can_stage and await self._fetch(fetcher, opened, blob):
+            if await self._fetch(fetcher, opened, blob):
                 return Outcome.FETCHED
             if self.run.must_fetch:
                 raise NotFetched(
                     f"the storage of {self.target} cannot fetch the blob {blob.digest} from "
                     f"{self.source} by itself; allow that its bytes pass through this machine"
                 )
-        is_staged = (
-            sender is not None
-            and blob.size >= STAGE_FROM
-            and can_stage
-            and await self._stage(sender, opened, blob)
-        )
-        if not is_staged:
-            await self._stream(opened, blob)
+        await self._stream(opened, blob)
         return Outcome.COPIED
 
     async def _fetch(self, fetcher: BlobFetcher, opened: Blob, blob: Descriptor) -> bool:
         """Have storage fetch a blob; return whether it has."""
+        if self.target.authority in self.run.without_staging:
+            return False
         self.meter.restart(blob)
         async with self._new_upload(blob) as upload:
-            staging = await self._open_staging(upload)
-            if staging is not None:
+            staging = await self.target.registry.open_staging(upload)
+            if staging is None:
+                self.run.without_staging.add(self.target.authority)
+            else:
                 count = partial(self.meter.fetched, blob)
                 blocks = await fetcher.fetch(opened, staging, self._renew(upload), count)
                 if blocks is not None:
@@ -103,26 +97,8 @@ class BlobSender:
             await self._cancel(upload)
             return False
 
-    async def _stage(self, sender: StagedSender, opened: Blob, blob: Descriptor) -> bool:
-        """Send a blob straight to storage; return whether it could be."""
-        async with self._new_upload(blob) as upload, self._read(opened, blob) as body:
-            staging = await self._open_staging(upload)
-            blocks = None
-            if staging is not None:
-                try:
-                    blocks = await sender.send(body, blob.size, staging, self._renew(upload))
-                except (Denied, Unauthorized):  # such as by a firewall of the storage
-                    body.check()
-                    self.run.without_staging.add(self.target.authority)
-            if blocks is None:
-                await self._cancel(upload)
-                return False
-            body.check()
-            await self._finish_staged(upload, blob, blocks)
-            return True
-
     async def _stream(self, opened: Blob, blob: Descriptor) -> None:
-        """Send a blob to the registry."""
+        """Send a blob to the target, which takes the bytes of a large one to storage if it can."""
         async with self._new_upload(blob) as upload, self._read(opened, blob) as body:
             await self.target.registry.finish_upload(
                 upload, blob.digest, Chunk(body, length=blob.size)
@@ -141,28 +117,27 @@ class BlobSender:
         finally:
             await body.close()
 
-    async def _open_staging(self, upload: Upload) -> Staging | None:
-        staging = await self.target.registry.open_staging(upload)
-        if staging is None:
-            self.run.without_staging.add(self.target.authority)
-        return staging
-
     @asynccontextmanager
     async def _new_upload(self, blob: Descriptor) -> AsyncIterator[Upload]:
         """Begin an upload, and cancel it if it is not finished."""
-        algorithm = blob.digest.algorithm
-        upload = await self.target.registry.start_upload(self.target.repository, algorithm)
+        registry, repository = self.target.registry, self.target.repository
+        beginning = asyncio.ensure_future(registry.start_upload(repository, blob.digest.algorithm))
         try:
-            yield upload
+            yield await asyncio.shield(beginning)
         except BaseException:
-            # Also where this copy was cancelled: nothing should be left behind.
-            await run_to_completion(self._cancel(upload))
+            # Also where this copy was cancelled, even before it knew the upload.
+            await run_to_completion(self._discard(beginning))
             raise
 
-    async def _cancel(self, upload: Upload) -> None:
-        with suppress(RegistryError, TimeoutError):  # what is left expires
+    async def _discard(self, upload: asyncio.Future[Upload]) -> None:
+        """Cancel an upload, even one that is just being begun."""
+        with suppress(RegistryError, TimeoutError):
             async with asyncio.timeout(_CANCELLING):
-                await self.target.registry.cancel_upload(upload)
+                await self._cancel(await upload)
+
+    async def _cancel(self, upload: Upload) -> None:
+        with suppress(RegistryError):  # what is left expires
+            await self.target.registry.cancel_upload(upload)
 
     def _renew(self, upload: Upload) -> Renew:
         async def renew() -> Staging:

@@ -104,6 +104,7 @@ class RegistryAccess:
     ``username`` with ``password_env``, the name of a variable of the environment, or with
     ``password_file``. Without them the credentials come from docker's configuration. ``ca`` is a
     file of certificates of authorities, ``cert_dir`` a folder as docker's ``certs.d/HOST``.
+    ``token_host``: a host outside the registry's domain whose token service gets the login.
     """
 
     username: str = ""
@@ -112,6 +113,7 @@ class RegistryAccess:
     tls_verify: bool = True
     ca: str = ""
     cert_dir: str = ""
+    token_host: str = ""
     parallel: int | None = None
 
 
@@ -270,7 +272,7 @@ def _read_registries(registries: Table) -> Mapping[str, RegistryAccess]:
 
 
 def _read_access(table: Table) -> RegistryAccess:
-    keys = ("username", "password_env", "password_file", "tls_verify", "ca", "cert_dir", "parallel")
+    keys = (*_TEXTS, "tls_verify", "parallel")
     for key in ("password", "token"):
         if key in table.content:
             table.problem(
@@ -288,7 +290,7 @@ def _read_access(table: Table) -> RegistryAccess:
     return access
 
 
-_TEXTS = frozenset({"username", "password_env", "password_file", "ca", "cert_dir"})
+_TEXTS = ("username", "password_env", "password_file", "ca", "cert_dir", "token_host")
 
 
 def _check_credentials(table: Table, access: RegistryAccess) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import io
 from pathlib import Path
 
 import pytest
 
+from registry_core.cli.client_options import client_options
 from registry_core.cli.main import main
-from registry_core.cli.registry_access import Access, Login, access_of_document
+from registry_core.cli.registry_access import (
+    Access,
+    Login,
+    access_of_document,
+    add_access_options,
+    read_access,
+)
 from registry_core.cli.storage_commands import CommandFailed
+from registry_core.transfer.locations import RegistryLocation, parse_location
 from registry_core.transfer.sync_document import RegistryAccess
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -147,3 +156,18 @@ def test_a_missing_password_of_a_document_is_named(access: RegistryAccess, said:
     with pytest.raises(CommandFailed, match=said) as error:
         access_of_document(access, {})
     assert error.value.code == 2
+
+
+def test_a_token_host_is_where_that_sides_login_may_be_sent() -> None:
+    parser = argparse.ArgumentParser()
+    for side in ("src", "dest"):
+        add_access_options(parser, side, side)
+    where = parse_location(SOURCE)
+    assert isinstance(where, RegistryLocation)
+    options = ["--src-token-host", "Login.example.org"]
+    allowed = [
+        asyncio.run(client_options(where, access, {})).realms
+        for access in read_access(parser.parse_args(options))
+    ]
+    assert allowed == [{"login.example.org"}, frozenset()]
+    assert access_of_document(RegistryAccess(token_host="a"), {}) == Access(token_host="a")

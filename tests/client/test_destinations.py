@@ -139,6 +139,36 @@ async def test_one_address_of_many_is_enough_to_refuse_a_name() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "resolved", [[[PUBLIC, LOOPBACK]], [[PUBLIC], [LOOPBACK]], [[LOOPBACK], [PUBLIC]]]
+)
+async def test_a_registry_cannot_open_the_way_by_what_its_own_name_resolves_to(
+    resolved: list[list[str]],
+) -> None:
+    """Neither with one address of this machine among others, nor with another one later."""
+    destinations = Destinations(Origin("https", REGISTRY, 443))
+    for addresses in resolved:
+        names = Names({REGISTRY: addresses, "other.example.com": [LOOPBACK]})
+        resolver = CheckedResolver(destinations, NO_PROXIES, names)
+        await resolver.resolve(REGISTRY)
+    with pytest.raises(UrlRefused):
+        await resolver.resolve("other.example.com")
+    with pytest.raises(UrlRefused):
+        destinations.follow("https://127.0.0.1/", URL(f"https://{REGISTRY}/"))
+
+
+@pytest.mark.anyio
+async def test_http_on_loopback_is_for_registries_that_are_written_as_loopback() -> None:
+    destinations = Destinations(Origin("https", REGISTRY, 443))
+    resolver = CheckedResolver(destinations, NO_PROXIES, Names({REGISTRY: [LOOPBACK]}))
+    await resolver.resolve(REGISTRY)
+    base = URL(f"https://{REGISTRY}/")
+    assert str(destinations.follow("https://127.0.0.1/", base)) == "https://127.0.0.1/"
+    with pytest.raises(UrlRefused, match="not encrypted"):
+        destinations.follow("http://127.0.0.1/", base)
+
+
+@pytest.mark.anyio
 async def test_the_proxy_itself_may_be_anywhere() -> None:
     destinations = Destinations(Origin("https", REGISTRY, 443))
     proxies = Proxies.from_environment({"https_proxy": "http://proxy.lan:3128"})

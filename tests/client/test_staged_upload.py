@@ -431,6 +431,23 @@ async def test_staging_to_a_place_that_only_the_client_can_reach_is_refused(
         assert await read_blob(registry, "a", await push(registry)) == CONTENT
 
 
+@pytest.mark.parametrize(
+    "url", ["https://169.254.169.254/x?sig=s", "http://10.0.0.1/x?sig=s", "ftp://a/x", "https://"]
+)
+async def test_staging_where_a_registry_may_not_send_its_clients_is_none(url: str) -> None:
+    """Whoever stages otherwise than with the registry's session gets no such URL."""
+    staging = Staging(url, datetime.now(UTC) + timedelta(hours=1), "p")
+
+    async def answer(request: Received) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.Response(body=staging.to_json(), content_type=STAGING)
+        return web.Response(status=202, headers={"Location": "/v2/a/blobs/uploads/id?_state=s"})
+
+    async with peer(answer) as served, session(served.url) as client:
+        registry = HttpRegistry(client)
+        assert await registry.open_staging(await registry.start_upload("a")) is None
+
+
 async def test_an_upload_on_another_host_is_not_asked_for_staging() -> None:
     """Its Location has a signature for one kind of request, perhaps."""
 

@@ -329,3 +329,20 @@ async def test_a_mount_that_begins_an_upload_instead_leaves_none() -> None:
         f"DELETE {UPLOADS}id?_state=opaque%2F1",
     ]
     assert not target.is_open
+
+
+async def test_a_range_that_is_off_by_one_does_not_stop_a_body_that_has_arrived() -> None:
+    """The digest decides. Where the body is sent in chunks, each must begin where it belongs."""
+
+    class OffByOne(Target):
+        def patch(self, request: Received) -> web.Response:
+            answer = super().patch(request)
+            answer.headers["Range"] = f"0-{len(self.received)}"
+            return answer
+
+    target = OffByOne()
+    await push(target)
+    assert target.blob == CONTENT
+    served = await push(OffByOne(headers=LIMIT))
+    assert bodies(served) == [*[("PATCH", 2**20)] * 3, ("PUT", 17)]
+    assert [each.method for each in served.received].count("GET") == 3

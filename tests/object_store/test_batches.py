@@ -11,7 +11,12 @@ import pytest
 from registry_core.object_store.azure import Limits
 from registry_core.object_store.azure.errors import AccessDenied, AnswerMalformed, RequestInvalid
 from registry_core.object_store.batches import MAX_BATCH, BatchRefused
-from registry_core.object_store.errors import StoreError, StoreRefused, StoreUnavailable
+from registry_core.object_store.errors import (
+    CopyPending,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from registry_core.object_store.interface import UNCONDITIONAL, Condition, ObjectStore, if_match
 from registry_core.object_store.memory import MemoryStore
 from tests.contracts.object_store import CONTENT
@@ -37,6 +42,8 @@ TIMED_OUT = Instead(500, "OperationTimedOut")
 THROTTLED = Instead(429, "TooManyRequests")
 LEASED = Instead(412, "LeaseIdMissing")
 IMMUTABLE = Instead(409, "BlobImmutableDueToPolicy")
+COPIED_TO = Instead(409, "PendingCopyOperation")
+"""Of an object to which somebody copies from a source of theirs, for as long as that takes."""
 FORBIDDEN = Instead(403, "AuthorizationPermissionMismatch")
 NOT_MET = Instead(412, "ConditionNotMet")
 MULTIPART = FROM_STORAGE | {"Content-Type": f"multipart/mixed; boundary={BOUNDARY}"}
@@ -147,7 +154,10 @@ async def test_without_a_lost_answer_what_is_gone_is_not_counted(storage: Script
     assert len(storage.received) == 2
 
 
-@pytest.mark.parametrize("refusal, public", [(LEASED, "locked"), (IMMUTABLE, "immutability")])
+@pytest.mark.parametrize(
+    "refusal, public",
+    [(LEASED, "locked"), (IMMUTABLE, "immutability"), (COPIED_TO, "another program is writing")],
+)
 async def test_what_storage_refuses_is_named_after_the_others_are_deleted(
     storage: ScriptedStorage, refusal: Instead, public: str
 ) -> None:
@@ -157,7 +167,7 @@ async def test_what_storage_refuses_is_named_after_the_others_are_deleted(
             await store.delete_batch([*ABC, ("d", UNCONDITIONAL), ("missing", UNCONDITIONAL)])
     assert list(it.value.deleted) == [True, False, True, False, False]
     assert it.value.refused.keys() == {1, 3}
-    assert isinstance(it.value.refused[3], StoreRefused)
+    assert isinstance(it.value.refused[3], StoreRefused | CopyPending)
     assert public in it.value.message
     assert left_in(storage) == {"b", "d"}
     assert list(map(sent, storage.received)) == [["a", "b", "c", "d", "missing"], ["c"]]

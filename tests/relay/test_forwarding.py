@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
 
 from registry_core.relay.forwarding import BODY_LIMIT
+from tests.client.peers import Received as Request
+from tests.client.peers import peer, raw_peer
 from tests.support.eventually import eventually
 
 from .relaying import CREDENTIALS, RunningRelay, relay_to
@@ -45,6 +48,29 @@ async def test_a_request_arrives_as_it_was_sent(
     assert put.headers["host"] == registry.url.removeprefix("http://")
 
 
+async def test_a_path_that_looks_like_a_host_leads_to_the_registry_nevertheless(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """Otherwise the relay would be a proxy to anywhere, for every page in a browser."""
+    arrived: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(note, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        parts = urlsplit(relay.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        target = f"//127.0.0.1:{port}/v2/"
+        lines = (f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", "", "")
+        writer.write("\r\n".join(lines).encode())
+        await reader.read()
+        writer.close()
+    assert arrived == []
+    assert registry.received("GET").path == target
+
+
 async def test_headers_of_the_connection_and_of_proxies_are_not_forwarded(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
@@ -73,6 +99,41 @@ async def test_an_answer_arrives_as_it_was_sent(
         headers.items()
         <= {k.title().replace("Etag", "ETag"): v for k, v in answer.headers.items()}.items()
     )
+
+
+@pytest.mark.parametrize("path", ["//{other}/v2/", "///{other}/", "//[", "//:80/", "/a/..//b"])
+async def test_no_path_leads_to_another_server(path: str) -> None:
+    """As a reference of a URL, one that begins with two slashes would name a host: RFC 3986."""
+    async with peer(nothing) as registry, peer(nothing) as other, relay_to(registry.url) as relay:
+        target = path.format(other=other.url.removeprefix("http://"))
+        host, port = relay.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {CREDENTIALS}\r\n\r\n"
+        writer.write(head.encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404")
+        writer.close()
+    assert (registry.targets, other.targets) == ([f"GET {target}"], [])
+
+
+def nothing(_request: Request) -> web.Response:
+    return web.Response(status=404)
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9 \u65e5", "\udcff"])
+async def test_headers_arrive_byte_by_byte(name: str) -> None:
+    """Servers and proxies write them in whatever encoding."""
+    sent = name.encode("utf-8", "surrogateescape")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-Name: " + sent)
+            writer.write(b"\r\n\r\n")
+
+    async with raw_peer(answer) as registry, relay_to(registry.url) as relay:
+        for method, path in (("GET", MANIFEST), ("POST", "/v2/team/app/blobs/uploads/")):
+            answered = await relay.http.request(method, path)
+            assert answered.status_code == 404
+            assert dict(answered.headers.raw)[b"x-name"] == sent
 
 
 async def test_the_size_in_the_answer_to_a_head_stays(

@@ -41,6 +41,22 @@ async def test_without_staging_chunks_are_as_long_as_the_registry_advises(
     assert not any("content-length" in chunk.headers for chunk in chunks)
 
 
+async def test_what_a_registry_says_of_an_upload_may_be_odd(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """A chunk of 5,000 digits is no advice; a name outside ASCII is none that can be given on."""
+    registry.staging = False
+    headers = {
+        "Location": f"{registry.url}/v2/team/app/blobs/uploads/id?state=0",
+        "OCI-Chunk-Max-Length": "1" * 5000,
+        "Docker-Upload-UUID": "\u65e5",
+    }
+    registry.instead["POST"] = [web.Response(status=202, headers=headers)]
+    finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
+    assert finished.status_code == 201
+    assert registry.operations == ["POST", "GET staging", "PATCH", "PUT"]
+
+
 async def test_what_the_registry_refuses_is_refused_by_the_relay(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:

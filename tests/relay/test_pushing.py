@@ -119,6 +119,24 @@ async def test_a_part_that_is_sent_twice_counts_once(
     assert registry.operations == ["POST", "PUT"]
 
 
+async def test_nobody_continues_an_upload_whose_key_they_do_not_have(
+    relay: RunningRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key is in the query of its URL, and in no log."""
+    caplog.set_level("INFO")
+    location = await relay.begin()
+    key = location.partition("_state=0.")[2]
+    for wrong in (location.partition("?")[0], location.replace(key, "x" * len(key))):
+        assert (await relay.send(wrong, SMALL)).status_code == 404
+    location = await relay.patch(location, SMALL)
+    assert (await relay.finish(location.replace(key, "x"), digest_of(SMALL))).status_code == 404
+    assert (await relay.finish(location, digest_of(SMALL))).status_code == 201
+    assert (await relay.finish(location.replace(key, "x"), digest_of(SMALL))).status_code == 404
+    log = [each.getMessage() for each in caplog.records if each.name.startswith("registry_core")]
+    assert any("operation=AppendUpload" in line for line in log)
+    assert not any(key in line for line in log)
+
+
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 async def test_a_whole_blob_comes_with_the_last_request(
     relay: RunningRelay, registry: ScriptedRegistry, content: bytes

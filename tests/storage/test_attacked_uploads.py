@@ -17,7 +17,7 @@ import httpx
 import pytest
 from azure.storage.blob import BlobProperties
 
-from registry_core.object_store.errors import StoreRefused
+from registry_core.object_store.errors import CopyPending, StoreError, StoreRefused
 from registry_core.object_store.interface import ObjectStore
 from registry_core.registry import DirectUpload
 from registry_core.serve.azurite import Azurite
@@ -239,6 +239,18 @@ async def test_an_owner_who(scene: Scene, attack: Attack) -> None:
     assert await scene.is_pushed()
 
 
+@pytest.mark.parametrize("attack", [puts_an_append_blob, puts_a_page_blob_of_terabytes])
+async def test_a_blob_of_another_kind_goes_with_its_upload(scene: Scene, attack: Attack) -> None:
+    """Neither has a list of blocks, which the registry looks for."""
+    upload = await scene.registry.start_upload(REPOSITORY)
+    staging = await scene.registry.open_staging(upload)
+    assert staging is not None
+    await attack(Owner(scene.client, DirectUpload(upload, staging.block_url(0))))
+    await scene.registry.cancel_upload(upload)
+    with container_client(scene.azurite, scene.container) as container:
+        assert not list(container.list_blob_names(name_starts_with=Layout().uploads))
+
+
 @pytest.mark.parametrize("moment", ["commit", "head", "get_range", "copy"])
 @pytest.mark.parametrize("kind", ["BlockBlob", "AppendBlob", "PageBlob", ""])
 async def test_what_is_overwritten_meanwhile_does_not_reach_the_address(
@@ -268,21 +280,33 @@ async def test_what_is_overwritten_meanwhile_does_not_reach_the_address(
     assert await scene.is_pushed()
 
 
-async def test_an_upload_that_storage_does_not_let_the_registry_read_is_passed_over() -> None:
-    """Encrypted with its owner's own key: storage answers 409 to whoever lacks the key."""
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        StoreRefused("commit: 409 BlobUsesCustomerSpecifiedEncryption"),
+        CopyPending("commit: 409 PendingCopyOperation"),
+    ],
+)
+async def test_an_upload_that_storage_does_not_let_the_registry_commit_is_passed_over(
+    refusal: StoreError,
+) -> None:
+    """Encrypted with its owner's own key, or the target of a copy that takes as long as they like.
 
-    class Encrypted(StagingMemory):
+    REST "Copy Blob" needs no other permission than "Put Block".
+    """
+
+    class Refusing(StagingMemory):
         async def commit(self, path: str, *args: Any, **options: Any) -> str:
-            if path.endswith("/staged") and path == self.encrypted:
-                raise StoreRefused("commit: 409 BlobUsesCustomerSpecifiedEncryption")
+            if path == self.refused:
+                raise refusal
             return await super().commit(path, *args, **options)
 
-        encrypted = ""
+        refused = ""
 
-    memory = Encrypted()
+    memory = Refusing()
     registry = StoredRegistry(memory)
     await put_direct(registry, memory, CONTENT)
-    (memory.encrypted,) = memory.staged
+    (memory.refused,) = memory.staged
     assert not await registry.claim_direct_uploads(REPOSITORY, WANTED)
     await put_direct(registry, memory, CONTENT)
     assert await registry.claim_direct_uploads(REPOSITORY, WANTED) == {DIGEST}

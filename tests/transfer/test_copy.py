@@ -180,6 +180,13 @@ async def test_blobs_come_first_and_the_tag_last() -> None:
         assert order.index(Digest.of(layer_of(platform))) < order.index(image)
 
 
+async def test_a_manifest_is_pushed_once_with_all_its_tags() -> None:
+    shelf = Shelf()
+    manifest = await push_image_of(shelf.source, b"one")
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1", "latest"])
+    assert shelf.target.called("push_manifest") == [(Digest.of(manifest), ("v1", "latest"))]
+
+
 async def test_a_blob_is_copied_once_however_often_it_is_named() -> None:
     shelf = Shelf()
     await push_index(shelf.source, *PLATFORMS)

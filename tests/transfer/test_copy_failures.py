@@ -12,7 +12,7 @@ import pytest
 from registry_core.registry import Blob, Body, Chunk, Upload
 from registry_core.spec import media_types
 from registry_core.spec.descriptor import Descriptor
-from registry_core.spec.digest import Digest
+from registry_core.spec.digest import SHA256, Digest
 from registry_core.spec.endpoints import Reference
 from registry_core.spec.errors import (
     BlobUnknown,
@@ -345,6 +345,29 @@ async def test_a_copy_that_is_cancelled_cancels_its_uploads() -> None:
     assert len(started) == len(cancelled) >= 1
 
 
+async def test_an_upload_that_is_just_being_begun_is_cancelled_with_the_copy() -> None:
+    begun, may_answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(Watched):
+        async def start_upload(self, repository: str, algorithm: str = SHA256) -> Upload:
+            upload = await super().start_upload(repository, algorithm)
+            begun.set()
+            await may_answer.wait()
+            return upload
+
+    shelf = Shelf(target=Slow(stored()))
+    await push_image_of(shelf.source, b"one")
+    task = asyncio.create_task(copy_manifest(shelf.here, "v1", shelf.there, ["v1"]))
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    started, cancelled = (shelf.target.called(name) for name in ("start_upload", "cancel_upload"))
+    assert len(started) == len(cancelled) >= 1
+
+
 async def test_a_tag_that_fails_does_not_fail_another_one_that_shares_a_blob() -> None:
     """The shared blob is under way for both when the one fails by another blob of its own."""
     has_failed = asyncio.Event()
@@ -387,3 +410,16 @@ async def test_an_index_with_a_child_that_the_source_lacks_is_not_pushed() -> No
     with pytest.raises(RegistryError, match=r"source\.example/app does not have the manifest"):
         await copy_manifest(shelf.here, "lacking", shelf.there, ["lacking"])
     assert not await has_manifest(shelf.target, lacking)
+
+
+async def test_what_lacks_a_manifest_is_not_copied_as_a_blob_instead() -> None:
+    """The source has the inner index as a blob, too, and lacks what the index lists."""
+    shelf = Shelf(Watched(stored(require_children=False)))
+    inner = image_index(missing := image_manifest(b"nowhere"))
+    await push_layers(shelf.source, inner)
+    await push_manifest(shelf.source, "app", "inner", inner)
+    outer = image_index(manifests=[descriptor(inner, media_types.OCI_INDEX)])
+    await push_manifest(shelf.source, "app", "outer", outer)
+    with pytest.raises(RegistryError, match=str(Digest.of(missing))):
+        await copy_manifest(shelf.here, "outer", shelf.there, ["outer"])
+    assert not await has_manifest(shelf.target, outer)

@@ -94,6 +94,14 @@ async def test_platforms_that_were_left_out_are_copied_later() -> None:
     assert await has_manifest(shelf.target, image_for(S390X))
 
 
+async def test_an_index_of_some_platforms_becomes_whole_when_it_is_checked() -> None:
+    shelf = sparse_shelf()
+    await push_index(shelf.source, *PLATFORMS)
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], options(AMD64, ARM64))
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"])
+    assert await has_manifest(shelf.target, image_for(S390X))
+
+
 async def test_a_platform_that_is_missing_is_named_with_those_there_are() -> None:
     shelf = Shelf()
     await push_index(shelf.source, AMD64, ARM64)

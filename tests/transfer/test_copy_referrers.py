@@ -170,6 +170,28 @@ async def test_the_size_that_a_list_of_referrers_has_does_not_matter() -> None:
     assert await has_manifest(shelf.target, signature)
 
 
+async def test_a_referrer_of_an_image_in_an_index_that_is_there_is_copied() -> None:
+    shelf = Shelf()
+    await push_index(shelf.source, "linux/amd64")
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], WITH_REFERRERS)
+    sbom = await push_referrer(shelf.source, image_for("linux/amd64"), "sbom")
+    whole = Place(shelf.target, "copy/app", TARGET, keeps_whole=True)
+    await copy_manifest(shelf.here, "v1", whole, ["v1"], WITH_REFERRERS)
+    assert await has_manifest(shelf.target, sbom)
+
+
+async def test_a_list_of_another_manifest_is_copied_as_it_is() -> None:
+    """Under a tag of the form of a list, but none of the entries refers to what the tag names."""
+    shelf = Shelf()
+    image = await push_image_of(shelf.source, b"one")
+    signature = await push_referrer(shelf.source, image, "signature")
+    tag = "sha256-" + "ab" * 32
+    index = image_index(signature)
+    await push_manifest(shelf.source, "app", tag, index)
+    await copy_tags(shelf.here, [tag], shelf.there, WITH_REFERRERS)
+    assert (await shelf.target.get_manifest("copy/app", tag)).content == index
+
+
 async def test_referrers_are_listed_page_by_page() -> None:
     class ShortPages(Watched):
         async def list_referrers(
@@ -204,6 +226,8 @@ async def test_where_the_target_keeps_no_lists_the_copy_keeps_them() -> None:
         "application/vnd.example.signature"
     }
     assert {entry["annotations"]["name"] for entry in index["manifests"]} == set(names)
+    pushed = [about for about in shelf.target.called("push_manifest") if not about[1]]  # type: ignore[index]
+    assert len(pushed) == len(set(pushed)) == 4  # no entry was lost to another one
     shelf.target.calls.clear()
     await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], WITH_REFERRERS)
     assert not shelf.target.writes
@@ -215,6 +239,18 @@ async def test_a_referrer_is_listed_at_the_target_even_if_it_is_copied_by_its_ow
     signature = await push_referrer(shelf.source, image, "signature")
     await copy_manifest(shelf.here, Digest.of(signature), shelf.there, [])
     assert await referrers_of(shelf.target, image) == {Digest.of(signature)}
+
+
+async def test_a_referrer_that_is_listed_already_is_not_listed_twice() -> None:
+    """Somebody deleted it from the target, and not from the list."""
+    shelf = Shelf(target=WithoutReferrers(stored(require_children=False)))
+    image = await push_image_of(shelf.source, b"one")
+    signature = await push_referrer(shelf.source, image, "signature")
+    tag = fallback_tag(Digest.of(image))
+    await push_manifest(shelf.kept, "copy/app", tag, image_index(signature))
+    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], WITH_REFERRERS)
+    assert await has_manifest(shelf.target, signature)
+    assert (await shelf.target.get_manifest("copy/app", tag)).content == image_index(signature)
 
 
 async def test_entries_of_others_in_a_list_stay() -> None:

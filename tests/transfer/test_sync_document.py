@@ -29,8 +29,9 @@ parallel = 2
 [registries."registry.example.com:5000"]
 tls_verify = false
 ca = "ca.pem"
+token_host = "login.example.org"
 
-[[sync]]  # line 11
+[[sync]]  # line 12
 source = "alpine:3"
 target = "registry.example.com/mirror/alpine"
 platforms = ["linux/amd64", "linux/arm64"]
@@ -54,7 +55,9 @@ def test_a_document_lists_images_tags_and_registries() -> None:
     found = parse_document(DOCUMENT, "sync.toml")
     assert found.registries == {
         "docker.io": RegistryAccess("ci", "HUB_TOKEN", parallel=2),
-        "registry.example.com:5000": RegistryAccess(tls_verify=False, ca="ca.pem"),
+        "registry.example.com:5000": RegistryAccess(
+            tls_verify=False, ca="ca.pem", token_host="login.example.org"
+        ),
     }
     platforms = (Platform.parse("linux/amd64"), Platform.parse("linux/arm64"))
     image = SyncImage(
@@ -75,9 +78,9 @@ def test_a_document_lists_images_tags_and_registries() -> None:
         TagNameGlobs(),
     )
     assert found.entries == (
-        SyncEntry(11, image, platforms, referrers=True),
-        SyncEntry(17, tags),
-        SyncEntry(23, registry),
+        SyncEntry(12, image, platforms, referrers=True),
+        SyncEntry(18, tags),
+        SyncEntry(24, registry),
     )
     assert str(found.entries[1]) == "quay.io/team/app -> registry.example.com/app"
 

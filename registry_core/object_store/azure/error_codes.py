@@ -13,6 +13,7 @@ from ..errors import (
     BlockListInvalid,
     BlocksRefused,
     ConditionFailed,
+    CopyPending,
     NotFound,
     RangeNotSatisfiable,
     StoreError,
@@ -171,7 +172,7 @@ MEANINGS: Mapping[str, _Meaning] = {
         "storage keeps pieces of another program's interrupted upload of this content",
     ),
     "PendingCopyOperation": _Meaning(
-        StoreUnavailable,
+        CopyPending,
         "another program is copying to this blob: wait until that is done, or abort the copy",
         "another program is writing this object; try again",
     ),

@@ -1,4 +1,4 @@
-"""Copies of large blobs straight to the target's storage: sent in blocks, or fetched by it."""
+"""Copies of large blobs that the target's storage fetches by itself."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from registry_core.registry import Blob, Body, Upload
+from registry_core.registry import Blob, Upload
 from registry_core.spec.descriptor import Descriptor
 from registry_core.spec.digest import Digest
-from registry_core.spec.errors import Denied, TooManyRequests, Unavailable
+from registry_core.spec.errors import TooManyRequests, Unavailable
 from registry_core.spec.staging import Staging
-from registry_core.transfer import run as run_module
 from registry_core.transfer.copy import copy_manifest
 from registry_core.transfer.errors import NotFetched, SourceContentInvalid
 from registry_core.transfer.options import Renew
 from registry_core.transfer.report import Outcome
 from registry_core.transfer.run import CopyRun
 from tests.support.content import CONFIG, chunk, random_bytes, read_blob
-from tests.transfer.disturbed import Lying, changed, patient_run
-from tests.transfer.places import Shelf, Watched, left_behind, push_image_of, stored
+from tests.transfer.disturbed import changed, patient_run
+from tests.transfer.places import Shelf, Watched, push_image_of, stored
 
 pytestmark = pytest.mark.anyio
 
 LARGE, SMALL = random_bytes(400_000), b"small"
-BLOCK = 100_000
-
-
-@pytest.fixture(autouse=True)
-def _lower_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stage what is larger than 200 KB, so that the tests need no large blobs."""
-    monkeypatch.setattr("registry_core.transfer.sending.STAGE_FROM", 200_000)
-    assert run_module.STAGE_FROM == 8 * 2**20
 
 
 @dataclass
@@ -61,27 +52,6 @@ class Staged(Watched):
         assert staging is not None
         content = b"".join(self.blocks.pop(staging.block_url(index)) for index in range(blocks))
         return await self.inner.finish_upload(upload, digest, chunk(content))
-
-
-@dataclass
-class Sender:
-    """Puts blocks to the storage of `Staged`."""
-
-    target: Staged
-    error: Exception | None = None
-    renewals: int = 0
-
-    async def send(self, body: Body, size: int, staging: Staging, renew: Renew) -> int:
-        assert await renew() == staging
-        self.renewals += 1
-        content = b"".join([piece async for piece in body])
-        if self.error is not None:
-            raise self.error
-        assert len(content) == size
-        starts = range(0, size, BLOCK)
-        for index, start in enumerate(starts):
-            self.target.blocks[staging.block_url(index)] = content[start : start + BLOCK]
-        return len(starts)
 
 
 @dataclass
@@ -113,92 +83,52 @@ def staged_shelf(source: Watched | None = None) -> tuple[Shelf, Staged]:
     return Shelf(source or Watched(stored()), target), target
 
 
-async def test_a_large_blob_is_staged_and_small_ones_are_sent() -> None:
-    shelf, target = staged_shelf()
-    await push_image_of(shelf.source, LARGE, SMALL)
-    run = CopyRun(sender=Sender(target))
-    report = await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
-    assert target.called("finish_staged_upload") == [Digest.of(LARGE)]
-    assert set(target.called("finish_upload")) == {Digest.of(SMALL), Digest.of(CONFIG)}
-    assert await read_blob(target, "copy/app", Digest.of(LARGE)) == LARGE
-    assert report.blobs[Outcome.COPIED].number == 3
-    assert report.bytes_read == len(LARGE) + len(SMALL) + len(CONFIG)
-
-
-async def test_without_staging_a_large_blob_is_sent_and_staging_is_not_asked_for_again() -> None:
+async def test_without_staging_blobs_are_sent_and_staging_is_not_asked_for_again() -> None:
     shelf, target = staged_shelf()
     target.stages = False
     await push_image_of(shelf.source, LARGE, LARGE[1:])
-    run = CopyRun(1, sender=Sender(target))
+    run = CopyRun(1, fetcher=Fetcher(target))
     await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
     assert await read_blob(target, "copy/app", Digest.of(LARGE)) == LARGE
     assert len(target.called("open_staging")) == 1
-    assert await left_behind(shelf.kept) == []
-
-
-async def test_where_storage_refuses_this_machine_the_registry_gets_the_bytes() -> None:
-    shelf, target = staged_shelf()
-    await push_image_of(shelf.source, LARGE)
-    run = CopyRun(sender=Sender(target, Denied("firewall")))
-    await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
-    assert Digest.of(LARGE) in target.called("finish_upload")
+    assert len(target.called("cancel_upload")) == 1  # the one that could not be staged
 
 
 async def test_while_the_target_hashes_it_is_asked_again() -> None:
     shelf, target = staged_shelf()
     target.busy = 5
     await push_image_of(shelf.source, LARGE)
-    run, waits = patient_run(sender=Sender(target))
+    run, waits = patient_run(fetcher=Fetcher(target))
     await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
     assert waits == [3.0] * 5
     assert await read_blob(target, "copy/app", Digest.of(LARGE)) == LARGE
 
 
-async def test_staging_that_fails_for_once_begins_again() -> None:
+async def test_fetching_that_fails_for_once_begins_again() -> None:
+    class Recovering(Fetcher):
+        async def fetch(
+            self, blob: Blob, staging: Staging, renew: Renew, on_bytes: Callable[[int], None]
+        ) -> int | None:
+            if not self.fetched:
+                self.fetched.append(blob.descriptor.digest)
+                raise Unavailable("for once")
+            assert await renew() == staging
+            return await super().fetch(blob, staging, renew, on_bytes)
+
     shelf, target = staged_shelf()
-    sender = Sender(target, Unavailable("for once"))
-
-    class Recovering(Sender):
-        async def send(self, body: Body, size: int, staging: Staging, renew: Renew) -> int:
-            try:
-                return await super().send(body, size, staging, renew)
-            finally:
-                self.error = None
-
     await push_image_of(shelf.source, LARGE)
-    run, waits = patient_run(sender=Recovering(target, sender.error))
+    run, waits = patient_run(fetcher=Recovering(target))
     report = await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
     assert waits == [1.0]
-    assert report.bytes_read == 2 * len(LARGE) + len(CONFIG)
+    assert report.blobs[Outcome.FETCHED].number == 1
     assert len(target.called("cancel_upload")) == 1
-
-
-async def test_a_wrong_blob_is_not_finished_although_all_its_blocks_are_staged() -> None:
-    """A sender may take what the body raises for its end."""
-
-    class Swallowing(Sender):
-        async def send(self, body: Body, size: int, staging: Staging, renew: Renew) -> int:
-            try:
-                return await super().send(body, size, staging, renew)
-            except SourceContentInvalid:
-                return 1
-
-    source = Lying(stored())
-    shelf, target = staged_shelf(source)
-    await push_image_of(source, LARGE)
-    source.alter = lambda content: changed(content) if len(content) > 1000 else content
-    with pytest.raises(SourceContentInvalid, match=r"source\.example"):
-        await copy_manifest(
-            shelf.here, "v1", shelf.there, ["v1"], run=CopyRun(sender=Swallowing(target))
-        )
-    assert not target.called("finish_staged_upload")
 
 
 async def test_storage_fetches_a_blob_without_its_bytes_passing_through_here() -> None:
     shelf, target = staged_shelf()
     await push_image_of(shelf.source, LARGE, SMALL)
     fetcher = Fetcher(target)
-    run = CopyRun(sender=Sender(target), fetcher=fetcher)
+    run = CopyRun(fetcher=fetcher)
     report = await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
     assert fetcher.fetched == [Digest.of(LARGE)]
     assert await read_blob(target, "copy/app", Digest.of(LARGE)) == LARGE
@@ -209,7 +139,7 @@ async def test_storage_fetches_a_blob_without_its_bytes_passing_through_here() -
 async def test_what_storage_cannot_fetch_is_sent() -> None:
     shelf, target = staged_shelf()
     await push_image_of(shelf.source, LARGE)
-    run = CopyRun(sender=Sender(target), fetcher=Fetcher(target, can=False))
+    run = CopyRun(fetcher=Fetcher(target, can=False))
     seen: list[int] = []
     report = await copy_manifest(
         shelf.here,
@@ -222,7 +152,7 @@ async def test_what_storage_cannot_fetch_is_sent() -> None:
     assert report.blobs[Outcome.COPIED].number == 2
     assert await read_blob(target, "copy/app", Digest.of(LARGE)) == LARGE
     assert seen[-1] == len(LARGE) + len(CONFIG)
-    assert await left_behind(shelf.kept) == []
+    assert len(target.called("cancel_upload")) == 1  # the one that could not be fetched
 
 
 async def test_what_must_be_fetched_and_cannot_is_an_error() -> None:
@@ -243,18 +173,20 @@ async def test_what_was_fetched_and_is_something_else_names_the_source() -> None
         await copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run)
 
 
-async def test_a_copy_that_is_cancelled_while_it_stages_cancels_the_upload() -> None:
+async def test_a_copy_that_is_cancelled_while_storage_fetches_cancels_the_upload() -> None:
     begun = asyncio.Event()
 
-    class Hanging(Sender):
-        async def send(self, body: Body, size: int, staging: Staging, renew: Renew) -> int:
+    class Hanging(Fetcher):
+        async def fetch(
+            self, blob: Blob, staging: Staging, renew: Renew, on_bytes: Callable[[int], None]
+        ) -> int | None:
             begun.set()
             await asyncio.Event().wait()
             raise AssertionError
 
     shelf, target = staged_shelf()
     await push_image_of(shelf.source, LARGE)
-    run = CopyRun(sender=Hanging(target))
+    run = CopyRun(fetcher=Hanging(target))
     task = asyncio.create_task(copy_manifest(shelf.here, "v1", shelf.there, ["v1"], run=run))
     await begun.wait()
     task.cancel()
