@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +18,7 @@ from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
 from ..client.storage_fetch import StorageFetcher, StorageSessions
+from ..transfer.errors import PlaceInaccessible
 from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
@@ -166,27 +172,42 @@ class Places:
 
 @dataclass(frozen=True)
 class OpenerByHost:
-    """Opens places as a document says for their hosts: the `Opener` of `transfer.sync`."""
+    """Opens places as a document says for their hosts: the `Opener` of `transfer.sync`.
+
+    What cannot be accessed so is `PlaceInaccessible`: the other entries go on.
+    """
 
     places: Places
     accesses: Mapping[str, AccessOptions]
 
     async def source(self, location: Location) -> Place[Source]:
-        return await self.places.source(location, self._access(location))
+        with _as_registry_error():
+            return await self.places.source(location, self._access(location))
 
     async def target(self, location: Location) -> Place[Target]:
-        return await self.places.target(location, self._access(location))
+        with _as_registry_error():
+            return await self.places.target(location, self._access(location))
 
     async def select(self, location: Location) -> Selected:
         return await self.places.select(location)
 
     async def catalog(self, root: RegistryRoot) -> Catalog:
-        return await self.places.client(root, self.accesses.get(root.host, _DEFAULT))
+        with _as_registry_error():
+            return await self.places.client(root, self.accesses.get(root.host, _DEFAULT))
 
     def _access(self, location: Location) -> AccessOptions:
         if isinstance(location, FileLocation):
             return _DEFAULT
         return self.accesses.get(location.host, _DEFAULT)
+
+
+@contextmanager
+def _as_registry_error() -> Iterator[None]:
+    """:raises PlaceInaccessible: in place of `CommandFailed`."""
+    try:
+        yield
+    except CommandFailed as error:
+        raise PlaceInaccessible(str(error)) from error
 
 
 def _path(location: FileLocation, stream: TextIO) -> Path | BinaryIO:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urljoin
 
 from yarl import URL
 
@@ -135,7 +136,8 @@ class Upstream:
         """
         async with self.send(method, target, headers, body) as answer:
             content = await answer.read(_ANSWER_BYTES)
-            return Answered(answer.status, of_answer(answer.headers.items()), content)
+            headers = _resolved(target, of_answer(answer.headers.items()))
+            return Answered(answer.status, headers, content)
 
     async def call_until_done(
         self,
@@ -167,6 +169,20 @@ class Upstream:
                 else:
                     delay = answer.wanted_again_after
             await asyncio.sleep(delay)
+
+
+def _resolved(target: str, headers: Headers) -> Headers:
+    """Return an answer's headers; a ``Location`` may be relative to what was requested."""
+    return [
+        (name, _followed(target, value) if name == "location" else value) for name, value in headers
+    ]
+
+
+def _followed(target: str, location: str) -> str:
+    try:
+        return urljoin(target, location)
+    except ValueError:
+        return location  # malformed
 
 
 def _joined(headers: Headers) -> dict[str, str]:

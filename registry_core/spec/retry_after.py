@@ -21,7 +21,7 @@ def parse_retry_after(value: str | None) -> float | None:
         return float(text) if len(text) < 10 else math.inf
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # OverflowError: years of many digits
+    except (ValueError, OverflowError):  # OverflowError: a year or a time zone of many digits
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -8,10 +8,13 @@ import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientOSError, web
+from yarl import URL
 
 from registry_core.client.bodies import OneShot
+from registry_core.client.failures import describe_failure
 from registry_core.client.options import ClientOptions, Timeouts
+from registry_core.client.origins import Origin
 from registry_core.spec.digest import Digest
 from registry_core.spec.endpoints import CheckVersion, GetBlob, HeadBlob, PushManifest
 from registry_core.spec.errors import (
@@ -296,6 +299,17 @@ async def test_a_peer_that_takes_no_more_of_a_body_is_given_up() -> None:
     ):
         with pytest.raises(Unavailable, match="did not answer in time"):
             await fetch(client, "PATCH", "/x", body=pieces)
+
+
+async def test_a_connection_that_breaks_in_a_body_is_named_without_the_query() -> None:
+    """The URL is signed where a block goes to storage."""
+    url = "https://storage.example/block?sig=secret"
+    # As aiohttp raises it where the peer closes a connection that waits to be written to.
+    failure = ClientOSError(None, f"Can not write request body for {url}")
+    error = describe_failure(Origin.of(URL(url)), failure)
+    origin = "https://storage.example"
+    text = f"the connection with {origin} broke: it was closed while the request was sent"
+    assert (str(error), error.message) == (text, text)
 
 
 async def test_the_source_of_a_body_may_take_its_time() -> None:

@@ -44,7 +44,7 @@ async def test_without_staging_chunks_are_as_long_as_the_registry_advises(
 async def test_what_a_registry_says_of_an_upload_may_be_odd(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:
-    """A chunk of 5,000 digits is no advice; a name outside ASCII is none that can be given on."""
+    """A chunk of 5,000 digits is not advice; a name outside ASCII cannot be passed on."""
     registry.staging = False
     headers = {
         "Location": f"{registry.url}/v2/team/app/blobs/uploads/id?state=0",
@@ -55,6 +55,19 @@ async def test_what_a_registry_says_of_an_upload_may_be_odd(
     finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
     assert finished.status_code == 201
     assert registry.operations == ["POST", "GET staging", "PATCH", "PUT"]
+
+
+async def test_a_location_may_be_relative_to_the_request(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """RFC 9110, section 10.2.2."""
+    registry.staging = False
+    relative = web.Response(status=202, headers={"Location": "id?state=0"})
+    registry.instead["POST"] = [relative]
+    finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
+    assert (finished.status_code, registry.blobs) == (201, {digest_of(LARGE): LARGE})
+    patched = registry.received("PATCH")
+    assert (patched.path, patched.query) == ("/v2/team/app/blobs/uploads/id", {"state": "0"})
 
 
 async def test_what_the_registry_refuses_is_refused_by_the_relay(

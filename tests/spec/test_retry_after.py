@@ -27,6 +27,7 @@ from registry_core.spec.retry_after import find_retry_after, parse_retry_after
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         ("Thu, 99 Jan 1970 00:00:00 GMT", None),
         ("Thu, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 +99999999999999", None),
     ],
 )
 def test_retry_after_has_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
