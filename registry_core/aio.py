@@ -1,4 +1,4 @@
-"""asyncio helpers: bounded concurrency, work for threads, values that are shared, late or fresh."""
+"""asyncio helpers: bounds, work for threads, values that are shared, late or fresh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -136,6 +136,32 @@ async def run_to_completion(coroutine: Coroutine[Any, Any, T]) -> T:
     if not task.cancelled():
         task.exception()  # retrieved, or asyncio would warn; the cancellation takes precedence
     raise cancelled
+
+
+@dataclass
+class Budget:
+    """The bytes that may be under way at a time, over all who share it; ``capacity`` in all."""
+
+    capacity: int
+    _used: int = field(default=0, init=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _freed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    async def take(self, size: int) -> None:
+        """Wait until ``size`` bytes more may be under way. First come, first served.
+
+        What is larger than the whole budget is under way alone.
+        """
+        async with self._turn:
+            while self._used and self._used + size > self.capacity:
+                self._freed.clear()
+                await self._freed.wait()
+            self._used += size
+
+    def give_back(self, size: int) -> None:
+        """Return what `take` took."""
+        self._used -= size
+        self._freed.set()
 
 
 class SharedReads(Generic[Key, T]):

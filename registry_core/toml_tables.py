@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,3 +166,18 @@ class Table:
             else:
                 texts[each] = Text(each, self.source.line((*self.path, key, index)))
         return list(texts.values())
+
+    def checked_texts(
+        self, key: str, example: str, problem_with: Callable[[str], str]
+    ) -> tuple[str, ...]:
+        """Return those of the `texts` that are valid. Add a problem for all others.
+
+        :param problem_with: returns what is wrong with a text; an empty string: nothing.
+        """
+        found = []
+        for text in self.texts(key, example):
+            if problem := problem_with(text.text):
+                self.source.problems.add(text.line, problem)
+            else:
+                found.append(text.text)
+        return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry_core.aio import for_each, off_loop, run_to_completion
+from registry_core.aio import Budget, for_each, off_loop, run_to_completion
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +134,47 @@ async def test_a_write_in_progress_outlives_every_cancellation() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert finished.is_set()
+
+
+async def _settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_budget_is_shared_in_the_order_of_arrival() -> None:
+    """What is large is not overtaken for ever by what is small."""
+    budget, order = Budget(10), list[str]()
+
+    async def take(name: str, size: int) -> None:
+        await budget.take(size)
+        order.append(name)
+
+    await take("first", 6)
+    waiting = [asyncio.ensure_future(take(*each)) for each in (("large", 8), ("small", 1))]
+    await _settle()
+    assert order == ["first"]
+    budget.give_back(6)
+    await asyncio.gather(*waiting)
+    assert order == ["first", "large", "small"]
+
+
+async def test_what_is_larger_than_the_budget_is_under_way_alone() -> None:
+    budget = Budget(10)
+    await budget.take(50)
+    waiting = asyncio.ensure_future(budget.take(1))
+    await _settle()
+    assert not waiting.done()
+    budget.give_back(50)
+    await waiting
+
+
+async def test_a_wait_for_the_budget_that_is_cancelled_takes_nothing() -> None:
+    budget = Budget(10)
+    await budget.take(10)
+    waiting = asyncio.ensure_future(budget.take(10))
+    await _settle()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    budget.give_back(10)
+    await asyncio.wait_for(budget.take(10), 1)

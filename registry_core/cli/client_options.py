@@ -12,7 +12,7 @@ from ..client import ClientOptions, Proxies, Tls, docker_credentials, docker_tls
 from ..client.credentials import Basic, Credentials, Fixed
 from ..client.origins import Origin
 from ..transfer.locations import RegistryLocation, RegistryRoot
-from .registry_access import Access
+from .registry_access import AccessOptions
 from .storage_commands import MISCONFIGURED, CommandFailed
 
 _PROBE_SECONDS = 5.0
@@ -20,7 +20,7 @@ _ANY_STORAGE = "https://storage.invalid"  # never requested: each session gets a
 
 
 async def client_options(
-    where: RegistryLocation | RegistryRoot, access: Access, environment: Mapping[str, str]
+    where: RegistryLocation | RegistryRoot, access: AccessOptions, environment: Mapping[str, str]
 ) -> ClientOptions:
     """Return the options of a client for a registry.
 
@@ -43,7 +43,7 @@ async def client_options(
     return replace(options, parallel=access.parallel) if access.parallel else options
 
 
-def storage_options(target: Access, environment: Mapping[str, str]) -> ClientOptions:
+def storage_options(target: AccessOptions, environment: Mapping[str, str]) -> ClientOptions:
     """Return the options of clients for a target's storage, which may have its authorities.
 
     :raises CommandFailed: the environment names a proxy that cannot be used.
@@ -56,7 +56,7 @@ def storage_options(target: Access, environment: Mapping[str, str]) -> ClientOpt
     return ClientOptions(_ANY_STORAGE, tls=tls, proxies=proxies)
 
 
-def _credentials(access: Access, environment: Mapping[str, str]) -> Credentials | None:
+def _credentials(access: AccessOptions, environment: Mapping[str, str]) -> Credentials | None:
     if access.anonymous:
         return None
     if access.login is not None:
@@ -64,13 +64,13 @@ def _credentials(access: Access, environment: Mapping[str, str]) -> Credentials 
     return docker_credentials(environment)
 
 
-def _tls(host: str, access: Access, environment: Mapping[str, str]) -> Tls:
+def _tls(host: str, access: AccessOptions, environment: Mapping[str, str]) -> Tls:
     """Return what the options say; without a folder of certificates, docker's and podman's."""
     tls = _own_tls(access)
     return tls if access.cert_dir else docker_tls(host, environment, tls)
 
 
-def _own_tls(access: Access) -> Tls:
+def _own_tls(access: AccessOptions) -> Tls:
     """:raises CommandFailed: the folder of certificates is missing, or has none."""
     authorities = (access.ca,) if access.ca else ()
     folder = access.cert_dir
@@ -90,7 +90,7 @@ def _own_tls(access: Access) -> Tls:
     return Tls((*authorities, *trusted), certificate, key, access.tls_verify)
 
 
-async def _find_scheme(api_host: str, access: Access) -> str:
+async def _find_scheme(api_host: str, access: AccessOptions) -> str:
     """Return ``https``; or ``http`` where that is allowed and the registry has no TLS.
 
     It is allowed on loopback, and for registries whose certificates are not to be verified.

@@ -12,7 +12,7 @@ from ..transfer.locations import FileLocation, Location, LocationInvalid, parse_
 from ..transfer.platforms import Platform
 from ..transfer.sync_document import MAX_PARALLEL
 from .options import Commands, number
-from .registry_access import Access, add_access_options, read_access
+from .registry_access import AccessOptions, add_access_options, read_access
 from .registry_commands import REGISTRY_EXIT_CODES, run_on_registries
 from .storage_commands import (
     DONE,
@@ -155,8 +155,8 @@ def _run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 async def _copy(
     arguments: argparse.Namespace,
-    source_access: Access,
-    target_access: Access,
+    source_access: AccessOptions,
+    target_access: AccessOptions,
     environment: Mapping[str, str],
 ) -> int:
     # Imported late: options are checked, and help is printed, without the client.

@@ -17,7 +17,7 @@ from ..transfer.report import CopyReport
 from ..transfer.run import CopyRun
 from .copy_report import show_copies
 from .places import Places
-from .registry_access import Access
+from .registry_access import AccessOptions
 from .storage_commands import CommandFailed
 
 
@@ -31,8 +31,8 @@ class Copied:
 
 async def copy_as_described(
     arguments: argparse.Namespace,
-    source_access: Access,
-    target_access: Access,
+    source_access: AccessOptions,
+    target_access: AccessOptions,
     environment: Mapping[str, str],
 ) -> Copied:
     """Copy what the arguments of `copy` or `import` describe.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..config import ROOT_DIRECTORY, Settings
 from ..maintenance.doctor import DoctorOptions, DoctorReport, Finding, Problem, examine
-from .options import Commands, number
+from .options import Commands, seconds
 from .progress import format_age, format_quantity, show_progress
 from .storage_commands import (
     DONE,
@@ -44,7 +44,6 @@ examples:
 
 _MAX_SHOWN = 20
 """How many findings of one problem the text shows."""
-_DAY_SECONDS = 86400
 _DIGEST_PREFIX = re.compile(r"((sha256|sha512):[0-9a-f]{0,128})?")
 
 
@@ -70,16 +69,12 @@ def add_doctor(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as a JSON document")
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=seconds,
         default=300,
         metavar="SECONDS",
         help="do not judge younger objects: a push may be in progress (default %(default)s)",
     )
     parser.set_defaults(run=_doctor)
-
-
-def _seconds(text: str) -> int:
-    return number(text, 0, _DAY_SECONDS)
 
 
 def _prefix(text: str) -> str:

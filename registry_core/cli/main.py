@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from .history import add_history
 from .relay import add_relay
 from .retention import add_retention
 from .serve import add_serve
-from .storage_commands import INTERRUPTED, print_problem
+from .storage_commands import INTERRUPTED, PROBLEMS, print_problem
 from .sync import add_sync
 from .trash import add_trash
 from .usage import add_usage
@@ -38,12 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python would try to write the rest when it exits, and report that this failed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return OUTPUT_CLOSED
     except KeyboardInterrupt:  # before or after the work on storage
         print_problem("interrupted")
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _discard_output()
+        print_problem(f"{error.filename or 'the output'} cannot be written: {error.strerror}")
+        return PROBLEMS
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("registry_core"):
             raise
@@ -54,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return code
+
+
+def _discard_output() -> None:
+    """Drop what is left to print. Python would try to write it at exit, and report the failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,23 @@ def number(text: str, least: int, most: int) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """Parse the number of a port; 0 is a free one. :raises ArgumentTypeError: it is not one."""
+    return number(text, 0, 65535)
+
+
+def seconds(text: str) -> int:
+    """Parse a number of seconds, up to a day. :raises ArgumentTypeError: it is not one."""
+    return number(text, 0, 86400)
+
+
+def boolean(text: str) -> bool:
+    """Parse ``true`` or ``false``. :raises ArgumentTypeError: it is neither."""
+    if text not in {"true", "false"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
 def is_terminal(stream: TextIO | None) -> bool:
     """Return whether an output is a terminal. It is None where the process was started without."""
     return stream is not None and stream.isatty()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Self, TextIO
 
 from ..client import HttpRegistry
-from ..client.storage_fetch import StorageFetcher
-from ..client.storage_sessions import StorageSessions
+from ..client.storage_fetch import StorageFetcher, StorageSessions
+from ..transfer.errors import PlaceInaccessible
 from ..transfer.local_places import LocalSource, open_source, open_target
 from ..transfer.locations import (
     FileLocation,
@@ -29,13 +34,13 @@ from ..transfer.place import Place, Source, Target
 from ..transfer.run import CopyRun
 from ..transfer.sync import Catalog
 from .client_options import client_options, storage_options
-from .registry_access import Access
+from .registry_access import AccessOptions
 from .storage_commands import MISCONFIGURED, CommandFailed
 
 STANDARD_STREAM = "-"
 """The path of an archive that is standard input or output."""
 
-_DEFAULT = Access()
+_DEFAULT = AccessOptions()
 
 
 class Places:
@@ -56,7 +61,7 @@ class Places:
         self._stack = stack
         self._recheck = recheck
         self._dry_run = dry_run
-        self._clients: dict[tuple[str, str | None, Access], HttpRegistry] = {}
+        self._clients: dict[tuple[str, str | None, AccessOptions], HttpRegistry] = {}
         self._sources: dict[FileLocation, LocalSource] = {}
         self._targets: dict[FileLocation, OciLayoutTarget] = {}
         self._opening = asyncio.Lock()
@@ -75,7 +80,7 @@ class Places:
         async with AsyncExitStack() as stack:
             yield cls(environment, stack, recheck=recheck, dry_run=dry_run)
 
-    async def source(self, location: Location, access: Access) -> Place[Source]:
+    async def source(self, location: Location, access: AccessOptions) -> Place[Source]:
         """Open what is copied from.
 
         :raises CommandFailed: it cannot be accessed as the options say.
@@ -85,7 +90,7 @@ class Places:
             return await self._in_registry(location, access)
         return Place(await self._local_source(location), "", str(location.whole()))
 
-    async def target(self, location: Location, access: Access) -> Place[Target]:
+    async def target(self, location: Location, access: AccessOptions) -> Place[Target]:
         """Open what is copied to.
 
         :raises CommandFailed, RegistryError: as for `source`.
@@ -121,7 +126,9 @@ class Places:
         found = await (await self._local_source(location)).select(text)
         return Selected(found.digest, found.tag)
 
-    async def client(self, where: RegistryLocation | RegistryRoot, access: Access) -> HttpRegistry:
+    async def client(
+        self, where: RegistryLocation | RegistryRoot, access: AccessOptions
+    ) -> HttpRegistry:
         """Return the client of a registry; there is one for each way to access it.
 
         :raises CommandFailed: it cannot be accessed as the options say.
@@ -137,7 +144,7 @@ class Places:
                 self._clients[key] = client
             return self._clients[key]
 
-    def importing_run(self, parallel: int, target: Access, *, must_fetch: bool) -> CopyRun:
+    def importing_run(self, parallel: int, target: AccessOptions, *, must_fetch: bool) -> CopyRun:
         """Begin a run in which the target's storage fetches what it can by itself.
 
         :param target: how the target is accessed.
@@ -146,9 +153,11 @@ class Places:
         """
         sessions = StorageSessions(storage_options(target, self._environment))
         self._stack.push_async_exit(sessions)
-        return CopyRun(parallel, fetcher=StorageFetcher(sessions), must_fetch=must_fetch)
+        return CopyRun(parallel, fetcher=StorageFetcher(sessions.to), must_fetch=must_fetch)
 
-    async def _in_registry(self, location: RegistryLocation, access: Access) -> Place[HttpRegistry]:
+    async def _in_registry(
+        self, location: RegistryLocation, access: AccessOptions
+    ) -> Place[HttpRegistry]:
         client = await self.client(location, access)
         return Place(client, location.repository, location.host, keeps_whole=not self._recheck)
 
@@ -163,27 +172,42 @@ class Places:
 
 @dataclass(frozen=True)
 class OpenerByHost:
-    """Opens places as a document says for their hosts: the `Opener` of `transfer.sync`."""
+    """Opens places as a document says for their hosts: the `Opener` of `transfer.sync`.
+
+    What cannot be accessed so is `PlaceInaccessible`: the other entries go on.
+    """
 
     places: Places
-    accesses: Mapping[str, Access]
+    accesses: Mapping[str, AccessOptions]
 
     async def source(self, location: Location) -> Place[Source]:
-        return await self.places.source(location, self._access(location))
+        with _as_registry_error():
+            return await self.places.source(location, self._access(location))
 
     async def target(self, location: Location) -> Place[Target]:
-        return await self.places.target(location, self._access(location))
+        with _as_registry_error():
+            return await self.places.target(location, self._access(location))
 
     async def select(self, location: Location) -> Selected:
         return await self.places.select(location)
 
     async def catalog(self, root: RegistryRoot) -> Catalog:
-        return await self.places.client(root, self.accesses.get(root.host, _DEFAULT))
+        with _as_registry_error():
+            return await self.places.client(root, self.accesses.get(root.host, _DEFAULT))
 
-    def _access(self, location: Location) -> Access:
+    def _access(self, location: Location) -> AccessOptions:
         if isinstance(location, FileLocation):
             return _DEFAULT
         return self.accesses.get(location.host, _DEFAULT)
+
+
+@contextmanager
+def _as_registry_error() -> Iterator[None]:
+    """:raises PlaceInaccessible: in place of `CommandFailed`."""
+    try:
+        yield
+    except CommandFailed as error:
+        raise PlaceInaccessible(str(error)) from error
 
 
 def _path(location: FileLocation, stream: TextIO) -> Path | BinaryIO:

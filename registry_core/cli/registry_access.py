@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..transfer.sync_document import RegistryAccess
+from .options import boolean
 from .storage_commands import MISCONFIGURED, CommandFailed
 
 _MAX_PASSWORD_BYTES = 64 * 2**10  # tokens are used as passwords, too
 
 
 @dataclass(frozen=True)
-class Login:
+class UserLogin:
     """A user's name and password."""
 
     username: str
@@ -24,7 +25,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessOptions:
     """How a registry is accessed.
 
     Without a ``login`` the credentials come from docker's or podman's configuration, or, if
@@ -33,7 +34,7 @@ class Access:
     token service gets the login. ``parallel``: the most requests at a time.
     """
 
-    login: Login | None = None
+    login: UserLogin | None = None
     anonymous: bool = False
     tls_verify: bool = True
     ca: Path | None = None
@@ -62,7 +63,7 @@ def add_access_options(parser: argparse.ArgumentParser, side: str, name: str) ->
     )
     group.add_argument(
         f"--{side}-tls-verify",
-        type=_boolean,
+        type=boolean,
         default=True,
         metavar="BOOL",
         help="false: accept any certificate, and http",
@@ -88,7 +89,7 @@ def add_access_options(parser: argparse.ArgumentParser, side: str, name: str) ->
     )
 
 
-def read_access(arguments: argparse.Namespace) -> tuple[Access, Access]:
+def read_access(arguments: argparse.Namespace) -> tuple[AccessOptions, AccessOptions]:
     """Return the access to the source and to the target that the options describe.
 
     :raises CommandFailed: options contradict each other, or a password cannot be read.
@@ -98,12 +99,12 @@ def read_access(arguments: argparse.Namespace) -> tuple[Access, Access]:
     return _read_side(arguments, "src"), _read_side(arguments, "dest")
 
 
-def access_of_document(access: RegistryAccess, environment: Mapping[str, str]) -> Access:
+def access_of_document(access: RegistryAccess, environment: Mapping[str, str]) -> AccessOptions:
     """Return the access to a registry that a document describes.
 
     :raises CommandFailed: a variable or file that it names is missing.
     """
-    return Access(
+    return AccessOptions(
         login=_login_of_document(access, environment),
         tls_verify=access.tls_verify,
         ca=Path(access.ca) if access.ca else None,
@@ -113,13 +114,13 @@ def access_of_document(access: RegistryAccess, environment: Mapping[str, str]) -
     )
 
 
-def _read_side(arguments: argparse.Namespace, side: str) -> Access:
+def _read_side(arguments: argparse.Namespace, side: str) -> AccessOptions:
     options = {
         name.removeprefix(f"{side}_"): value
         for name, value in vars(arguments).items()
         if name.startswith(f"{side}_")
     }
-    return Access(
+    return AccessOptions(
         login=_read_login(side, options["creds"], stdin=options["password_stdin"]),
         anonymous=options["no_creds"],
         tls_verify=options["tls_verify"],
@@ -129,7 +130,7 @@ def _read_side(arguments: argparse.Namespace, side: str) -> Access:
     )
 
 
-def _read_login(side: str, creds: str | None, *, stdin: bool) -> Login | None:
+def _read_login(side: str, creds: str | None, *, stdin: bool) -> UserLogin | None:
     if creds is None:
         if stdin:
             raise _wrong(f"--{side}-password-stdin needs --{side}-creds USER")
@@ -140,10 +141,12 @@ def _read_login(side: str, creds: str | None, *, stdin: bool) -> Login | None:
     if colon and stdin:
         raise _wrong(f"--{side}-creds has a password; leave out --{side}-password-stdin")
     if colon:
-        return Login(username, password)
+        return UserLogin(username, password)
     if not stdin and not sys.stdin.isatty():
         raise _wrong(f"--{side}-creds has no password; add --{side}-password-stdin")
-    return Login(username, _first_line() if stdin else getpass.getpass(f"Password of {username}: "))
+    return UserLogin(
+        username, _first_line() if stdin else getpass.getpass(f"Password of {username}: ")
+    )
 
 
 def _first_line() -> str:
@@ -151,14 +154,14 @@ def _first_line() -> str:
     return _decoded(line, "standard input")
 
 
-def _login_of_document(access: RegistryAccess, environment: Mapping[str, str]) -> Login | None:
+def _login_of_document(access: RegistryAccess, environment: Mapping[str, str]) -> UserLogin | None:
     if access.password_env:
         if not environment.get(access.password_env):
             raise _wrong(
                 f"the variable {access.password_env}, which has the password of "
                 f"{access.username}, is not set"
             )
-        return Login(access.username, environment[access.password_env])
+        return UserLogin(access.username, environment[access.password_env])
     if access.password_file:
         try:
             with Path(access.password_file).open("rb") as file:
@@ -168,7 +171,7 @@ def _login_of_document(access: RegistryAccess, environment: Mapping[str, str]) -
                 f"the password of {access.username} cannot be read: {access.password_file}: "
                 f"{error.strerror}"
             ) from None
-        return Login(access.username, _decoded(line, access.password_file))
+        return UserLogin(access.username, _decoded(line, access.password_file))
     return None
 
 
@@ -180,12 +183,6 @@ def _decoded(line: bytes, where: str) -> str:
     if not password:
         raise _wrong(f"{where} has no password in its first line")
     return password
-
-
-def _boolean(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text == "true"
 
 
 def _wrong(text: str) -> CommandFailed:

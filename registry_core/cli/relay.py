@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import Commands, number
+from .options import Commands, boolean, port, seconds
 from .storage_commands import MISCONFIGURED, print_problem
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add_relay(commands: Commands) -> None:
         "encryption (default %(default)s)",
     )
     listening.add_argument(
-        "--port", type=_port, default=5001, help="0 picks a free one (default %(default)s)"
+        "--port", type=port, default=5001, help="0 picks a free one (default %(default)s)"
     )
     listening.add_argument(
         "--name",
@@ -71,7 +71,7 @@ def add_relay(commands: Commands) -> None:
     _add_access(parser)
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=seconds,
         default=300,
         metavar="SECONDS",
         help="time that requests in progress have to finish at a stop (default %(default)s)",
@@ -89,7 +89,7 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("access to the registry")
     group.add_argument(
         "--tls-verify",
-        type=_boolean,
+        type=boolean,
         default=True,
         metavar="BOOL",
         help="false: accept any certificate, and http",
@@ -149,17 +149,3 @@ def _client_options(
         insecure=not arguments.tls_verify,
         proxies=Proxies.from_environment(environment),
     )
-
-
-def _port(text: str) -> int:
-    return number(text, 0, 65535)
-
-
-def _seconds(text: str) -> int:
-    return number(text, 0, 86400)
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
-    return text == "true"

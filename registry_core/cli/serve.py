@@ -6,7 +6,7 @@ import argparse
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from .options import Commands, number
+from .options import Commands, port, seconds
 
 SERVE = """\
 Serve the registry from this machine, and run its maintenance jobs. Storage is configured by
@@ -37,7 +37,7 @@ def add_serve(commands: Commands) -> None:
         "--host", default="127.0.0.1", help="address or name to listen on (default %(default)s)"
     )
     listening.add_argument(
-        "--port", type=_port, default=5000, help="0 picks a free one (default %(default)s)"
+        "--port", type=port, default=5000, help="0 picks a free one (default %(default)s)"
     )
     listening.add_argument(
         "--uds", type=Path, metavar="PATH", help="listen on a unix socket instead"
@@ -57,14 +57,14 @@ def add_serve(commands: Commands) -> None:
     )
     storage.add_argument(
         "--azurite-port",
-        type=_port,
+        type=port,
         default=0,
         metavar="PORT",
         help="port of Azurite; 0 picks a free one (default %(default)s)",
     )
     parser.add_argument(
         "--grace",
-        type=_seconds,
+        type=seconds,
         default=30,
         metavar="SECONDS",
         help="time that requests in progress have to finish at a stop (default %(default)s)",
@@ -84,11 +84,3 @@ def _serve(arguments: argparse.Namespace, environment: MutableMapping[str, str])
 
     options = {name: value for name, value in vars(arguments).items() if name != "run"}
     return serve(Options(**options), environment)
-
-
-def _port(text: str) -> int:
-    return number(text, 0, 65535)
-
-
-def _seconds(text: str) -> int:
-    return number(text, 0, 86400)

@@ -29,6 +29,8 @@ from .storage_errors import explain
 if TYPE_CHECKING:
     from ..object_store.azure import AzureBlobStore
 
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM)
+
 DONE, PROBLEMS, MISCONFIGURED, NO_STORAGE, INTERRUPTED = 0, 1, 2, 3, 130
 
 STORAGE_EXIT_CODES = """\
@@ -154,21 +156,27 @@ async def _work(
 
 @contextmanager
 def cancelled_by_ctrl_c() -> Iterator[None]:
-    """Cancel the current task on the first SIGINT; the second one ends the process at once."""
+    """Cancel the current task on the first SIGINT or SIGTERM; the second one ends the process.
+
+    SIGTERM is how `timeout`, systemd and containers interrupt.
+    """
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         task.cancel()
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in _INTERRUPTING:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
-    loop.add_signal_handler(signal.SIGINT, stop)
+    for number in _INTERRUPTING:
+        loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in _INTERRUPTING:
+            loop.remove_signal_handler(number)
 
 
 def _configure_logging() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .copy import add_copying_options
 from .options import Commands
-from .registry_access import Access, access_of_document
+from .registry_access import AccessOptions, access_of_document
 from .registry_commands import REGISTRY_EXIT_CODES, run_on_registries
 from .storage_commands import DONE, MISCONFIGURED, PROBLEMS, CommandFailed, print_problem
 
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
 async def _sync(
     arguments: argparse.Namespace,
     document: SyncDocument,
-    accesses: Mapping[str, Access],
+    accesses: Mapping[str, AccessOptions],
     environment: Mapping[str, str],
 ) -> int:
     reports = await _copy(arguments, document, accesses, environment)
@@ -106,7 +106,7 @@ def _read(file: Path) -> SyncDocument:
 async def _copy(
     arguments: argparse.Namespace,
     document: SyncDocument,
-    accesses: Mapping[str, Access],
+    accesses: Mapping[str, AccessOptions],
     environment: Mapping[str, str],
 ) -> list[EntryReport]:
     # Imported late: options and documents are checked without the client.

@@ -1,7 +1,7 @@
 """A registry over HTTP: the interface of `registry`, spoken to any OCI registry."""
 
 from .docker_config import docker_credentials
-from .options import ClientOptions, registry_url
+from .options import ClientOptions
 from .proxies import Proxies
 from .registry import HttpRegistry
 from .session import Session
@@ -15,5 +15,4 @@ __all__ = [
     "Tls",
     "docker_credentials",
     "docker_tls",
-    "registry_url",
 ]

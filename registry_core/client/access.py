@@ -10,7 +10,7 @@ from ..spec.scopes import Resource, Scope
 
 
 @dataclass(frozen=True)
-class Grant:
+class ResourceAction:
     """One action on one resource, or a scope of a registry that uses words of its own."""
 
     resource: Resource | None
@@ -21,14 +21,16 @@ class Grant:
 class Access:
     """Actions on resources, each once. Their order is that in which they are requested."""
 
-    grants: tuple[Grant, ...] = ()
+    granted: tuple[ResourceAction, ...] = ()
 
     @classmethod
     def of(cls, scopes: Iterable[Scope]) -> Self:
         return cls(
             tuple(
                 dict.fromkeys(
-                    Grant(scope.resource, action) for scope in scopes for action in scope.actions
+                    ResourceAction(scope.resource, action)
+                    for scope in scopes
+                    for action in scope.actions
                 )
             )
         )
@@ -50,24 +52,24 @@ class Access:
         """The values of the parameters ``scope`` to request: one for each resource."""
         actions: dict[Resource, list[str]] = {}
         words = []
-        for grant in self.grants:
-            if grant.resource is None:
-                words.append(grant.action)
+        for each in self.granted:
+            if each.resource is None:
+                words.append(each.action)
             else:
-                actions.setdefault(grant.resource, []).append(grant.action)
+                actions.setdefault(each.resource, []).append(each.action)
         scopes = [str(Scope(resource, tuple(names))) for resource, names in actions.items()]
         return (*scopes, *words)
 
     @property
-    def key(self) -> frozenset[Grant]:
-        return frozenset(self.grants)
+    def key(self) -> frozenset[ResourceAction]:
+        return frozenset(self.granted)
 
     def covers(self, other: Access) -> bool:
         """Return whether this allows all that the other does."""
         return other.key <= self.key
 
     def __or__(self, other: Access) -> Access:
-        return Access(tuple(dict.fromkeys((*self.grants, *other.grants))))
+        return Access(tuple(dict.fromkeys((*self.granted, *other.granted))))
 
 
 def _parse_word(word: str) -> Access:
@@ -77,5 +79,5 @@ def _parse_word(word: str) -> Access:
         head, _, actions = word.rpartition(":")
         kind, colon, name = head.partition(":")
     if not colon:
-        return Access((Grant(None, word),))
+        return Access((ResourceAction(None, word),))
     return Access.of([Scope(Resource(kind, name), tuple(actions.split(",")))])

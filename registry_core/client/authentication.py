@@ -22,7 +22,7 @@ from .errors import PeerUnavailable, UrlRefused
 from .options import ClientOptions
 from .origins import Origin
 from .sites import is_same_site
-from .tokens import Send, Token, Tokens, TokenService, basic_authorization
+from .tokens import Send, Token, TokenEndpoint, Tokens, basic_authorization
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Authentication:
         self._tokens = Tokens(send)
         # The challenge to answer: its scheme in lower case, and the token service of Bearer.
         self._scheme = ""
-        self._service: TokenService | None = None
+        self._service: TokenEndpoint | None = None
 
     async def authorize(self, access: Access) -> Authorization | None:
         """Return the header for a request that needs ``access``; None before any challenge.
@@ -106,26 +106,25 @@ class Authentication:
             if not named:
                 raise PeerUnavailable(f"{self._registry} demands a token and does not say of whom")
             realm = self._destinations.follow(named, self._registry.url)
-            self._service = TokenService(realm, challenge.parameters.get("service"))
+            self._service = TokenEndpoint(realm, challenge.parameters.get("service"))
 
     async def _login(self, access: Access) -> Login | None:
         """Return the login for the repository that a request is about: the first it names."""
         if self._options.credentials is None:
             return None
-        named = (grant.resource for grant in access.grants if grant.resource)
+        named = (each.resource for each in access.granted if each.resource)
         repository = next((each.name for each in named if each.type == REPOSITORY), "")
         return await self._options.credentials.get(self._registry.authority, repository)
 
     def _basic(self, login: Login | None) -> Authorization:
         if login is None:
             raise Unauthorized(
-                f"{self._registry} requires a login, and there is none for "
-                f"{self._registry.authority}; log in to it first"
+                f"{self._registry} requires a login; log in to {self._registry.authority} first"
             )
         self._check_encryption(self._registry)
         return Authorization(basic_authorization(login))
 
-    def _check_realm(self, service: TokenService, login: Login | None) -> None:
+    def _check_realm(self, service: TokenEndpoint, login: Login | None) -> None:
         """Check that a login may be sent to a token service.
 
         :raises UrlRefused: it may not.

@@ -65,7 +65,7 @@ class Outgoing:
                 await self.body.aclose()
 
     def answered(self) -> None:
-        """Note that the answer has begun: there is no limit any more to set."""
+        """Note that the answer has begun: from now on the peer's silence has no limit."""
         self._answered = True
 
     async def _next(self, source: Body) -> bytes | None:

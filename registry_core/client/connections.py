@@ -106,7 +106,7 @@ class Connections:
     ) -> Answer:
         """Send a request and return its answer, whatever its status, with the body to be read.
 
-        :raises AttemptFailed: there is no answer, and another attempt may get one.
+        :raises AttemptFailed: without an answer; another attempt may get one.
         :raises Unavailable: there will not be one.
         :raises Exception: what the source of the body raised.
         """

@@ -34,7 +34,7 @@ class ConfigFile:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Return what a file has; None if there is no such file. Blocks.
+        """Return what a file has; None if it does not exist. Blocks.
 
         :raises CredentialsUnusable: it cannot be read, or is not a file of this kind.
         """

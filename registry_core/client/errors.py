@@ -6,9 +6,9 @@ which of its peers to look at. No text has a password, a token, or a query, whic
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from ..spec.errors import Unavailable
+
+_LONGEST_TEXT = 300
 
 
 class PeerUnavailable(Unavailable):
@@ -17,9 +17,8 @@ class PeerUnavailable(Unavailable):
     ``public`` says which one, what is wrong and what to do.
     """
 
-    def __init__(self, public: str, private: str = "", status: HTTPStatus | None = None) -> None:
+    def __init__(self, public: str, private: str = "") -> None:
         super().__init__(f"{public} ({private})" if private else public, public=public)
-        self.status = status
 
 
 class UrlRefused(PeerUnavailable):
@@ -40,7 +39,7 @@ class AttemptFailed(Exception):
         self.is_slow = is_slow
 
 
-def one_line(text: str, limit: int = 300) -> str:
+def one_line(text: str) -> str:
     """Return what a peer or a parser said as printable text on one line."""
-    joined = " ".join(text.split())[:limit]
+    joined = " ".join(text.split())[:_LONGEST_TEXT]
     return "".join(character if character.isprintable() else "?" for character in joined)

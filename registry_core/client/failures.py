@@ -86,6 +86,10 @@ def _cause(error: Exception) -> str:
         # Its own text has the URL, which may be signed, or be that of a proxy with a password.
         return one_line(f"{error.status} {error.message}")
     inner = _ssl_error(error)
+    if type(inner) is ClientOSError and not inner.errno:
+        # aiohttp could not send a body. Its text has the URL, which is signed where a block goes to
+        # storage.
+        return "it was closed while the request was sent"
     if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError | socket.gaierror):
         text = os.strerror(inner.errno) if inner.errno else str(inner)
     else:

@@ -24,9 +24,9 @@ from ..spec.errors import (
 from ..spec.manifest import load_json
 from ..spec.media_types import INDEXES, OCI_INDEX, bare
 from ..spec.references import fallback_tag
-from .links import next_page, page_target
 from .manifests import Manifests
 from .meanings import about, malformed
+from .pages import next_page, page_target
 from .session import Session
 
 # On one page. A registry may have a limit, and refuse what is above it; 1,000 is distribution's.

@@ -7,11 +7,9 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 
 from .credentials import Credentials
-from .origins import Origin, is_loopback_host
+from .origins import Origin
 from .proxies import NO_PROXIES, Proxies
 from .tls import Tls
-
-_DOCKER_HUB = {"docker.io", "index.docker.io"}
 
 
 def default_user_agent() -> str:
@@ -95,18 +93,3 @@ class ClientOptions:
     def origin(self) -> Origin:
         """The scheme, host and port of the registry."""
         return Origin.of_registry(self.url)
-
-
-def registry_url(name: str, *, insecure: bool = False) -> str:
-    """Return the URL of a registry as image references name it: ``host`` or ``host:port``.
-
-    Docker Hub's API is on another host than its name says. A registry on loopback has http, and so
-    has one that may be ``insecure``.
-    """
-    if "://" in name:
-        return name
-    if name in _DOCKER_HUB:
-        return "https://registry-1.docker.io"
-    host = name if name.startswith("[") else name.rpartition(":")[0] or name
-    plain = insecure or is_loopback_host(host.partition("]")[0].strip("["))
-    return f"http{'' if plain else 's'}://{name}"

@@ -1,7 +1,7 @@
 """A registry over HTTP, as a `Registry`.
 
 What HTTP does not carry: the answer to a deletion does not say which manifest and tags are gone;
-a list of tags not when they were set; and there is no list of a repository's manifests.
+a list of tags not when they were set; and nothing lists a repository's manifests.
 """
 
 from __future__ import annotations

@@ -1,19 +1,16 @@
 """Which requests are repeated, how often and after which delay.
 
-Sources: RFC 9110, section 9.2.2 (idempotent methods) and 10.2.3 (``Retry-After``); RFC 6585,
-section 4 (429).
+Sources: RFC 9110, section 9.2.2 (idempotent methods); RFC 6585, section 4 (429).
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
+from ..spec.retry_after import parse_retry_after
 from .answers import Answer
 from .errors import AttemptFailed
 from .options import Retries
@@ -80,7 +77,7 @@ async def with_retries(
             if delay is None:
                 raise failure.error from None
         else:
-            wait = retry_after(answer.headers.get("Retry-After"))
+            wait = parse_retry_after(answer.headers.get("Retry-After"))
             refused = answer.status in _BUSY and wait is not None
             may = can_send() and (refused or (may_repeat and _is_fault(answer.status)))
             delay = schedule.next_delay(wait) if may else None
@@ -88,23 +85,6 @@ async def with_retries(
                 return answer
             await answer.discard()
         await asyncio.sleep(delay)
-
-
-def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for; None without one, or if it is malformed.
-
-    It has seconds, or a date.
-    """
-    text = (value or "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text) if len(text) < 10 else math.inf
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # OverflowError: years of many digits
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def _is_fault(status: int) -> bool:

@@ -8,7 +8,7 @@ a challenge that was altered, or that a redirect has led to, does not carry the 
 It covers registry-1.docker.io and auth.docker.io, registry.gitlab.com and gitlab.com, and whoever
 has the token service on the registry's host; `ClientOptions.realms` allows others by name.
 
-There is no public suffix list here, which changes weekly. Instead, domains under which strangers
+The public suffix list, which changes weekly, is not used. Instead, domains under which strangers
 have hosts side by side are taken for unrelated.
 """
 

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
+from ..aio import Budget
 from ..spec.digest import Buffer
 from ..spec.errors import Denied, RegistryError, SizeInvalid, Unavailable
 from ..spec.staging import MAX_BLOCKS, Staging
@@ -34,16 +35,6 @@ PARALLEL: Final = 4
 _BLOCKS_WANTED = 512
 
 Renew = Callable[[], Awaitable[Staging | None]]
-
-
-class Budget(Protocol):
-    """The bytes that may be under way over several uploads; see `storage.ingest.Budget`."""
-
-    async def take(self, size: int) -> None:
-        """Wait until so many bytes may be under way."""
-
-    def give_back(self, size: int) -> None:
-        """Return what `take` took."""
 
 
 class StorageFailed(Unavailable):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from ..aio import Budget
 from ..registry import Chunk, DirectUpload, Upload, UploadOutOfOrder
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
@@ -23,8 +24,8 @@ from ..spec.errors import (
 )
 from ..spec.media_types import bare
 from ..spec.names import parse_name
+from ..spec.retry_after import find_retry_after
 from ..spec.staging import STAGING, Staging
-from ..storage.ingest import Budget
 from .blobs import Blobs
 from .chunks import ChunkedBody
 from .meanings import AnswerMalformed, about, is_passing, malformed
@@ -185,5 +186,5 @@ class Staged:
 
 def _wait(error: RegistryError) -> float:
     """Return for how many seconds the registry wants to be left alone."""
-    text = error.headers.get("Retry-After", "")
-    return min(float(text), _LONGEST_WAIT) if text.isdecimal() else 1.0
+    seconds = find_retry_after(error.headers)
+    return 1.0 if seconds is None else min(seconds, _LONGEST_WAIT)

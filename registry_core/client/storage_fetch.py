@@ -7,15 +7,22 @@ Source: REST "Put Block From URL".
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Final, Protocol
+from types import TracebackType
+from typing import Final, Self
+
+from yarl import URL
 
 from ..aio import for_each
 from ..registry import Blob
 from ..spec.errors import RegistryError, Unavailable
 from ..spec.staging import MAX_BLOCKS, Staging
+from .options import ClientOptions
+from .origins import Origin
 from .session import Session
 
 PIECE: Final = 100 * 2**20
@@ -29,25 +36,54 @@ _LONGEST_URL = 2048
 Renew = Callable[[], Awaitable[Staging]]
 
 
-class Sessions(Protocol):
-    """Sessions with storage, without credentials."""
+class StorageSessions:
+    """Sessions with storage, one for each origin, opened with the first request."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        """Open nothing yet.
+
+        :param options: what all sessions share; the URL and the credentials are not used.
+        """
+        self._options = replace(options, credentials=None, insecure=False)
+        self._stack = AsyncExitStack()
+        self._sessions: dict[Origin, Session] = {}
+        self._opening = asyncio.Lock()
 
     async def to(self, url: str) -> Session:
         """Return the session with the origin of a URL.
 
         :raises ValueError: the URL is not one with https, or http on loopback.
         """
+        origin = Origin.of(URL(url, encoded=True))
+        async with self._opening:
+            if origin not in self._sessions:
+                options = replace(self._options, url=str(origin))
+                session = await self._stack.enter_async_context(Session.open(options))
+                self._sessions[origin] = session
+            return self._sessions[origin]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
 
 
 @dataclass(frozen=True)
 class StorageFetcher:
     """Has storage fetch blobs: a `BlobFetcher` of transfers.
 
+    ``session_to`` returns a session with the origin of a URL, as `StorageSessions.to` does.
     ``piece`` is the size of a block in bytes, ``parallel`` how many are fetched at the same time.
     The signed URL of the source goes to the target's storage.
     """
 
-    sessions: Sessions
+    session_to: Callable[[str], Awaitable[Session]]
     piece: int = PIECE
     parallel: int = PARALLEL
 
@@ -68,7 +104,7 @@ class StorageFetcher:
         if url is None or not blob.descriptor.size:
             return None
         try:
-            session = await self.sessions.to(staging.url)
+            session = await self.session_to(staging.url)
         except ValueError:
             return None
         size = blob.descriptor.size

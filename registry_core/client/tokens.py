@@ -53,7 +53,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class TokenService:
+class TokenEndpoint:
     """The token service that a challenge names, after its URL was checked."""
 
     realm: URL
@@ -73,7 +73,7 @@ class Tokens:
         self._held: list[Token] = []
         self._fetching: dict[object, asyncio.Task[Token]] = {}
         # What a token service gave for a login, to be used instead of it from then on.
-        self._refresh_tokens: dict[tuple[Login, TokenService], IdentityToken] = {}
+        self._refresh_tokens: dict[tuple[Login, TokenEndpoint], IdentityToken] = {}
 
     def find(self, access: Access, login: Login | None) -> Token | None:
         """Return a token that is at hand and will not expire soon."""
@@ -84,7 +84,7 @@ class Tokens:
                 return token
         return None
 
-    async def fetch(self, service: TokenService, access: Access, login: Login | None) -> Token:
+    async def fetch(self, service: TokenEndpoint, access: Access, login: Login | None) -> Token:
         """Request a token, together with all who need the same one.
 
         :raises Unauthorized: the token service does not accept the login.
@@ -110,7 +110,7 @@ class Tokens:
             with suppress(asyncio.CancelledError, Exception):  # those who waited for it have it
                 await task
 
-    async def _fetch(self, service: TokenService, access: Access, login: Login | None) -> Token:
+    async def _fetch(self, service: TokenEndpoint, access: Access, login: Login | None) -> Token:
         began = self._now()
         fields = await self._document(service, access, login)
         text = fields.get("token") or fields.get("access_token")
@@ -132,7 +132,7 @@ class Tokens:
             task.exception()  # retrieved, or asyncio would warn if all callers were cancelled
 
     async def _document(
-        self, service: TokenService, access: Access, login: Login | None
+        self, service: TokenEndpoint, access: Access, login: Login | None
     ) -> Mapping[str, Any]:
         kept = self._refresh_tokens.get((login, service)) if login is not None else None
         if kept is not None:
@@ -148,7 +148,7 @@ class Tokens:
             await answer.discard()
         return await _read(await self._by_get(service, access, login), service)
 
-    async def _by_get(self, service: TokenService, access: Access, login: Login | None) -> Answer:
+    async def _by_get(self, service: TokenEndpoint, access: Access, login: Login | None) -> Answer:
         """As in "Requesting a Token": the login as Basic, each scope a parameter of its own."""
         parameters = [("service", service.service)] if service.service is not None else []
         parameters += [("scope", scope) for scope in access.parameters]
@@ -161,7 +161,9 @@ class Tokens:
             headers["Authorization"] = basic_authorization(login)
         return await self._send("GET", url, headers, None)
 
-    async def _by_post(self, service: TokenService, access: Access, login: IdentityToken) -> Answer:
+    async def _by_post(
+        self, service: TokenEndpoint, access: Access, login: IdentityToken
+    ) -> Answer:
         """As in "OAuth2 Token Authentication": with a refresh token."""
         form = {
             "grant_type": "refresh_token",
@@ -189,7 +191,7 @@ def basic_authorization(login: Login) -> str:
     return f"Basic {b64encode(pair.encode()).decode()}"
 
 
-async def _read(answer: Answer, service: TokenService) -> Mapping[str, Any]:
+async def _read(answer: Answer, service: TokenEndpoint) -> Mapping[str, Any]:
     try:
         content = await answer.read(_MAX_ANSWER)
     finally:

@@ -44,7 +44,7 @@ from .session import Session
 _log = logging.getLogger(__name__)
 
 SENT_WITH_PUT: Final = 2**20
-"""Bytes. What is no larger is sent with the PUT that ends the upload, as many clients do."""
+"""Bytes. Content up to this size is sent with the PUT that ends the upload, as many clients do."""
 
 # Seconds by which the attempt to cancel an upload may delay the end of a failed push.
 _CANCELLING = 5.0

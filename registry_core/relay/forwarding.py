@@ -52,7 +52,7 @@ class Forwarder:
         :param base: the relay's URL as the client calls it.
         :raises Unsupported: no registry has this method.
         :raises SizeInvalid: (413) the body is too long.
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         :raises ClientDisconnect: the client hung up.
         """
         if request.method not in METHODS:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from ..storage.ingest import Budget
+from ..aio import Budget
 
 MIB = 2**20
 RECEIVING = 6

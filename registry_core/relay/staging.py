@@ -30,7 +30,7 @@ class Channel:
 async def open_staging(upstream: Upstream, begun: Begun, headers: Headers) -> Staging | None:
     """Return where the blocks of an upload are staged; None where the registry offers no staging.
 
-    :raises Unavailable: there is no answer.
+    :raises Unavailable: the registry does not answer.
     """
     target = begun.target("staging=1")
     answer, _ = await upstream.call_until_done("GET", target, headers)
@@ -44,7 +44,7 @@ async def open_staging(upstream: Upstream, begun: Begun, headers: Headers) -> St
 
 
 class StagedUpload:
-    """A destination: the blocks are staged in storage, and the registry is told their number."""
+    """A destination: the blocks are staged in storage, and the registry gets their number."""
 
     can_restart = True
 

@@ -55,7 +55,7 @@ class UploadTable:
     async def opened(self, endpoint: UploadEndpoint) -> AsyncIterator[RelayedUpload]:
         """Return the upload of a request; other requests wait.
 
-        :raises BlobUploadUnknown: there is no such upload, or no longer, or the key is wrong.
+        :raises BlobUploadUnknown: the upload does not exist, or no longer, or the key is wrong.
         """
         async with self._find(endpoint).lock:
             upload = self._find(endpoint)  # it may have been ended meanwhile

@@ -186,7 +186,7 @@ class RelayedUpload:
         await self._destination.take(body, headers)
 
     async def _keep(self, headers: Headers) -> None:
-        """Keep what is held until the next request, or send it where there is no memory for it."""
+        """Keep what is held until the next request, or send it where memory is short."""
         size = len(self._small) if self._destination is None else self._destination.held
         if self.memory.keep(size):
             self._kept = size

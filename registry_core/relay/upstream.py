@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urljoin
 
 from yarl import URL
 
@@ -16,6 +17,7 @@ from ..client.bodies import MakeBody, OneShot
 from ..client.connections import Connections
 from ..client.errors import AttemptFailed, PeerUnavailable
 from ..client.origins import Origin
+from ..spec.retry_after import parse_retry_after
 from .headers import Headers, of_answer
 
 _ANSWER_BYTES = 256 * 2**10
@@ -57,10 +59,10 @@ class Answered:
     @property
     def wanted_again_after(self) -> float | None:
         """The seconds after which the registry wants the same request again; None: it does not."""
-        text = self.header("retry-after") or ""
-        if self.status != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
+        seconds = parse_retry_after(self.header("retry-after"))
+        if self.status != HTTPStatus.TOO_MANY_REQUESTS or seconds is None:
             return None
-        return min(float(text), _LONGEST_DELAY)
+        return min(seconds, _LONGEST_DELAY)
 
     @property
     def may_change(self) -> bool:
@@ -99,7 +101,7 @@ class Upstream:
         :param target: a path with a query, percent-encoded.
         :param headers: their names in lower case.
         :param body: bytes are sent with their length; what makes a body, in chunks.
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         :raises Exception: what the source of the body raised.
         """
         # Not joined as a reference: a target that begins with "//" would name another host.
@@ -134,12 +136,13 @@ class Upstream:
     ) -> Answered:
         """Send a request as `send` does, and return the whole answer.
 
-        :raises Unavailable: there is no answer, or a very long one.
+        :raises Unavailable: the registry does not answer, or at great length.
         :raises Exception: what the source of the body raised.
         """
         async with self.send(method, target, headers, body) as answer:
             content = await answer.read(_ANSWER_BYTES)
-            return Answered(answer.status, of_answer(answer.headers.items()), content)
+            headers = _resolved(target, of_answer(answer.headers.items()))
+            return Answered(answer.status, headers, content)
 
     async def call_until_done(
         self,
@@ -152,7 +155,7 @@ class Upstream:
 
         Returns the last answer, and whether an earlier answer may have been lost.
 
-        :raises Unavailable: there is no answer.
+        :raises Unavailable: the registry does not answer.
         """
         began, failures = time.monotonic(), 0
         while True:
@@ -171,6 +174,20 @@ class Upstream:
                 else:
                     delay = answer.wanted_again_after
             await asyncio.sleep(delay)
+
+
+def _resolved(target: str, headers: Headers) -> Headers:
+    """Return an answer's headers; a ``Location`` may be relative to what was requested."""
+    return [
+        (name, _followed(target, value) if name == "location" else value) for name, value in headers
+    ]
+
+
+def _followed(target: str, location: str) -> str:
+    try:
+        return urljoin(target, location)
+    except ValueError:
+        return location  # malformed
 
 
 def _joined(headers: Headers) -> dict[str, str]:

@@ -59,6 +59,12 @@ def _is_forwarded(name: bytes) -> bool:
     return name.lower() == b"forwarded" or name.lower().startswith(b"x-forwarded-")
 
 
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return whether a record is not about a request that was cancelled by the stop."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
+
+
 class Server(uvicorn.Server):
     """Serves an ASGI application until `handle_exit` is called."""
 
@@ -85,6 +91,7 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=grace,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_fault)
         self._listener = listener
         self._grace = grace
         self._on_ready = on_ready

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
-from ..aio import SharedReads, off_loop
+from ..aio import Budget, SharedReads, off_loop
 from ..caches import Cache, boot_time
 from ..object_store.errors import (
     BlockListInvalid,
@@ -43,7 +43,7 @@ from ..spec.digest import Buffer, Digest, new_hasher
 from ..spec.errors import DigestInvalid, Unavailable
 from ..spec.manifest import MAX_MANIFEST_BYTES
 from .condemnation import observe, pardon
-from .ingest import Budget, Ingested, Target, block_size, ingest
+from .ingest import Ingested, Target, block_size, ingest
 from .layout import Layout
 from .links import REREAD_DELAYS
 from .ranged_reads import read_pieces

@@ -84,7 +84,7 @@ def _decode(content: bytes, version: str) -> HashRecord | None:
 
 
 async def read_hash_record(store: ObjectStore, path: str) -> HashRecord | None:
-    """Return the record at a path; None if there is none that can be read. One call."""
+    """Return the record at a path; None if it is missing or cannot be read. One call."""
     try:
         found = await store.get(path, limit=_LIMIT)
     except (NotFound, TooLarge):

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..aio import off_loop
+from ..aio import Budget, off_loop
 from ..object_store.errors import BlocksRefused, StoreRefused, WrongKind
 from ..object_store.interface import ObjectStore
 from ..registry import Chunk
@@ -32,35 +32,6 @@ LEAST_BLOCK = 512 * 2**10
 """Bytes: the average size of an upload's blocks, if they are more."""
 _IN_FLIGHT = 4
 GROWS_TO = 2**20  # bytes
-
-
-@dataclass
-class Budget:
-    """The bytes of blocks that all uploads of a process may have in flight together.
-
-    A block that is still being received does not count, so slow clients do not hold up others.
-    """
-
-    capacity: int = 16 * BLOCK
-    _used: int = field(default=0, init=False)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _freed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-
-    async def take(self, size: int) -> None:
-        """Wait until a block of ``size`` bytes may be in flight. First come, first served.
-
-        A block that is larger than the whole budget is in flight alone.
-        """
-        async with self._turn:
-            while self._used and self._used + size > self.capacity:
-                self._freed.clear()
-                await self._freed.wait()
-            self._used += size
-
-    def give_back(self, size: int) -> None:
-        """Return what `take` took."""
-        self._used -= size
-        self._freed.set()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from ..aio import off_loop
+from ..aio import Budget, off_loop
 from ..object_store.errors import BlockListInvalid, ConditionFailed, NotFound, TooLarge
 from ..object_store.interface import IF_ABSENT, Condition, delete_if, if_match
 from ..registry import Body, Chunk, Upload, UploadOutOfOrder
@@ -38,12 +38,16 @@ from ..spec.digest import SHA256, Digest, Hasher
 from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
 from .content import Content
-from .ingest import Budget, Ingested, Target, block_id, ingest, new_nonce
+from .ingest import BLOCK, Ingested, Target, block_id, ingest, new_nonce
 from .links import Link, read_link
 from .membership import Membership
 from .upload_state import UploadState, stored_upload, upload_metadata
 
 T = TypeVar("T")
+
+# Bytes of all uploads. A block that is still being received does not count, so that slow clients do
+# not hold up others.
+_IN_FLIGHT = 16 * BLOCK
 
 _Committed = tuple[Sequence[str], Condition]
 
@@ -54,7 +58,7 @@ class Uploads:
 
     membership: Membership
     content: Content
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = field(default_factory=lambda: Budget(_IN_FLIGHT))
     now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:

@@ -115,16 +115,15 @@ class ArchiveFile:
     All methods block.
     """
 
-    def __init__(self, path: Path | BinaryIO, *, replace: bool = False) -> None:
+    def __init__(self, path: Path | BinaryIO) -> None:
         """Create a temporary folder, and in it ``folder``, for the layout.
 
-        :param replace: whether the archive may exist; it is replaced when the new one is complete.
         :raises FilesError: it exists, or the folder cannot be created.
         """
         self._path = path
         self._is_file = isinstance(path, Path) and (path.is_file() or not path.exists())
         if isinstance(path, Path):
-            _check_path(path, replace=replace)
+            _check_path(path)
         # Beside the archive there is space for it, and it can be renamed.
         beside = path.parent if isinstance(path, Path) and self._is_file else None
         try:
@@ -163,7 +162,8 @@ class ArchiveFile:
             self._write_members(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _check_path(path)  # somebody else may have written it meanwhile
+        temporary.rename(path)
 
     def _write_members(self, output: BinaryIO) -> None:
         # Whoever reads the stream knows what it is from its first members on.
@@ -187,8 +187,8 @@ class ArchiveFile:
         path.unlink()
 
 
-def _check_path(path: Path, *, replace: bool) -> None:
+def _check_path(path: Path) -> None:
     if path.is_dir():
         raise FilesError(f"{path} is a folder; an archive is a file")
-    if path.is_file() and not replace:
+    if path.is_file():
         raise FilesError(f"{path} exists already; delete it first, or choose another name")

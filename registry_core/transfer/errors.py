@@ -52,3 +52,7 @@ class SparseIndexRefused(ManifestBlobUnknown):
 
 class NotFetched(ManifestBlobUnknown):
     """The target's storage cannot fetch a blob, and its bytes are not to pass through here."""
+
+
+class PlaceInaccessible(RegistryError):
+    """A place cannot be accessed as it was described, by an unreadable certificate for example."""

@@ -67,15 +67,12 @@ async def open_source(transport: str, path: Path | BinaryIO) -> AsyncIterator[Lo
 
 
 @asynccontextmanager
-async def open_target(
-    transport: str, path: Path | BinaryIO, *, replace: bool = False
-) -> AsyncIterator[OciLayoutTarget]:
+async def open_target(transport: str, path: Path | BinaryIO) -> AsyncIterator[OciLayoutTarget]:
     """Open a layout or an archive to copy to it.
 
     A layout is created where there is none, and keeps what it has. An archive is written when the
-    block ends, unless by an exception.
+    block ends, unless by an exception; one that exists is not replaced.
 
-    :param replace: whether an archive that exists is replaced. A layout never is.
     :raises FilesError: something is in the way, or it cannot be written.
     """
     if transport == "oci":
@@ -87,7 +84,7 @@ async def open_target(
         finally:
             await run_to_completion(asyncio.to_thread(layout.close))
         return
-    archive = await asyncio.to_thread(ArchiveFile, path, replace=replace)
+    archive = await asyncio.to_thread(ArchiveFile, path)
     try:
         kind = DockerArchiveTarget if transport == "docker-archive" else OciLayoutTarget
         target = await run_to_completion(asyncio.to_thread(kind.create, archive.folder))

@@ -132,11 +132,11 @@ class OciLayoutTarget(OciLayout):
         return Name.parse(tag)
 
     async def open_staging(self, upload: Upload) -> Staging | None:
-        """None: there is no storage to stage blocks in."""
+        """None: a layout has no staging."""
         return None
 
     async def finish_staged_upload(self, upload: Upload, digest: Digest, blocks: int) -> Descriptor:
-        """:raises Unsupported: always; there is no staging."""
+        """:raises Unsupported: always; see `open_staging`."""
         raise Unsupported("an OCI image layout has no staged uploads")
 
     async def start_direct_upload(self, repository: str) -> DirectUpload | None:

@@ -19,6 +19,7 @@ from ..spec.errors import (
     Unavailable,
 )
 from ..spec.manifest import Manifest
+from ..spec.retry_after import find_retry_after
 from .options import BlobFetcher, CopyOptions
 from .place import Place, Target
 from .single_flight import SingleFlight
@@ -116,7 +117,4 @@ class CopyRun:
 
 def retry_after(error: RegistryError) -> float:
     """Return the seconds that an error asks its client to wait; 0 if it does not."""
-    value = next(
-        (value for name, value in error.headers.items() if name.lower() == "retry-after"), ""
-    )
-    return min(float(value), _LONGEST_WAIT) if value.isdecimal() else 0.0
+    return min(find_retry_after(error.headers) or 0.0, _LONGEST_WAIT)

@@ -164,7 +164,7 @@ def _read_registry(table: Table) -> SyncRegistry:
     nothing = RegistryRoot("")
     source = _parsed(table, "source", parse_registry_root) or nothing
     target = _parsed(table, "target", parse_registry_root) or nothing
-    globs = _read_globs(table, "repositories", '["team/**"]', repository_glob_problem)
+    globs = table.checked_texts("repositories", '["team/**"]', repository_glob_problem)
     tags, exclude = _read_tags(table)
     return SyncRegistry(source, target, RepositoryGlobs(globs), tags, exclude)
 
@@ -192,22 +192,9 @@ def _read_images(table: Table) -> SyncImage | SyncTags:
 
 def _read_tags(table: Table) -> tuple[TagNameGlobs, TagNameGlobs]:
     has_exclude = "exclude" in table.content
-    tags = _read_globs(table, "tags", '["v1.*", "latest"], or ["*"] for all', tag_glob_problem)
-    exclude = _read_globs(table, "exclude", '["*-rc*"]', tag_glob_problem) if has_exclude else ()
+    tags = table.checked_texts("tags", '["v1.*", "latest"], or ["*"] for all', tag_glob_problem)
+    exclude = table.checked_texts("exclude", '["*-rc*"]', tag_glob_problem) if has_exclude else ()
     return TagNameGlobs(tags), TagNameGlobs(exclude)
-
-
-def _read_globs(
-    table: Table, key: str, example: str, problem_with: Callable[[str], str]
-) -> tuple[str, ...]:
-    """Return the valid globs of a list; all others are problems."""
-    found = []
-    for text in table.texts(key, example):
-        if problem := problem_with(text.text):
-            table.source.problems.add(text.line, problem)
-        else:
-            found.append(text.text)
-    return tuple(found)
 
 
 def _read_platforms(table: Table) -> tuple[Platform, ...]:

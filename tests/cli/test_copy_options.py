@@ -12,8 +12,8 @@ import pytest
 from registry_core.cli.client_options import client_options
 from registry_core.cli.main import main
 from registry_core.cli.registry_access import (
-    Access,
-    Login,
+    AccessOptions,
+    UserLogin,
     access_of_document,
     add_access_options,
     read_access,
@@ -139,10 +139,10 @@ def test_the_password_of_a_document_is_in_a_variable_or_a_file(tmp_path: Path) -
     file.write_text("secret\n")
     by_variable = RegistryAccess("alice", password_env="HUB")
     by_file = RegistryAccess("alice", password_file=str(file), tls_verify=False, parallel=2)
-    login = Login("alice", "secret")
-    assert access_of_document(by_variable, {"HUB": "secret"}) == Access(login)
-    assert access_of_document(by_file, {}) == Access(login, tls_verify=False, parallel=2)
-    assert "secret" not in repr(Access(login))
+    login = UserLogin("alice", "secret")
+    assert access_of_document(by_variable, {"HUB": "secret"}) == AccessOptions(login)
+    assert access_of_document(by_file, {}) == AccessOptions(login, tls_verify=False, parallel=2)
+    assert "secret" not in repr(AccessOptions(login))
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_a_token_host_is_where_that_sides_login_may_be_sent() -> None:
         for access in read_access(parser.parse_args(options))
     ]
     assert allowed == [{"login.example.org"}, frozenset()]
-    assert access_of_document(RegistryAccess(token_host="a"), {}) == Access(token_host="a")
+    assert access_of_document(RegistryAccess(token_host="a"), {}) == AccessOptions(token_host="a")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
+from importlib.abc import MetaPathFinder
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from registry_core.__main__ import run
 from registry_core.cli import main
 
 from .commands import COMMAND, environment
@@ -44,6 +48,33 @@ def test_a_process_may_have_no_output(settings: dict[str, str], closed: str) -> 
             check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, ""), command
+
+
+def test_output_that_finds_no_space_is_an_error_of_one_line(settings: dict[str, str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [*COMMAND, "gc", "--dry-run"],
+            env=environment(settings),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    problem = "registry: the output cannot be written: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (1, problem)
+
+
+def test_ctrl_c_while_the_command_line_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting(MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "registry_core.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    assert run() == 130
+    assert capsys.readouterr().err == "registry: interrupted\n"
 
 
 def test_ctrl_c_before_the_work_on_storage_begins(

@@ -93,6 +93,24 @@ def test_an_entry_that_fails_is_reported_and_the_others_are_copied(
     assert f"{location}:v1 -> {copy}: tags 1 set" in out
 
 
+def test_a_registry_that_cannot_be_accessed_as_described_stops_no_other_entry(
+    source: Running, target: Running, repository: str, shell: Shell, tmp_path: Path
+) -> None:
+    location = source.push(repository, "v1")
+    copy = f"{target.authority}/{repository}"
+    file = tmp_path / "sync.toml"
+    file.write_text(
+        f'[[sync]]\nsource = "registry.invalid/app:v1"\ntarget = "{copy}"\n'
+        f'[[sync]]\nsource = "{location}:v1"\ntarget = "{copy}"\n'
+        '[registries."registry.invalid"]\nca = "missing.pem"\n'
+    )
+    code, out, err = shell.outcome("sync", str(file))
+    assert code == 1
+    assert err.startswith("registry: line 1: registry.invalid/app:v1: missing.pem is not a file")
+    assert f"{location}:v1 -> {copy}: tags 1 set" in out
+    assert target.digest(repository) == DIGEST
+
+
 def test_the_logins_of_a_document_are_used(
     source: Running, private: Running, repository: str, shell: Shell, tmp_path: Path
 ) -> None:

@@ -416,7 +416,7 @@ async def test_a_missing_login_is_said_to_be_missing() -> None:
         peer(challenging(lambda: challenge, lambda _: False)) as registry,
         session(registry.url) as client,
     ):
-        with pytest.raises(Unauthorized, match=r"requires a login, and there is none for 127"):
+        with pytest.raises(Unauthorized, match=r"requires a login; log in to 127"):
             await fetch(client, "GET", PULL_A)
 
 

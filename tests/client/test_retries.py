@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
 
 from registry_core.client.bodies import OneShot
 from registry_core.client.options import Retries, Timeouts
-from registry_core.client.retries import Schedule, retry_after
+from registry_core.client.retries import Schedule
 from registry_core.spec.endpoints import CheckVersion
 from registry_core.spec.errors import RegistryError, TooManyRequests, Unavailable
 
@@ -241,32 +238,3 @@ async def test_all_delays_together_have_a_limit() -> None:
     limits = Retries(attempts=100, first_delay=0.01, longest_delay=10, total=25)
     assert delays(limits, [10.0, 10.0, 10.0]) == [10.0, 10.0, None]
     assert delays(limits, [10.5]) == [None]
-
-
-@pytest.mark.parametrize(
-    "value,seconds",
-    [
-        ("0", 0),
-        ("120", 120),
-        (" 3 ", 3),
-        ("9" * 400, math.inf),
-        ("", None),
-        (None, None),
-        ("soon", None),
-        ("-1", None),
-        ("1.5", None),
-        ("\u0663", None),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-        ("Thu, 99 Jan 1970 00:00:00 GMT", None),
-        ("Thu, 01 Jan 99999999999 00:00:00 GMT", None),
-    ],
-)
-async def test_retry_after_has_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value) == seconds
-
-
-async def test_a_date_to_retry_after_is_in_so_many_seconds() -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    found = retry_after(date)
-    assert found is not None
-    assert 85 < found <= 90

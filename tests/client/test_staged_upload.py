@@ -52,7 +52,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 class Storage(ServedStore):
     """Storage with faults: ``answers`` override those to the first requests; None does not.
 
-    ``under_way``: the most requests that were there at the same time.
+    ``under_way``: the most requests that were there at the same time. Those after the first block
+    are answered once ``together`` of them have been.
     """
 
     def __init__(self, server: Served) -> None:
@@ -60,17 +61,27 @@ class Storage(ServedStore):
         self.answers: list[int | None] = []
         self.now = self.under_way = 0
         self.hold = 0.0
+        self.together = 0
+        self._met = asyncio.Event()
 
     async def answer(self, request: Request) -> Response:
         self.now += 1
         self.under_way = max(self.under_way, self.now)
         try:
             await request.body()
+            await self._meet(block_number(str(request.url)))
             await asyncio.sleep(self.hold)
             status = self.answers.pop(0) if self.answers else None
             return Response(status_code=status) if status else await super().answer(request)
         finally:
             self.now -= 1
+
+    async def _meet(self, block: int) -> None:
+        if self.under_way >= self.together:
+            self._met.set()
+        if block:
+            async with asyncio.timeout(30):
+                await self._met.wait()
 
 
 @pytest.fixture
@@ -141,7 +152,7 @@ async def test_credentials_are_not_sent_to_storage(
 async def test_four_blocks_are_under_way_at_the_same_time(
     registry: HttpRegistry, storage: Storage
 ) -> None:
-    storage.hold = 0.02
+    storage.together, storage.hold = 4, 0.02
     await push(registry)
     assert storage.under_way == 4
 
@@ -150,10 +161,10 @@ async def test_what_all_uploads_have_under_way_is_bounded(
     registry: HttpRegistry, storage: Storage
 ) -> None:
     registry._staged.budget.capacity = 6 * KIB
-    storage.hold = 0.02
+    storage.together, storage.hold = 6, 0.02
     contents = [bytes([number]) + CONTENT for number in range(3)]
     await asyncio.gather(*(push(registry, content) for content in contents))
-    assert 4 < storage.under_way <= 6
+    assert storage.under_way == 6
 
 
 async def test_a_block_that_fails_is_sent_again(registry: HttpRegistry, storage: Storage) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_a_stop_lets_requests_finish(registry: str) -> None:
         request.join()
         assert relay.wait() == 0
     assert [answer.status_code for answer in answers] == [200]
+
+
+@pytest.mark.parametrize("secure", [False], ids=["http"], indirect=True)
+def test_a_second_signal_cancels_requests_without_a_traceback(registry: str) -> None:
+    Registry.may_answer.clear()
+    with start_relay(registry) as relay, ThreadPoolExecutor() as pool:
+        request = pool.submit(get, relay.url)
+        until(Registry.asked.is_set)
+        relay.send(signal.SIGTERM)
+        until(lambda: "stopping" in relay.log())
+        relay.send(signal.SIGTERM)
+        assert relay.wait() == 0
+        request.exception()
+    Registry.may_answer.set()
+    assert "Traceback" not in relay.log()
 
 
 def test_a_port_that_is_taken_ends_it() -> None:

@@ -57,6 +57,19 @@ async def test_what_a_registry_says_of_an_upload_may_be_odd(
     assert registry.operations == ["POST", "GET staging", "PATCH", "PUT"]
 
 
+async def test_a_location_may_be_relative_to_the_request(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """RFC 9110, section 10.2.2."""
+    registry.staging = False
+    relative = web.Response(status=202, headers={"Location": "id?state=0"})
+    registry.instead["POST"] = [relative]
+    finished = await relay.finish(await relay.begin(), digest_of(LARGE), LARGE)
+    assert (finished.status_code, registry.blobs) == (201, {digest_of(LARGE): LARGE})
+    patched = registry.received("PATCH")
+    assert (patched.path, patched.query) == ("/v2/team/app/blobs/uploads/id", {"state": "0"})
+
+
 async def test_what_the_registry_refuses_is_refused_by_the_relay(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:

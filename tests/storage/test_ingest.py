@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry_core.aio import Budget
 from registry_core.object_store.interface import Buffer
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Chunk
 from registry_core.spec.digest import Digest
 from registry_core.storage import ingest
-from registry_core.storage.ingest import BLOCK, GROWS_TO, Budget, ReceivedBlock
+from registry_core.storage.ingest import BLOCK, GROWS_TO, ReceivedBlock
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, random_bytes
 
@@ -146,44 +147,3 @@ async def test_large_blocks_in_flight_take_no_more_memory_than_small_ones(
     store.arrive.set()
     await asyncio.gather(*pushes)
     assert store.most <= 1024
-
-
-@pytest.mark.anyio
-async def test_a_budget_is_shared_in_the_order_of_arrival() -> None:
-    """A large block is not overtaken for ever by small ones."""
-    budget, order = Budget(10), list[str]()
-
-    async def take(name: str, size: int) -> None:
-        await budget.take(size)
-        order.append(name)
-
-    await take("first", 6)
-    waiting = [asyncio.ensure_future(take(*each)) for each in (("large", 8), ("small", 1))]
-    await asyncio.sleep(0.01)
-    assert order == ["first"]
-    budget.give_back(6)
-    await asyncio.gather(*waiting)
-    assert order == ["first", "large", "small"]
-
-
-@pytest.mark.anyio
-async def test_a_block_that_is_larger_than_the_budget_is_in_flight_alone() -> None:
-    budget = Budget(10)
-    await budget.take(50)
-    waiting = asyncio.ensure_future(budget.take(1))
-    await asyncio.sleep(0.01)
-    assert not waiting.done()
-    budget.give_back(50)
-    await waiting
-
-
-@pytest.mark.anyio
-async def test_a_wait_for_the_budget_that_is_cancelled_takes_nothing() -> None:
-    budget = Budget(10)
-    await budget.take(10)
-    waiting = asyncio.ensure_future(budget.take(10))
-    await asyncio.sleep(0.01)
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    budget.give_back(10)
-    await asyncio.wait_for(budget.take(10), 1)

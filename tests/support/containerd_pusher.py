@@ -43,7 +43,7 @@ _UNESCAPED = "/$&+,:;=@"
 class Release:
     """What differs between releases of containerd.
 
-    ``attempts``: how often a request is sent at most, whatever the reasons; there is no pause
+    ``attempts``: how often a request is sent at most, whatever the reasons; without a pause
     between them, and ``Retry-After`` is not read. ``answer_seconds``: how long it waits for an
     answer after the request was sent. ``retries_lost``: whether it sends the request again when
     none came. ``needs_digest``: it fails unless a push is answered with the blob's digest.

@@ -99,21 +99,33 @@ async def test_only_the_archive_is_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_an_archive_is_replaced_only_if_that_is_asked_for(
-    transport: str, tmp_path: Path
-) -> None:
+async def test_an_archive_that_exists_is_not_replaced(transport: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_text("before")
 
     with pytest.raises(FilesError, match="exists already; delete it first"):
         async with open_target(transport, path):
             pass
-    assert path.read_text() == "before"
-    async with open_target(transport, path, replace=True) as target:
-        await push(target, IMAGE, "v1")
-        assert path.read_text() == "before"
 
-    assert "index.json" in members_of(path)
+    assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_archive_that_appears_meanwhile_is_not_replaced(
+    transport: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tar"
+
+    async def write() -> None:
+        async with open_target(transport, path) as target:
+            await push(target, IMAGE, "v1")
+            path.write_text("by somebody else")
+
+    with pytest.raises(FilesError, match="exists already; delete it first"):
+        await write()
+
+    assert path.read_text() == "by somebody else"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 async def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -162,7 +174,7 @@ async def read_stdin() -> None:
 
 async def test_an_archive_is_not_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FilesError, match="is a folder; an archive is a file"):
-        async with open_target("oci-archive", tmp_path, replace=True):
+        async with open_target("oci-archive", tmp_path):
             pass
 
 

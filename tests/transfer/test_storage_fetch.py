@@ -125,7 +125,7 @@ async def fetch(both: Both, blob: Blob, fetcher: StorageFetcher) -> Fetched:
 
 
 async def test_a_copy_has_storage_fetch_the_large_blob(both: Both) -> None:
-    run = CopyRun(fetcher=StorageFetcher(both.sessions), must_fetch=True)
+    run = CopyRun(fetcher=StorageFetcher(both.sessions.to), must_fetch=True)
     source, target = Place(both.source, "app", "source"), Place(both.target, "copy", "target")
     report = await copy_manifest(source, "v1", target, ["v1"], run=run)
     assert report.blobs[Outcome.FETCHED].size == len(LARGE)
@@ -135,7 +135,7 @@ async def test_a_copy_has_storage_fetch_the_large_blob(both: Both) -> None:
 
 async def test_a_blob_is_fetched_in_blocks_at_the_same_time(both: Both) -> None:
     blob = await both.source.open_blob("app", DIGEST)
-    done = await fetch(both, blob, StorageFetcher(both.sessions, piece=300_000))
+    done = await fetch(both, blob, StorageFetcher(both.sessions.to, piece=300_000))
     assert done.blocks == 4
     assert sorted(done.counted) == [100_000, 300_000, 300_000, 300_000]
     assert PIECE == 100 * 2**20
@@ -154,7 +154,7 @@ async def test_what_storage_cannot_fetch_is_said(
     both: Both, azurite: Azurite, alter: Callable[[str, int], str | None]
 ) -> None:
     blob = Altered(await both.source.open_blob("app", DIGEST), alter)
-    done = await fetch(both, blob, StorageFetcher(both.sessions, piece=300_000))
+    done = await fetch(both, blob, StorageFetcher(both.sessions.to, piece=300_000))
     assert done == Fetched()
     assert not [each for each in everything_in(azurite, both.container) if each.size]
 
@@ -185,14 +185,14 @@ async def test_a_url_that_expires_while_blocks_are_fetched_is_renewed(both: Both
     sessions = Refusing(
         both.sessions.session, lambda range_, refused: "300000-" in range_ and not refused
     )
-    done = await fetch(both, blob, StorageFetcher(sessions, piece=300_000, parallel=1))
+    done = await fetch(both, blob, StorageFetcher(sessions.to, piece=300_000, parallel=1))
     assert (done.blocks, done.renewed, blob.asked, sessions.refused) == (4, 1, 2, 1)
 
 
 async def test_what_stays_refused_ends_the_fetching(both: Both) -> None:
     blob = Altered(await both.source.open_blob("app", DIGEST), lambda url, _: url)
     sessions = Refusing(both.sessions.session, lambda range_, _: "bytes=0-" not in range_)
-    done = await fetch(both, blob, StorageFetcher(sessions, piece=300_000, parallel=1))
+    done = await fetch(both, blob, StorageFetcher(sessions.to, piece=300_000, parallel=1))
     assert (done.blocks, done.counted) == (None, [300_000])
 
 
@@ -207,5 +207,5 @@ async def test_storage_that_cannot_be_reached_fetches_nothing(both: Both) -> Non
 
     async with Session.open(options) as session:
         staging = Staging(f"http://127.0.0.1:{port}/x?a=b", datetime.now(UTC), "b")
-        fetcher = StorageFetcher(OneSession(session))
+        fetcher = StorageFetcher(OneSession(session).to)
         assert await fetcher.fetch(blob, staging, renew, lambda _: None) is None

@@ -133,7 +133,7 @@ async def test_chunks_in_order_with_status_in_between(wire: Wire, content: bytes
 
 
 async def test_chunks_of_a_byte_are_accepted(wire: Wire) -> None:
-    """end-4a: there is no smallest length, and without a limit of the host no largest one."""
+    """end-4a: a chunk has no smallest length, and without a limit of the host no largest one."""
     answer = await wire.client.post(f"{wire.base}/blobs/uploads/")
     assert "OCI-Chunk-Max-Length" not in answer.headers
     assert "OCI-Chunk-Min-Length" not in answer.headers

@@ -86,28 +86,15 @@ def _shown(table: Table, key: str) -> str:
 
 
 def _read_scope(table: Table, tags_by_default: TagNameGlobs) -> Scope:
-    on = RepositoryGlobs(_read_globs(table, "on", '["team/**"]', repository_glob_problem))
+    on = RepositoryGlobs(table.checked_texts("on", '["team/**"]', repository_glob_problem))
     has_tags = "tags" in table.content
-    tags = _read_globs(table, "tags", '["v*"]', tag_glob_problem) if has_tags else ()
+    tags = table.checked_texts("tags", '["v*"]', tag_glob_problem) if has_tags else ()
     if "untagged" in table.content:
         _read_true(table, "untagged")
         if has_tags:
             table.problem("a rule is for tags or for untagged = true; write two rules", "untagged")
         return Scope(on, None)
     return Scope(on, TagNameGlobs(tags) if has_tags else tags_by_default)
-
-
-def _read_globs(
-    table: Table, key: str, example: str, problem_with: Callable[[str], str]
-) -> tuple[str, ...]:
-    """Return the valid globs of a list; all others are problems."""
-    found = []
-    for text in table.texts(key, example):
-        if problem := problem_with(text.text):
-            table.source.problems.add(text.line, problem)
-        else:
-            found.append(text.text)
-    return tuple(found)
 
 
 def _read_true(table: Table, key: str) -> float:

@@ -50,5 +50,5 @@ class ErrorAnswer:
         """By how many seconds this machine's clock is ahead of storage's; 0 if unknown."""
         try:
             return time.time() - parsedate_to_datetime(self.headers["Date"]).timestamp()
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return 0.0

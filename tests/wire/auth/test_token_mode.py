@@ -222,7 +222,7 @@ async def test_an_expired_token_is_not_accepted_for_ever(registry: Guarded) -> N
 
 
 async def test_an_upload_that_is_staged_outlives_its_token(registry: Guarded) -> None:
-    """Its bytes go to storage, so the registry has seen none. In memory there is no staging."""
+    """Its bytes go to storage, so the registry has seen none. Memory has no staging."""
     writer = registry.granted("a")
     location = await writer.start()
     registry.clock.pass_by(LONGEST_PUSH - 1)

@@ -1,4 +1,4 @@
-"""Links from one page of a listing to the next, which lead to the same listing only.
+"""Pages of a listing: the link from one to the next, which leads to the same listing only.
 
 Sources: RFC 8288; OCI distribution-spec, "Listing Tags" and "Listing Referrers".
 """
