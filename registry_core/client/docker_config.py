@@ -192,19 +192,26 @@ def _parse_entry(entry: object, where: str) -> Login | None:
     if not isinstance(entry, dict):
         raise CredentialsUnusable(f"{where} is not a JSON object")
     texts = {name: entry.get(name) or "" for name in _FIELDS}
-    if not all(isinstance(text, str) for text in texts.values()):
+    if not all(map(_is_text, texts.values())):
         raise CredentialsUnusable(f"{where} has a field that is not a text")
     name, password = texts["username"], texts["password"]
     if texts["auth"]:
         name, password = _decode(texts["auth"], where)
     if token := texts["identitytoken"]:
         return IdentityToken(token, name)
-    if token := texts["registrytoken"]:
+    if token := texts["registrytoken"].strip():
+        if not (token.isascii() and token.isprintable()):  # it stands in a header
+            raise CredentialsUnusable(f"{where}.registrytoken is not a token")
         return RegistryToken(token)
     return Basic(name, password) if name else None
 
 
 _FIELDS = ("auth", "username", "password", "identitytoken", "registrytoken")
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a value is a text of characters: JSON also has halves of some."""
+    return isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _decode(text: str, where: str) -> tuple[str, str]:

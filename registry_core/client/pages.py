@@ -29,7 +29,10 @@ def next_page(answer: Answer, endpoint: Endpoint, base: str) -> str | None:
     """
     for target, parameters in _LINK.findall(answer.headers.get("Link", "")):
         if _NEXT.search(parameters):
-            url = urlsplit(urljoin(urljoin(base, build(endpoint)), target))
+            try:
+                url = urlsplit(urljoin(urljoin(base, build(endpoint)), target))
+            except ValueError:
+                raise malformed("the link to the next page is not a valid URL") from None
             if url.netloc.lower() != urlsplit(base).netloc.lower():
                 raise malformed(f"the link to the next page leads to another host, {url.netloc!r}")
             page = f"{url.path}?{url.query}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,7 +154,7 @@ class Tokens:
         parameters += [("scope", scope) for scope in access.parameters]
         if name := _name_of(login):
             parameters.append(("account", name))
-        query = "&".join(filter(None, (service.realm.raw_query_string, urlencode(parameters))))
+        query = "&".join(filter(None, (service.realm.raw_query_string, _encoded(parameters))))
         url = URL(f"{service.realm.with_query(None)}?{query}", encoded=True)
         headers = {"Accept": "application/json"}
         if login is not None:
@@ -176,7 +176,7 @@ class Tokens:
             "Accept": "application/json",
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        return await self._send("POST", service.realm, headers, urlencode(form).encode())
+        return await self._send("POST", service.realm, headers, _encoded(form).encode())
 
 
 def basic_authorization(login: Login) -> str:
@@ -219,6 +219,11 @@ def _reason(status: int, content: bytes) -> str:
     """Return what an error answer says in the form of the specification, if it does."""
     received = RegistryError.parse(status, content).received
     return f": {one_line(received[0].message)}" if received and received[0].message else ""
+
+
+def _encoded(parameters: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
+    """Return a query or form; what a challenge has that is not UTF-8, byte by byte."""
+    return urlencode(parameters, errors="surrogateescape")
 
 
 def _seconds_of(value: object) -> float:

@@ -302,9 +302,15 @@ def _check_state(upload: Upload) -> None:
 
 
 def _location(answer: Answer) -> str | None:
-    """Return ``Location``, absolute; None without it."""
+    """Return ``Location``, absolute; None without it.
+
+    :raises Unavailable: it is not a URL.
+    """
     location = answer.headers.get("Location")
-    return urljoin(answer.url, location) if location else None
+    try:
+        return urljoin(answer.url, location) if location else None
+    except ValueError:
+        raise malformed("the upload's Location is not a valid URL") from None
 
 
 def _progress(answer: Answer, upload: Upload, expected: int) -> Upload:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -14,7 +15,7 @@ from ..client.answers import Answer
 from ..server.bodies import read_body
 from ..server.disconnects import unless_disconnected
 from ..spec.errors import SizeInvalid, Unsupported
-from .bodies import has_body
+from .bodies import SILENCE, has_body
 from .headers import Headers, Rewriter, of_answer, of_request
 from .upstream import Answered, Upstream
 
@@ -39,10 +40,11 @@ class _Streamed(StreamingResponse):
 
 @dataclass(frozen=True)
 class Forwarder:
-    """Forwards requests."""
+    """Forwards requests. ``bodies`` bounds how many are held at a time."""
 
     upstream: Upstream
     rewriter: Rewriter
+    bodies: asyncio.Semaphore
 
     async def forward(self, request: Request, base: str) -> Response:
         """Return the registry's answer to a request.
@@ -56,8 +58,11 @@ class Forwarder:
         if request.method not in METHODS:
             names = ", ".join(sorted(METHODS))
             raise Unsupported(f"use one of the methods {names}", headers={"Allow": names})
-        body = await _body(request)
         async with AsyncExitStack() as stack:
+            body = None
+            if _may_have_body(request):
+                await stack.enter_async_context(self.bodies)
+                body = await _body(request)
 
             async def answer(request: Request) -> Response:
                 sent = of_request(request.headers.items())
@@ -92,11 +97,20 @@ def target_of(request: Request) -> str:
     return (path + b"?" + query if query else path).decode("latin-1")
 
 
-async def _body(request: Request) -> bytes | None:
-    """Return the body; None for a request without one."""
-    if not has_body(request) and "content-length" not in request.headers:
-        return None
-    body = await read_body(request, BODY_LIMIT)
+def _may_have_body(request: Request) -> bool:
+    return has_body(request) or "content-length" in request.headers
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, which may be empty.
+
+    :raises ClientDisconnect: the client hung up, or does not send it in time.
+    """
+    try:
+        async with asyncio.timeout(SILENCE):
+            body = await read_body(request, BODY_LIMIT)
+    except TimeoutError:
+        raise ClientDisconnect from None
     if body is None:
         raise SizeInvalid(
             f"the body has more than {BODY_LIMIT} bytes",

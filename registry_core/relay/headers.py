@@ -95,7 +95,8 @@ class Rewriter:
         except ValueError:
             return None
         path = parts._replace(scheme="", netloc="", fragment="").geturl()
-        return path if path.startswith("/") and not path.startswith("//") else None
+        is_path = path.startswith("/") and not path.startswith("//") and path.isprintable()
+        return path if is_path else None
 
     def seen_at(self, base: str, headers: Headers) -> Headers:
         """Return the headers of an answer with the relay in place of the registry.

@@ -61,7 +61,8 @@ async def _open_services(options: RelayOptions) -> AsyncIterator[tuple[Forwarder
     async with Session.open(client) as session:
         upstream = Upstream(session.connections, client.origin)
         rewriter = Rewriter(str(client.origin), relays_logins=options.relays_logins)
-        forwarder, memory = Forwarder(upstream, rewriter), Memory()
+        memory = Memory()
+        forwarder = Forwarder(upstream, rewriter, memory.bodies)
         chooser = Chooser(Channel(upstream, session, memory), rewriter.path_of)
         yield forwarder, Pusher(forwarder, memory, chooser.choose)
 

@@ -23,6 +23,9 @@ from .headers import Headers, of_answer
 _ANSWER_BYTES = 256 * 2**10
 """The most of an answer that is read whole: errors, and what an upload is answered with."""
 
+# Others have no meaning for clients of a registry: RFC 9110, section 15.
+_LEAST_STATUS, _MOST_STATUS = 200, 599
+
 _CONNECTION_ATTEMPTS = 3
 _CONNECTION_DELAY = 0.2
 
@@ -105,6 +108,8 @@ class Upstream:
         url = URL(f"{self._registry}/{target.removeprefix('/')}", encoded=True)
         answer = await self._sent(method, url, _joined(headers), body)
         try:
+            if not _LEAST_STATUS <= answer.status <= _MOST_STATUS:
+                raise PeerUnavailable(f"{self._registry} answered with status {answer.status}")
             yield answer
         finally:
             answer.release()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..aio import for_each
+from ..aio import for_each, run_to_completion
 from ..auth.caller import Caller
 from ..registry import Blob, ClaimUnfinished, PushedManifest, Registry
 from ..spec.descriptor import Descriptor
@@ -126,8 +126,16 @@ class Claiming(Delegating):
     ) -> Collection[Digest]:
         """Return the wanted digests that were found.
 
+        A client that hangs up does not end it: it writes, and what it has made is to be on record.
+
         :raises ClaimUnfinished:
         """
+        return await run_to_completion(self._claim_recorded(repository, wanted))
+
+    async def _claim_recorded(
+        self, repository: str, wanted: Mapping[Digest, int | None]
+    ) -> Collection[Digest]:
+        """Claim, and say what was made, also where the claim ends early."""
         try:
             found = await self.inner.claim_direct_uploads(repository, wanted)
         except ClaimUnfinished as error:

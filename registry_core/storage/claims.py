@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..aio import for_each
-from ..object_store.errors import CopyPending, NotFound, StoreRefused
+from ..object_store.errors import CopyPending, NotFound, StoreRefused, StoreUnavailable
 from ..registry import ClaimUnfinished
 from ..spec.digest import SHA256, Digest
 from ..spec.errors import TooManyRequests
@@ -42,6 +42,7 @@ class Claim:
     made: set[Digest] = field(default_factory=set)
     _has_vanished: bool = False
     _is_unfinished: bool = False
+    _failure: StoreUnavailable | None = None
 
     def __post_init__(self) -> None:
         self._staged = self.staged_uploads.staged
@@ -54,10 +55,15 @@ class Claim:
         """Make blobs of the candidates that are wanted.
 
         :param candidates: the latest first.
-        :raises ClaimUnfinished: the time was not enough to hash them all, and some may be wanted.
+        :raises ClaimUnfinished: the time was not enough to hash them all, and some may be wanted;
+            or storage has failed after some were made.
         """
         await for_each(_by_size(candidates), self._try_each, limit=_HASHES)
-        if self._has_vanished:
+        if self._failure is not None:
+            if not self.made:
+                raise self._failure
+            _log.warning("a claim for %s ends early: %s", self.repository, self._failure)
+        elif self._has_vanished:
             await self._look_again()
         if self.missing and self._is_unfinished:
             raise ClaimUnfinished(frozenset(self.made))
@@ -69,6 +75,8 @@ class Claim:
     async def _try(self, candidate: Candidate) -> None:
         """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
         upload = candidate.upload
+        if self._failure is not None:
+            return
         if candidate.size is None:
             self._has_vanished = True
             return
@@ -82,6 +90,8 @@ class Claim:
             self._has_vanished = True  # another request claims it
         except (StoreRefused, CopyPending) as error:
             _log.warning("%s cannot be claimed: %s", upload.path, error)
+        except StoreUnavailable as error:  # those under way come to their end: they write
+            self._failure, self._is_unfinished = error, True
 
     async def _take(self, upload: StagedUpload, algorithm: str) -> bool:
         """Make a blob of an upload if its digest of this algorithm is wanted."""

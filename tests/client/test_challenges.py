@@ -308,6 +308,27 @@ async def test_a_challenge_may_name_more_than_the_request_seems_to_need(
     ]
 
 
+async def test_a_challenge_outside_ascii_reaches_the_token_service_as_it_is(
+    issuer: Peer, service: Service
+) -> None:
+    """A registry may write it in any encoding; some are not UTF-8."""
+    service.fields = {"token": "any"}
+    sent = bearer(issuer.url, scope="\udcff", service="\u00e9")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: ")
+            writer.write(sent["WWW-Authenticate"].encode("utf-8", "surrogateescape"))
+            writer.write(b"\r\n\r\n")
+
+    async with raw_peer(answer) as registry, session(registry.url) as client:
+        with pytest.raises(Unauthorized):
+            await fetch(client, "GET", PULL_A)
+    target = issuer.received[0].target
+    assert "service=%C3%A9" in target
+    assert "scope=%FF" in target
+
+
 async def test_insufficient_scope_is_answered_with_a_wider_token(issuer: Peer) -> None:
     def answer(received: Received) -> web.Response:
         if "push" in received.authorization:

@@ -174,6 +174,8 @@ async def test_files_are_read_once(home: Home) -> None:
         ('{"credsStore": 1}', "credsStore is not a text"),
         ({"auths": {HOST: "secret"}}, f"auths['{HOST}'] is not a JSON object"),
         ({"auths": {HOST: {"auth": ["secret"]}}}, "has a field that is not a text"),
+        ({"auths": {HOST: {"identitytoken": "secret\ud800"}}}, "has a field that is not a text"),
+        ({"auths": {HOST: {"registrytoken": "secret\nX: 1"}}}, "registrytoken is not a token"),
         ({"auths": {HOST: {"auth": "secret!"}}}, f"auths['{HOST}'].auth is not a text in base64"),
         ({"auths": {HOST: {"auth": "c2VjcmV0"}}}, f"auths['{HOST}'].auth has no colon"),
         ({"auths": {HOST: {"auth": "/////w=="}}}, "is not a text in base64"),

@@ -68,6 +68,7 @@ async def test_pages_follow_the_registrys_links(link: str) -> None:
     [
         ("https://elsewhere.example/v2/a/tags/list?last=v1", "another host, 'elsewhere.example'"),
         ("//169.254.169.254/v2/a/tags/list?last=v1", "another host, '169.254.169.254'"),
+        ("//[", "not a valid URL"),
         ("/v2/b/tags/list?last=v1", "something else"),
         ("/v2/a/tags/list/../../../secret", "something else"),
         ("/v2/_catalog?last=v1", "something else"),

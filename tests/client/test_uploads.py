@@ -319,6 +319,13 @@ async def test_an_upload_without_a_location_is_refused() -> None:
             await HttpRegistry(client).start_upload("a")
 
 
+async def test_an_upload_whose_location_is_not_a_url_is_refused() -> None:
+    answer = web.Response(status=202, headers={"Location": "//["})
+    async with peer(lambda _: answer) as running, session(running.url) as client:
+        with pytest.raises(Unavailable, match="Location is not a valid URL"):
+            await HttpRegistry(client).start_upload("a")
+
+
 async def test_a_mount_that_begins_an_upload_instead_leaves_none() -> None:
     target = Target()
     async with peer(target) as running, session(running.url) as client:

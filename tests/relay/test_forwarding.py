@@ -136,6 +136,19 @@ async def test_headers_arrive_byte_by_byte(name: str) -> None:
             assert dict(answered.headers.raw)[b"x-name"] == sent
 
 
+@pytest.mark.parametrize("status", [101, 600, 999])
+async def test_a_status_that_is_none_is_a_fault_of_the_registry(status: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 %d Odd\r\nContent-Length: 0\r\n\r\n" % status)
+
+    async with raw_peer(answer) as registry, relay_to(registry.url) as relay:
+        for method, path in (("GET", MANIFEST), ("POST", "/v2/team/app/blobs/uploads/")):
+            answered = await relay.http.request(method, path)
+            assert answered.status_code == 503
+            assert f"answered with status {status}" in answered.text
+
+
 async def test_the_size_in_the_answer_to_a_head_stays(
     relay: RunningRelay, registry: ScriptedRegistry
 ) -> None:

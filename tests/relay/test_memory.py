@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 
 from registry_core.relay import table
-from registry_core.relay.memory import KEPT, RECEIVING
+from registry_core.relay.memory import BODIES, KEPT, RECEIVING
 from tests.support.eventually import eventually
 
 from .relaying import MIB, RunningRelay
@@ -95,3 +96,29 @@ async def test_bodies_that_are_received_are_bounded(relay: RunningRelay) -> None
     assert not done
     assert {answer.status_code for answer in await asyncio.gather(*slow)} == {202}
     assert await waiting
+
+
+async def test_manifests_that_are_held_are_bounded(
+    relay: RunningRelay, registry: ScriptedRegistry
+) -> None:
+    """Others wait until one of them is answered; requests without a body do not."""
+    may_answer, path = asyncio.Event(), "/v2/team/app/manifests/v1"
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.method == "PUT":
+            await may_answer.wait()
+        return web.Response(status=201)
+
+    registry.answers[path] = answer
+    puts = [asyncio.ensure_future(relay.http.put(path, content=b"{}")) for _ in range(BODIES + 4)]
+
+    async def all_begun() -> bool:
+        return len(registry.requests) == BODIES
+
+    await eventually(all_begun)
+    done, _ = await asyncio.wait(puts, timeout=0.5)
+    assert not done
+    assert len(registry.requests) == BODIES
+    assert (await relay.http.get(path)).status_code == 201
+    may_answer.set()
+    assert {each.status_code for each in await asyncio.gather(*puts)} == {201}

@@ -21,6 +21,7 @@ REWRITER = Rewriter("https://registry.example.com")
         ("https://registry.example.com.evil.example/v2/a", None),
         ("https://storage.example.com/v2/a", None),
         ("//storage.example.com/v2/a", None),
+        ("/v2/a\x01", None),
         ("https://registry.example.com", None),
         ("https://registry.example.com//evil.example/", None),
         ("https://[malformed/v2/a", None),

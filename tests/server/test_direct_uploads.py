@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -379,6 +380,36 @@ async def test_a_read_that_finds_other_blobs_makes_them_all_the_same(
         assert await scene.head(CONFIG, agent=DOCKER) == 200
     [line] = [text for text in caplog.messages if text.startswith("audit ")]
     assert json.loads(line.removeprefix("audit "))["digest"] == str(Digest.of(CONFIG))
+
+
+async def test_a_client_that_hangs_up_does_not_keep_a_claim_out_of_the_audit_log(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may push could otherwise make blobs of which the log knows nothing."""
+    caplog.set_level(logging.INFO, audit_log.name)
+    claim, has_claimed, may_end = (
+        StagingRegistry.claim_direct_uploads,
+        asyncio.Event(),
+        asyncio.Event(),
+    )
+
+    async def slow(*arguments: Any) -> Collection[Digest]:
+        found = await claim(*arguments)
+        has_claimed.set()
+        await may_end.wait()
+        return found
+
+    monkeypatch.setattr(StagingRegistry, "claim_direct_uploads", slow)
+    await scene.upload(CONTENT)
+    head = asyncio.ensure_future(scene.head())
+    await has_claimed.wait()
+    head.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await head
+    [line] = [text for text in caplog.messages if text.startswith("audit ")]
+    assert json.loads(line.removeprefix("audit "))["digest"] == str(DIGEST)
 
 
 async def test_a_read_only_registry_claims_nothing() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry_core.object_store.errors import StoreUnavailable
 from registry_core.object_store.interface import StoredRange
 from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import ClaimUnfinished
@@ -307,6 +308,30 @@ async def test_a_claim_that_does_not_come_to_its_end_says_what_is_a_blob_by_now(
         await registry.claim_direct_uploads("repository", wanted(b"short", ONE))
     assert refused.value.claimed == {short}
     assert await has(registry, b"short")
+
+
+async def test_a_claim_that_storage_ends_early_says_what_is_a_blob_by_now() -> None:
+    """As the audit log has to have it. The same request again meets the failure, if it lasts."""
+
+    class Failing(StagingMemory):
+        async def commit(self, path: str, *args: Any, **options: Any) -> str:
+            if self.commits:
+                raise StoreUnavailable("storage fails")
+            self.commits += 1
+            return await super().commit(path, *args, **options)
+
+        commits = 0
+
+    memory = Failing()
+    registry = StoredRegistry(memory)
+    other = await put_direct(registry, memory, OTHER)
+    await put_direct(registry, memory, ONE)
+    with pytest.raises(ClaimUnfinished) as refused:
+        await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))
+    assert set(refused.value.claimed) <= {Digest.of(ONE), other}
+    assert [await has(registry, content) for content in (ONE, OTHER)].count(True) == 1
+    with pytest.raises(StoreUnavailable):
+        await registry.claim_direct_uploads("repository", wanted(ONE, OTHER))
 
 
 class _Slow(StagingMemory):
