@@ -40,6 +40,7 @@ class Claim:
     repository: str
     missing: dict[Digest, int | None]
     made: set[Digest] = field(default_factory=set)
+    _has_tried: bool = False
     _has_vanished: bool = False
     _is_unfinished: bool = False
     _failure: StoreUnavailable | None = None
@@ -70,18 +71,25 @@ class Claim:
 
     async def _try_each(self, candidates: Sequence[Candidate]) -> None:
         for candidate in candidates:
-            await self._try(candidate)
+            if candidate.size is None:
+                self._has_vanished = True
+            elif self._has_time_for(candidate.size):
+                await self._try(candidate.upload, candidate.size)
 
-    async def _try(self, candidate: Candidate) -> None:
-        """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
-        upload = candidate.upload
+    def _has_time_for(self, size: int) -> bool:
+        """Return whether to begin with another candidate: with the first one in any case."""
         if self._failure is not None:
-            return
-        if candidate.size is None:
-            self._has_vanished = True
-            return
+            return False
+        if not self._has_tried or self._staged.monotonic() < self._deadline:
+            self._has_tried = True
+            return True
+        self._is_unfinished |= bool(self._algorithms(size))
+        return False
+
+    async def _try(self, upload: StagedUpload, size: int) -> None:
+        """Make a blob of a candidate if it is wanted; else record its digest, for later claims."""
         try:
-            for algorithm in self._algorithms(candidate.size):
+            for algorithm in self._algorithms(size):
                 if await self._take(upload, algorithm):
                     break
         except TooManyRequests:
