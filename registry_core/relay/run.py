@@ -15,14 +15,13 @@ from ..serve.server import Server, StartFailed
 from ..serve.signals import StopSignals
 from ..server.access_log import log as access_log
 from .application import Relay
-from .choosing import Chooser
+from .destinations import Channel, Chooser
 from .forwarding import Forwarder
 from .guard import Guard
 from .headers import Rewriter
 from .memory import Memory
 from .options import RelayOptions
 from .pushing import Pusher
-from .staging import Channel
 from .upstream import Upstream
 
 _log = logging.getLogger(__name__)
