@@ -92,17 +92,24 @@ class DirectUpload:
     url: str = field(repr=False)
 
 
-class ClaimUnfinished(TooManyRequests):
-    """Not all direct uploads that may be wanted are hashed yet; the same call again goes on.
+class HashingUnfinished(TooManyRequests):
+    """What a client has written to storage is not hashed yet; the same call again goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the content is still being checked; send the same request again",
+            headers={"Retry-After": "1"},
+        )
+
+
+class ClaimUnfinished(HashingUnfinished):
+    """Not all direct uploads that may be wanted are hashed yet.
 
     ``claimed``: the digests of the blobs that were made nevertheless.
     """
 
     def __init__(self, claimed: Collection[Digest]) -> None:
-        super().__init__(
-            "the content is still being checked; send the same request again",
-            headers={"Retry-After": "1"},
-        )
+        super().__init__()
         self.claimed = claimed
 
 
@@ -287,7 +294,7 @@ class Stager(Protocol):
 
         The registry reads what was staged, to hash it. For a large one that may take several calls.
 
-        :raises TooManyRequests: the content is not hashed yet; the same call again goes on.
+        :raises HashingUnfinished: the content is not hashed yet; the same call again goes on.
         :raises DigestInvalid: the content does not hash to the digest; the upload is cancelled.
         :raises SizeInvalid: ``blocks`` is not a valid number.
         :raises BlobUploadUnknown: blocks are missing, or the upload was finished or cancelled.

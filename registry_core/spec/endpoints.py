@@ -9,17 +9,17 @@ HTTP API V2.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from .digest import SHA256, SHA512, Digest
-from .errors import DigestInvalid, PaginationNumberInvalid, SizeInvalid, Unsupported
+from .errors import DigestInvalid, PaginationNumberInvalid, Unsupported
 from .names import is_name, parse_name, parse_tag
+from .parameters import Parameters, Query, query_of, valid_digest
 from .references import parse_deleted_reference, parse_new_reference, parse_reference
 from .scopes import DELETE, PULL, PUSH, WHOLE_CATALOG, Scope, repository_scope
-from .staging import MAX_BLOCKS
 
 # "the `<reference>` MUST be either a) a digest or b) a tag"
 Reference = Digest | str
@@ -28,41 +28,6 @@ MAX_PUSHED_TAGS = 100
 """The most tags that a push may set: each takes storage calls. "MAY return a 414 ... if too many
 tags are included in the request".
 """
-
-Query = Sequence[tuple[str, str]]
-"""Names and values in order, decoded; a name may occur more than once."""
-
-
-class Parameters:
-    """The parameters of a query, by name."""
-
-    def __init__(self, query: Query) -> None:
-        self._query = query
-
-    def all(self, name: str) -> tuple[str, ...]:
-        return tuple(value for key, value in self._query if key == name)
-
-    def last(self, name: str) -> str | None:
-        """Return the last value, as most servers do; None if the parameter is absent."""
-        return (self.all(name) or (None,))[-1]
-
-    def digest(self, name: str) -> Digest | None:
-        """:raises DigestInvalid:"""
-        text = self.last(name)
-        return None if text is None else Digest.parse(text)
-
-
-def _valid_digest(text: str) -> Digest | None:
-    """Return the digest that a text is; None if it is not one."""
-    try:
-        return Digest.parse(text)
-    except DigestInvalid:
-        return None
-
-
-def _query(**values: object) -> Query:
-    """Return the query of those values that are not None."""
-    return tuple((name, str(value)) for name, value in values.items() if value is not None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +55,7 @@ class PageQuery:
 
     @property
     def query(self) -> Query:
-        return _query(n=self.n, last=self.last, _token=self.token)
+        return query_of(n=self.n, last=self.last, _token=self.token)
 
 
 ALL = PageQuery()
@@ -261,7 +226,7 @@ class StartUpload(_RepositoryEndpoint):
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
         mount = parameters.last("mount")
         if mount is not None:
-            digest = _valid_digest(mount)
+            digest = valid_digest(mount)
             return {"algorithm": digest.algorithm if digest else None}
         algorithm = parameters.last("digest-algorithm")
         if algorithm is not None and algorithm not in (SHA256, SHA512):
@@ -272,7 +237,7 @@ class StartUpload(_RepositoryEndpoint):
 
     @property
     def query(self) -> Query:
-        return _query(digest=self.digest, **{"digest-algorithm": self.algorithm})
+        return query_of(digest=self.digest, **{"digest-algorithm": self.algorithm})
 
 
 @dataclass(frozen=True)
@@ -295,7 +260,7 @@ class MountBlob(_RepositoryEndpoint):
     def is_requested(parameters: Parameters) -> bool:
         """Return whether the parameters of `StartUpload` are a mount, and valid."""
         digest, source = parameters.last("mount"), parameters.last("from")
-        return bool(digest and _valid_digest(digest)) and (not source or is_name(source))
+        return bool(digest and valid_digest(digest)) and (not source or is_name(source))
 
     @classmethod
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
@@ -303,7 +268,7 @@ class MountBlob(_RepositoryEndpoint):
 
     @property
     def query(self) -> Query:
-        return _query(mount=self.digest, **{"from": self.source})
+        return query_of(mount=self.digest, **{"from": self.source})
 
     @property
     def optional_scopes(self) -> tuple[Scope, ...]:
@@ -324,7 +289,7 @@ class UploadEndpoint(_RepositoryEndpoint):
 
     @property
     def query(self) -> Query:
-        return _query(_state=self.state or None)
+        return query_of(_state=self.state or None)
 
 
 @dataclass(frozen=True)
@@ -344,7 +309,7 @@ class GetUpload(UploadEndpoint):
 
     @property
     def query(self) -> Query:
-        return (*super().query, *_query(staging="1" if self.staging else None))
+        return (*super().query, *query_of(staging="1" if self.staging else None))
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -383,21 +348,12 @@ class FinishUpload(UploadEndpoint):
     def parse_query(cls, parameters: Parameters) -> dict[str, Any]:
         return super().parse_query(parameters) | {
             "digest": parameters.digest("digest"),
-            "blocks": _block_count(parameters.last("blocks")),
+            "blocks": parameters.blocks("blocks"),
         }
 
     @property
     def query(self) -> Query:
-        return (*super().query, *_query(digest=self.digest, blocks=self.blocks))
-
-
-def _block_count(text: str | None) -> int | None:
-    """:raises SizeInvalid: the text is not a number of blocks."""
-    if text is None:
-        return None
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_BLOCKS and len(text) < 9:
-        return int(text)
-    raise SizeInvalid(f"blocks={text[:40]!r} is not a number from 1 to {MAX_BLOCKS}")
+        return (*super().query, *query_of(digest=self.digest, blocks=self.blocks))
 
 
 @dataclass(frozen=True)
@@ -436,7 +392,7 @@ class ListReferrers(_RepositoryEndpoint):
 
     @property
     def query(self) -> Query:
-        return (*_query(artifactType=self.artifact_type), *self.page.query)
+        return (*query_of(artifactType=self.artifact_type), *self.page.query)
 
 
 @dataclass(frozen=True)

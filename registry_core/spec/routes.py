@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlencode
 
 from . import endpoints as e
-from .endpoints import Endpoint, Parameters, Query
+from .endpoints import Endpoint
 from .errors import NameUnknown, Unsupported
+from .parameters import Parameters, Query
 
 # Paths are tried in this order: the name of a repository may contain the words of other paths.
 ENDPOINTS: tuple[type[Endpoint], ...] = (

@@ -39,8 +39,8 @@ class Staging:
 
     def block_url(self, index: int) -> str:
         """Return the URL to put block number ``index`` to. Putting it again replaces it."""
-        block_id = b64encode(staged_block_id(self.prefix, index).encode()).decode()
-        return f"{self.url}&blockid={quote(block_id, safe='')}"
+        encoded = b64encode(block_id(self.prefix, index).encode()).decode()
+        return f"{self.url}&blockid={quote(encoded, safe='')}"
 
     def to_json(self) -> bytes:
         """Return the body of the answer that has the staging."""
@@ -72,6 +72,6 @@ class Staging:
         return cls(url, expires, prefix)
 
 
-def staged_block_id(prefix: str, index: int) -> str:
-    """Return the id of block number ``index``, not encoded: those of an upload are equally long."""
+def block_id(prefix: str, index: int) -> str:
+    """Return the id of block number ``index``, not encoded: those of an object are equally long."""
     return f"{prefix}-{index:06d}"

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from ..aio import for_each
 from ..object_store.errors import CopyPending, NotFound, StoreRefused, StoreUnavailable
-from ..registry import ClaimUnfinished
+from ..registry import ClaimUnfinished, HashingUnfinished
 from ..spec.digest import SHA256, Digest
-from ..spec.errors import TooManyRequests
-from ..spec.staging import staged_block_id
+from ..spec.staging import block_id
 from .staged_commit import StagedUpload
 from .staged_uploads import StagedUploads
 
@@ -92,7 +91,7 @@ class Claim:
             for algorithm in self._algorithms(size):
                 if await self._take(upload, algorithm):
                     break
-        except TooManyRequests:
+        except HashingUnfinished:
             self._is_unfinished = True
         except NotFound:
             self._has_vanished = True  # another request claims it
@@ -107,7 +106,7 @@ class Claim:
         observed = membership.clock()
         hashed = await self._staged.take(
             upload,
-            [staged_block_id(upload.prefix, 0)],
+            [block_id(upload.prefix, 0)],
             algorithm,
             self._is_wanted,
             self._deadline,

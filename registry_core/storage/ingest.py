@@ -19,11 +19,11 @@ from ..object_store.interface import ObjectStore
 from ..registry import Chunk
 from ..spec.digest import Hasher
 from ..spec.errors import SizeInvalid
+from ..spec.staging import MAX_BLOCKS, block_id
 
 BLOCK = 8 * 2**20
 _LARGE_BLOCK = 64 * 2**20
 _LARGE_FROM = 30_000 * BLOCK  # bytes: 234 GiB, and 20,000 larger blocks make 1.4 TiB
-MAX_BLOCKS = 50_000
 # Each request of an upload reads and writes the list of its blocks: many tiny ones would cost more
 # than they bring.
 ANY_SIZE = 1000
@@ -62,11 +62,6 @@ def block_size(offset: int) -> int:
 def new_nonce() -> str:
     """Return a prefix for the ids of one request's blocks, which no other request has."""
     return secrets.token_hex(8)
-
-
-def block_id(nonce: str, index: int) -> str:
-    """Return the id of an object's block number ``index``."""
-    return f"{nonce}-{index:06d}"
 
 
 ChoosePath = Callable[[], Awaitable[str | None]]

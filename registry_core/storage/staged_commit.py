@@ -16,8 +16,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..object_store.errors import BlockListInvalid, ConditionFailed, NotFound, WrongKind
-from ..object_store.interface import IF_ABSENT, Condition, ObjectStore, Properties, if_match
-from ..spec.errors import TooManyRequests
+from ..object_store.interface import (
+    IF_ABSENT,
+    UNCONDITIONAL,
+    Condition,
+    ObjectStore,
+    Properties,
+    delete_if,
+    if_match,
+)
+from ..registry import HashingUnfinished
 from .hash_record import HashRecord, read_hash_record, write_hash_record
 from .ingest import block_size
 from .layout import Layout
@@ -65,7 +73,7 @@ class StagedCommit:
         done before; more if it is being done.
 
         :raises NotFound: a block is missing, or something else is there, or nothing any more.
-        :raises TooManyRequests: another request has committed them, too, and is not done.
+        :raises HashingUnfinished: another request has committed them, too, and is not done.
         """
         if self._own is None:
             await self._commit(IF_ABSENT)
@@ -76,7 +84,7 @@ class StagedCommit:
             if self._own is not None:
                 break
             await self._commit(if_match(found.etag))
-        raise unfinished()
+        raise HashingUnfinished
 
     async def _commit(self, condition: Condition) -> None:
         """Commit the blocks, if the condition holds. One call."""
@@ -117,9 +125,14 @@ class StagedCommit:
         return known if known and known.etag == found.etag else None
 
 
-def unfinished() -> TooManyRequests:
-    """Return the error of a request that cannot hash all in its time; the same one goes on."""
-    return TooManyRequests(
-        "the content is still being checked; send the same request again",
-        headers={"Retry-After": "1"},
-    )
+async def drop_blocks(store: ObjectStore, path: str) -> None:
+    """Drop the blocks that are staged at a path, and the object there. Two calls.
+
+    Storage would keep the blocks for a week, and bill them. To overwrite and delete an object drops
+    them at once, whether there is one or not: REST "Put Block", remarks.
+    """
+    try:
+        condition = if_match(await store.put(path, b""))
+    except WrongKind:  # a blob of another kind, which has no blocks
+        condition = UNCONDITIONAL
+    await delete_if(store, path, condition)

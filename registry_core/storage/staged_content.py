@@ -19,12 +19,13 @@ from weakref import WeakValueDictionary
 from ..aio import off_loop
 from ..object_store.errors import ConditionFailed
 from ..object_store.interface import ObjectStore, if_match
+from ..registry import HashingUnfinished
 from ..spec.digest import Digest, Hasher
 from ..spec.image_config import MAX_BYTES, ImageConfig, parse_image_config
 from .content import Content
 from .hash_record import HashRecord, write_hash_record
 from .ranged_reads import read_pieces
-from .staged_commit import StagedCommit, StagedUpload, unfinished
+from .staged_commit import StagedCommit, StagedUpload
 
 HASH_SECONDS = 20.0
 """For how long one request hashes. What it has hashed then has to be copied as well.
@@ -85,44 +86,34 @@ class StagedContent:
         """Commit the blocks, hash them and, if the digest is wanted, publish them.
 
         :param deadline: see `_hash`.
-        :raises TooManyRequests: it has passed, or another request is about to do all this.
+        :raises HashingUnfinished: it has passed, or another request is about to do all this.
         :raises NotFound: a block is missing, or something else is there.
         """
-        async with self._turns.setdefault(upload.path, asyncio.Lock()):
-            return await self._take(upload, block_ids, algorithm, is_wanted, deadline)
-
-    async def _take(
-        self,
-        upload: StagedUpload,
-        block_ids: Sequence[str],
-        algorithm: str,
-        is_wanted: Callable[[Digest], bool],
-        deadline: float,
-    ) -> HashedContent:
         commit = StagedCommit(self.store, upload, block_ids)
-        for _ in range(_TRIES):
-            record = await commit.record()
-            try:
-                hashed = await self._hash(upload, record, algorithm, deadline)
-                if is_wanted(hashed.digest):
-                    await self._leave_time_to_copy(upload, record, hashed, deadline)
-                    await self._publish(upload, hashed)
-            except ConditionFailed:  # another request has committed the blocks, too
-                continue
-            return hashed
-        raise unfinished()
+        async with self._turns.setdefault(upload.path, asyncio.Lock()):
+            for _ in range(_TRIES):
+                record = await commit.record()
+                try:
+                    hashed = await self._hash(upload, record, algorithm, deadline)
+                    if is_wanted(hashed.digest):
+                        await self._leave_time_to_copy(upload, record, hashed, deadline)
+                        await self._publish(upload, hashed)
+                except ConditionFailed:  # another request has committed the blocks, too
+                    continue
+                return hashed
+        raise HashingUnfinished
 
     async def _leave_time_to_copy(
         self, upload: StagedUpload, before: HashRecord, hashed: HashedContent, deadline: float
     ) -> None:
         """Leave a long copy to the next request if hashing has taken the time of this one.
 
-        :raises TooManyRequests: it has.
+        :raises HashingUnfinished: it has.
         """
         is_slow = before.digest is None and hashed.record.size > _SLOW_TO_COPY
         if is_slow and self.monotonic() >= deadline:
             await self.record(upload, hashed.record)
-            raise unfinished()
+            raise HashingUnfinished
 
     async def _hash(
         self, upload: StagedUpload, record: HashRecord, algorithm: str, deadline: float
@@ -131,7 +122,7 @@ class StagedContent:
 
         :param deadline: by `monotonic`; then progress is recorded. A machine that cannot export the
             state of a hash goes on to the end.
-        :raises TooManyRequests: the deadline has passed.
+        :raises HashingUnfinished: the deadline has passed.
         :raises NotFound: the content is gone.
         :raises ConditionFailed: it has changed.
         """
@@ -173,7 +164,7 @@ class StagedContent:
     ) -> HashRecord:
         """Record progress when that is due; stop when the deadline has passed.
 
-        :raises TooManyRequests: it has.
+        :raises HashingUnfinished: it has.
         """
         is_late = self.monotonic() >= deadline
         if not is_late and offset - record.offset < _RECORDED_AFTER:
@@ -183,7 +174,7 @@ class StagedContent:
             return record
         record = await self.record(upload, replace(record, offset=offset, state=state))
         if is_late:
-            raise unfinished()
+            raise HashingUnfinished
         return record
 
     async def record(self, upload: StagedUpload, record: HashRecord) -> HashRecord:

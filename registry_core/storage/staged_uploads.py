@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ..object_store.errors import NotFound, WrongKind
-from ..object_store.interface import UNCONDITIONAL, delete_if, if_match
+from ..object_store.interface import delete_if
 from ..registry import Upload
 from ..spec.descriptor import Descriptor
 from ..spec.digest import Digest
 from ..spec.errors import BlobUploadInvalid, BlobUploadUnknown, DigestInvalid, SizeInvalid
-from ..spec.staging import MAX_BLOCKS, Staging, staged_block_id
+from ..spec.staging import MAX_BLOCKS, Staging, block_id
 from .layout import Layout
-from .staged_commit import StagedUpload
+from .staged_commit import StagedUpload, drop_blocks
 from .staged_content import StagedContent
 from .upload_state import UploadState
 from .uploads import Uploads
@@ -61,7 +62,7 @@ class StagedUploads:
             raise SizeInvalid(f"an upload has 1 to {MAX_BLOCKS} blocks, not {blocks}")
         UploadState.of(upload)
         staged = StagedUpload.of(self.layout, upload.repository, upload.id)
-        block_ids = [staged_block_id(staged.prefix, index) for index in range(blocks)]
+        block_ids = [block_id(staged.prefix, index) for index in range(blocks)]
         observed = self.uploads.membership.clock()
         try:
             hashed = await self.staged.take(
@@ -79,23 +80,17 @@ class StagedUploads:
         return blob
 
     async def discard(self, upload: Upload) -> None:
-        """Drop what a client has staged for an upload that is cancelled. One call, or four.
-
-        Storage would keep it for a week, and bill it. To overwrite and delete it drops it at once:
-        REST "Put Block", remarks.
-        """
+        """Drop what a client has staged for an upload that is cancelled. One call, or four."""
         if not self.enabled or upload.offset:
             return
         staged = StagedUpload.of(self.layout, upload.repository, upload.id)
         store = self.staged.store
         try:
-            await store.uncommitted_blocks(staged.path)
-            condition = if_match(await store.put(staged.path, b""))
+            with suppress(WrongKind):  # the URL also permits to put a blob of another kind
+                await store.uncommitted_blocks(staged.path)
         except NotFound:
             return
-        except WrongKind:  # the URL also permits to put a blob of another kind
-            condition = UNCONDITIONAL
-        await delete_if(store, staged.path, condition)
+        await drop_blocks(store, staged.path)
         await delete_if(store, staged.record)
 
     async def _finished_before(self, upload: Upload, digest: Digest) -> Descriptor:

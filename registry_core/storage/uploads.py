@@ -37,8 +37,9 @@ from ..spec.descriptor import Descriptor
 from ..spec.digest import SHA256, Digest, Hasher
 from ..spec.errors import BlobUploadUnknown, DigestInvalid
 from ..spec.image_config import ImageConfig, parse_image_config
+from ..spec.staging import block_id
 from .content import Content
-from .ingest import BLOCK, Ingested, Target, block_id, ingest, new_nonce
+from .ingest import BLOCK, Ingested, Target, ingest, new_nonce
 from .links import Link, read_link
 from .membership import Membership
 from .upload_state import UploadState, stored_upload, upload_metadata

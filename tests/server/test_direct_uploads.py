@@ -13,10 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from registry_core import BasicAuthenticator, Htpasswd, MemoryStore, StoredRegistry, asgi
+from registry_core import MemoryStore, StoredRegistry, asgi
 from registry_core.app import build_application, build_registry
-from registry_core.auth.rules import Rules
-from registry_core.auth.sources.htpasswd import htpasswd_line
 from registry_core.config import AzureStorage, Settings
 from registry_core.registry import Registry
 from registry_core.server.access_log import log as access_log
@@ -31,6 +29,8 @@ from tests.support.stager import SECRET, STORAGE, StagingRegistry, Storage
 from tests.support.staging import StagingMemory, put_block
 from tests.support.wire import Wire, assert_error
 
+from .users import ALICE, BOB, CAROL, authenticator
+
 pytestmark = pytest.mark.anyio
 
 CONTAINERD = "containerd/2.2.0"
@@ -38,20 +38,6 @@ REGCTL = "regclient/regctl (v0.11.5)"
 DOCKER = "docker/29.0.4 go/go1.25 os/linux arch/amd64"
 CONTENT = b"the content of a layer"
 DIGEST = Digest.of(CONTENT)
-RULES = """
-[[rule]]
-who = ["user:alice", "user:bob"]
-may = ["pull", "push"]
-on = ["**"]
-
-[[rule]]
-who = ["user:carol"]
-may = ["pull"]
-on = ["**"]
-"""
-NAMES = ("alice", "bob", "carol")
-ALICE, BOB, CAROL = (httpx.BasicAuth(name, "secret") for name in NAMES)
-USERS = Htpasswd("\n".join(htpasswd_line(name, "secret", 4) for name in NAMES))
 
 
 @dataclass
@@ -110,7 +96,7 @@ async def serving(
     app = asgi(
         registry,
         secret="a secret for tests, which is long enough",
-        authenticator=BasicAuthenticator(USERS, "here", Rules.parse(RULES)),
+        authenticator=authenticator(),
     )
     async with client_of(app) as client:
         client.auth = ALICE

@@ -7,12 +7,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
-from registry_core import BasicAuthenticator, Htpasswd, MemoryStore, StoredRegistry, asgi
-from registry_core.auth.rules import Rules
-from registry_core.auth.sources.htpasswd import htpasswd_line
+from registry_core import MemoryStore, StoredRegistry, asgi
 from registry_core.server.audit import log as audit_log
 from registry_core.spec.digest import Digest
 from registry_core.spec.staging import STAGING, Staging
@@ -22,22 +19,12 @@ from tests.support.in_process import client_of
 from tests.support.stager import SECRET, STORAGE, StagingRegistry, Storage
 from tests.support.wire import Wire, assert_error
 
+from .users import ALICE, BOB, CAROL, authenticator
+
 pytestmark = pytest.mark.anyio
 
 LAYER = b"a layer"
 DIGEST = Digest.of(LAYER)
-RULES = """
-[[rule]]
-who = ["user:alice", "user:bob"]
-may = ["pull", "push"]
-on = ["**"]
-
-[[rule]]
-who = ["user:carol"]
-may = ["pull"]
-on = ["**"]
-"""
-ALICE, BOB, CAROL = (httpx.BasicAuth(name, "secret") for name in ("alice", "bob", "carol"))
 
 
 @pytest.fixture
@@ -48,11 +35,9 @@ def storage() -> Storage:
 @asynccontextmanager
 async def serving(storage: Storage, store: CountingStore | MemoryStore) -> AsyncIterator[Wire]:
     """Serve a registry to alice, who may push."""
-    users = Htpasswd("\n".join(htpasswd_line(n, "secret", 4) for n in ("alice", "bob", "carol")))
-    authenticator = BasicAuthenticator(users, "here", Rules.parse(RULES))
     registry = StagingRegistry(StoredRegistry(store), storage)
     app = asgi(
-        registry, secret="a secret for tests, which is long enough", authenticator=authenticator
+        registry, secret="a secret for tests, which is long enough", authenticator=authenticator()
     )
     async with client_of(app) as client:
         client.auth = ALICE

@@ -10,6 +10,7 @@ from registry_core.object_store.memory import MemoryStore
 from registry_core.registry import Upload
 from registry_core.spec.digest import Digest
 from registry_core.spec.errors import SizeInvalid
+from registry_core.spec.staging import MAX_BLOCKS
 from registry_core.storage import ingest
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, random_bytes, read_blob
@@ -157,4 +158,4 @@ async def test_of_many_chunks_only_so_many_may_be_tiny(
 async def test_chunks_of_a_usual_size_may_be_many() -> None:
     """Those of regclient have 1 MiB."""
     assert ingest.LEAST_BLOCK < 10**6
-    assert ingest.MAX_BLOCKS * ingest.LEAST_BLOCK > 20 * 2**30
+    assert MAX_BLOCKS * ingest.LEAST_BLOCK > 20 * 2**30

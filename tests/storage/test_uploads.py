@@ -17,8 +17,9 @@ from registry_core.spec.errors import (
     DigestInvalid,
     Unavailable,
 )
+from registry_core.spec.staging import MAX_BLOCKS
 from registry_core.storage import content as content_module
-from registry_core.storage.ingest import BLOCK, MAX_BLOCKS, block_size
+from registry_core.storage.ingest import BLOCK, block_size
 from registry_core.storage.layout import Layout
 from registry_core.storage.stored_registry import StoredRegistry
 from tests.support.content import chunk, push_blob, random_bytes, read_blob

@@ -1,7 +1,6 @@
 """Uploads that nobody continues, and direct uploads that nobody can claim any more.
 
-Most of the latter are blocks without an object. Storage bills those, and drops them after a week;
-to overwrite and delete them drops them at once. REST "Put Block", remarks.
+Most of the latter are blocks without an object, which storage bills, and drops after a week.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ...aio import for_each, run_to_completion
-from ...object_store.interface import Entry, Properties, delete_if, if_match, list_all
+from ...object_store.interface import Entry, Properties, list_all
 from ...storage.direct_uploads import LIFETIME_SECONDS, began
 from ...storage.layout import Layout
 from ...storage.layout_parse import Kind, parse_path
+from ...storage.staged_commit import drop_blocks
 from .acts import AT_ONCE, Acts, Candidate
 from .report import Part
 
@@ -69,10 +69,5 @@ def abandoned(age: timedelta) -> str:
 
 async def _drop(acts: Acts, candidate: Candidate) -> None:
     if not acts.options.dry_run:
-        await run_to_completion(_overwrite_and_delete(acts, candidate.path))
+        await run_to_completion(drop_blocks(acts.store, candidate.path))
     acts.note_deleted(Part.UPLOADS, candidate)
-
-
-async def _overwrite_and_delete(acts: Acts, path: str) -> None:
-    etag = await acts.store.put(path, b"")
-    await delete_if(acts.store, path, if_match(etag))
